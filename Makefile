@@ -1,0 +1,64 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# A uv that is not on PATH is put into the project's own tool environment, not into the system.
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+RUN := $(UV) run --no-sync
+FLYWHEEL := $(RUN) flywheel
+
+LOGS ?=
+FORMAT ?= chatlogs
+DAYS ?= 3
+START ?= 2026-11-18
+TURNS ?= 5000
+AIRFLOW_PORT ?= 8080
+
+export HF_HUB_OFFLINE := 1
+export GX_ANALYTICS_ENABLED := false
+export AIRFLOW_HOME := $(CURDIR)/.airflow
+export AIRFLOW__CORE__DAGS_FOLDER := $(CURDIR)/dags
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+export AIRFLOW__CORE__EXECUTION_API_SERVER_URL := http://localhost:$(AIRFLOW_PORT)/execution/
+export AIRFLOW__API__PORT := $(AIRFLOW_PORT)
+export AIRFLOW_CONN_SPARK_DEFAULT := spark://local
+export AIRFLOW__LOGGING__LOGGING_LEVEL := WARNING
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.tools/bin/uv:
+	$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv
+
+.PHONY: setup
+setup: $(filter .tools/bin/uv,$(UV)) ## Install what uv.lock pins into .venv
+	@$(UV) sync --quiet --frozen
+	@$(FLYWHEEL) doctor
+
+.PHONY: demo
+demo: setup ## Logs to a curated dataset and a report (LOGS=path for your own chat logs)
+	@LOGS="$(LOGS)" FORMAT="$(FORMAT)" START="$(START)" DAYS="$(DAYS)" TURNS="$(TURNS)" $(RUN) bash infra/demo.sh
+
+.PHONY: test
+test: setup ## Unit, property and component tests on real Spark, Delta, Airflow and models
+	@$(RUN) pytest -m "not e2e"
+
+.PHONY: test-e2e
+test-e2e: setup ## The whole pipeline, crashed at every step of every job (long)
+	@$(RUN) pytest -m e2e
+
+.PHONY: lint
+lint: setup ## Style, types and import rules
+	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy && $(RUN) lint-imports
+
+.PHONY: airflow
+airflow: setup ## Airflow with its web page on AIRFLOW_PORT; DAGs start paused
+	@$(RUN) airflow standalone
+
+.PHONY: clean
+clean: ## Remove the lake, the report and Airflow's state (not .venv)
+	rm -rf lake report truth .airflow

@@ -1,0 +1,1 @@
+"""The `flywheel` command: thin, calls the jobs and the infrastructure."""

@@ -1,0 +1,269 @@
+"""`flywheel`: schedule, repair, query and import, from one command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from infra.errors import FlywheelError
+from infra.lake import Lake
+from infra.settings import load_settings, parse_days
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Logged chat traffic to curated Delta tables, experiments and better models.\n\n"
+    "Start with [bold]flywheel doctor[/bold], then [bold]make demo[/bold]; "
+    "[bold]flywheel plan[/bold] says what must run and why.",
+)
+out = Console()
+err = Console(stderr=True)
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class ImportFormat(StrEnum):
+    """Chat logs that can be imported."""
+
+    chatlogs = "chatlogs"
+    openai = "openai"
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line that says what to do, exit code 1."""
+    try:
+        app()
+    except FlywheelError as error:
+        err.print(f"[bold red]{type(error).__name__}[/bold red]: {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Say in plain words what this machine lacks (Java, memory, disk, ports) and how to get it."""
+    from cli.doctor import examine
+
+    findings = examine(load_settings())
+    for finding in findings:
+        err.print(
+            f"{'[green]ok[/green]  ' if finding.ok else '[red]MISSING[/red]'} {finding.what}", highlight=False
+        )
+        if not finding.ok:
+            err.print(f"        {finding.remedy}", highlight=False)
+    raise typer.Exit(0 if all(finding.ok or not finding.required for finding in findings) else 1)
+
+
+@app.command()
+def migrate() -> None:
+    """Create the tables of schemas/ and apply additive changes; a second call changes nothing."""
+    from infra.migrate import migrate as apply
+
+    changes = apply(load_settings())
+    for change in changes:
+        out.print(f"{change.table}: {change.what}")
+    out.print(f"{len(changes)} change(s); the lake follows schemas/.")
+
+
+@app.command()
+def sandbox(
+    turns: Annotated[int | None, typer.Option(help="About how many turns; default from settings.")] = None,
+    start: Annotated[str | None, typer.Option(help="First day; default from settings.")] = None,
+    days: Annotated[int | None, typer.Option(help="Over how many days; default from settings.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same bytes.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = 2,
+) -> None:
+    """Simulate a live product: write seeded traffic into the landing zone, and its truth beside the lake.
+
+    Example: flywheel sandbox --turns 5000 --days 3
+    """
+    from rich.progress import Progress
+
+    from infra.sandbox import SandboxSettings, generate
+
+    settings = load_settings()
+    asked = {"turns": turns, "start": start, "days": days, "seed": seed}
+    given = {name: value for name, value in asked.items() if value is not None}
+    chosen = SandboxSettings.model_validate({**settings.sandbox.model_dump(), **given})
+    with Progress(console=err) as progress:
+        task = progress.add_task("simulating", total=None)
+        summary = generate(
+            chosen,
+            Path(Lake.of(settings).landing),
+            Path(settings.resolve("truth")),
+            workers,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    out.print(str(summary), highlight=False)
+    span = f"{chosen.start}..{date.fromordinal(chosen.start.toordinal() + chosen.days - 1)}"
+    out.print(f"Next: flywheel run traffic.land --days {span}")
+
+
+@app.command("import")
+def import_logs(
+    path: Annotated[Path, typer.Argument(exists=True, help="A JSONL(.gz) file, or a folder of them.")],
+    format: Annotated[
+        ImportFormat, typer.Option(help="chatlogs: neutral chat-log JSONL; openai: messages JSONL.")
+    ],
+    start: Annotated[str | None, typer.Option(help="First day for conversations without times.")] = None,
+    days: Annotated[int | None, typer.Option(help="Spread them over so many days; default 7.")] = None,
+) -> None:
+    """Turn chat logs into landed events; missing times and users are made up deterministically and marked so.
+
+    Example: flywheel import --format chatlogs --days 7 logs/
+    """
+    from cli.importing import run_import
+
+    run_import(load_settings(), path, format.value, start, days)
+
+
+@app.command()
+def run(
+    job: Annotated[
+        str | None, typer.Argument(help="stage.job, e.g. curation.screen; see flywheel tables.")
+    ] = None,
+    days: Annotated[str | None, typer.Option(help="2026-11-20, or 2026-10-01..2026-11-20.")] = None,
+    stale: Annotated[
+        bool, typer.Option("--stale", help="Run all that flywheel plan lists (of JOB, if given).")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run days again whose inputs did not change.")
+    ] = False,
+) -> None:
+    """Run one job for a range of days, or repair what is stale. What stands is not run again.
+
+    Examples: flywheel run curation.screen --days 2026-11-20..2026-11-22;  flywheel run --stale
+    """
+    from jobs.runner import run_job, run_stale
+
+    settings = load_settings()
+    if stale:
+        done = run_stale(settings, job)
+    elif job is None or days is None:
+        raise typer.BadParameter("give JOB and --days, or --stale")
+    else:
+        done = [run_job(settings, job, parse_days(days), force)]
+    for summary in (s for s in done if s.run_id):
+        span = f"{summary.days[0]}..{summary.days[-1]}"
+        out.print(
+            f"{summary.job} {span}: {summary.rows_out:,} rows in {summary.seconds:.1f} s (run {summary.run_id})"
+        )
+
+
+@app.command()
+def plan(format: Annotated[Format, typer.Option(help="Output.")] = Format.table) -> None:
+    """List what is missing or stale, and why, in the order in which it should run."""
+    from jobs.plan import Plan
+
+    due = Plan(load_settings()).everything()
+    rows = [{"job": d.job, "days": d.span, "dataset": d.dataset_id or "", "reason": d.reason} for d in due]
+    _print(rows, ["job", "days", "dataset", "reason"], format)
+    err.print("Run all of it: flywheel run --stale" if due else "Nothing to do: all that landed is curated.")
+
+
+@app.command()
+def tables(name: Annotated[str | None, typer.Argument(help="stage.table or views.name")] = None) -> None:
+    """The data dictionary: tables, columns, PII class, retention, who writes and reads them."""
+    from cli.dictionary import columns_of, overview
+
+    rows = overview() if name is None else columns_of(name)
+    _print(rows, list(rows[0]), Format.table)
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="SQL in DuckDB's dialect; tables by stage.table.")],
+    format: Annotated[Format, typer.Option(help="Output.")] = Format.table,
+) -> None:
+    """Ask the lake in SQL, also while jobs run; never locks.
+
+    Example: flywheel sql "SELECT * FROM views.daily_funnel ORDER BY ds, turns DESC"
+    """
+    import duckdb
+
+    from infra.sql import connect
+
+    try:
+        with connect(Lake.of(load_settings()), statement) as connection:
+            cursor = connection.execute(statement)
+            names = [column[0] for column in cursor.description or []]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    except duckdb.Error as error:
+        raise FlywheelError(str(error).splitlines()[0], hint="See: flywheel tables") from None
+    _print(rows, names, format)
+
+
+@app.command()
+def outcomes(turn_id: Annotated[str, typer.Argument(help="Id of a served response.")]) -> None:
+    """Say why a turn was or was not used: its day, and each dataset."""
+    from cli.outcomes import history
+
+    rows = history(Lake.of(load_settings()), turn_id)
+    _print(rows, ["where", "outcome", "reason", "detail"], Format.table)
+
+
+@app.command()
+def report() -> None:
+    """Write the curation report (report/index.html) from the ledger and the tables."""
+    from cli.report import render
+
+    settings = load_settings()
+    path = render(settings, Path(settings.resolve(settings.report.path)) / "index.html")
+    out.print(f"Open {path}")
+
+
+def _register_review() -> None:
+    from cli.review import review_app, screen
+
+    app.add_typer(review_app, name="review")
+    app.command()(screen)
+
+
+_register_review()
+
+
+def _print(rows: list[dict[str, Any]], names: list[str], format: Format) -> None:
+    """Rows as a table for people, or as CSV or JSON lines for programs."""
+    if format is Format.table:
+        table = RichTable(*names)
+        for row in rows:
+            table.add_row(*("" if row[name] is None else str(row[name]) for name in names))
+        out.print(table)
+        return
+    writers: dict[Format, Callable[..., None]] = {Format.csv: _csv, Format.json: _json}
+    writers[format](rows, names)
+
+
+def _csv(rows: list[dict[str, Any]], names: list[str]) -> None:
+    import csv
+
+    writer = csv.DictWriter(sys.stdout, names)
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _json(rows: list[dict[str, Any]], names: list[str]) -> None:
+    import json
+
+    json.dump(
+        [{name: row[name] for name in names} for row in rows], sys.stdout, default=str, ensure_ascii=False
+    )
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

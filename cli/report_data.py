@@ -1,0 +1,139 @@
+"""What the curation report shows, read from the lake's tables without a JVM: counts, and redacted text only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from infra.lake import Lake
+from infra.sql import connect
+
+Row = dict[str, Any]
+
+DIMENSIONS = {
+    "first_turn": "First turn",
+    "character": "Character",
+    "locale_language": "Locale and language",
+    "jtbd": "Job to be done",
+    "depth_band": "Conversation depth",
+    "quality_band": "Prompt quality",
+    "difficulty_band": "Prompt difficulty",
+}
+_WINDOW = re.compile(r"-(\d{8})-(\d{8})-[0-9a-f]+$")
+_SHOWN_CHARACTERS = 240
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything on the page. Lists hold one dict a row; `dataset_id` is None when no dataset was ever built."""
+
+    dataset_id: str | None
+    first_day: date | None
+    last_day: date | None
+    outcomes: Sequence[Row]
+    fates: Sequence[Row]
+    constraints: Sequence[Row]
+    duplicates: Sequence[Row]
+    runs: Sequence[Row]
+    quality: Sequence[Row]
+
+
+def read(lake: Lake, examples: int) -> Report:
+    """The last dataset that was built and its window; without one, all curated days.
+
+    Args:
+        examples: near-duplicate pairs to show.
+    """
+    with connect(lake) as database:
+        database.execute("SET enable_progress_bar = false")
+
+        def rows(query: str, **values: Any) -> list[Row]:
+            found = database.execute(query, values)
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+        last = rows(
+            "SELECT scope FROM ops.runs WHERE job = 'curation.sample' AND state = 'succeeded' AND scope IS NOT NULL "
+            "ORDER BY ended_ts DESC, scope LIMIT 1"
+        )
+        dataset = last[0]["scope"] if last else None
+        first_day, last_day = _window(dataset) or _all_days(rows)
+        window = {"first": first_day, "last": last_day}
+        return Report(
+            dataset_id=dataset,
+            first_day=first_day,
+            last_day=last_day,
+            outcomes=rows(_OUTCOMES, **window),
+            fates=rows(_FATES, dataset=dataset),
+            constraints=rows(_CONSTRAINTS, dataset=dataset),
+            duplicates=[_shortened(row) for row in rows(_DUPLICATES, **window, examples=examples)],
+            runs=rows(_RUNS),
+            quality=rows(_QUALITY),
+        )
+
+
+def _window(dataset: str | None) -> tuple[date, date] | None:
+    match = _WINDOW.search(dataset or "")
+    if match is None:
+        return None
+    first, last = (datetime.strptime(day, "%Y%m%d").date() for day in match.groups())
+    return first, last
+
+
+def _all_days(rows: Any) -> tuple[date | None, date | None]:
+    span = rows("SELECT min(ds) AS first, max(ds) AS last FROM curation.outcomes")[0]
+    return span["first"], span["last"]
+
+
+def _shortened(row: Row) -> Row:
+    def short(text: str | None) -> str:
+        text = text or ""
+        return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS].rstrip()} …"
+
+    return {**row, "removed": short(row["removed"]), "kept": short(row["kept"])}
+
+
+_OUTCOMES = """
+SELECT outcome, coalesce(reason, '') AS reason, count(*) AS turns
+FROM curation.outcomes WHERE ds BETWEEN $first AND $last
+GROUP BY ALL ORDER BY turns DESC, outcome, reason
+"""
+_FATES = """
+SELECT split, outcome,
+  CASE WHEN outcome = 'not_sampled' THEN coalesce(reason, '') ELSE '' END AS reason, count(*) AS turns
+FROM curation.sample_outcomes WHERE dataset_id = $dataset
+GROUP BY ALL ORDER BY turns DESC, split, outcome, reason
+"""
+_CONSTRAINTS = """
+SELECT split, dimension, level, kind, wanted, available, "before", achieved, slack, sample_size, optimality_gap
+FROM curation.constraints WHERE dataset_id = $dataset
+ORDER BY split, dimension, level, kind
+"""
+# The least similar first: exact repeats teach the reader nothing. One example for each kept turn.
+_DUPLICATES = """
+SELECT p.similarity, p.check_kind, p.ds, r.language, r.redacted_user_message AS removed,
+  k.redacted_user_message AS kept
+FROM curation.pruned p
+JOIN curation.screened r ON r.turn_id = p.turn_id
+JOIN curation.screened k ON k.turn_id = p.kept_turn_id
+WHERE p.reason = 'near_duplicate' AND p.ds BETWEEN $first AND $last
+  AND r.verdict = 'pass' AND k.verdict = 'pass'
+QUALIFY row_number() OVER (PARTITION BY p.kept_turn_id ORDER BY p.similarity, p.turn_id) = 1
+ORDER BY lower(r.redacted_user_message) = lower(k.redacted_user_message), md5(p.turn_id)
+LIMIT $examples
+"""
+_RUNS = """
+SELECT job, table_name, ds, scope, state, rows_in, rows_out, seconds, peak_memory_bytes, ended_ts, run_id, error
+FROM ops.runs
+QUALIFY row_number() OVER (PARTITION BY job, table_name, ds, scope ORDER BY ended_ts DESC, run_id DESC) = 1
+ORDER BY ended_ts, job, table_name, ds
+"""
+_QUALITY = """
+SELECT table_name, expectation, severity, success, CAST(checked_ts AS DATE) AS checked
+FROM ops.quality
+QUALIFY row_number() OVER (PARTITION BY table_name, expectation ORDER BY checked_ts DESC, run_id DESC) = 1
+ORDER BY success, table_name, expectation
+"""

@@ -1,0 +1,1 @@
+"""Airflow: when each stage runs and what it waits for. No logic, no Spark import."""

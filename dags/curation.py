@@ -1,0 +1,35 @@
+"""Screen, embed, prune and settle the day whose turns have just been written.
+
+**When**: as soon as `traffic.turns` and `traffic.characters` of a day are there (same partition key).
+The dataset of a window (`curation.sample`) is built by `backfill` or `flywheel run`, as often as a generation of models
+wants one.
+
+**When it fails**
+- `DetectorUnavailable`: a screening model could not be loaded. Nothing passed. Mend the installation, clear the task.
+- `ExpectationFailed`: see `flywheel sql "SELECT * FROM ops.quality WHERE NOT success"`; the table is as it was.
+- `UpstreamMissing`: the message names the day and the command that makes it.
+- A long review queue is not a failure: `flywheel review list`.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, PartitionedAssetTimetable, StartOfDayMapper
+
+from dags.wiring import DEFAULTS, asset, in_order, spark_task
+from jobs.curation import JOBS
+
+with DAG(
+    "curation",
+    schedule=PartitionedAssetTimetable(
+        assets=asset("traffic.turns") & asset("traffic.characters"),
+        default_partition_mapper=StartOfDayMapper(),
+    ),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["curation", "daily"],
+    doc_md=__doc__,
+) as dag:
+    in_order([spark_task(job) for job in JOBS if job.grain == "day"])

@@ -1,0 +1,27 @@
+"""Run again, every night, the days that late events, review decisions or changed inputs made stale.
+
+**When**: 04:00 UTC. **What**: `flywheel run --stale`: what `flywheel plan` lists, jobs in order, nothing else.
+
+**When it fails**: run `flywheel plan`; the first job that it lists is the one that failed; its error is in this log
+and in `ops.runs`. Clear the task when mended: what was repaired is not repaired again.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG
+
+from dags.wiring import DEFAULTS
+
+with DAG(
+    "repair",
+    schedule="0 4 * * *",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["maintenance", "daily"],
+    doc_md=__doc__,
+) as dag:
+    BashOperator(task_id="run_stale", bash_command="python -m cli.main run --stale", append_env=True)

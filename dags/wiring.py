@@ -1,0 +1,66 @@
+"""From a job's declaration to an Airflow task: operator, retries, owner, assets in and out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import Asset
+
+from infra.lake import Lake
+from infra.settings import load_settings
+from jobs.declaration import Job
+from jobs.submission import submission
+
+# A task with neither a partition key nor params.from says so and fails, rather than guess a day.
+DAYS_OF_PARTITION = (
+    "{{ dag_run.partition_key[:10] if dag_run.partition_key else "
+    "(params['from'] ~ '..' ~ (params['to'] or params['from']) if params.get('from') else "
+    "'neither-partition-key-nor-params.from') }}"
+)
+
+DEFAULTS: dict[str, Any] = {
+    "owner": "data-engineering",
+    "retries": 2,
+    "retry_delay": timedelta(minutes=2),
+    "retry_exponential_backoff": True,
+    "execution_timeout": timedelta(hours=6),
+}
+
+
+def asset(table: str) -> Asset:
+    """The asset of a table: same name, its place in the lake as URI."""
+    path = Lake.of(load_settings()).path(table)
+    return Asset(name=table, uri=path if "://" in path else f"file://{path}", group=table.split(".")[0])
+
+
+def spark_task(job: Job, days: str = DAYS_OF_PARTITION, rerun: str = "due") -> SparkSubmitOperator:
+    """One task that runs the job for `days` (a template) by `spark-submit`.
+
+    Args:
+        rerun: a template that renders to `due` or `all` (days that stand are run again too).
+    """
+    how = submission(load_settings())
+    return SparkSubmitOperator(
+        task_id=job.name,
+        doc_md=f"Reads {', '.join(job.reads)}; writes {', '.join(job.writes)}. "
+        f"By hand: `flywheel run {job.name} --days D`.",
+        application=how.application,
+        application_args=[job.name, "--days", days, "--rerun", rerun],
+        conf={"spark.master": how.master, **how.conf},
+        spark_binary=how.spark_binary,
+        env_vars=how.env_vars,
+        conn_id="spark_default",
+        name=job.name,
+        inlets=[asset(t) for t in job.reads if t != "landing"],
+        outlets=[asset(t) for t in job.writes],
+    )
+
+
+def in_order(tasks: Sequence[SparkSubmitOperator]) -> None:
+    """Chain tasks: jobs of a stage run one after another, as declared."""
+    for first, second in itertools.pairwise(tasks):
+        first >> second

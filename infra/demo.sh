@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# The main job on the embedded default: land, curate through Airflow's backfill DAG, report.
+# Called by `make demo`, which sets LOGS, FORMAT, START, DAYS and TURNS.
+set -euo pipefail
+
+say() { printf '\n== %s\n' "$*"; }
+
+last=$(python -c "from datetime import date, timedelta; print(date.fromisoformat('$START') + timedelta($DAYS - 1))")
+
+say "Tables"
+flywheel migrate
+if [ -n "${LOGS:-}" ]; then
+  say "Import $LOGS over $START..$last (missing times and users are made up, and marked so)"
+  flywheel import --format "$FORMAT" --start "$START" --days "$DAYS" "$LOGS"
+else
+  say "Simulate $TURNS turns over $START..$last"
+  flywheel sandbox --turns "$TURNS" --start "$START" --days "$DAYS"
+fi
+
+say "Backfill $START..$last through Airflow (progress below)"
+mkdir -p "$AIRFLOW_HOME"
+airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1
+# The whole log is kept; here, what the jobs say of their progress, and errors.
+AIRFLOW__LOGGING__LOGGING_LEVEL=INFO airflow dags test backfill \
+  --conf "{\"from\": \"$START\", \"to\": \"$last\", \"stage\": \"all\", \"dry_run\": false, \"force\": false}" 2>&1 |
+  tee "$AIRFLOW_HOME/demo.log" |
+  awk '/[A-Za-z]Error: / || /DagRun failed/ {print; fflush(); next}
+       match($0, / [0-9]+\.[0-9]s  .*/) {print substr($0, RSTART, RLENGTH); fflush(); next}
+       match($0, /(traffic|experiments|curation)\.[a-z_]+: (nothing|[0-9]{4}-).*/) {print substr($0, RSTART, RLENGTH); fflush()}' ||
+  { echo "The whole log: $AIRFLOW_HOME/demo.log" >&2; exit 1; }
+
+say "What must run again"
+flywheel plan
+
+say "Report"
+flywheel report
+flywheel sql "SELECT outcome, sum(turns) AS turns FROM views.daily_funnel GROUP BY outcome ORDER BY turns DESC"
+
+say "Next"
+echo '  flywheel sql "SELECT * FROM views.datasets"'
+echo '  flywheel tables curation.samples'
+echo '  make airflow      # schedules, retries, backfills from a web page'

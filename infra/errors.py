@@ -1,0 +1,79 @@
+"""Typed errors: each names the table, day and setting at fault and says what to do about it.
+
+No message may hold text that a user wrote: details are names, dates, counts and paths.
+"""
+
+from __future__ import annotations
+
+
+class FlywheelError(Exception):
+    """Base of every error that the project raises on purpose.
+
+    `what` says what went wrong; the keyword details say where; `hint` says what to do.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        table: str | None = None,
+        day: object | None = None,
+        setting: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what, self.table, self.day, self.setting, self.hint = what, table, day, setting, hint
+        places = [
+            f"{name} {value}"
+            for name, value in (("table", table), ("day", day), ("setting", setting))
+            if value is not None
+        ]
+        where = f" [{', '.join(places)}]" if places else ""
+        super().__init__(f"{what}{where}" + (f" {hint}" if hint else ""))
+
+
+class SettingsError(FlywheelError):
+    """The settings contradict themselves or name something that does not exist."""
+
+
+class ContractError(FlywheelError):
+    """A frame or a table does not match its DDL in `schemas/`."""
+
+
+class MigrationRefused(ContractError):
+    """A change of DDL would lose or reinterpret data."""
+
+
+class ExpectationFailed(FlywheelError):
+    """A critical expectation failed on the staged frame; the table is as it was."""
+
+
+class LockHeld(FlywheelError):
+    """Another run is writing the table."""
+
+
+class UpstreamMissing(FlywheelError):
+    """A day that the job reads has no successful run of the job that writes it."""
+
+
+class LandingFileBroken(FlywheelError):
+    """A landing file is half written or unreadable as a whole; the tables are as they were."""
+
+
+class DiskFull(FlywheelError):
+    """The lake's disk has too little room; the tables are as they were."""
+
+
+class InfeasibleConstraints(FlywheelError):
+    """No sample satisfies all hard constraints together."""
+
+
+class DetectorUnavailable(FlywheelError):
+    """A screening detector cannot be loaded, so nothing may pass."""
+
+
+class JobUnknown(FlywheelError):
+    """No job, table or view of that name is declared."""
+
+
+class EnvironmentMissing(FlywheelError):
+    """Something that the machine must bring (Java, memory, a port) is not there."""

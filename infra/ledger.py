@@ -1,0 +1,156 @@
+"""The ledger: what ran, what it made, what it found wrong, what must run again (`ops.*`), without a JVM."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, Transaction, write_deltalake
+
+from infra.contracts import contract
+from infra.lake import Lake
+
+
+@dataclass(frozen=True)
+class Success:
+    """The last successful run of a job for one unit of work and table."""
+
+    run_id: str
+    started_ts: datetime
+    ended_ts: datetime
+    content_hash: str
+    input_fingerprint: str
+    settings_hash: str
+    output_version: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One reason why a job must run again for a day."""
+
+    job: str
+    ds: date
+    cause: str
+    marked_ts: datetime
+
+
+def now() -> datetime:
+    """This moment, UTC, to the microsecond (what Delta stores)."""
+    return datetime.now(UTC)
+
+
+def append(lake: Lake, table: str, rows: Sequence[Mapping[str, Any]], run_id: str) -> None:
+    """Append rows to an append-only table, once: a repeated call with the same run_id and rows adds nothing.
+
+    Missing columns become NULL. Times must be timezone-aware.
+    """
+    if not rows:
+        return
+    delta = lake.open(table)
+    names = contract(table).column_names
+    schema = pa.schema(delta.schema().to_arrow())
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    arrays = [
+        pa.array(
+            [list(v.items()) if isinstance(v, dict) else v for v in columns[name]],
+            type=schema.field(name).type,
+        )
+        for name in names
+    ]
+    frame = pa.Table.from_arrays(arrays, schema=pa.schema([schema.field(name) for name in names]))
+    digest = hashlib.sha256(repr(columns).encode()).hexdigest()[:16]
+    application = f"{table}:{run_id}:{digest}"
+    if delta.transaction_version(application) is not None:
+        return
+    write_deltalake(
+        delta,
+        frame,
+        mode="append",
+        commit_properties=CommitProperties(
+            app_transactions=[Transaction(application, 1)],
+            max_commit_retries=30,
+        ),
+    )
+
+
+def mark_stale(lake: Lake, job: str, days: Iterable[date], cause: str, run_id: str) -> None:
+    """Record that `job` must run again for `days`; a successful run that starts later clears it."""
+    moment = now()
+    rows = [
+        {"job": job, "ds": day, "cause": cause, "marked_ts": moment, "run_id": run_id}
+        for day in sorted(set(days))
+    ]
+    append(lake, "ops.stale", rows, run_id)
+
+
+def query(
+    lake: Lake, sql: str, parameters: Sequence[object] = (), tables: Sequence[str] = ()
+) -> list[tuple[Any, ...]]:
+    """Rows of a DuckDB query over small tables of the lake, each registered as `stage_table`."""
+    with duckdb.connect() as connection:
+        for table in tables:
+            connection.register(table.replace(".", "_"), lake.open(table).to_pyarrow_table())
+        rows: list[tuple[Any, ...]] = connection.execute(sql, list(parameters)).fetchall()
+        return rows
+
+
+def successes(lake: Lake, table: str, job: str) -> dict[str, Success]:
+    """Last success of `job` on `table` by unit of work: ISO day, or dataset id where the unit is a dataset."""
+    rows = query(
+        lake,
+        """
+        SELECT coalesce(scope, CAST(ds AS VARCHAR)) AS unit, run_id, started_ts, ended_ts, content_hash,
+               input_fingerprint, settings_hash, output_version
+        FROM ops_runs
+        WHERE state = 'succeeded' AND table_name = ? AND job = ?
+        QUALIFY row_number() OVER (PARTITION BY unit ORDER BY ended_ts DESC, run_id DESC) = 1
+        """,
+        [table, job],
+        ["ops.runs"],
+    )
+    return {row[0]: Success(*row[1:]) for row in rows}
+
+
+def open_marks(lake: Lake) -> list[Mark]:
+    """Marks that no later run of the same job and day has cleared, oldest first."""
+    rows = query(
+        lake,
+        """
+        SELECT s.job, s.ds, s.cause, s.marked_ts
+        FROM ops_stale s
+        WHERE NOT EXISTS (
+            SELECT 1 FROM ops_runs r
+            WHERE r.job = s.job AND r.ds = s.ds AND r.state = 'succeeded' AND r.started_ts > s.marked_ts
+        )
+        ORDER BY s.ds, s.marked_ts, s.job
+        """,
+        [],
+        ["ops.stale", "ops.runs"],
+    )
+    return [Mark(*row) for row in rows]
+
+
+@cache
+def code_version() -> str:
+    """Git commit of the checkout (marked when it has changes), or the package's version where there is none."""
+    root = Path(__file__).resolve().parent.parent
+    told = subprocess.run(
+        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return told.stdout.strip() or package_version("characterflywheel")
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """Canonical JSON: the same mapping always gives the same text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

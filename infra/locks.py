@@ -1,0 +1,167 @@
+"""One writer per table at a time: a lock with an owner and an expiry, on any file system that can create exclusively.
+
+A lock is a numbered file, `<locks>/<table>/<n>.json`. Whoever creates the next number holds the lock, so two stealers
+of one expired lock cannot both win: only one creates n + 1. A heartbeat thread moves the expiry; a writer checks that
+it is still the newest before it commits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import fsspec
+import psutil
+
+from infra.errors import LockHeld
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock: enough to tell a dead process from a live one on the same host."""
+
+    run_id: str
+    host: str
+    pid: int
+    process_started: float
+
+    @classmethod
+    def this_process(cls, run_id: str) -> Owner:
+        """The owner that this process is."""
+        return cls(run_id, socket.gethostname(), os.getpid(), psutil.Process().create_time())
+
+    def is_dead(self) -> bool:
+        """Known to be dead: its host is this one and no such process runs."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.process_started) > 1
+        except psutil.NoSuchProcess:
+            return True
+
+
+class TableLock:
+    """The held lock of one table. Get it with `hold`."""
+
+    def __init__(self, root: str, table: str, owner: Owner, lock_seconds: float) -> None:
+        self._fs, folder = fsspec.core.url_to_fs(f"{root}/{table}")
+        self._folder, self._table, self._owner, self._seconds = str(folder), table, owner, lock_seconds
+        self._number = 0
+        self._stop = threading.Event()
+        self._beat = threading.Thread(target=self._heartbeat, name=f"lock {table}", daemon=True)
+
+    def acquire(self) -> None:
+        """Take the lock or say who has it.
+
+        Raises:
+            LockHeld: a live run holds it.
+        """
+        self._fs.makedirs(self._folder, exist_ok=True)
+        newest = self._newest()
+        if newest:
+            state = self._read(newest)
+            if state is None or not _is_over(state):
+                raise self._held(state)
+        try:
+            self._write(newest + 1, mode="xb")
+        except FileExistsError:
+            raise self._held(self._read(newest + 1)) from None
+        self._number = newest + 1
+        for old in range(1, self._number):
+            if self._fs.exists(self._file(old)):
+                self._fs.rm(self._file(old))
+        self._beat.start()
+
+    def check(self) -> None:
+        """Make sure, just before a commit, that nobody took the lock over.
+
+        Raises:
+            LockHeld: this run was slower than its expiry and another began.
+        """
+        if self._newest() != self._number:
+            raise self._held(self._read(self._newest()))
+
+    def release(self) -> None:
+        """Give the lock back; the next writer need not wait for the expiry."""
+        self._stop.set()
+        if self._beat.is_alive():
+            self._beat.join()
+        if self._number and self._newest() == self._number:
+            self._write(self._number, mode="wb", released=True)
+
+    def _heartbeat(self) -> None:
+        while not self._stop.wait(self._seconds / 4):
+            if self._newest() != self._number:
+                return  # taken over; check() will say so before the next commit
+            self._write(self._number, mode="wb")
+
+    def _file(self, number: int) -> str:
+        return f"{self._folder}/{number:08d}.json"
+
+    def _newest(self) -> int:
+        self._fs.invalidate_cache()
+        names = (str(name).rsplit("/", 1)[-1] for name in self._fs.ls(self._folder, detail=False))
+        return max((int(name[:-5]) for name in names if name.endswith(".json")), default=0)
+
+    def _read(self, number: int) -> dict[str, Any] | None:
+        # A file that is being rewritten can be read half: look again before calling it unreadable.
+        for _ in range(5):
+            try:
+                return dict(json.loads(self._fs.cat_file(self._file(number))))
+            except (ValueError, FileNotFoundError):
+                time.sleep(0.05)
+        return None
+
+    def _write(self, number: int, mode: str, released: bool = False) -> None:
+        state = asdict(self._owner) | {
+            "expires": time.time() + self._seconds,
+            "released": released,
+            "taken": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        with self._fs.open(self._file(number), mode) as out:
+            out.write(json.dumps(state).encode())
+
+    def _held(self, state: dict[str, Any] | None) -> LockHeld:
+        who = f"run {state['run_id']} (pid {state['pid']} on {state['host']})" if state else "another run"
+        return LockHeld(
+            f"{who} is writing the table",
+            table=self._table,
+            hint=f"Wait for it, or stop it: its lock is free at once when it ends, {self._seconds:.0f} s after its "
+            "last sign of life when its host dies. Nothing was changed.",
+        )
+
+
+def _is_over(state: dict[str, Any]) -> bool:
+    owner = Owner(state["run_id"], state["host"], state["pid"], state["process_started"])
+    return bool(state["released"]) or state["expires"] < time.time() or owner.is_dead()
+
+
+@contextmanager
+def hold(
+    root: str, tables: Sequence[str], run_id: str, lock_seconds: float
+) -> Iterator[dict[str, TableLock]]:
+    """Hold the locks of several tables, taken in name order so that two runs cannot wait for each other.
+
+    Yields:
+        The lock of each table, to `check()` before a commit.
+
+    Raises:
+        LockHeld: one of them is held; those taken before it are released.
+    """
+    owner = Owner.this_process(run_id)
+    with ExitStack() as stack:
+        held: dict[str, TableLock] = {}
+        for table in sorted(tables):
+            lock = TableLock(root, table, owner, lock_seconds)
+            lock.acquire()
+            stack.callback(lock.release)
+            held[table] = lock
+        yield held

@@ -1,0 +1,173 @@
+"""Bring the lake to the DDL of `schemas/`: idempotent, additive, without a JVM.
+
+A new table, a new nullable column, a new CHECK, a changed comment or property is applied. Anything that would lose or
+reinterpret rows is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError
+
+from infra.contracts import Contract, contract, table_names
+from infra.errors import ContractError, MigrationRefused
+from infra.lake import Lake
+from infra.settings import Settings
+
+LAKE_FACTS = "_lake.json"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that migration did to one table."""
+
+    table: str
+    what: str
+
+
+def migrate(settings: Settings) -> list[Change]:
+    """Apply every contract to the lake and return what changed (nothing on a second call).
+
+    Raises:
+        MigrationRefused: a contract asks for a destructive change, or the split would move users.
+    """
+    lake = Lake.of(settings)
+    _pin_split(settings, lake)
+    changes: list[Change] = []
+    for name in table_names():
+        changes += _create(lake, contract(name)) if not lake.exists(name) else _alter(lake, contract(name))
+    return changes
+
+
+def _pin_split(settings: Settings, lake: Lake) -> None:
+    """The split is decided once, for ever: a lake remembers the rule it was filled under."""
+    if not lake.is_local:
+        return
+    facts = Path(lake.curated) / LAKE_FACTS
+    wanted = settings.split.model_dump(mode="json")
+    if not facts.exists():
+        facts.parent.mkdir(parents=True, exist_ok=True)
+        facts.write_text(json.dumps({"split": wanted}, indent=1) + "\n")
+    elif json.loads(facts.read_text())["split"] != wanted:
+        raise MigrationRefused(
+            "the split of a filled lake cannot change: evaluation users would become training users",
+            setting="split",
+            hint=f"Restore the values in {facts}, or start another lake (lake.root).",
+        )
+
+
+def _configuration(table: Contract) -> dict[str, str]:
+    return {
+        # History is kept as long as rows are, so that any past version of a table in retention can be read again.
+        "delta.logRetentionDuration": f"interval {table.retention_days} days",
+        "delta.deletedFileRetentionDuration": "interval 30 days",
+        "flywheel.key": ", ".join(table.key),
+        "flywheel.retention_days": str(table.retention_days),
+        "flywheel.pii": table.pii,
+    } | {f"flywheel.check.{name}": text for name, text in table.checks.items()}
+
+
+def _create(lake: Lake, table: Contract) -> list[Change]:
+    delta = DeltaTable.create(
+        lake.path(table.name),
+        schema=Schema.from_json(table.delta_schema_json),
+        mode="ignore",
+        partition_by=list(table.partition),
+        name=table.name,
+        description=table.comment,
+        configuration=_configuration(table),
+        raise_if_key_not_exists=False,
+    )
+    if table.checks:
+        delta.alter.add_constraint(dict(table.checks))
+    return [Change(table.name, "created")]
+
+
+def _alter(lake: Lake, table: Contract) -> list[Change]:
+    delta = lake.open(table.name)
+    there = {f["name"]: f for f in json.loads(delta.schema().to_json())["fields"]}
+    metadata = delta.metadata()
+    if list(metadata.partition_columns) != list(table.partition):
+        raise _refused(table, f"partitioning would change from {list(metadata.partition_columns)}")
+    if gone := sorted(set(there) - set(table.column_names)):
+        raise _refused(table, f"column {gone[0]} would be dropped")
+    changes, added = [], []
+    for column in table.columns:
+        old = there.get(column.name)
+        if old is None:
+            if not column.nullable:
+                raise _refused(
+                    table, f"new column {column.name} is NOT NULL, but old rows have no value for it"
+                )
+            added.append(column)
+        elif _normal(old["type"]) != _normal(column.delta_type):
+            raise _refused(table, f"column {column.name} would change its type from {old['type']}")
+        elif old["nullable"] and not column.nullable:
+            raise _refused(table, f"column {column.name} would become NOT NULL")
+        elif old["metadata"].get("comment") != column.comment:
+            delta.alter.set_column_metadata(column.name, {"comment": column.comment})
+            changes.append(Change(table.name, f"comment of {column.name}"))
+    if added:
+        schema = {"type": "struct", "fields": [column.field() for column in added]}
+        delta.alter.add_columns(list(Schema.from_json(json.dumps(schema)).fields))
+        changes += [Change(table.name, f"column {column.name} added") for column in added]
+    return changes + _alter_checks(lake, table)
+
+
+def _alter_checks(lake: Lake, table: Contract) -> list[Change]:
+    changes = []
+    delta = lake.open(table.name)
+    there = delta.metadata().configuration
+    for name, text in table.checks.items():
+        known = there.get(f"flywheel.check.{name}")
+        if known == text:
+            continue
+        if known is not None:
+            raise _refused(table, f"CHECK {name} would change", "Give the new CHECK a new name.")
+        try:
+            delta.alter.add_constraint({name: text})
+        except DeltaError:
+            raise _refused(
+                table, f"rows of the table break the new CHECK {name}", "Repair them first."
+            ) from None
+        changes.append(Change(table.name, f"CHECK {name} added"))
+    wanted = _configuration(table)
+    if any(there.get(key) != value for key, value in wanted.items()):
+        lake.open(table.name).alter.set_table_properties(wanted, raise_if_not_exists=False)
+        changes.append(Change(table.name, "properties"))
+    return changes
+
+
+def _normal(delta_type: object) -> str:
+    return json.dumps(delta_type, sort_keys=True)
+
+
+def _refused(table: Contract, what: str, hint: str = "") -> MigrationRefused:
+    return MigrationRefused(
+        what, table=table.name, hint=hint or "Write a new table and copy, or restore the DDL in schemas/."
+    )
+
+
+def drift(lake: Lake) -> list[str]:
+    """Differences between the lake and the DDL, in words; empty when they agree."""
+    found = []
+    for name in table_names():
+        table = contract(name)
+        try:
+            there = {f["name"]: f for f in json.loads(lake.open(name).schema().to_json())["fields"]}
+        except ContractError as error:
+            found.append(str(error))
+            continue
+        for column in table.columns:
+            if column.name not in there:
+                found.append(f"{name}.{column.name} is missing")
+            elif _normal(there[column.name]["type"]) != _normal(column.delta_type):
+                found.append(f"{name}.{column.name} has another type")
+        found += [
+            f"{name}.{extra} is not in the DDL" for extra in sorted(set(there) - set(table.column_names))
+        ]
+    return found

@@ -1,0 +1,53 @@
+"""Curation: I screen, II diversify, III sample. Imports no Spark."""
+
+from __future__ import annotations
+
+from jobs.declaration import Job
+
+SCREEN_CHARACTERS = Job(
+    "curation.screen_characters",
+    reads=["traffic.characters"],
+    writes=["curation.screened_characters"],
+    settings=["screening"],
+)
+SCREEN = Job(
+    "curation.screen",
+    reads=["traffic.turns", "traffic.characters", "curation.reviews"],
+    writes=["curation.review_queue", "curation.screened"],
+    settings=["screening"],
+)
+EMBED = Job(
+    "curation.embed",
+    reads=["curation.screened", "curation.screened_characters"],
+    writes=["curation.embeddings"],
+    settings=["diversity"],
+)
+PRUNE = Job(
+    "curation.prune",
+    reads=["curation.screened", "curation.screened_characters", "curation.embeddings"],
+    writes=["curation.pruned"],
+    settings=["diversity"],
+    lookback={"curation.pruned": "diversity.horizon_days"},
+)
+OUTCOMES = Job(
+    "curation.outcomes",
+    reads=["curation.screened", "curation.pruned"],
+    writes=["curation.outcomes"],
+    settings=["diversity"],
+)
+SAMPLE = Job(
+    "curation.sample",
+    reads=[
+        "curation.outcomes",
+        "curation.screened",
+        "curation.screened_characters",
+        "curation.pruned",
+        "curation.embeddings",
+    ],
+    writes=["curation.sample_outcomes", "curation.constraints", "curation.samples"],
+    settings=["sampling", "turns", "diversity"],
+    lookback={"curation.screened": "sampling.context_days"},
+    grain="dataset",
+)
+
+JOBS = (SCREEN_CHARACTERS, SCREEN, EMBED, PRUNE, OUTCOMES, SAMPLE)

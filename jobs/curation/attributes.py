@@ -1,0 +1,112 @@
+"""The seven dimensions of Table 1 (section 2.2.1) as columns of a turn, from redacted data only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from infra.settings import SamplingSettings
+from jobs.curation.constraints import NONE
+from models.jtbd.classifier import Classifier
+
+DIMENSIONS = (
+    "first_turn",
+    "character",
+    "locale_language",
+    "jtbd",
+    "depth_band",
+    "quality_band",
+    "difficulty_band",
+)
+FIRST, LATER = "first", "later"
+UNJUDGED = "(unjudged)"
+"""Level of what only text tells (jtbd, quality) for a turn whose text did not pass screening."""
+UNKNOWN_DIFFICULTY = "unknown"
+
+
+def with_attributes(
+    turns: DataFrame, ranked: DataFrame, embeddings: DataFrame, settings: SamplingSettings, scope: str
+) -> DataFrame:
+    """`curation.screened` rows with the seven dimensions, quality, text_hash and encoder.
+
+    ranked: `curation.pruned` of those days (quality, text_hash, recipe, encoder); embeddings: `curation.embeddings`;
+    scope: whose first turn is one, `conversation` or `session`. Text-derived dimensions of turns that Phase II did
+    not rank are `UNJUDGED`. `quality` is NULL and `embedding` NULL where there is none.
+    """
+    vectors = embeddings.select("text_hash", "recipe", "encoder", "embedding")
+    judged = ranked.select("turn_id", "text_hash", "recipe", "encoder", "quality")
+    index = "turn_index" if scope == "conversation" else "session_turn_index"
+    low, high = settings.quality_bands
+    return (
+        turns.join(judged, "turn_id", "left")
+        .join(vectors, ["text_hash", "recipe", "encoder"], "left")
+        .withColumn("is_first_turn", F.col(index) == 1)
+        .withColumn("first_turn", F.when(F.col("is_first_turn"), FIRST).otherwise(LATER))
+        .withColumn("character", F.coalesce("character_id", F.lit(NONE)))
+        .withColumn("locale_language", F.concat_ws("/", "locale", "language"))
+        .withColumn("depth_band", depth_band(F.col("turn_index"), settings.depth_bands))
+        .withColumn(
+            "quality_band",
+            F.when(F.col("quality").isNull(), UNJUDGED)
+            .when(F.col("quality") < low, "low")
+            .when(F.col("quality") < high, "middle")
+            .otherwise("high"),
+        )
+        .withColumn("difficulty_band", F.lit(UNKNOWN_DIFFICULTY))
+    )
+
+
+def depth_labels(last: tuple[int, ...]) -> tuple[str, ...]:
+    """Names of the depth bands that end at the given turns and of the open one: (1, 5, 20) -> 1, 2-5, 6-20, 21+."""
+    names, start = [], 1
+    for end in last:
+        names.append(str(end) if start == end else f"{start}-{end}")
+        start = end + 1
+    return (*names, f"{start}+")
+
+
+def depth_band(turn_index: Column, last: tuple[int, ...]) -> Column:
+    """Depth band of a turn by its place in the conversation."""
+    names = depth_labels(last)
+    band = F.lit(names[-1])
+    for end, name in reversed(list(zip(last, names, strict=False))):
+        band = F.when(turn_index <= end, name).otherwise(band)
+    return band
+
+
+def with_jtbd(attributes: DataFrame, classifier: Classifier) -> DataFrame:
+    """Adds `jtbd` and drops `embedding`; a turn that Phase II did not rank is `UNJUDGED`."""
+    kept = [field for field in attributes.schema.fields if field.name != "embedding"]
+    schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in kept)
+    return attributes.mapInArrow(
+        _labelling(classifier, [field.name for field in kept]), f"{schema}, jtbd string"
+    )
+
+
+def _labelling(
+    classifier: Classifier, kept: list[str]
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def label(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            columns: Mapping[str, pa.Array] = {name: batch.column(name) for name in batch.schema.names}
+            judged = columns["text_hash"].is_valid().to_pylist()
+            messages = columns["redacted_user_message"].to_pylist()
+            labels = classifier.labels(
+                [message if known else None for message, known in zip(messages, judged, strict=True)],
+                columns["encoder"].to_pylist(),
+                _vectors(columns["embedding"]),
+            )
+            jtbd = [name if known else UNJUDGED for name, known in zip(labels, judged, strict=True)]
+            arrays = [*(columns[name] for name in kept), pa.array(jtbd, pa.string())]
+            yield pa.RecordBatch.from_arrays(arrays, names=[*kept, "jtbd"])
+
+    return label
+
+
+def _vectors(column: pa.Array) -> list[npt.NDArray[np.float32] | None]:
+    return [scalar.values.to_numpy(zero_copy_only=False) if scalar.is_valid else None for scalar in column]

@@ -1,0 +1,98 @@
+"""Embed each distinct prompt text once, ever (Phase II, section 2.2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
+
+from infra.settings import DiversitySettings, EncoderSettings
+from jobs.curation.prompts import hashed, prompts, with_encoder
+from jobs.curation.spaces import pinned
+from models.encoders import Encoder, encoder_name, load_encoder
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
+
+_TEXTS_A_TASK = 2000
+EMBEDDED = "text_hash string, encoder string, ds date, embedding array<float>"
+
+
+def run(ctx: JobContext) -> None:
+    """Embed what `curation.embeddings` does not have yet."""
+    rules = pinned(ctx.settings.diversity, ctx.lake.artifacts)
+    screened = ctx.read("curation.screened", with_days_before(ctx.days, rules.context_days))
+    made = prompts(screened, ctx.read("curation.screened_characters", None), rules)
+    made = made.where(F.col("ds").isin(list(ctx.days)))
+    texts = distinct_texts(hashed(made, ctx.settings.user_key()), rules)
+    known = ctx.read("curation.embeddings", None).where(F.col("recipe") == rules.recipe)
+    known = known.select("text_hash", "encoder")
+    todo = texts.join(known, ["text_hash", "encoder"], "left_anti").persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        counts = {row["encoder"]: row["count"] for row in todo.groupBy("encoder").count().collect()}
+        frame = ctx.spark.createDataFrame([], EMBEDDED)
+        for spec in rules.encoders:
+            name = encoder_name(spec)
+            if wanted := counts.get(name, 0):
+                ctx.say(f"{wanted:,} new texts for {name}")
+                tasks = -(-wanted // _TEXTS_A_TASK)
+                frame = frame.unionByName(
+                    embed(todo.where(F.col("encoder") == name).repartition(tasks, "text_hash"), spec, rules)
+                )
+        ctx.write("curation.embeddings", frame.withColumn("recipe", F.lit(rules.recipe)))
+    finally:
+        todo.unpersist()
+
+
+def with_days_before(days: tuple[date, ...], before: int) -> list[date]:
+    """The days and as many calendar days before each as asked, sorted."""
+    return sorted({day - timedelta(days=n) for day in days for n in range(before + 1)})
+
+
+def distinct_texts(prompt_frame: DataFrame, rules: DiversitySettings) -> DataFrame:
+    """One row per text and encoder that knows its language: text_hash, encoder, prompt_text, ds (first need)."""
+    return (
+        with_encoder(prompt_frame, rules)
+        .where("encoder IS NOT NULL")
+        .groupBy("text_hash", "encoder")
+        .agg(F.min("prompt_text").alias("prompt_text"), F.min("ds").alias("ds"))
+    )
+
+
+def embed(texts: DataFrame, spec: EncoderSettings, rules: DiversitySettings) -> DataFrame:
+    """Vectors of the texts that the encoder can read; those with too many unknown tokens get no row."""
+    return texts.select("text_hash", "encoder", "ds", "prompt_text").mapInArrow(
+        _embedding(spec, rules.unknown_share), EMBEDDED
+    )
+
+
+def _embedding(
+    spec: EncoderSettings, unknown_share: float
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            encoder = _loaded(spec)
+            texts = batch.column("prompt_text").to_pylist()
+            readable = encoder.unknown_shares(texts) <= unknown_share
+            rows = batch.filter(pa.array(readable))
+            vectors = encoder.encode(rows.column("prompt_text").to_pylist())
+            offsets = pa.array(range(0, vectors.size + 1, encoder.dimension), pa.int32())
+            column = pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1), pa.float32()))
+            names = ["text_hash", "encoder", "ds"]
+            yield pa.RecordBatch.from_arrays(
+                [*(rows.column(n) for n in names), column], [*names, "embedding"]
+            )
+
+    return apply
+
+
+@cache
+def _loaded(spec: EncoderSettings) -> Encoder:
+    """The encoder of this worker, loaded once."""
+    return load_encoder(spec)

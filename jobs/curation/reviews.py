@@ -1,0 +1,154 @@
+"""Reviewers' decisions on what the detectors were unsure of: the queue, a turn's raw text, the verdict of a person."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, cast
+
+import duckdb
+
+from infra import ledger
+from infra.errors import ContractError, SettingsError
+from infra.lake import Lake
+from infra.settings import Settings
+from models.screening import content_hash
+
+_log = logging.getLogger(__name__)
+_DECISIONS = ("approve", "reject")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A turn that waits for a person; never its text."""
+
+    turn_id: str
+    ds: date
+    uncertainty: float
+    language: str
+    reasons: tuple[str, ...]
+    policy_version: str
+    content_hash: str
+
+
+def list_queue(settings: Settings, limit: int = 20) -> list[Waiting]:
+    """What waits for a decision, the most uncertain first. Turns decided since the last run are left out."""
+    lake = Lake.of(settings)
+    decided = {
+        (row["turn_id"], row["policy_version"], row["content_hash"])
+        for row in _rows(lake, "curation.reviews")
+    }
+    waiting = [
+        Waiting(
+            row["turn_id"],
+            row["ds"],
+            row["uncertainty"],
+            row["language"],
+            tuple(row["reasons"]),
+            row["policy_version"],
+            row["content_hash"],
+        )
+        for row in _rows(lake, "curation.review_queue")
+    ]
+    waiting = [w for w in waiting if (w.turn_id, w.policy_version, w.content_hash) not in decided]
+    return sorted(waiting, key=lambda w: (-w.uncertainty, w.ds, w.turn_id))[:limit]
+
+
+def show(settings: Settings, turn_id: str, reviewer: str) -> tuple[str | None, str]:
+    """The raw user message and response of a turn that is or was queued. The access is logged, the text is not.
+
+    Raises ContractError when the turn is in no queue.
+    """
+    _check_reviewer(reviewer)
+    lake = Lake.of(settings)
+    waiting = _queued(lake, turn_id)
+    turn = _turn(lake, turn_id, waiting["ds"])
+    _log.warning("raw text of turn %s was shown to reviewer %s", turn_id, reviewer)
+    return turn["user_message"], turn["response"]
+
+
+def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note: str = "") -> date:
+    """Append a decision on a queued turn and mark its day stale; returns the day.
+
+    The decision binds to the policy version under which the turn was queued and to its content.
+
+    Raises:
+        SettingsError: the decision is neither approve nor reject, or no reviewer is named.
+        ContractError: the turn is not in the queue, or its text changed since it was queued.
+    """
+    if decision not in _DECISIONS:
+        raise SettingsError(f"decision must be one of {', '.join(_DECISIONS)}", setting="decision")
+    _check_reviewer(reviewer)
+    lake = Lake.of(settings)
+    waiting = _queued(lake, turn_id)
+    day = cast(date, waiting["ds"])
+    turn = _turn(lake, turn_id, day)
+    if content_hash(settings.user_key(), turn["user_message"], turn["response"]) != waiting["content_hash"]:
+        raise ContractError(
+            "the turn's text changed since it was queued",
+            table="curation.review_queue",
+            day=day,
+            hint="Run curation.screen for the day again, then review it.",
+        )
+    now = ledger.now()
+    run_id = f"review-{uuid.uuid4().hex[:12]}"
+    row = {
+        "turn_id": turn_id,
+        "policy_version": waiting["policy_version"],
+        "decided_ts": now,
+        "decision": decision,
+        "reviewer": reviewer,
+        "note": note or None,
+        "content_hash": waiting["content_hash"],
+        "turn_ds": day,
+        "ds": now.date(),
+        "run_id": run_id,
+    }
+    ledger.append(lake, "curation.reviews", [row], run_id)
+    ledger.mark_stale(lake, "curation.screen", [day], "a reviewer decided on a turn of the day", run_id)
+    return day
+
+
+def _check_reviewer(reviewer: str) -> None:
+    if not reviewer.strip():
+        raise SettingsError(
+            "a decision needs a reviewer's name", setting="reviewer", hint="Give --reviewer NAME."
+        )
+
+
+def _rows(
+    lake: Lake, table: str, turn_id: str | None = None, day: date | None = None
+) -> list[dict[str, Any]]:
+    """Rows of a table, by turn and day if given, read through Arrow."""
+    dataset = lake.open(table).to_pyarrow_dataset(partitions=[("ds", "=", str(day))] if day else None)
+    connection = duckdb.connect()
+    try:
+        connection.register("rows", dataset)
+        where = " WHERE turn_id = ?" if turn_id else ""
+        found = connection.execute(f"SELECT * FROM rows{where}", [turn_id] if turn_id else [])
+        names = [column[0] for column in found.description or []]
+        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+    finally:
+        connection.close()
+
+
+def _queued(lake: Lake, turn_id: str) -> dict[str, Any]:
+    found = _rows(lake, "curation.review_queue", turn_id)
+    if not found:
+        raise ContractError(
+            "the turn does not wait for a review",
+            table="curation.review_queue",
+            hint="See: flywheel review list",
+        )
+    return found[0]
+
+
+def _turn(lake: Lake, turn_id: str, day: date) -> dict[str, Any]:
+    found = _rows(lake, "traffic.turns", turn_id, day)
+    if not found:
+        raise ContractError(
+            "the turn is gone", table="traffic.turns", day=day, hint="Run curation.screen again."
+        )
+    return found[0]

@@ -1,0 +1,312 @@
+"""Phase I over a range of days: one verdict a turn, judged in its conversation (sections 2.2.1 and 2.6)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
+
+from infra.settings import ScreeningSettings
+from models.detection import Detectors
+from models.screening import (
+    ScreeningPolicy,
+    Turn,
+    TurnVerdict,
+    content_hash,
+    packaged_detectors,
+    screen_conversations,
+)
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
+
+# Beyond W turns: the turns whose own verdicts a verdict looks at (follow-ups) and the word before a split number.
+_MARGIN_TURNS = 5
+_TURNS_A_BATCH = 2_000
+_TURNS_A_TASK = 4_000
+_READ = [
+    "turn_id", "conversation_id", "character_id", "language", "user_message", "response", "response_ts", "ds", "wanted",
+]  # fmt: skip
+_JUDGED = (
+    "turn_id string, ds date, wanted boolean, is_split boolean, verdict string, reasons array<string>, "
+    "privacy_spans array<struct<field:string,start:int,end:int,type:string,score:double>>, safety_category string, "
+    "safety_score double, redacted_user_message string, redacted_response string, uncertainty double, "
+    "content_hash string"
+)
+_CARRIED = [
+    "turn_id", "conversation_id", "session_id", "turn_index", "session_turn_index", "is_final", "user_id",
+    "character_id", "model_version", "source", "surface", "locale", "language", "message_ts", "response_ts",
+    "is_synthetic_time", "split", "ds",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What a worker needs to judge: the policy, the key of content hashes, the character names by id."""
+
+    policy: ScreeningPolicy
+    key: bytes
+    names: dict[str, tuple[str, ...]]
+    detectors: Callable[[], Detectors]
+
+
+def run(ctx: JobContext) -> None:
+    """Judge the days' turns; write the review queue, then the verdicts; mark the other days that a split touches."""
+    settings = ctx.settings.screening
+    # Loading here stops the job before it starts when a model is missing; workers load their own.
+    packaged_detectors(settings.use_names).load(settings.languages)
+    screening = Screening(
+        ScreeningPolicy.of(settings),
+        ctx.settings.user_key(),
+        character_names(ctx),
+        Packaged(settings.use_names),
+    )
+    turns = ctx.read("traffic.turns")
+    rows_in = {row["ds"]: row["count"] for row in turns.groupBy("ds").count().collect()}
+    whole = ctx.read("traffic.turns", None)
+    tasks = max(int(ctx.spark.sparkContext.defaultParallelism), -(-sum(rows_in.values()) // _TURNS_A_TASK))
+    judged = judge(with_context(whole, ctx.days, settings), screening, tasks).persist(
+        StorageLevel.MEMORY_AND_DISK
+    )
+    try:
+        decided = effective(
+            judged.where("wanted"), ctx.read("curation.reviews", None), screening.policy.policy_version
+        )
+        carried = turns.select(*_CARRIED).join(decided.drop("ds"), "turn_id")
+        ctx.write("curation.review_queue", review_queue(carried, screening.policy), rows_in=rows_in)
+        ctx.write("curation.screened", screened(carried, screening.policy), rows_in=rows_in)
+        _mark_touched(ctx, judged)
+    finally:
+        judged.unpersist()
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """Names the packaged detectors without carrying them to workers: each loads its own, once."""
+
+    use_names: bool
+
+    def __call__(self) -> Detectors:
+        """The detectors of this process."""
+        return packaged_detectors(self.use_names)
+
+
+def character_names(ctx: JobContext) -> dict[str, tuple[str, ...]]:
+    """Names that every version of a character has had: a character's own name identifies no user."""
+    rows = (
+        ctx.read("traffic.characters", None)
+        .where("name IS NOT NULL")
+        .groupBy("character_id")
+        .agg(F.sort_array(F.collect_set("name")).alias("names"))
+        .collect()
+    )
+    return {row["character_id"]: tuple(row["names"]) for row in rows}
+
+
+def with_context(turns: DataFrame, days: Sequence[date], settings: ScreeningSettings) -> DataFrame:
+    """The days' turns (`wanted`) and the turns of their conversations up to W before and after, whatever their day."""
+    wanted = F.col("ds").isin(list(days))
+    touched = turns.where(wanted).select("conversation_id").distinct()
+    reach = settings.context_turns + _MARGIN_TURNS
+    order = Window.partitionBy("conversation_id").orderBy("response_ts", "turn_id")
+    near = order.rowsBetween(-reach, reach)
+    return (
+        turns.join(touched, "conversation_id", "left_semi")
+        .withColumn("wanted", wanted)
+        .withColumn("_near", F.max(wanted.cast("int")).over(near))
+        .where("_near = 1")
+        .select(*_READ)
+    )
+
+
+def judge(turns: DataFrame, screening: Screening, tasks: int) -> DataFrame:
+    """One row a turn (context turns only where they hold a piece of a split identifier); rows depend on no order."""
+    return (
+        turns.repartition(tasks, "conversation_id")
+        .sortWithinPartitions("conversation_id", "response_ts", "turn_id")
+        .mapInArrow(_judging(screening), _JUDGED)
+    )
+
+
+def _judging(screening: Screening) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        rows = (row for batch in batches for row in batch.to_pylist())
+        waiting: list[list[dict[str, Any]]] = []
+        size = 0
+        for _, group in groupby(rows, key=lambda row: row["conversation_id"]):
+            waiting.append(list(group))
+            size += len(waiting[-1])
+            if size >= _TURNS_A_BATCH:
+                yield _judged(waiting, screening)
+                waiting, size = [], 0
+        if waiting:
+            yield _judged(waiting, screening)
+
+    return apply
+
+
+def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screening) -> pa.RecordBatch:
+    verdicts = screen_conversations(
+        [
+            [
+                Turn(
+                    row["turn_id"],
+                    row["user_message"],
+                    row["response"] or "",
+                    row["language"] or "und",
+                    screening.names.get(row["character_id"] or "", ()),
+                )
+                for row in rows
+            ]
+            for rows in conversations
+        ],
+        screening.policy,
+        detectors=screening.detectors(),
+    )
+    out = [
+        _row(row, verdict, screening.key)
+        for rows, these in zip(conversations, verdicts, strict=True)
+        for row, verdict in zip(rows, these, strict=True)
+        if row["wanted"] or verdict.is_split
+    ]
+    return pa.RecordBatch.from_pylist(out, schema=_SCHEMA)
+
+
+_SCHEMA = pa.schema(
+    [
+        ("turn_id", pa.string()),
+        ("ds", pa.date32()),
+        ("wanted", pa.bool_()),
+        ("is_split", pa.bool_()),
+        ("verdict", pa.string()),
+        ("reasons", pa.list_(pa.string())),
+        (
+            "privacy_spans",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("field", pa.string()),
+                        ("start", pa.int32()),
+                        ("end", pa.int32()),
+                        ("type", pa.string()),
+                        ("score", pa.float64()),
+                    ]
+                )
+            ),
+        ),
+        ("safety_category", pa.string()),
+        ("safety_score", pa.float64()),
+        ("redacted_user_message", pa.string()),
+        ("redacted_response", pa.string()),
+        ("uncertainty", pa.float64()),
+        ("content_hash", pa.string()),
+    ]
+)
+
+
+def _row(row: dict[str, Any], verdict: TurnVerdict, key: bytes) -> dict[str, Any]:
+    spans = [
+        {"field": name, "start": s.start, "end": s.end, "type": s.type, "score": round(s.score, 6)}
+        for name, part in (("user_message", verdict.user_message), ("response", verdict.response))
+        for s in part.spans
+    ]
+    return {
+        "turn_id": row["turn_id"],
+        "ds": row["ds"],
+        "wanted": row["wanted"],
+        "is_split": verdict.is_split,
+        "verdict": verdict.verdict,
+        "reasons": list(verdict.reasons),
+        "privacy_spans": spans,
+        "safety_category": verdict.safety_category,
+        "safety_score": None if verdict.safety_score is None else round(verdict.safety_score, 6),
+        "redacted_user_message": None if row["user_message"] is None else verdict.user_message.redacted,
+        "redacted_response": verdict.response.redacted,
+        "uncertainty": round(verdict.uncertainty, 6),
+        "content_hash": content_hash(key, row["user_message"], row["response"]),
+    }
+
+
+def effective(judged: DataFrame, reviews: DataFrame, policy_version: str) -> DataFrame:
+    """Verdicts after the reviewers: the last decision on this policy and content turns review into pass or reject.
+
+    A rejection by the detectors stands: only what they were unsure of is a reviewer's to decide.
+    """
+    last = Window.partitionBy("turn_id", "content_hash").orderBy(F.desc("decided_ts"), F.desc("decision"))
+    decisions = (
+        reviews.where(F.col("policy_version") == policy_version)
+        .withColumn("_rank", F.row_number().over(last))
+        .where("_rank = 1")
+        .select("turn_id", "content_hash", "decision")
+    )
+    open_verdict = F.col("verdict") == "review"
+    approved = open_verdict & (F.col("decision") == "approve")
+    refused = open_verdict & (F.col("decision") == "reject")
+    verdict = F.when(approved, "pass").when(refused, "reject").otherwise(F.col("verdict"))
+    reasons = (
+        F.when(approved, F.concat(F.array(F.lit("approved_by_reviewer")), "reasons"))
+        .when(refused, F.concat(F.array(F.lit("rejected_by_reviewer")), "reasons"))
+        .otherwise(F.col("reasons"))
+    )
+    return (
+        judged.join(decisions, ["turn_id", "content_hash"], "left")
+        .withColumns({"verdict": verdict, "reasons": reasons})
+        .drop("decision", "wanted", "is_split")
+    )
+
+
+def review_queue(decided: DataFrame, policy: ScreeningPolicy) -> DataFrame:
+    """What waits for a person, without any text."""
+    return decided.where("verdict = 'review'").select(
+        "turn_id",
+        "uncertainty",
+        "reasons",
+        "language",
+        "content_hash",
+        F.lit(policy.policy_version).alias("policy_version"),
+        F.col("response_ts").alias("queued_ts"),
+        "ds",
+    )
+
+
+def screened(decided: DataFrame, policy: ScreeningPolicy) -> DataFrame:
+    """The verdicts with redacted text for those that pass and for no other."""
+    versions = [F.lit(part) for pair in sorted(policy.detector_versions.items()) for part in pair]
+    passed = F.col("verdict") == "pass"
+    # A pass without text would be a contradiction: a turn that lost its redaction cannot pass.
+    return decided.withColumns(
+        {
+            "redacted_user_message": F.when(passed, F.col("redacted_user_message")),
+            "redacted_response": F.when(passed, F.col("redacted_response")),
+            "policy_version": F.lit(policy.policy_version),
+            "detector_versions": F.create_map(*versions),
+        }
+    ).drop("uncertainty")
+
+
+def _mark_touched(ctx: JobContext, judged: DataFrame) -> None:
+    """A turn of these days that completed an identifier changes the turns that hold its other pieces."""
+    outside = judged.where("NOT wanted").select("turn_id", "ds").collect()
+    if not outside:
+        return
+    days = sorted({row["ds"] for row in outside})
+    known = {
+        row["turn_id"]
+        for row in ctx.read("curation.screened", days)
+        .where(F.col("turn_id").isin([row["turn_id"] for row in outside]))
+        .where(F.expr("NOT exists(reasons, r -> r LIKE 'split:%')"))
+        .select("turn_id")
+        .collect()
+    }
+    stale = {row["ds"] for row in outside if row["turn_id"] in known}
+    if stale:
+        ctx.mark_stale("curation.screen", stale, "an identifier split over turns was completed")

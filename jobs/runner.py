@@ -1,0 +1,165 @@
+"""Run a job for a range of days: one code path for the command line, `spark-submit` and Airflow."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from infra import ledger
+from infra.errors import ContractError, ExpectationFailed, FlywheelError
+from infra.lake import Lake
+from infra.locks import hold
+from infra.memory import PeakMemory
+from infra.settings import Settings
+from infra.spark import session
+from jobs.context import JobContext
+from jobs.declaration import Job, all_jobs, job
+from jobs.plan import Due, Plan, fingerprint
+
+
+class JobFailed(FlywheelError):
+    """A job ended in an error that is not one of ours; says where, never what the data was."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a call of `run_job` did. `run_id` is None when nothing was due."""
+
+    job: str
+    run_id: str | None
+    days: tuple[date, ...]
+    rows_out: int
+    seconds: float
+
+
+def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = False) -> RunSummary:
+    """Run the job for those of `days` that are due.
+
+    Raises:
+        UpstreamMissing: an upstream day is not there.
+        LockHeld: another run writes one of the job's tables.
+        ExpectationFailed, ContractError, DiskFull, ...: the table being written is as it was.
+        JobFailed: any other error, stripped of messages that could quote a row.
+    """
+    declared = job(name)
+    lake = Lake.of(settings)
+    lake.check_room()
+    run_id = f"{ledger.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    with hold(lake.locks, declared.writes, run_id, settings.lake.lock_seconds) as locks:
+        plan = Plan(settings)  # read under the lock: what another run has just made is not made again
+        due = plan.due(declared, sorted(days), force)
+        _tell_skips(declared, sorted(days), due)
+        if not due:
+            return RunSummary(name, None, (), 0, 0.0)
+        wanted = tuple(day for unit in due for day in unit.days)
+        plan.check_upstream(declared, wanted)
+        with PeakMemory() as memory:
+            context = JobContext(
+                job=declared, spark=session(settings), settings=settings, lake=lake, days=wanted, run_id=run_id,
+                started_ts=ledger.now(), locks=locks, memory=memory, dataset_id=due[0].dataset_id,
+            )  # fmt: skip
+            for table in {*declared.reads, *declared.lookback} - {"landing"}:
+                context.versions[table] = lake.version(table)
+            try:
+                importlib.import_module(declared.module).run(context)
+                missing = [
+                    t for t in declared.writes if t not in {r["table_name"] for r in context.ledger_rows}
+                ]
+                if missing:
+                    raise ContractError(f"{name} ended without writing it", table=missing[0])
+            except Exception as error:
+                _record_failure(context, error)
+                if isinstance(error, FlywheelError) or os.environ.get("FLYWHEEL_DEBUG"):
+                    raise
+                raise JobFailed(
+                    f"{name} failed: {describe(error)}", day=due[0].span,
+                    hint="Set FLYWHEEL_DEBUG=1 to see the full trace, which may quote data.",
+                ) from None  # fmt: skip
+        _record_success(context, plan)
+    rows = sum(row["rows_out"] for row in context.ledger_rows if row["table_name"] == declared.closing_table)
+    return RunSummary(name, run_id, wanted, rows, (ledger.now() - context.started_ts).total_seconds())
+
+
+def run_stale(settings: Settings, only: str | None = None) -> list[RunSummary]:
+    """Run all that is due, jobs in order, each with its due days together; what one job changes, the next sees."""
+    done: list[RunSummary] = []
+    for declared in all_jobs():
+        if only is not None and declared.name != only:
+            continue
+        due = [unit for unit in Plan(settings).everything() if unit.job == declared.name]
+        batches = (
+            [unit.days for unit in due] if declared.grain == "dataset" else [tuple(u.days[0] for u in due)]
+        )
+        done += [run_job(settings, declared.name, days) for days in batches if days]
+    return done
+
+
+def describe(error: BaseException) -> str:
+    """Type and place of an error without its message: engines quote rows in messages."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if os.sep + "site-packages" + os.sep not in f.filename]
+    place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}" if ours else ""
+    kind = type(error).__name__
+    condition = getattr(error, "getCondition", None)
+    if callable(condition) and condition():
+        kind += f" {condition()}"
+    return kind + place
+
+
+def _record_success(context: JobContext, plan: Plan) -> None:
+    closing = context.job.closing_table
+    own = {row["ds"]: row["content_hash"] for row in context.ledger_rows if row["table_name"] == closing}
+    for row in context.ledger_rows:
+        unit = context.days if context.dataset_id else (row["ds"],)
+        inputs = plan.inputs(context.job, unit, own)
+        row["input_fingerprint"] = fingerprint(inputs)
+        row["input_versions"] = ledger.as_json(
+            {"days": _span(unit), "content": inputs, "versions": dict(context.versions)}
+        )
+        row["settings_hash"] = plan.settings_hash(context.job)
+        row["code_version"] = ledger.code_version()
+        # A merge-insert table's day is a function of what it was made from.
+        row["content_hash"] = row["content_hash"] or fingerprint({**inputs, "settings": row["settings_hash"]})
+        row["state"] = "succeeded"
+    # Quality first: a run that the ledger calls succeeded has its results.
+    ledger.append(context.lake, "ops.quality", context.quality_rows, context.run_id)
+    ledger.append(context.lake, "ops.runs", context.ledger_rows, context.run_id)
+
+
+def _record_failure(context: JobContext, error: Exception) -> None:
+    if isinstance(error, ExpectationFailed):
+        context.record_failed_quality(str(error.table), getattr(error, "results", []))
+    ended = ledger.now()
+    rows = [
+        {
+            "run_id": context.run_id, "job": context.job.name, "table_name": context.job.closing_table, "ds": day,
+            "scope": context.dataset_id, "started_ts": context.started_ts, "ended_ts": ended, "state": "failed",
+            "error": type(error).__name__, "code_version": ledger.code_version(),
+            "peak_memory_bytes": context.memory.peak_bytes, "seconds": _seconds(context.started_ts, ended),
+        }
+        for day in (context.days[-1:] if context.dataset_id else context.days)
+    ]  # fmt: skip
+    ledger.append(context.lake, "ops.quality", context.quality_rows, context.run_id)
+    ledger.append(context.lake, "ops.runs", rows, context.run_id)
+
+
+def _tell_skips(declared: Job, days: Sequence[date], due: Sequence[Due]) -> None:
+    skipped = len(days) - sum(len(unit.days) for unit in due)
+    todo = f"{due[0].days[0]}..{due[-1].days[-1]} ({due[0].reason})" if due else "nothing"
+    note = f"; {skipped} day(s) stand as they are (--force runs them again)" if skipped else ""
+    print(f"{declared.name}: {todo}{note}", file=sys.stderr, flush=True)
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds()
+
+
+def _span(days: Sequence[date]) -> str:
+    return f"{days[0]}" if len(days) == 1 else f"{days[0]}..{days[-1]}"

@@ -1,0 +1,67 @@
+"""Importers: chat logs of other makers become event files of the landing contract. Imports no Spark."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+
+from infra.errors import SettingsError
+from infra.settings import Settings
+from jobs.traffic.importers.chat import ImportOptions
+from jobs.traffic.importers.chatlogs import import_chatlogs
+from jobs.traffic.importers.openai_messages import import_openai_messages
+from jobs.traffic.importers.read import ImportReport
+
+__all__ = [
+    "FORMATS",
+    "ImportOptions",
+    "ImportReport",
+    "import_chatlogs",
+    "import_logs",
+    "import_openai_messages",
+]
+
+FORMATS = {"chatlogs": import_chatlogs, "openai": import_openai_messages}
+# A fixed day, so that the same command imports the same events tomorrow.
+DEFAULT_START = date(2026, 1, 5)
+DEFAULT_DAYS = 7
+# One input line is a whole conversation, one landed line a single message of it.
+_MESSAGES_A_LINE = 50
+
+
+def import_logs(
+    settings: Settings, landing: str, path: Path, format: str, start: date | None, days: int | None
+) -> ImportReport:
+    """Import a file or a directory of logs, as `flywheel import` does, with progress on standard error.
+
+    Args:
+        settings: their `landing.max_line_bytes` bounds what one input line may hold.
+        landing: root of the landing zone, a local directory.
+        path: a file, or a directory that is searched for `.jsonl` and `.jsonl.gz`.
+        format: a name in `FORMATS`.
+        start: first day; None = `DEFAULT_START`.
+        days: days to spread conversations over; None = `DEFAULT_DAYS`.
+
+    Raises:
+        SettingsError: the format is not known, there is no file, or the range is not possible.
+        LandingFileBroken: a log file is cut short; nothing was written.
+    """
+    if format not in FORMATS:
+        raise SettingsError(
+            f"no importer for {format}", setting="format", hint=f"There are: {', '.join(FORMATS)}."
+        )
+    if "://" in landing:
+        raise SettingsError(
+            "the importers write to a local landing zone only",
+            setting="lake.landing",
+            hint="Import into a directory and copy its received_ds=... folders to the object store.",
+        )
+    options = ImportOptions(
+        DEFAULT_START if start is None else start,
+        DEFAULT_DAYS if days is None else days,
+        max_line_bytes=_MESSAGES_A_LINE * settings.landing.max_line_bytes,
+    )
+    return FORMATS[format](
+        path, landing, options, lambda line: print(f"  {line}", file=sys.stderr, flush=True)
+    )

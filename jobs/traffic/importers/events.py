@@ -1,0 +1,189 @@
+"""Turns one conversation of a log into events of the landing contract: deterministic, and honest about inventions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from typing import Any
+
+from jobs.traffic.importers.chat import Chat, ImportOptions, Message, Persona
+
+UNKNOWN_MODEL = "unknown"
+_DAY_SECONDS = 86_400
+# An invented conversation moves at a chat's pace and has no silence long enough to end a session.
+_SHORTEST_STEP, _LONGEST_STEP = 15, 75
+_REACTION_DELAY = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Lays conversations on the days of an import. `first` and `last` are the earliest and latest known starts."""
+
+    options: ImportOptions
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def earliest_day(self) -> date:
+        """The first day that any event can fall on."""
+        if self.options.real_times == "keep" and self.first is not None:
+            return min(self.options.start, self.first.date())
+        return self.options.start
+
+    def times(self, chat: Chat) -> list[datetime]:
+        """When each message of the conversation happens."""
+        offsets = self._offsets(chat)
+        start = self._start(chat, offsets[-1])
+        return [start + timedelta(seconds=offset) for offset in offsets]
+
+    def _offsets(self, chat: Chat) -> list[float]:
+        count = len(chat.messages)
+        known = [message.at for message in chat.messages if message.at is not None]
+        if chat.has_message_times:
+            return [(moment - known[0]).total_seconds() for moment in known]
+        if chat.started_at and chat.ended_at and count > 1 and chat.ended_at > chat.started_at:
+            step = (chat.ended_at - chat.started_at).total_seconds() / (count - 1)
+            return [step * n for n in range(count)]
+        steps = [0.0]
+        for n in range(1, count):
+            span = _LONGEST_STEP - _SHORTEST_STEP
+            steps.append(
+                steps[-1] + _SHORTEST_STEP + draw(self.options.seed, chat.conversation_id, f"step{n}") * span
+            )
+        squeeze = min(1.0, (_DAY_SECONDS - 60) / steps[-1]) if steps[-1] else 1.0
+        return [round(step * squeeze, 3) for step in steps]
+
+    def _start(self, chat: Chat, seconds: float) -> datetime:
+        options, known = self.options, chat.known_start
+        range_start = datetime.combine(options.start, time(), UTC)
+        if known is not None and self.first is not None and self.last is not None:
+            if options.real_times == "keep":
+                return known
+            if (self.last.date() - self.first.date()).days < options.days:
+                return known + (range_start - datetime.combine(self.first.date(), time(), UTC))
+            room = options.days * _DAY_SECONDS
+            share = (known - self.first) / (self.last - self.first)
+            return range_start + timedelta(seconds=max(0.0, min(share * room, room - seconds - 60)))
+        day = int(draw(options.seed, chat.conversation_id, "day") * options.days)
+        left = max(0.0, _DAY_SECONDS - 30 - seconds)
+        moment = int(draw(options.seed, chat.conversation_id, "time") * left)
+        return range_start + timedelta(days=day, seconds=moment)
+
+
+def draw(seed: int, *names: str) -> float:
+    """A number in [0, 1) that depends on nothing but its arguments."""
+    digest = hashlib.blake2b("\x1f".join((str(seed), *names)).encode("utf-8", "surrogatepass"), digest_size=7)
+    return int.from_bytes(digest.digest(), "big") / 2**56
+
+
+def chat_events(chat: Chat, calendar: Calendar) -> Iterator[dict[str, Any]]:
+    """The events of a conversation in order.
+
+    Consecutive messages of the character become one response, joined by a newline; a thumb becomes a reaction to it.
+    What was invented is flagged in each payload: `is_synthetic_time`, `is_synthetic_user`, `is_synthetic_model`.
+    """
+    options = calendar.options
+    shared = {
+        "source": "user",
+        "user_id": _user(chat, options),
+        "conversation_id": chat.conversation_id,
+        "character_id": chat.persona.character_id if chat.persona else None,
+        "locale": chat.language,
+    }
+    marks: dict[str, Any] = {"dataset": chat.dataset}
+    if not chat.has_message_times:
+        marks["is_synthetic_time"] = True
+    if chat.user_id is None:
+        marks["is_synthetic_user"] = True
+    placed = list(zip(chat.messages, calendar.times(chat), range(len(chat.messages)), strict=True))
+    known = chat.known_start
+    if known is not None and known != placed[0][1]:
+        marks["time_shift_seconds"] = round((placed[0][1] - known).total_seconds(), 3)
+    about_chat = _about_chat(chat)
+    for role, group in groupby(placed, key=lambda one: one[0].role):
+        block = list(group)
+        if role == "user":
+            for message, moment, number in block:
+                payload = {"text": message.text, **marks, **about_chat, **message.fields}
+                yield _event("message", _name(chat, number, "message"), moment, shared, payload)
+                about_chat = {}
+        else:
+            yield from _response(chat, block, shared, {**marks, **about_chat})
+            about_chat = {}
+
+
+def persona_event(persona: Persona, dataset: str, day: date) -> dict[str, Any]:
+    """The character as it was when the import's first day began."""
+    payload = {
+        "name": persona.name,
+        "traits": list(persona.traits),
+        "instructions": persona.instructions,
+        "state": "published",
+        "dataset": dataset,
+        "is_synthetic_time": True,
+    }
+    moment = datetime.combine(day, time(), UTC)
+    shared = {"source": "user", "character_id": persona.character_id}
+    return _event("character_update", f"{persona.character_id}:character", moment, shared, payload)
+
+
+def _response(
+    chat: Chat, block: list[tuple[Message, datetime, int]], shared: dict[str, Any], marks: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    _, moment, number = block[-1]
+    turn = {**shared, "turn_id": _name(chat, number), "model_version": chat.model or UNKNOWN_MODEL}
+    fields: dict[str, Any] = {}
+    for message, _, _ in block:
+        fields.update(message.fields)
+    payload = {"text": "\n".join(message.text for message, _, _ in block), **marks, **fields}
+    if chat.model is None:
+        payload["is_synthetic_model"] = True
+    yield _event("response", _name(chat, number, "response"), moment, turn, payload)
+    flags = {name: value for name, value in marks.items() if name.startswith("is_") or name == "dataset"}
+    for message, _, part in block:
+        if message.thumb is None:
+            continue
+        said = {"reaction": "thumb_up" if message.thumb else "thumb_down", **flags}
+        # A thumb has no time of its own in any log format read here.
+        said["is_synthetic_time"] = True
+        event_id = _name(chat, part, "reaction")
+        yield _event("reaction", event_id, moment + _REACTION_DELAY, turn, said)
+
+
+def _about_chat(chat: Chat) -> dict[str, Any]:
+    """What the log knew of the conversation as a whole: it travels with its first event."""
+    session = {
+        name: value.isoformat()
+        for name, value in (("started_at", chat.started_at), ("ended_at", chat.ended_at))
+        if value is not None
+    }
+    return {**chat.fields, **({"logged_session": session} if session else {})}
+
+
+def _name(chat: Chat, number: int, *kind: str) -> str:
+    """Id of a message: padded, because events of one instant are ordered by id."""
+    return ":".join((chat.conversation_id, f"{number:05d}", *kind))
+
+
+def _user(chat: Chat, options: ImportOptions) -> str:
+    if chat.user_id is not None:
+        return f"{chat.dataset}/{chat.user_id}"
+    number = int(draw(options.seed, chat.conversation_id, "user") * options.users_per_language)
+    return f"synthetic/{chat.language or 'und'}/{number}"
+
+
+def _event(
+    kind: str, event_id: str, moment: datetime, shared: dict[str, Any], payload: dict[str, Any]
+) -> dict[str, Any]:
+    text = moment.isoformat()
+    return {
+        "event_id": event_id,
+        "event_ts": text,
+        "received_ts": text,
+        "event_type": kind,
+        **shared,
+        "payload": payload,
+    }

@@ -1,0 +1,296 @@
+"""Drives an import: reads lines, asks the format for conversations, writes event files, keeps the books."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, cast
+
+from infra.errors import LandingFileBroken, SettingsError
+from jobs.traffic.importers.chat import Chat, ImportOptions, NotAChat
+from jobs.traffic.importers.events import Calendar, chat_events, persona_event
+from jobs.traffic.landing import LandingFile, RawRow, day_folder, iter_rows
+from jobs.traffic.parse import IMPORT_REJECTED, refusal_of
+
+ReadChat = Callable[[dict[str, Any], str, int], Chat]
+Say = Callable[[str], None]
+_SUFFIXES = (".jsonl", ".jsonl.gz")
+_UNSAFE = re.compile(r"[^\w.\-+@=/ ]")
+_SHARD_EVENTS = 250_000
+_PROGRESS_LINES = 5_000
+
+
+@dataclass
+class ImportReport:
+    """The books of an import: `lines` = `conversations` + the sum of `rejected`.
+
+    Attributes:
+        events: events written, by type.
+        synthetic: conversations whose times, user, model or character the log did not have, by what was missing.
+        skipped_messages: messages that are no text of user or character, by kind (for example `tool`).
+        quarantined: lines written for quarantine, one for each rejected input line.
+        files_written: event files, relative to the landing root.
+    """
+
+    files: int = 0
+    lines: int = 0
+    conversations: int = 0
+    characters: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+    synthetic: Counter[str] = field(default_factory=Counter)
+    skipped_messages: Counter[str] = field(default_factory=Counter)
+    days: set[date] = field(default_factory=set)
+    files_written: list[str] = field(default_factory=list)
+
+    @property
+    def quarantined(self) -> int:
+        """Rejected input lines: each is one landed line that goes to quarantine under its own file and line."""
+        return sum(self.rejected.values())
+
+    @property
+    def first_day(self) -> date | None:
+        """The first received day written."""
+        return min(self.days, default=None)
+
+    @property
+    def last_day(self) -> date | None:
+        """The last received day written."""
+        return max(self.days, default=None)
+
+    def counts(self) -> dict[str, int]:
+        """All books in one table, for a terminal."""
+        return {
+            "files": self.files,
+            "lines": self.lines,
+            "conversations": self.conversations,
+            "characters": self.characters,
+            **{f"rejected: {reason}": n for reason, n in sorted(self.rejected.items())},
+            **{f"events: {kind}": n for kind, n in sorted(self.events.items())},
+            **{f"conversations with invented {what}": n for what, n in sorted(self.synthetic.items())},
+            **{f"messages skipped: {kind}": n for kind, n in sorted(self.skipped_messages.items())},
+        }
+
+    def __str__(self) -> str:
+        """Two lines for a terminal."""
+        events = ", ".join(f"{n:,} {kind}" for kind, n in sorted(self.events.items()))
+        span = f"{min(self.days)}..{max(self.days)}" if self.days else "no day"
+        refused = ", ".join(f"{n:,} {reason}" for reason, n in sorted(self.rejected.items())) or "none"
+        made = ", ".join(f"{n:,} {what}" for what, n in sorted(self.synthetic.items())) or "nothing"
+        return (
+            f"{self.lines:,} lines of {self.files} file(s) = "
+            f"{self.conversations:,} conversations + rejected: {refused}\n"
+            f"{span}: {events}; synthesised for conversations: {made}"
+        )
+
+
+def import_chats(
+    inputs: Path | Sequence[Path], landing: str | Path, options: ImportOptions, format_name: str, read_chat: ReadChat,
+    say: Say = lambda _: None,
+) -> ImportReport:  # fmt: skip
+    """Import every conversation of the input files into the landing zone.
+
+    The same inputs and options always give the same bytes; a second import leaves equal files untouched. Nothing
+    becomes visible in the landing zone before all inputs were read.
+
+    Args:
+        inputs: a file, a directory of `.jsonl` and `.jsonl.gz` files, or several of either.
+        landing: root of the landing zone, a local directory.
+        options: days, seed, real times.
+        format_name: names the files written.
+        read_chat: makes a conversation of one JSON object (and the input's name and line), or raises NotAChat.
+        say: gets a line of progress now and then.
+
+    Raises:
+        SettingsError: there is no input file.
+        LandingFileBroken: an input file is cut short; nothing was written.
+    """
+    files = input_files(inputs)
+    report = ImportReport(files=len(files))
+    calendar = _calendar(files, options, read_chat)
+    seen: set[str] = set()
+    name = f"import-{format_name}-{_digest(files, options)}"
+    with _EventFiles(Path(landing), name, report) as out:
+        for position, (path, label) in enumerate(files, 1):
+            before = report.conversations
+            for row, record, reason in _records(path, options.max_line_bytes):
+                report.lines += 1
+                chat = None
+                if record is not None:
+                    try:
+                        chat = read_chat(record, label, row.number)
+                    except NotAChat as error:
+                        reason = str(error)
+                if chat is None:
+                    report.rejected[str(reason)] += 1
+                    out.put(calendar.earliest_day, _rejected(label, row.number, str(reason), calendar))
+                    continue
+                _put_chat(chat, calendar, out, seen, report)
+                if report.lines % _PROGRESS_LINES == 0:
+                    say(f"{report.lines:,} lines, {sum(report.events.values()):,} events")
+            say(f"{position}/{len(files)} {label}: {report.conversations - before:,} conversations")
+    return report
+
+
+def input_files(inputs: Path | Sequence[Path]) -> list[tuple[Path, str]]:
+    """The input files with the names that they have in quarantine, in order.
+
+    Raises:
+        SettingsError: a path does not exist, or there is no input file at all.
+    """
+    found: dict[str, Path] = {}
+    for given in [inputs] if isinstance(inputs, Path) else inputs:
+        if not given.exists():
+            raise SettingsError(
+                f"{given} does not exist", setting="PATH", hint="Name a file or a directory of logs."
+            )
+        inside = sorted(p for p in given.rglob("*") if p.name.endswith(_SUFFIXES) and p.name[0] not in "._")
+        for path in inside if given.is_dir() else [given]:
+            label = path.relative_to(given).as_posix() if given.is_dir() else path.name
+            label = _UNSAFE.sub("_", label)[:200]
+            while label in found:
+                label = f"{label}+"
+            found[label] = path
+    if not found:
+        raise SettingsError(
+            "no .jsonl or .jsonl.gz file is there", setting="PATH", hint="Name a directory of logs."
+        )
+    return [(path, label) for label, path in sorted(found.items())]
+
+
+def _put_chat(chat: Chat, calendar: Calendar, out: _EventFiles, seen: set[str], report: ImportReport) -> None:
+    report.conversations += 1
+    report.skipped_messages.update(chat.skipped)
+    persona = chat.persona
+    if persona is not None and persona.character_id not in seen:
+        seen.add(persona.character_id)
+        report.characters += 1
+        out.event(persona_event(persona, chat.dataset, calendar.earliest_day))
+    for event in chat_events(chat, calendar):
+        out.event(event)
+    missing = {
+        "times": not chat.has_message_times,
+        "user": chat.user_id is None,
+        "model": chat.model is None,
+        "start": chat.known_start is None,
+    }
+    report.synthetic.update([name for name, is_missing in missing.items() if is_missing])
+
+
+def _records(path: Path, max_line_bytes: int) -> Iterator[tuple[RawRow, dict[str, Any] | None, str | None]]:
+    """Each line as an object or a reason.
+
+    Raises:
+        LandingFileBroken: the file is cut short.
+    """
+    file = LandingFile(str(path.parent), path.name, date.min, path.stat().st_size, 0)
+    try:
+        for row in iter_rows(file, max_line_bytes):
+            if row.content is None:
+                yield row, None, "too_large"
+                continue
+            record, reason = refusal_of(cast(bytes, row.content))
+            if record is None and not row.is_terminated:
+                raise _cut_short(path)
+            yield row, record, reason
+    except LandingFileBroken:
+        raise _cut_short(path) from None
+
+
+def _cut_short(path: Path) -> LandingFileBroken:
+    return LandingFileBroken(
+        f"{path.name} ends too early or is damaged",
+        hint="Copy the whole file again and repeat the import: nothing was written.",
+    )
+
+
+def _calendar(files: Sequence[tuple[Path, str]], options: ImportOptions, read_chat: ReadChat) -> Calendar:
+    """The calendar, after a first pass over the inputs for the earliest and latest known start."""
+    first: datetime | None = None
+    last: datetime | None = None
+    for path, label in files:
+        for row, record, _ in _records(path, options.max_line_bytes):
+            if record is None:
+                continue
+            try:
+                known = read_chat(record, label, row.number).known_start
+            except NotAChat:
+                continue  # counted with its reason in the second pass
+            if known is not None:
+                first, last = min(first or known, known), max(last or known, known)
+    return Calendar(options, first, last)
+
+
+def _rejected(label: str, line: int, reason: str, calendar: Calendar) -> dict[str, Any]:
+    moment = f"{calendar.earliest_day.isoformat()}T12:00:00+00:00"
+    return {
+        "event_type": IMPORT_REJECTED, "received_ts": moment, "origin_file": label, "origin_line": line,
+        "reason": reason,
+    }  # fmt: skip
+
+
+def _digest(files: Sequence[tuple[Path, str]], options: ImportOptions) -> str:
+    text = json.dumps([[label for _, label in files], str(options)])
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+class _EventFiles:
+    """The event files being written, one set a received day: renamed into place together when all is well."""
+
+    def __init__(self, landing: Path, name: str, report: ImportReport) -> None:
+        self._landing, self._name, self._report = landing, name, report
+        self._open: dict[date, BinaryIO] = {}
+        self._counts: Counter[date] = Counter()
+        self._paths: list[Path] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _EventFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        for path in self._paths:
+            part = path.with_name(f"{path.name}.part")
+            if kind is not None or (path.exists() and path.read_bytes() == part.read_bytes()):
+                part.unlink()  # failed, or the same bytes as before: their time stays, so nothing lands again
+            else:
+                part.replace(path)
+        if kind is None:
+            self._report.files_written = [path.relative_to(self._landing).as_posix() for path in self._paths]
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Write an event to the day it is received on: the UTC date of its time."""
+        day = date.fromisoformat(event["event_ts"][:10])
+        self._report.events[event["event_type"]] += 1
+        self.put(day, event)
+
+    def put(self, day: date, line: dict[str, Any]) -> None:
+        """Write one line to a received day."""
+        if self._counts[day] % _SHARD_EVENTS == 0:
+            self._start(day)
+        self._counts[day] += 1
+        self._report.days.add(day)
+        self._open[day].write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+
+    def _start(self, day: date) -> None:
+        if day in self._open:
+            self._open[day].close()
+        folder = self._landing / day_folder(day)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self._name}-{self._counts[day] // _SHARD_EVENTS:03d}.jsonl.gz"
+        self._paths.append(path)
+        raw = self._stack.enter_context(path.with_name(f"{path.name}.part").open("wb"))
+        # No name and no time in the header: the same events are the same bytes.
+        stream = gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=5, mtime=0)
+        self._open[day] = cast(BinaryIO, self._stack.enter_context(stream))

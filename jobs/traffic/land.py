@@ -1,0 +1,307 @@
+"""Lands received days: every line of their files becomes an event, a counted duplicate, or a quarantine row.
+
+Insert-only: the first received of an event id wins. A rerun of a received day finds its own rows by file and line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
+from datetime import date, timedelta
+from functools import partial, reduce
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
+
+from infra import ledger
+from infra.errors import LandingFileBroken
+from infra.settings import Settings
+from jobs.context import JobContext
+from jobs.traffic.landing import LandingFile, landing_files
+from jobs.traffic.parse import Event, Landed, LandingRules, parse_file
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+KEPT, DUPLICATE = "kept", "duplicate"
+CONFLICTING_DUPLICATE, CONFLICTING_TURN = "conflicting_duplicate", "conflicting_turn_id"
+_BATCH_ROWS = 4_000
+_MAX_TASKS = 1_000
+_FILE_SCHEMA = "root string, name string, received_ds date, size bigint, mtime_ns bigint"
+_UTC = pa.timestamp("us", tz="UTC")
+_EVENT_TYPES = {name: _UTC if name.endswith("_ts") else pa.string() for name in Event._fields}
+_ARROW = pa.schema(
+    [
+        pa.field("source_file", pa.string()),
+        pa.field("line", pa.int64()),
+        pa.field("received_ds", pa.date32()),
+        pa.field("reason", pa.string()),
+        pa.field("failure", pa.string()),
+        *(pa.field(name, kind) for name, kind in _EVENT_TYPES.items()),
+    ]
+)
+_PARSED_SCHEMA = ", ".join(
+    f"{field.name} "
+    + {"int64": "bigint", "date32[day]": "date", "string": "string"}.get(str(field.type), "timestamp")
+    for field in _ARROW
+)
+# First received wins. The received day comes first so that landing days together or one by one is the same.
+_RECEIVED_ORDER = ("received_ds", "received_ts", "source_file", "line")
+# What makes two deliveries of one id the same event: all it says, not when or in which file it came.
+_CONTENT = tuple(name for name in Event._fields if name not in ("event_id", "received_ts"))
+# The jobs that read events, and the event types that each looks at.
+_READERS: Mapping[str, tuple[str, ...]] = {
+    "traffic.turns": ("message", "response", "reaction", "feedback", "regenerate"),
+    "traffic.conversations": ("message", "response"),
+    "traffic.characters": ("character_update",),
+    "experiments.assignments": ("exposure",),
+}
+
+
+def landing_rules(settings: Settings) -> LandingRules:
+    """The rules of the landing contract as the settings state them."""
+    landing = settings.landing
+    return LandingRules(
+        landing.max_line_bytes,
+        timedelta(days=landing.late_limit_days),
+        timedelta(seconds=landing.future_tolerance_seconds),
+        settings.user_key(),
+    )
+
+
+def parse_landing(spark: SparkSession, files: Sequence[LandingFile], rules: LandingRules) -> DataFrame:
+    """Every line of the files, one file a task: an event's columns, or its `reason`.
+
+    A file that is broken as a whole gives one row whose `failure` says so.
+    """
+    rows = [astuple(file) for file in files]
+    listed = spark.createDataFrame(rows, _FILE_SCHEMA).repartition(max(1, min(len(rows), _MAX_TASKS)))
+    return listed.mapInArrow(partial(_parse_batches, rules=rules), _PARSED_SCHEMA)
+
+
+def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
+    """Decide what becomes of each parsed line.
+
+    Args:
+        parsed: rows of `parse_landing`, without failures.
+        known: rows of `traffic.events` that share an event id, or the turn id of a response, with them.
+
+    Returns:
+        The same rows with `fate` (`kept`, `duplicate` or a quarantine reason) and `is_new` (kept and not yet in the
+        table). A response whose turn id another response holds is `conflicting_turn_id`: turn ids are unique.
+    """
+    held = known.select(
+        "event_id",
+        _content().alias("held_content"),
+        F.col("source_file").alias("held_file"),
+        F.col("line").alias("held_line"),
+    )
+    by_id = Window.partitionBy("event_id").orderBy(*_RECEIVED_ORDER)
+    is_held = F.col("held_file").isNotNull()
+    is_first = F.when(
+        is_held, (F.col("source_file") == F.col("held_file")) & (F.col("line") == F.col("held_line"))
+    ).otherwise(F.row_number().over(by_id) == 1)
+    judged = (
+        parsed.where("reason IS NULL")
+        .withColumn("content", _content())
+        .join(held, "event_id", "left")
+        .withColumn("is_first", is_first)
+        .withColumn("is_same", F.col("content") == F.coalesce("held_content", F.first("content").over(by_id)))
+        .withColumn(
+            "fate",
+            F.when(~F.col("is_same"), CONFLICTING_DUPLICATE)
+            .when(F.col("is_first"), KEPT)
+            .otherwise(DUPLICATE),
+        )
+    )
+    holders = known.where("event_type = 'response'").select("turn_id", F.col("event_id").alias("turn_holder"))
+    is_response = (F.col("fate") == KEPT) & (F.col("event_type") == "response")
+    # Rows that are no kept response stand alone in their window.
+    alone_or_turn = F.when(is_response, F.concat(F.lit("t"), "turn_id")).otherwise(
+        F.concat(F.lit("e"), "source_file", F.lit(":"), "line")
+    )
+    by_turn = Window.partitionBy("turn_group").orderBy(*_RECEIVED_ORDER)
+    winner = F.coalesce("turn_holder", F.first("event_id").over(by_turn))
+    judged = (
+        judged.withColumn("turn_group", alone_or_turn)
+        .join(holders, "turn_id", "left")
+        .withColumn("loses_turn", is_response & (F.col("event_id") != winner))
+        .withColumn("fate", F.when(F.col("loses_turn"), CONFLICTING_TURN).otherwise(F.col("fate")))
+        .withColumn("is_new", (F.col("fate") == KEPT) & ~is_held)
+    )  # fmt: skip
+    refused = parsed.where("reason IS NOT NULL").withColumns(
+        {"fate": F.col("reason"), "is_new": F.lit(False)}
+    )
+    columns = [*parsed.columns, "fate", "is_new"]
+    return judged.select(columns).unionByName(refused.select(columns))
+
+
+def stale_days(new: DataFrame, history: DataFrame, ran: Mapping[str, set[date]]) -> dict[str, list[date]]:
+    """Days that must run again because of new events, by job; only days that the job has run.
+
+    Args:
+        new: events about to be inserted.
+        history: all events already there.
+        ran: the days each job succeeded for.
+
+    Returns:
+        The day of each new event for the jobs that read its type; for turns also every later day on which its
+        conversation went on.
+    """
+    if not any(ran.values()):
+        return {}
+    touched: dict[str, set[date]] = defaultdict(set)
+    for row in new.groupBy("event_type", F.to_date("event_ts").alias("ds")).count().collect():
+        for job, event_types in _READERS.items():
+            if row["event_type"] in event_types and row["ds"] in ran[job]:
+                touched[job].add(row["ds"])
+    if touched["traffic.turns"]:
+        since = (
+            new.where(F.col("event_type").isin("message", "response"))
+            .groupBy("conversation_id")
+            .agg(F.min("event_ts").alias("since_ts"))
+        )
+        later = (
+            history.where(F.col("event_type").isin("message", "response"))
+            .select("conversation_id", "event_ts", "ds")
+            .join(since, "conversation_id")
+            .where("event_ts > since_ts")
+        )
+        touched["traffic.turns"] |= {row["ds"] for row in later.select("ds").distinct().collect()}
+        touched["traffic.turns"] &= ran["traffic.turns"]
+    return {job: sorted(days) for job, days in touched.items() if days}
+
+
+def run(ctx: JobContext) -> None:
+    """Land the received days `ctx.days`.
+
+    Raises:
+        LandingFileBroken: names every broken file of the days; the tables are as they were.
+    """
+    files = [file for day in ctx.days for file in landing_files(ctx.lake.landing, day)]
+    if empty := sorted(set(ctx.days) - {file.received_ds for file in files}):
+        ctx.say(f"{len(empty)} received day(s) hold no file, the first is {empty[0]}")
+    ctx.say(f"{len(files)} landing file(s), {sum(file.size for file in files) / 1e6:.1f} MB")
+    parsed = parse_landing(ctx.spark, files, landing_rules(ctx.settings)).persist(
+        StorageLevel.MEMORY_AND_DISK
+    )
+    _refuse_broken(parsed, ctx.days)
+    history = ctx.read("traffic.events", days=None)
+    settled = settle(parsed, _known(ctx, history, parsed)).persist(StorageLevel.MEMORY_AND_DISK)
+    counts = {day: Counter[str]() for day in ctx.days} | _fates(settled)
+    quarantined = {
+        day: {r: n for r, n in c.items() if r not in (KEPT, DUPLICATE)} for day, c in counts.items()
+    }
+    refused = {day: sum(reasons.values()) for day, reasons in quarantined.items()}
+    ctx.write("traffic.quarantine", _quarantine_rows(settled), rows_in=refused, rows_out=refused)
+    events = settled.where(F.col("fate") == KEPT)
+    # Marked before the insert: a run killed in between marks too much, never too little.
+    ran = {job: _days_run(ctx, job) for job in _READERS}
+    for job, days in stale_days(events.where("is_new"), history, ran).items():
+        ctx.mark_stale(job, days, "late_events")
+    ctx.write(
+        "traffic.events",
+        events.withColumn("ds", F.to_date("event_ts")).drop("reason", "failure", "fate", "is_new"),
+        rows_in={day: sum(c.values()) for day, c in counts.items()},
+        rows_out={day: c[KEPT] for day, c in counts.items()},
+        rejected={day: {r: n for r, n in c.items() if r != KEPT} for day, c in counts.items()},
+    )
+    settled.unpersist()
+    parsed.unpersist()
+    total = reduce(lambda one, two: one + two, counts.values(), Counter[str]())
+    ctx.say(", ".join(f"{fate} {n:,}" for fate, n in total.most_common()) or "no lines")
+
+
+def _parse_batches(
+    batches: Iterable[pa.RecordBatch], rules: LandingRules
+) -> Iterator[pa.RecordBatch]:  # runs on the workers
+    for batch in batches:
+        for listed in batch.to_pylist():
+            file = LandingFile(**listed)
+            held: list[tuple[Any, ...]] = []
+            try:
+                for landed in parse_file(file, rules):
+                    held.append(_row(landed, file.received_ds))
+                    if len(held) >= _BATCH_ROWS:
+                        yield _arrow(held)
+                        held = []
+            except LandingFileBroken as error:
+                # The driver raises it: from here it would arrive as a stack trace of the engine.
+                nothing = (None,) * len(Event._fields)
+                held = [(file.name, 0, file.received_ds, None, error.what, *nothing)]
+            if held:
+                yield _arrow(held)
+
+
+def _row(landed: Landed, received_ds: date) -> tuple[Any, ...]:
+    event: Sequence[Any] = landed.event or tuple(
+        landed.received_ts if name == "received_ts" else None for name in Event._fields
+    )
+    return (landed.source_file, landed.line, received_ds, landed.reason, None, *event)
+
+
+def _arrow(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, _ARROW, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=_ARROW)
+
+
+def _content() -> Any:
+    """Hash of all that an event says; NULL and empty differ because JSON leaves NULL fields out."""
+    said = [F.unix_micros(name).alias(name) if name.endswith("_ts") else F.col(name) for name in _CONTENT]
+    return F.sha2(F.to_json(F.struct(*said)), 256)
+
+
+def _refuse_broken(parsed: DataFrame, days: Sequence[date]) -> None:
+    broken = sorted(row["failure"] for row in parsed.where("failure IS NOT NULL").select("failure").collect())
+    if broken:
+        raise LandingFileBroken(
+            "; ".join(broken),
+            table="traffic.events",
+            day=days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}",
+            hint="Deliver the whole file again (or end its name in .tmp while it is written), then run again: "
+            "the tables are as they were.",
+        )
+
+
+def _known(ctx: JobContext, history: DataFrame, parsed: DataFrame) -> DataFrame:
+    """Events already there that share an event id or a response's turn id with the parsed lines.
+
+    Ids are looked up first, in two narrow columns; whole rows are read only of the days where one was met.
+    """
+    fine = parsed.where("reason IS NULL")
+    turns = fine.where("event_type = 'response'").select("turn_id")
+    met = (
+        history.select("event_id", "ds")
+        .join(fine.select("event_id"), "event_id", "left_semi")
+        .unionByName(
+            history.where("event_type = 'response'")
+            .select("event_id", "turn_id", "ds")
+            .join(turns, "turn_id", "left_semi")
+            .select("event_id", "ds")
+        )
+    ).distinct()
+    days = sorted(row["ds"] for row in met.select("ds").distinct().collect())
+    return ctx.read("traffic.events", days=days).join(met.select("event_id"), "event_id", "left_semi")
+
+
+def _fates(settled: DataFrame) -> dict[date, Counter[str]]:
+    counts: dict[date, Counter[str]] = defaultdict(Counter)
+    for row in settled.groupBy("received_ds", "fate").agg(F.count("*").alias("lines")).collect():
+        counts[row["received_ds"]][row["fate"]] = row["lines"]
+    return dict(counts)
+
+
+def _quarantine_rows(settled: DataFrame) -> DataFrame:
+    return settled.where(~F.col("fate").isin(KEPT, DUPLICATE)).select(
+        "source_file", "line", F.col("fate").alias("reason"), "received_ts", F.col("received_ds").alias("ds")
+    )
+
+
+def _days_run(ctx: JobContext, job: str) -> set[date]:
+    """The days the job has succeeded for; every job here writes the table of its own name."""
+    return {date.fromisoformat(unit) for unit in ledger.successes(ctx.lake, job, job)}

@@ -1,0 +1,218 @@
+"""Reads the landing zone: which files a received day holds, and their rows one by one in bounded memory.
+
+A file is JSONL, JSONL.gz or Parquet. Nothing here knows what an event is; `parse.py` does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from infra.errors import LandingFileBroken
+
+_UNFINISHED_SUFFIXES = (".tmp", ".part")
+_KNOWN_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+_BUFFER_BYTES = 1 << 20
+_PARQUET_BATCH_ROWS = 512
+UNDECODABLE = b"\xff"  # stands for a nested value that is not UTF-8; itself not UTF-8
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """One file of one received day. `name` is relative to the landing root and uses forward slashes."""
+
+    root: str
+    name: str
+    received_ds: date
+    size: int
+    mtime_ns: int
+
+
+class RawRow(NamedTuple):
+    """One line (from 1) of a file, or one row of a Parquet file.
+
+    `content` is the line's bytes without its end, a mapping of Parquet columns, or None when it was longer
+    than allowed and was skipped without being held. `is_terminated` is False for a last line without a newline.
+    """
+
+    number: int
+    content: bytes | Mapping[str, Any] | None
+    is_terminated: bool
+
+
+def day_folder(day: date) -> str:
+    """The folder of a received day, relative to the landing root."""
+    return f"received_ds={day.isoformat()}"
+
+
+def landing_files(landing: str, day: date) -> list[LandingFile]:
+    """The finished files of a received day in the order of their names; none when the folder is absent.
+
+    Names that start with `_` or `.`, and names that end in `.tmp` or `.part`, are being written: they are ignored.
+
+    Raises:
+        LandingFileBroken: a file is of a kind that the contract does not know, so its rows would be lost.
+    """
+    filesystem, root = _filesystem(landing)
+    selector = pafs.FileSelector(f"{root}/{day_folder(day)}", allow_not_found=True, recursive=False)
+    found = []
+    for info in filesystem.get_file_info(selector):
+        name = info.base_name
+        if info.type != pafs.FileType.File or name.startswith(("_", ".")):
+            continue
+        if name.endswith(_UNFINISHED_SUFFIXES):
+            continue
+        if not name.endswith(_KNOWN_SUFFIXES):
+            raise LandingFileBroken(
+                f"{day_folder(day)}/{name} is neither .jsonl, .jsonl.gz nor .parquet",
+                day=day,
+                hint="Rename it, or end its name in .tmp while it is being written.",
+            )
+        found.append(
+            LandingFile(landing, f"{day_folder(day)}/{name}", day, int(info.size), int(info.mtime_ns or 0))
+        )
+    return sorted(found, key=lambda file: file.name)
+
+
+def landing_days(landing: str) -> list[date]:
+    """The received days that have a folder, in order."""
+    filesystem, root = _filesystem(landing)
+    days = []
+    for info in filesystem.get_file_info(pafs.FileSelector(root, allow_not_found=True, recursive=False)):
+        prefix, _, value = info.base_name.partition("=")
+        if info.type == pafs.FileType.Directory and prefix == "received_ds":
+            try:
+                days.append(date.fromisoformat(value))
+            except ValueError:
+                continue  # a folder of another name is not a received day
+    return sorted(days)
+
+
+def landing_fingerprint(landing: str, day: date) -> str:
+    """Hash of the names, sizes and modification times of a received day's files: changes when landing must run."""
+    text = "\n".join(f"{file.name}\t{file.size}\t{file.mtime_ns}" for file in landing_files(landing, day))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def iter_rows(file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
+    """The rows of a file in order; holds one line (or one small Parquet batch) at a time.
+
+    Raises:
+        LandingFileBroken: the file ends too early or is damaged (truncated gzip, Parquet without footer).
+    """
+    filesystem, root = _filesystem(file.root)
+    path = f"{root}/{file.name}"
+    try:
+        if file.name.endswith(".parquet"):
+            with filesystem.open_input_file(path) as source:
+                yield from _parquet_rows(source, max_line_bytes)
+        else:
+            with filesystem.open_input_stream(path, compression=None) as source:
+                yield from _text_rows(source, file, max_line_bytes)
+    except FileNotFoundError as error:
+        raise broken(file, "was removed while it was being read") from error
+    except (EOFError, zlib.error, OSError, pa.ArrowException) as error:
+        raise broken(file, f"ends too early or is damaged ({type(error).__name__})") from None
+
+
+def broken(file: LandingFile, what: str) -> LandingFileBroken:
+    """The error of a file that cannot be landed as a whole."""
+    return LandingFileBroken(
+        f"{file.name} {what}",
+        table="traffic.events",
+        day=file.received_ds,
+        hint="Deliver the whole file again (or end its name in .tmp while it is written), then run the day again.",
+    )
+
+
+def iter_lines(stream: BinaryIO, max_line_bytes: int) -> Iterator[RawRow]:
+    """The lines of a byte stream; one that is longer than allowed is skipped in pieces and has no content."""
+    number = 0
+    while True:
+        line = stream.readline(max_line_bytes + 2)
+        if not line:
+            return
+        number += 1
+        is_terminated = line.endswith(b"\n")
+        content: bytes | None = line.rstrip(b"\r\n") if is_terminated else line
+        if len(line) == max_line_bytes + 2 and not is_terminated:
+            is_terminated = _skip_line(stream)
+            content = None
+        elif content is not None and len(content) > max_line_bytes:
+            content = None
+        if number == 1 and content is not None:
+            content = content.removeprefix(_BOM)
+        yield RawRow(number, content, is_terminated)
+
+
+def _skip_line(stream: BinaryIO) -> bool:
+    while piece := stream.readline(_BUFFER_BYTES):
+        if piece.endswith(b"\n"):
+            return True
+    return False
+
+
+def _text_rows(source: Any, file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
+    if not file.name.endswith(".gz"):
+        with io.BufferedReader(source, _BUFFER_BYTES) as lines:
+            yield from iter_lines(cast(BinaryIO, lines), max_line_bytes)
+        return
+    if file.size == 0:
+        raise EOFError
+    # A complete gzip stream vouches for its last line, so a missing newline there is no sign of a cut.
+    with (
+        gzip.GzipFile(fileobj=source, mode="rb") as stream,
+        io.BufferedReader(stream, _BUFFER_BYTES) as lines,
+    ):
+        for row in iter_lines(cast(BinaryIO, lines), max_line_bytes):
+            yield row._replace(is_terminated=True)
+
+
+def _parquet_rows(source: Any, max_line_bytes: int) -> Iterator[RawRow]:
+    number = 0
+    for batch in pq.ParquetFile(source).iter_batches(batch_size=_PARQUET_BATCH_ROWS):
+        columns = {name: _python_values(batch.column(i)) for i, name in enumerate(batch.schema.names)}
+        for position in range(batch.num_rows):
+            number += 1
+            row = {name: values[position] for name, values in columns.items()}
+            size = sum(len(value) for value in row.values() if isinstance(value, bytes))
+            yield RawRow(number, row if size <= max_line_bytes else None, True)
+
+
+def _python_values(column: Any) -> list[Any]:
+    """A column as Python values; strings stay bytes, so that one that is not UTF-8 costs one row, not the file."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = column.cast(pa.large_binary())
+    try:
+        return cast(list[Any], column.to_pylist())
+    except UnicodeDecodeError:  # a string inside a struct or list
+        return [_python_value(value) for value in column]
+
+
+def _python_value(value: Any) -> Any:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return UNDECODABLE
+
+
+def _filesystem(landing: str) -> tuple[Any, str]:
+    """The file system of a path or URI, and the path of the landing root in it."""
+    if "://" in landing:
+        filesystem, path = pafs.FileSystem.from_uri(landing)
+        return filesystem, path.rstrip("/")
+    return pafs.LocalFileSystem(), str(PurePosixPath(landing))

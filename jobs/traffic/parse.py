@@ -1,0 +1,416 @@
+"""Decides what one landed line is: an event in the columns of `traffic.events`, or a reason for quarantine.
+
+Raw user ids leave this module only as keyed hashes, and a reason never holds a value from the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+from jobs.traffic.landing import LandingFile, RawRow, broken, iter_rows
+
+EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exposure", "character_update")
+SOURCES = ("user", "internal")
+# An importer writes this for an input line that it could not read, so that the line is quarantined, not lost.
+IMPORT_REJECTED = "import_rejected"
+
+_IDS = ("conversation_id", "turn_id", "character_id", "model_version")
+_REQUIRED_IDS: Mapping[str, tuple[str, ...]] = {
+    "message": ("user_id", "conversation_id"),
+    "response": ("user_id", "conversation_id", "turn_id", "model_version"),
+    "reaction": ("user_id", "conversation_id", "turn_id"),
+    "feedback": ("user_id", "conversation_id", "turn_id"),
+    "regenerate": ("user_id", "conversation_id", "turn_id"),
+    "exposure": ("user_id",),
+    "character_update": ("character_id",),
+}
+_KNOWN_FIELDS = frozenset(
+    ("event_id", "event_ts", "received_ts", "event_type", "source", "surface", "user_id", "locale", "payload")
+) | frozenset(_IDS)
+_TEXT_FIELDS = ("text", "name", "instructions", "traits")
+_MAX_ID_LENGTH = 512
+_MAX_DEPTH = 64
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z")
+_NOON = time(12, tzinfo=UTC)
+_ORIGIN = re.compile(r"[\w.\-+@=/ ]{1,300}\Z")
+_REASON = re.compile(r"[a-z0-9_:.]{1,80}\Z")
+
+
+@dataclass(frozen=True)
+class LandingRules:
+    """The settings that decide what an event is: sizes in bytes, `late_limit` and `future_tolerance` as spans."""
+
+    max_line_bytes: int
+    late_limit: timedelta
+    future_tolerance: timedelta
+    user_key: bytes
+
+
+class Event(NamedTuple):
+    """One event in the order and names of `traffic.events`; times are UTC, `payload` is canonical JSON."""
+
+    event_id: str
+    event_ts: datetime
+    received_ts: datetime
+    event_type: str
+    source: str
+    surface: str | None
+    user_id: str | None
+    conversation_id: str | None
+    turn_id: str | None
+    character_id: str | None
+    model_version: str | None
+    locale: str | None
+    payload: str
+
+
+class Landed(NamedTuple):
+    """What became of one line: exactly one of `event` and `reason` is set."""
+
+    source_file: str
+    line: int
+    received_ts: datetime
+    event: Event | None
+    reason: str | None
+
+
+class _Refused(Exception):
+    """A line is no event; the argument is the reason."""
+
+
+def parse_file(file: LandingFile, rules: LandingRules) -> Iterator[Landed]:
+    """What became of each line of a file, in order.
+
+    Raises:
+        LandingFileBroken: the file is damaged, or its last line has no end and cannot be read: half written.
+    """
+    for row in iter_rows(file, rules.max_line_bytes):
+        landed = parse_row(row, file, rules)
+        if not row.is_terminated and landed.reason in ("malformed_json", "not_utf8", "too_large"):
+            raise broken(file, "stops in the middle of its last line")
+        yield landed
+
+
+def parse_row(row: RawRow, file: LandingFile, rules: LandingRules) -> Landed:
+    """What became of one line. Never raises on content."""
+    default_ts = datetime.combine(file.received_ds, _NOON)
+    received_ts = default_ts
+    try:
+        record = _record(row)
+        received_ts = _received(record, file.received_ds, default_ts)
+        if record.get("event_type") == IMPORT_REJECTED:
+            return _import_rejected(record, row, file, received_ts)
+        event = _event(record, received_ts, rules)
+    except _Refused as refused:
+        return Landed(file.name, row.number, received_ts, None, str(refused))
+    return Landed(file.name, row.number, received_ts, event, None)
+
+
+def pseudonym(raw_id: str, key: bytes) -> str:
+    """The keyed hash (HMAC-SHA256, 128 bits in hex) that stands for a user everywhere in the lake."""
+    return "u_" + hmac.new(key, raw_id.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def parse_time(value: object) -> datetime | None:
+    """ISO-8601 text (or an aware datetime) as UTC; None when it is no instant, for example without an offset."""
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _record(row: RawRow) -> dict[str, Any]:
+    """The line as a JSON object whose text is all valid Unicode."""
+    if row.content is None:
+        raise _Refused("too_large")
+    if isinstance(row.content, bytes):
+        if not row.content.strip():
+            raise _Refused("empty_line")
+        return _load_object(row.content)
+    record = {}
+    for name, value in row.content.items():
+        if value is None:
+            continue
+        record[name] = _decoded(value) if isinstance(value, bytes) else value
+    if isinstance(record.get("payload"), str):
+        record["payload"] = _load_object(record["payload"].encode())
+    return record
+
+
+def _load_object(content: bytes) -> dict[str, Any]:
+    """Strict JSON: one object, no NaN, no duplicate keys, bounded depth. Raises _Refused with the reason."""
+    text = _decoded(content)
+    if text.count("{") + text.count("[") > _MAX_DEPTH and _depth(text) > _MAX_DEPTH:
+        raise _Refused("too_deep")
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise _Refused("malformed_json") from None
+    if not isinstance(value, dict):
+        raise _Refused("not_an_object")
+    if "\\u" in text:
+        _check_unicode(value)
+    return value
+
+
+def refusal_of(content: bytes) -> tuple[dict[str, Any], None] | tuple[None, str]:
+    """The object of a JSON line, or the reason why it is none: for importers, who judge other formats."""
+    if not content.strip():
+        return None, "empty_line"
+    try:
+        return _load_object(content), None
+    except _Refused as refused:
+        return None, str(refused)
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _Refused("not_utf8") from None
+
+
+def _depth(text: str) -> int:
+    """Deepest nesting of brackets outside strings."""
+    depth = deepest = 0
+    for bracket in re.findall(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in "]}":
+            depth -= 1
+    return deepest
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Refused("duplicate_key")
+    return found
+
+
+def _no_constant(_: str) -> None:
+    raise _Refused("malformed_json")  # NaN and Infinity are no JSON
+
+
+def _check_unicode(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise _Refused("bad_unicode") from None
+
+
+def _received(record: Mapping[str, Any], received_ds: date, default: datetime) -> datetime:
+    if record.get("received_ts") is None:
+        return default
+    moment = _time(record, "received_ts")
+    # Shippers that batch around midnight may be a day off; anything else would defeat the late and future rules.
+    if abs((moment.date() - received_ds).days) > 1:
+        raise _Refused("received_ts_outside_day")
+    return moment
+
+
+def _import_rejected(
+    record: Mapping[str, Any], row: RawRow, file: LandingFile, received_ts: datetime
+) -> Landed:
+    """The quarantine row of an importer's input line: named by the input's file and line."""
+    origin, line, reason = record.get("origin_file"), record.get("origin_line"), record.get("reason")
+    if not (isinstance(origin, str) and _ORIGIN.match(origin) and type(line) is int and line > 0):
+        raise _Refused("wrong_type:origin")
+    if not (isinstance(reason, str) and _REASON.match(reason)):
+        raise _Refused("wrong_type:reason")
+    return Landed(f"{file.name}!{origin}", line, received_ts, None, f"import:{reason}")
+
+
+def _event(record: dict[str, Any], received_ts: datetime, rules: LandingRules) -> Event:
+    event_type = _text(record, "event_type")
+    if event_type not in EVENT_TYPES:
+        raise _Refused("unknown_event_type")
+    event_id = _identifier(record, "event_id")
+    event_ts = _time(record, "event_ts")
+    source = _text(record, "source")
+    if source not in SOURCES:
+        raise _Refused("unknown_source")
+    required = _REQUIRED_IDS[event_type]
+    for name in required:
+        _identifier(record, name)
+    raw_user = _optional_identifier(record, "user_id")
+    ids = {name: _optional_identifier(record, name) for name in _IDS}
+    surface = _optional_identifier(record, "surface")
+    payload = _payload(record, event_type, rules.user_key)
+    locale = _locale(record, payload)
+    if event_ts > received_ts + rules.future_tolerance:
+        raise _Refused("future")
+    if event_ts < received_ts - rules.late_limit:
+        raise _Refused("too_late")
+    content = _canonical(payload, rules)
+    if raw_user is not None and json.dumps(raw_user, ensure_ascii=False) in content:
+        content = _canonical(_without_user(payload, raw_user, rules.user_key), rules)
+    user_id = pseudonym(raw_user, rules.user_key) if raw_user is not None else None
+    return Event(
+        event_id, event_ts, received_ts, event_type, source, surface, user_id, ids["conversation_id"],
+        ids["turn_id"], ids["character_id"], ids["model_version"], locale, content,
+    )  # fmt: skip
+
+
+def _canonical(payload: Mapping[str, Any], rules: LandingRules) -> str:
+    """Payload as JSON that is equal when its content is; values only Parquet can hold become text."""
+    try:
+        text = json.dumps(
+            payload,
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
+            default=_as_text,
+        )
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _Refused("bad_unicode") from None
+    except (ValueError, TypeError, RecursionError):
+        raise _Refused("malformed_json") from None
+    if len(text) > rules.max_line_bytes:
+        raise _Refused("too_large")
+    return text
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bytes):  # only a nested Parquet string that cannot be decoded
+        raise _Refused("not_utf8")
+    return str(value)
+
+
+def _payload(record: Mapping[str, Any], event_type: str, key: bytes) -> dict[str, Any]:
+    """The checked payload of the event type, with unknown top-level fields under `extra`."""
+    given = record.get("payload")
+    if given is None:
+        given = {}
+    if not isinstance(given, dict):
+        raise _Refused("wrong_type:payload")
+    payload = dict(given)
+    for flag in ("is_synthetic_time", "is_synthetic_user"):
+        _check(payload, flag, bool)
+    if event_type in _PAYLOAD_CHECKS:
+        _PAYLOAD_CHECKS[event_type](payload)
+    if event_type == "character_update" and payload.get("creator_id"):
+        payload["creator_id"] = pseudonym(payload["creator_id"], key)
+    unknown = {name: value for name, value in record.items() if name not in _KNOWN_FIELDS}
+    if unknown:
+        held = payload.get("extra", {})
+        payload["extra"] = {**(held if isinstance(held, dict) else {"extra": held}), **unknown}
+    return payload
+
+
+def _check_text(payload: Mapping[str, Any]) -> None:
+    if payload.get("text") is None:
+        raise _Refused("missing_field:payload.text")
+    _check(payload, "text", str)
+
+
+def _check_reaction(payload: Mapping[str, Any]) -> None:
+    if not payload.get("reaction"):
+        raise _Refused("missing_field:payload.reaction")
+    _check(payload, "reaction", str)
+    _check(payload, "removed", bool)
+
+
+def _check_exposure(payload: dict[str, Any]) -> None:
+    for name in ("experiment_id", "arm"):
+        if not payload.get(name):
+            raise _Refused(f"missing_field:payload.{name}")
+        _check(payload, name, str)
+    _check(payload, "eligible", bool)
+    if payload.get("assigned_ts") is not None:
+        moment = parse_time(payload["assigned_ts"])
+        if moment is None:
+            raise _Refused("bad_timestamp:payload.assigned_ts")
+        payload["assigned_ts"] = moment.isoformat()  # one spelling of it, that every engine reads
+
+
+def _check_character(payload: Mapping[str, Any]) -> None:
+    for name in ("name", "instructions", "creator_id", "state"):
+        _check(payload, name, str)
+    traits = payload.get("traits")
+    if traits is not None and not (isinstance(traits, list) and all(isinstance(t, str) for t in traits)):
+        raise _Refused("wrong_type:payload.traits")
+
+
+# A regeneration says all in its ids.
+_PAYLOAD_CHECKS: Mapping[str, Callable[[dict[str, Any]], None]] = {
+    "message": _check_text,
+    "response": _check_text,
+    "feedback": _check_text,
+    "reaction": _check_reaction,
+    "exposure": _check_exposure,
+    "character_update": _check_character,
+}
+
+
+def _check(payload: Mapping[str, Any], name: str, kind: type) -> None:
+    value = payload.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise _Refused(f"wrong_type:payload.{name}")
+
+
+def _text(record: Mapping[str, Any], name: str) -> str:
+    value = record.get(name)
+    if value is None or value == "":
+        raise _Refused(f"missing_field:{name}")
+    if not isinstance(value, str):
+        raise _Refused(f"wrong_type:{name}")
+    return value
+
+
+def _identifier(record: Mapping[str, Any], name: str) -> str:
+    value = _text(record, name)
+    if len(value) > _MAX_ID_LENGTH:
+        raise _Refused(f"too_long:{name}")
+    return value
+
+
+def _optional_identifier(record: Mapping[str, Any], name: str) -> str | None:
+    return None if record.get(name) in (None, "") else _identifier(record, name)
+
+
+def _time(record: Mapping[str, Any], name: str) -> datetime:
+    value = record.get(name)
+    if not isinstance(value, datetime):
+        value = _text(record, name)
+    moment = parse_time(value)
+    if moment is None:
+        raise _Refused("bad_timestamp" if name == "event_ts" else f"bad_timestamp:{name}")
+    return moment
+
+
+def _locale(record: Mapping[str, Any], payload: dict[str, Any]) -> str | None:
+    """The tag with `_` read as `-`; what is no tag is kept under `extra` and counts as not logged."""
+    value = _optional_identifier(record, "locale")
+    if value is None:
+        return None
+    tag = value.replace("_", "-")
+    if _LOCALE.match(tag):
+        return tag
+    held = payload.get("extra")
+    payload["extra"] = {**held, "locale": value} if isinstance(held, dict) else {"locale": value}
+    return None
+
+
+def _without_user(payload: dict[str, Any], raw_user: str, key: bytes) -> dict[str, Any]:
+    """The payload with the raw user id replaced wherever a field outside the text repeats it."""
+
+    def cleaned(value: Any) -> Any:
+        if isinstance(value, str):
+            return pseudonym(raw_user, key) if value == raw_user else value
+        if isinstance(value, dict):
+            return {cleaned(name): cleaned(inner) for name, inner in value.items()}
+        return [cleaned(inner) for inner in value] if isinstance(value, list) else value
+
+    return {name: value if name in _TEXT_FIELDS else cleaned(value) for name, value in payload.items()}

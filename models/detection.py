@@ -1,0 +1,265 @@
+"""Runs every detector over texts and fails closed: what one could not judge is an error of that text, never a pass."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from infra.errors import DetectorUnavailable
+from infra.settings import ScreeningSettings
+from models.language import Language, identify
+from models.privacy import ENTITY_TYPES, PrivacyModel, Span, merge
+from models.privacy.detect import PRIORITY
+from models.safety import CATEGORIES, SAFE, LexiconModel, ProfanityModel, SafetyModel, SafetyScore
+
+_T = TypeVar("_T")
+_LETTER = re.compile(r"[^\W\d_]")
+_SURE_LANGUAGE = 0.8
+
+
+class PrivacyDetector(Protocol):
+    """Finds identifier spans; see `models.privacy.PrivacyModel`."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the answers may change."""
+
+    def load(self, languages: Sequence[str]) -> None:
+        """Load every model. Raises DetectorUnavailable."""
+
+    def find(
+        self, texts: Sequence[str], languages: Sequence[str], allowed_names: Sequence[Sequence[str]] = ()
+    ) -> list[tuple[Span, ...]]:
+        """Merged spans of each text."""
+
+
+@dataclass(frozen=True)
+class Detectors:
+    """The detectors of one run; tests put faulty ones in."""
+
+    language: Callable[[Sequence[str | None]], list[Language]] = identify
+    privacy: PrivacyDetector = field(default_factory=PrivacyModel)
+    safety: tuple[SafetyModel, ...] = (LexiconModel(), ProfanityModel())
+
+    def load(self, languages: Sequence[str]) -> None:
+        """Load everything, so that a missing model stops a job before it judges anything.
+
+        Raises DetectorUnavailable, also for a language that no safety model knows.
+        """
+        self.language(["hello"])
+        self.privacy.load(languages)
+        for model in self.safety:
+            model.load()
+        for language in languages:
+            if not any(model.supports(language) for model in self.safety):
+                raise DetectorUnavailable(
+                    f"no safety detector knows language {language}",
+                    setting="screening.languages",
+                    hint="Take the language out or add models/safety/lexicons/<language>.toml.",
+                )
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Detector name to version."""
+        return {"privacy": self.privacy.version, "language": "lid.176+hi-Latn-1"} | {
+            model.name: model.version for model in self.safety
+        }
+
+
+@dataclass(frozen=True)
+class Question:
+    """One text to judge: a hint of its language ('und' for none) and names that identify no user."""
+
+    text: str
+    hint: str = "und"
+    allowed_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the detectors say of one text; `errors` names the detectors that failed on it."""
+
+    language: str = "und"
+    supported: bool = True
+    oversize: bool = False
+    spans: tuple[Span, ...] = ()
+    safety: SafetyScore = SAFE
+    errors: tuple[str, ...] = ()
+
+
+def examine(
+    questions: Sequence[Question], settings: ScreeningSettings, detectors: Detectors
+) -> list[Findings]:
+    """One `Findings` a question, in order; equal questions are judged once.
+
+    No exception of a detector leaves this function but DetectorUnavailable, which means that nothing can be judged.
+    """
+    distinct = list(dict.fromkeys(questions))
+    readable = [q for q in distinct if len(q.text) <= settings.max_text_chars]
+    languages = _languages(readable, settings, detectors)
+    chunks: list[tuple[Question, int, Question, str]] = []
+    for question in readable:
+        language, supported, failed = languages[question]
+        if supported and not failed:
+            chunks += [
+                (question, start, Question(piece, allowed_names=question.allowed_names), language)
+                for start, piece in chunked(question.text, settings.chunk_chars, settings.chunk_overlap_chars)
+            ]
+    spans = _privacy(chunks, detectors)
+    scores = _safety(chunks, detectors)
+    known: dict[Question, Findings] = {q: Findings(oversize=True) for q in distinct if q not in languages}
+    found_spans: dict[Question, list[Span]] = {}
+    found_scores: dict[Question, SafetyScore] = {}
+    errors: dict[Question, set[str]] = {}
+    for (question, start, _, _), these, (score, failed_models) in zip(chunks, spans, scores, strict=True):
+        if these is None:
+            errors.setdefault(question, set()).add("privacy")
+        else:
+            found_spans.setdefault(question, []).extend(span.moved(start) for span in these)
+        errors.setdefault(question, set()).update(failed_models)
+        found_scores[question] = max(found_scores.get(question, SAFE), score, key=lambda s: s.score)
+    for question in readable:
+        language, supported, failed = languages[question]
+        known[question] = Findings(
+            language=language,
+            supported=supported,
+            spans=merge(found_spans.get(question, ()), PRIORITY),
+            safety=found_scores.get(question, SAFE),
+            errors=tuple(sorted(errors.get(question, set()) | ({"language"} if failed else set()))),
+        )
+    return [known[question] for question in questions]
+
+
+def chunked(text: str, size: int, overlap: int) -> list[tuple[int, str]]:
+    """(offset, piece) of a text: pieces of at most `size` characters that overlap, the whole text covered."""
+    if len(text) <= size:
+        return [(0, text)]
+    return [(start, text[start : start + size]) for start in range(0, len(text) - overlap, size - overlap)]
+
+
+def _attempt(ask: Callable[[], _T]) -> _T | None:
+    """The answer, or None for whatever went wrong: failing closed must not depend on how a detector fails."""
+    try:
+        return ask()
+    except DetectorUnavailable:
+        raise
+    except Exception:  # noqa: BLE001 — the caller records the failure by detector name and rejects the text
+        return None
+
+
+def _languages(
+    questions: Sequence[Question], settings: ScreeningSettings, detectors: Detectors
+) -> dict[Question, tuple[str, bool, bool]]:
+    """Language to judge in, whether it is let in, and whether identification failed, by question."""
+    texts = [question.text for question in questions]
+    answers: Sequence[Language | None] | None = _attempt(lambda: detectors.language(texts))
+    if answers is None or len(answers) != len(texts):
+        answers = [_alone(_attempt(lambda text=text: detectors.language([text]))) for text in texts]  # type: ignore[misc]
+    found: dict[Question, tuple[str, bool, bool]] = {}
+    for question, answer in zip(questions, answers, strict=True):
+        if (
+            not isinstance(answer, Language)
+            or not isinstance(answer.tag, str)
+            or not math.isfinite(answer.score)
+        ):
+            found[question] = ("und", False, True)
+            continue
+        found[question] = (*_settled_language(question, answer, settings), False)
+    return found
+
+
+def _settled_language(question: Question, answer: Language, settings: ScreeningSettings) -> tuple[str, bool]:
+    """A sure answer stands; an unsure one gives way to the conversation's language; short riddles are read by all."""
+    let_in = settings.languages
+    if answer.tag in let_in:
+        return answer.tag, True
+    letters = len(_LETTER.findall(question.text[:2000]))
+    short = letters <= settings.undetermined_max_letters
+    unsure = answer.tag == "und" or answer.score < _SURE_LANGUAGE or letters <= 12
+    if unsure and question.hint in let_in:
+        return question.hint, True
+    if short and (unsure or _latin_only(question.text)):
+        return "und", True
+    return answer.tag, False
+
+
+def _latin_only(text: str) -> bool:
+    return all(ord(char) < 0x250 or not char.isalpha() for char in text)
+
+
+def _privacy(
+    chunks: Sequence[tuple[Question, int, Question, str]], detectors: Detectors
+) -> list[tuple[Span, ...] | None]:
+    """Spans of each chunk, None where the detector failed or answered nonsense."""
+
+    def ask(some: Sequence[tuple[Question, int, Question, str]]) -> list[tuple[Span, ...]]:
+        return detectors.privacy.find(
+            [piece.text for _, _, piece, _ in some],
+            [language for *_, language in some],
+            [piece.allowed_names for _, _, piece, _ in some],
+        )
+
+    answers: Sequence[tuple[Span, ...] | None] | None = _attempt(lambda: ask(chunks)) if chunks else []
+    if answers is None or len(answers) != len(chunks):
+        answers = [_alone(_attempt(lambda chunk=chunk: ask([chunk]))) for chunk in chunks]  # type: ignore[misc]
+    return [
+        spans if spans is not None and all(_sane_span(span, len(piece.text)) for span in spans) else None
+        for spans, (_, _, piece, _) in zip(answers, chunks, strict=True)
+    ]
+
+
+def _alone(answers: Sequence[_T] | None) -> _T | None:
+    return answers[0] if answers is not None and len(answers) == 1 else None
+
+
+def _sane_span(span: Span, size: int) -> bool:
+    return (
+        isinstance(span, Span)
+        and 0 <= span.start < span.end <= size
+        and span.type in ENTITY_TYPES
+        and 0.0 <= span.score <= 1.0
+    )
+
+
+def _safety(
+    chunks: Sequence[tuple[Question, int, Question, str]], detectors: Detectors
+) -> list[tuple[SafetyScore, frozenset[str]]]:
+    """Highest score of each chunk over the models that know its language, and the models that failed on it."""
+    best: list[SafetyScore] = [SAFE] * len(chunks)
+    failed: list[set[str]] = [set() for _ in chunks]
+    asked = [0] * len(chunks)
+    by_language: dict[str, list[int]] = {}
+    for index, (*_, language) in enumerate(chunks):
+        by_language.setdefault(language, []).append(index)
+    for language, indices in sorted(by_language.items()):
+        for model in detectors.safety:
+            knows = _attempt(lambda model=model, language=language: model.supports(language))  # type: ignore[misc]
+            if knows is False:
+                continue
+            scores = _scored(model, [chunks[index][2].text for index in indices], language)
+            for index, score in zip(indices, scores, strict=True):
+                asked[index] += 1
+                if score is None or not _sane_score(score):
+                    failed[index].add(model.name)
+                elif score.score > best[index].score:
+                    best[index] = score
+    for index, count in enumerate(asked):
+        if not count:
+            failed[index].add("safety")  # nobody judged it: as good as a failure
+    return [(score, frozenset(names)) for score, names in zip(best, failed, strict=True)]
+
+
+def _scored(model: SafetyModel, texts: Sequence[str], language: str) -> Sequence[SafetyScore | None]:
+    answers: Sequence[SafetyScore | None] | None = _attempt(lambda: model.score(texts, language))
+    if answers is None or len(answers) != len(texts):
+        return [_alone(_attempt(lambda text=text: model.score([text], language))) for text in texts]  # type: ignore[misc]
+    return answers
+
+
+def _sane_score(score: SafetyScore) -> bool:
+    if not isinstance(score, SafetyScore) or not 0.0 <= score.score <= 1.0:
+        return False
+    return score.category in CATEGORIES or (score.category is None and score.score == 0.0)

@@ -1,0 +1,73 @@
+"""Character spans of identifiers: the type, how overlapping ones are merged, and span-based redaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]{1,30}>")
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """An identifier in `text[start:end]`, typed as Presidio names it, with a score in [0, 1]."""
+
+    start: int
+    end: int
+    type: str
+    score: float
+
+    def moved(self, offset: int) -> Span:
+        """The same span in a text where it begins `offset` characters later."""
+        return replace(self, start=self.start + offset, end=self.end + offset)
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Whether the span shares a character with `[start, end)`."""
+        return self.start < end and start < self.end
+
+
+def merge(spans: Iterable[Span], priority: Sequence[str] = ()) -> tuple[Span, ...]:
+    """Disjoint spans in text order: where spans overlap, one span covers them all.
+
+    The joint span takes the type that stands first in `priority` (unlisted types come last, then the
+    higher score, the longer span, the name), so that no part of a found identifier is ever left over.
+    """
+    rank = {name: position for position, name in enumerate(priority)}
+    groups: list[list[Span]] = []
+    reach = -1
+    for span in sorted(spans):
+        if groups and span.start < reach:
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+        reach = max(reach, span.end) if len(groups[-1]) > 1 else span.end
+    merged = []
+    for group in groups:
+        best = min(group, key=lambda s: (rank.get(s.type, len(rank)), -s.score, s.start - s.end, s.type))
+        merged.append(replace(best, start=min(s.start for s in group), end=max(s.end for s in group)))
+    return tuple(merged)
+
+
+def placeholders(text: str) -> list[tuple[int, int]]:
+    """Where earlier redactions stand in the text."""
+    return [match.span() for match in PLACEHOLDER.finditer(text)] if "<" in text else []
+
+
+def redact(text: str, spans: Iterable[Span]) -> str:
+    """The text with each span replaced by `<TYPE>`; overlapping spans are merged first.
+
+    Placeholders that stand in the text already are left alone, so redacting twice changes nothing.
+    Raises ValueError when a span lies outside the text.
+    """
+    kept = placeholders(text)
+    parts: list[str] = []
+    position = 0
+    for span in merge(spans):
+        if not 0 <= span.start < span.end <= len(text):
+            raise ValueError(f"span {span.start}..{span.end} outside a text of {len(text)} characters")
+        if any(start <= span.start and span.end <= end for start, end in kept):
+            continue
+        parts += [text[position : span.start], f"<{span.type}>"]
+        position = span.end
+    return "".join([*parts, text[position:]])

@@ -1,0 +1,235 @@
+"""A readable view of an obfuscated text, with every character traced back to the original offsets.
+
+Rules read the view (NFKC, zero-width characters gone, homoglyphs as Latin, spaced-out letters joined,
+digits in words as digits); spans are reported on the text as it was written.
+"""
+
+# ruff: noqa: E501 — patterns read better unbroken.
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+# Look-alikes of Latin letters that NFKC leaves alone (Unicode TR39 confusables, the common ones).
+_HOMOGLYPHS = str.maketrans(
+    "асеорхуіјѕһԁԛԝкмтАВЕКМНОРСТХУІЈЅαοενικρτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧɑɡıօսհո",
+    "aceopxyijshdqwkmtABEKMHOPCTXYIJSaoevikptuxABEZHIKMNOPTYXagiouhn",
+)
+_HOMOGLYPH = re.compile("[" + "".join(chr(code) for code in _HOMOGLYPHS) + "]")
+_TOKEN = re.compile(r"\S+")
+_LATIN_OR_SIGN = re.compile(r"[A-Za-z0-9@]")
+_INVISIBLE = frozenset("\ufe0e\ufe0f\u20e3\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u3164")
+_LETTER = re.compile(r"[A-Za-z.@]")
+_DIGIT_WORDS: dict[str, str] = {
+    word: str(digit)
+    for digit, words in enumerate(
+        (
+            "zero oh nought cero null zéro शून्य ज़ीरो जीरो shunya sifar",
+            "one uno una un eins एक वन ek",
+            "two dos due zwei deux दो टू do",
+            "three tres tre drei trois तीन थ्री teen tin",
+            "four cuatro quattro vier quatre चार फोर char chaar",
+            "five cinco cinque fünf cinq पांच पाँच फाइव paanch panch",
+            "six seis sei sechs छह छः छे सिक्स chhe chhah cheh",
+            "seven siete sette sieben sept सात सेवन saat sat",
+            "eight ocho otto acht huit आठ एट aath ath",
+            "nine nueve nove neun neuf नौ नाइन nau",
+        )
+    )
+    for word in words.split()
+}
+_REPEATS = {"double": 2, "doble": 2, "dabal": 2, "डबल": 2, "triple": 3, "treble": 3, "ट्रिपल": 3}
+_WORD_RUN_MINIMUM = 5
+_NUMBER_TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f\u0951-\u0957])*|\d")
+_GAP = re.compile(r"[\s,.\-]{0,3}")
+
+
+@dataclass(frozen=True)
+class View:
+    """A text to read and, for each of its characters, the half-open original range that it stands for.
+
+    `starts` and `ends` are None when the view is the original text itself.
+    """
+
+    text: str
+    starts: Sequence[int] | None = None
+    ends: Sequence[int] | None = None
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """The original range of `view.text[start:end]` (end > start)."""
+        if self.starts is None or self.ends is None:
+            return start, end
+        return self.starts[start], self.ends[end - 1]
+
+    def edited(self, edits: Sequence[tuple[int, int, str]]) -> View:
+        """A further view in which each `(start, end, replacement)` of this one is replaced (in order)."""
+        text: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        position = 0
+        for start, end, replacement in [*edits, (len(self.text), len(self.text), "")]:
+            for index in range(position, start):
+                first, last = self.original(index, index + 1)
+                text.append(self.text[index])
+                starts.append(first)
+                ends.append(last)
+            if replacement:
+                first, last = self.original(start, end)
+                text.extend(replacement)
+                starts.extend([first] * len(replacement))
+                ends.extend([last] * len(replacement))
+            position = end
+        return View("".join(text), starts, ends)
+
+
+@lru_cache(maxsize=8192)
+def _readable(char: str) -> str:
+    """What one non-ASCII character reads as: '' when invisible, a digit, a plain space or dash, or NFKC."""
+    category = unicodedata.category(char)
+    if category == "Cf" or char in _INVISIBLE:
+        return ""
+    if category == "Nd":
+        return str(unicodedata.decimal(char))
+    if category in ("Zs", "Zl", "Zp"):
+        return "\n" if category in ("Zl", "Zp") else " "
+    if category == "Pd" or char == "\u2212":
+        return "-"
+    if char in "＠﹫":
+        return "@"
+    if char in "。．｡․":
+        return "."
+    if char in "：﹕∶":
+        return ":"
+    return unicodedata.normalize("NFKC", char)
+
+
+def normalised(text: str) -> View:
+    """The view of a text with Unicode disguises removed; plain ASCII is its own view, at no cost."""
+    if text.isascii():
+        return View(text)
+    chars: list[str] = []
+    starts: list[int] = []
+    for index, char in enumerate(text):
+        reads = char if char < "\x80" else _readable(char)
+        chars.extend(reads)
+        starts.extend([index] * len(reads))
+    ends = [following if following > start else start + 1 for start, following in itertools.pairwise(starts)]
+    ends.append(len(text))
+    # A character that reads as several (a ligature) ends where the character ends, not where it starts.
+    for index in range(len(ends) - 2, -1, -1):
+        if starts[index] == starts[index + 1]:
+            ends[index] = ends[index + 1]
+    read = "".join(chars)
+    if _HOMOGLYPH.search(read):
+        read = _TOKEN.sub(_latin_token, read)
+    return View(read, starts, ends if read else [])
+
+
+def _latin_token(match: re.Match[str]) -> str:
+    token = match.group()
+    # A word that is all Cyrillic or Greek is a word of that language, not a disguise.
+    return token.translate(_HOMOGLYPHS) if _LATIN_OR_SIGN.search(token) else token
+
+
+def joined_letters(view: View) -> View | None:
+    """The view with spelled-out tokens joined: 'j o h n @ x . c o m', 'G-B-2-1', 'G B two one'; None if there are none.
+
+    A run is six or more single characters or digit words, all parted by the same sign.
+    """
+    edits: list[tuple[int, int, str]] = []
+    for match in _SPELLED.finditer(view.text):
+        sign = match.group("sign")
+        pieces: list[tuple[int, int, str]] = []
+        position = match.start()
+        while position < match.end():
+            word = _UNIT.match(view.text, position)
+            end = word.end() if word and word.end() <= match.end() else position + 1
+            written = view.text[position:end]
+            pieces.append((position, end, _DIGIT_WORDS.get(written.lower(), written)))
+            position = end + len(sign)
+        joined = "".join(piece for _, _, piece in pieces)
+        if not _LETTER.search(joined):
+            continue
+        for (start, end, piece), after in zip(pieces, [*pieces[1:], None], strict=True):
+            if view.text[start:end] != piece:
+                edits.append((start, end, piece))
+            if after is not None:
+                edits.append((end, after[0], ""))
+    return view.edited(edits) if edits else None
+
+
+def spoken_digits(view: View) -> View | None:
+    """The view with runs of five or more digit words (en, es, hi, de, it, fr) written as digits; None if none."""
+    lowered = view.text.lower()
+    if len(lowered) != len(view.text):
+        return None
+    edits: list[tuple[int, int, str]] = []
+    run: list[tuple[int, int, str]] = []
+    repeat, opened, previous_end = 1, -1, 0
+
+    def close() -> None:
+        spoken = any(not view.text[start:end].strip(" ,.-").isdigit() for start, end, _ in run)
+        if spoken and sum(len(value.strip()) for _, _, value in run) >= _WORD_RUN_MINIMUM and len(run) >= 2:
+            edits.extend(run)
+        run.clear()
+
+    for match in _NUMBER_TOKEN.finditer(lowered):
+        word = match.group()
+        if (run or opened >= 0) and not _GAP.fullmatch(lowered, previous_end, match.start()):
+            close()
+            repeat, opened = 1, -1
+        value = word if word.isdigit() else _DIGIT_WORDS.get(word)
+        if value is not None:
+            # The gap goes with the word, so that commas between spoken digits do not part the number.
+            begin = opened if opened >= 0 else match.start()
+            run.append(
+                (previous_end, match.end(), " " + value * repeat)
+                if run
+                else (begin, match.end(), value * repeat)
+            )
+            repeat, opened = 1, -1
+        elif word in _REPEATS:
+            repeat, opened = _REPEATS[word], match.start()
+        else:
+            close()
+            repeat, opened = 1, -1
+        previous_end = match.end()
+    close()
+    return view.edited(edits) if edits else None
+
+
+_UNIT = re.compile(
+    r"(?:"
+    + "|".join(sorted((w for w in _DIGIT_WORDS if w.isascii() and len(w) > 1), key=len, reverse=True))
+    + r")(?![A-Za-z])",
+    re.IGNORECASE,
+)
+_SPELLED = re.compile(
+    rf"(?<![A-Za-z0-9])(?:{_UNIT.pattern}|[!-~])(?P<sign>[ .\-_])(?:(?:{_UNIT.pattern}|[!-~])(?P=sign)){{4,}}(?:{_UNIT.pattern}|[A-Za-z0-9@.])(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+_MAYBE_SPOKEN = re.compile(
+    r"(?:\b(?:"
+    + "|".join(sorted((w for w in _DIGIT_WORDS if w.isascii()), key=len, reverse=True))
+    + r")\b[\s,.\-]+){2}"
+    r"|" + "|".join(sorted((w for w in _DIGIT_WORDS if not w.isascii()), key=len, reverse=True)),
+    re.IGNORECASE,
+)
+
+
+def views(text: str) -> tuple[View, ...]:
+    """Every view the rules must read: the normalised text, then joined letters and spoken digits where present."""
+    base = normalised(text)
+    found = [base]
+    joined = joined_letters(base)
+    if joined is not None:
+        found.append(joined)
+    if _MAYBE_SPOKEN.search(base.text):
+        spoken = spoken_digits(base)
+        if spoken is not None:
+            found.append(spoken)
+    return tuple(found)

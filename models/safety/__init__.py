@@ -1,0 +1,7 @@
+"""Unsafe text, by category: a rule layer per language and models behind one interface."""
+
+from models.safety.interface import CATEGORIES, SAFE, SafetyModel, SafetyScore
+from models.safety.lexicon import LexiconModel
+from models.safety.profanity import ProfanityModel
+
+__all__ = ["CATEGORIES", "SAFE", "LexiconModel", "ProfanityModel", "SafetyModel", "SafetyScore"]

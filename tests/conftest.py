@@ -1,0 +1,71 @@
+"""Shared fixtures: one Spark session a test run, a fresh migrated lake, the real data where it is present."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from infra.lake import Lake
+from infra.migrate import migrate
+from infra.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Shared machines stall: how long an example takes says nothing about whether it is right.
+hypothesis_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("shared")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def test_settings(home: Path) -> Settings:
+    """Settings of a throw-away project in `home`, with an engine that fits a test machine."""
+    return load_settings(
+        home=home, spark={"master": "local[2]", "driver_memory": "3g", "shuffle_partitions": 2}
+    )
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]  # a factory, not a test
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """One session for the whole run: starting one costs more than most tests."""
+    from infra.spark import session
+
+    active = session(test_settings(tmp_path_factory.mktemp("spark")), "tests")
+    yield active
+    active.stop()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of an empty project."""
+    return test_settings(tmp_path)
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Lake:
+    """A fresh, migrated lake."""
+    migrate(settings)
+    return Lake.of(settings)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real data beside the project; tests that want it say that they were skipped when it is absent."""
+    place = Path(os.environ.get("FLYWHEEL_SHARED_DATA", str(REPOSITORY.parent / "shared" / "data")))
+    if not place.is_dir():
+        pytest.skip(f"real data is not present at {place} (set FLYWHEEL_SHARED_DATA)")
+    return place

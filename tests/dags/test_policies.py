@@ -1,0 +1,99 @@
+"""Every DAG follows the house's policies, and is wired as the jobs declare."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+NAMES = sorted(p.stem for p in (REPOSITORY / "dags").glob("*.py") if p.stem not in {"__init__", "wiring"})
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(scope="module")
+def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        import importlib
+
+        return {name: importlib.import_module(f"dags.{name}").dag for name in NAMES}
+
+
+def test_file_name_is_dag_id(dags: dict[str, Any]) -> None:
+    assert {name: dag.dag_id for name, dag in dags.items()} == {name: name for name in NAMES}
+    assert {"traffic", "curation", "backfill", "repair"} <= set(NAMES)
+
+
+def test_every_dag_has_an_owner_tags_triage_notes_and_one_run_at_a_time(dags: dict[str, Any]) -> None:
+    for name, dag in dags.items():
+        assert "When it fails" in dag.doc_md, name
+        assert dag.tags, name
+        assert dag.max_active_runs == 1, name
+        assert not dag.catchup, name
+        for task in dag.tasks:
+            assert task.owner == "data-engineering", f"{name}.{task.task_id}"
+            assert task.execution_timeout is not None, f"{name}.{task.task_id}"
+
+
+def test_scheduled_tasks_retry(dags: dict[str, Any]) -> None:
+    for name in ("traffic", "curation", "repair"):
+        assert all(task.retries >= 1 for task in dags[name].tasks), name
+
+
+def test_every_job_runs_in_the_backfill_in_declared_order(dags: dict[str, Any]) -> None:
+    from jobs.declaration import all_jobs
+
+    order = [t.task_id for t in dags["backfill"].topological_sort()]
+    jobs = [job.name for job in all_jobs()]
+    assert [t for t in order if t in jobs] == jobs
+
+
+def test_assets_are_those_of_the_declarations(dags: dict[str, Any]) -> None:
+    from jobs.declaration import job
+
+    for name in ("traffic", "curation"):
+        for task in dags[name].tasks:
+            declared = job(task.task_id)
+            assert {a.name for a in task.outlets} == set(declared.writes)
+            assert {a.name for a in task.inlets} == {t for t in declared.reads if t != "landing"}
+
+
+def test_curation_waits_for_what_traffic_makes(dags: dict[str, Any]) -> None:
+    made = {a.name for task in dags["traffic"].tasks for a in task.outlets}
+    waits = {asset.name for asset in dags["curation"].timetable.asset_condition.objects}
+    assert waits
+    assert waits <= made
+
+
+def test_a_task_with_neither_key_nor_params_names_what_is_missing() -> None:
+    import jinja2
+
+    from dags.wiring import DAYS_OF_PARTITION
+    from infra.errors import SettingsError
+    from infra.settings import parse_days
+
+    def rendered(key: str | None, params: dict[str, str]) -> str:
+        run = type("Run", (), {"partition_key": key})()
+        return jinja2.Template(DAYS_OF_PARTITION).render(dag_run=run, params=params)
+
+    assert rendered("2026-11-20T00:00:00", {}) == "2026-11-20"
+    assert rendered(None, {"from": "2026-11-20", "to": "2026-11-22"}) == "2026-11-20..2026-11-22"
+    with pytest.raises(SettingsError):
+        parse_days(rendered(None, {}))
+
+
+def test_parsing_imports_neither_spark_nor_torch() -> None:
+    code = (
+        "import sys\n"
+        + "".join(f"import dags.{name}\n" for name in NAMES)
+        + "bad = {'pyspark', 'torch', 'faiss', 'great_expectations'} & set(sys.modules)\nassert not bad, bad\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-500:]

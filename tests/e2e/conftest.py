@@ -1,0 +1,75 @@
+"""A small simulated product taken through every job once, undisturbed: what the other runs are compared with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.lake import Lake
+from infra.migrate import migrate
+from infra.sandbox import SandboxSettings, generate
+from infra.settings import Settings
+from jobs.declaration import all_jobs
+from jobs.runner import run_job
+from tests.conftest import test_settings
+
+DAYS = (date(2026, 11, 18), date(2026, 11, 19))
+TURNS = 400
+# Columns that say when or by whom a row was written, not what it says.
+BOOKKEEPING = {"run_id"}
+
+
+@dataclass(frozen=True)
+class Product:
+    """A filled lake and the truth that only tests may read."""
+
+    settings: Settings
+    truth: Path
+
+    @property
+    def lake(self) -> Lake:
+        return Lake.of(self.settings)
+
+    def rows(self, table: str) -> list[str]:
+        """All rows of a table in a canonical text form, sorted, without bookkeeping."""
+        found = self.lake.open(table).to_pyarrow_table().to_pylist()
+        return sorted(repr(sorted((k, v) for k, v in row.items() if k not in BOOKKEEPING)) for row in found)
+
+    def run_all(self, days: tuple[date, ...] = DAYS, force: bool = False) -> None:
+        for job in all_jobs():
+            run_job(self.settings, job.name, days, force)
+
+
+def written_tables() -> list[str]:
+    return [table for job in all_jobs() for table in job.writes]
+
+
+@pytest.fixture(scope="session")
+def product(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Product:
+    home = tmp_path_factory.mktemp("product")
+    settings = test_settings(home)
+    migrate(settings)
+    made = Product(settings, home / "truth")
+    generate(SandboxSettings(turns=TURNS, days=len(DAYS), seed=11), Path(made.lake.landing), made.truth)
+    made.run_all()
+    assert made.lake.open("curation.samples").to_pyarrow_table().num_rows > 0
+    return made
+
+
+@pytest.fixture
+def copied(product: Product, tmp_path: Path) -> Iterator[Callable[[], Product]]:
+    """Make a copy of the filled lake, with the same keys, that a test may spoil."""
+
+    def copy() -> Product:
+        home = tmp_path / "copy"
+        shutil.copytree(product.settings.home, home)
+        return Product(test_settings(home), home / "truth")
+
+    yield copy
+    shutil.rmtree(tmp_path / "copy", ignore_errors=True)

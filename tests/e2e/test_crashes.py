@@ -1,0 +1,104 @@
+"""A run that dies anywhere and is started again leaves the rows of an undisturbed run; so does one of two at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import ledger, write
+from jobs import runner
+from jobs.declaration import Job, all_jobs
+from jobs.plan import Plan
+from tests.e2e.conftest import DAYS, Product
+
+pytestmark = pytest.mark.e2e
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+
+
+class Crash(BaseException):
+    """Not an Exception: nothing may catch it, as nothing can catch a kill."""
+
+
+def empty_and_mark(product: Product, job: Job) -> None:
+    """Make the job due, with nothing left of what it made before."""
+    for table in job.writes:
+        product.lake.open(table).delete()
+    ledger.mark_stale(product.lake, job.name, DAYS, "test", "test")
+
+
+def run(product: Product, job: Job) -> None:
+    runner.run_job(product.settings, job.name, DAYS, force=job.grain == "dataset")
+
+
+@pytest.mark.parametrize("job", all_jobs(), ids=lambda job: job.name)
+def test_a_crash_at_any_step_of_any_job(
+    product: Product, copied: Callable[[], Product], monkeypatch: pytest.MonkeyPatch, job: Job
+) -> None:
+    victim = copied()
+    empty_and_mark(victim, job)
+    real_commit, real_success = write._commit, runner._record_success
+    for step in range(len(job.writes) + 1):
+        commits = 0
+
+        def commit(*arguments: Any, step: int = step) -> None:
+            nonlocal commits
+            if commits == step:
+                raise Crash
+            commits += 1
+            real_commit(*arguments)
+
+        def success(*_: Any) -> None:
+            raise Crash  # every table is committed, the ledger knows nothing of it
+
+        with monkeypatch.context() as patch:
+            patch.setattr(write, "_commit", commit)
+            patch.setattr(runner, "_record_success", success)
+            with pytest.raises(Crash):
+                run(victim, job)
+    assert (write._commit, runner._record_success) == (real_commit, real_success)
+    run(victim, job)
+    for table in job.writes:
+        assert victim.rows(table) == product.rows(table), table
+
+
+def test_kill_9_while_files_are_written(product: Product, copied: Callable[[], Product]) -> None:
+    victim, job = copied(), next(j for j in all_jobs() if j.name == "curation.prune")
+    empty_and_mark(victim, job)
+    code = (
+        "import os, signal, sys\nfrom infra import write\n"
+        "def die(*_): os.killpg(0, signal.SIGKILL)\nwrite._commit = die\n"
+        "from infra.settings import load_settings, parse_days\nfrom jobs.runner import run_job\n"
+        "settings = load_settings(spark={'master': 'local[2]', 'shuffle_partitions': 2})\n"
+        "run_job(settings, sys.argv[1], parse_days(sys.argv[2]))\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", code, job.name, f"{DAYS[0]}..{DAYS[-1]}"],
+        env=os.environ | {"FLYWHEEL_HOME": str(victim.settings.home)},
+        cwd=REPOSITORY, capture_output=True, check=False, start_new_session=True,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    assert victim.rows("curation.pruned") == []
+    run(victim, job)  # the dead run's locks hold nobody up
+    assert victim.rows("curation.pruned") == product.rows("curation.pruned")
+
+
+def test_a_second_run_changes_nothing_and_force_makes_the_same_rows(
+    product: Product, copied: Callable[[], Product]
+) -> None:
+    again = copied()
+    tables = [table for job in all_jobs() for table in job.writes]
+    versions = {table: again.lake.version(table) for table in tables}
+    again.run_all()
+    assert {table: again.lake.version(table) for table in tables} == versions
+    assert Plan(again.settings).everything() == []
+    again.run_all(force=True)
+    assert Plan(again.settings).everything() == []
+    for table in tables:
+        assert again.rows(table) == product.rows(table), table

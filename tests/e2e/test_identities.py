@@ -1,0 +1,96 @@
+"""What goes in is what comes out: the identities of the tables hold to the row, and nothing leaks."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.sql import connect
+from jobs.declaration import all_jobs
+from tests.e2e.conftest import DAYS, Product
+
+pytestmark = pytest.mark.e2e
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+
+
+def one(product: Product, sql: str) -> Any:
+    with connect(product.lake, sql) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_landed_lines_are_kept_duplicates_or_quarantined(product: Product) -> None:
+    rows = [
+        r
+        for r in product.lake.open("ops.runs").to_pyarrow_table().to_pylist()
+        if r["table_name"] == "traffic.events"
+    ]
+    assert {r["ds"] for r in rows} == set(DAYS)
+    for row in rows:
+        rejected = dict(row["rows_rejected"])
+        assert row["rows_in"] == row["rows_out"] + sum(rejected.values()), row["ds"]
+        quarantined = one(
+            product,
+            f"SELECT reason, count(*) FROM traffic.quarantine WHERE ds = DATE '{row['ds']}' GROUP BY 1",
+        )
+        assert {k: v for k, v in rejected.items() if k != "duplicate"} == dict(quarantined)
+        kept = one(product, f"SELECT count(*) FROM traffic.events WHERE received_ds = DATE '{row['ds']}'")
+        assert kept == [(row["rows_out"],)]
+
+
+def test_every_turn_has_one_verdict_and_one_outcome(product: Product) -> None:
+    ids = {t: Counter(r[0] for r in one(product, f"SELECT turn_id FROM {t}")) for t in (
+        "traffic.turns", "curation.screened", "curation.outcomes")}  # fmt: skip
+    assert ids["traffic.turns"] == ids["curation.screened"] == ids["curation.outcomes"]
+    assert set(ids["traffic.turns"].values()) == {1}
+
+
+def test_every_eligible_turn_has_one_outcome_in_the_dataset(product: Product) -> None:
+    eligible = Counter(
+        r[0] for r in one(product, "SELECT turn_id FROM curation.outcomes WHERE outcome = 'eligible'")
+    )
+    assert eligible == Counter(r[0] for r in one(product, "SELECT turn_id FROM curation.sample_outcomes"))
+    selected = one(
+        product, "SELECT turn_id FROM curation.sample_outcomes WHERE outcome = 'selected' ORDER BY 1"
+    )
+    assert selected == one(product, "SELECT turn_id FROM curation.samples ORDER BY 1")
+
+
+def test_constraints_recounted_from_the_written_sample(product: Product) -> None:
+    broken = one(
+        product,
+        """SELECT * FROM curation.constraints
+           WHERE (kind = 'floor' AND achieved < wanted)
+              OR (kind = 'cap' AND level <> '(none)' AND achieved > wanted)""",
+    )
+    assert broken == []
+    recount = one(
+        product,
+        """SELECT c.level, c.achieved, (SELECT count(*) FROM curation.samples s
+               WHERE s.split = c.split AND s.depth_band = c.level) AS recounted
+           FROM curation.constraints c WHERE c.dimension = 'depth_band'""",
+    )
+    assert recount
+    assert all(achieved == recounted for _, achieved, recounted in recount)
+
+
+def test_nothing_in_the_pipeline_reads_the_truth() -> None:
+    for folder in ("dags", "jobs", "models"):
+        for path in (REPOSITORY / folder).rglob("*.py"):
+            strings = [
+                node.value
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            ]
+            assert not any(s == "truth" or "truth/" in s for s in strings), path
+
+
+def test_every_job_ran_and_was_accounted_for(product: Product) -> None:
+    told = {r[0] for r in one(product, "SELECT DISTINCT job FROM ops.runs WHERE state = 'succeeded'")}
+    assert told == {job.name for job in all_jobs()}
+    assert one(product, "SELECT count(*) FROM ops.quality WHERE NOT success AND severity = 'critical'") == [
+        (0,)
+    ]

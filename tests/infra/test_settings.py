@@ -1,0 +1,72 @@
+"""Settings: typed, layered, and wrong ones fail before anything starts."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from infra.errors import SettingsError
+from infra.settings import load_settings, parse_days
+
+
+def test_environment_wins_over_toml_wins_over_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
+    (tmp_path / "flywheel.toml").write_text('[landing]\nlate_limit_days = 7\n[spark]\nmaster = "local[1]"\n')
+    monkeypatch.setenv("FLYWHEEL_SPARK__MASTER", "local[2]")
+    settings = load_settings()
+    assert (settings.landing.late_limit_days, settings.spark.master) == (7, "local[2]")
+    assert settings.landing.future_tolerance_seconds == 300
+
+
+@pytest.mark.parametrize(
+    ("toml", "named"),
+    [
+        ("[landing]\nlate_limit_days = -1\n", "landing.late_limit_days"),
+        ("[landing]\nlate_limit_dais = 1\n", "landing.late_limit_dais"),
+        ("[nonsense]\nx = 1\n", "nonsense"),
+        ("[landing\n", "flywheel.toml"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, named: str
+) -> None:
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
+    (tmp_path / "flywheel.toml").write_text(toml)
+    with pytest.raises(SettingsError, match=named):
+        load_settings()
+
+
+def test_the_user_key_is_made_once_for_its_owner_only_and_never_printed(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    key = settings.user_key()
+    assert key == load_settings(home=tmp_path).user_key()
+    assert len(key) == 64
+    assert stat.S_IMODE((tmp_path / ".flywheel" / "user_key").stat().st_mode) == 0o600
+    given = load_settings(home=tmp_path, secrets={"user_key": "hush"})
+    assert given.user_key() == b"hush"
+    assert "hush" not in repr(given) + str(given.model_dump())
+
+
+def test_days() -> None:
+    assert parse_days("2026-11-30..2026-12-01") == (date(2026, 11, 30), date(2026, 12, 1))
+    assert parse_days("2026-11-30") == (date(2026, 11, 30),)
+    for wrong in ("yesterday", "2026-12-01..2026-11-30", ""):
+        with pytest.raises(SettingsError):
+            parse_days(wrong)
+
+
+def test_light_modules_import_neither_spark_nor_torch() -> None:
+    code = (
+        "import sys, infra.settings, infra.spark, infra.write, infra.quality, jobs.declaration, jobs.runner\n"
+        "from jobs.declaration import all_jobs\nassert all_jobs()\n"
+        "bad = {'pyspark', 'torch', 'faiss', 'great_expectations', 'transformers'} & set(sys.modules)\n"
+        "assert not bad, bad\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

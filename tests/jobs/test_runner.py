@@ -1,0 +1,213 @@
+"""Running and planning, on two toy jobs: what stands is skipped, what changed is run, what failed left nothing."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import jobs.declaration
+import jobs.plan
+import jobs.runner
+from infra import ledger
+from infra.errors import ContractError, LockHeld, UpstreamMissing
+from infra.lake import Lake
+from infra.locks import hold
+from infra.settings import LandingSettings, Settings
+from jobs.context import JobContext
+from jobs.declaration import Job
+from jobs.plan import Plan
+from jobs.runner import JobFailed, describe, run_job, run_stale
+
+DAYS = tuple(date(2026, 11, 18) + timedelta(n) for n in range(3))
+MAKE = Job("toy.make", reads=[], writes=["traffic.quarantine"], settings=["landing"])
+# Reads its own past, as the fold of pruning does.
+FOLD = Job(
+    "toy.fold",
+    reads=["traffic.quarantine"],
+    writes=["curation.outcomes"],
+    lookback={"curation.outcomes": "landing.late_limit_days"},
+)
+
+
+class Toys:
+    """What the toy jobs do, and what they did."""
+
+    def __init__(self) -> None:
+        self.rows: dict[date, int] = dict.fromkeys(DAYS, 2)
+        self.ran: list[tuple[str, tuple[date, ...]]] = []
+        self.fail: Exception | None = None
+
+    def make(self, ctx: JobContext) -> None:
+        self.ran.append(("make", ctx.days))
+        rows = [
+            ("f", n, "bad", datetime(2026, 11, 18, tzinfo=UTC), d)
+            for d in ctx.days
+            for n in range(self.rows[d])
+        ]
+        rows = [(f"{d}", n, reason, ts, d) for _, n, reason, ts, d in rows]
+        schema = "source_file string, line bigint, reason string, received_ts timestamp, ds date"
+        ctx.write("traffic.quarantine", ctx.spark.createDataFrame(rows, schema))
+
+    def fold(self, ctx: JobContext) -> None:
+        self.ran.append(("fold", ctx.days))
+        if self.fail:
+            raise self.fail
+        frame = ctx.read("traffic.quarantine").selectExpr(
+            "concat(source_file, '/', line) AS turn_id", "'eligible' AS outcome", "CAST(NULL AS STRING) AS reason",
+            "CAST(NULL AS STRING) AS detail", "'train' AS split", "'user' AS source", "'en' AS language", "ds",
+        )  # fmt: skip
+        ctx.write("curation.outcomes", frame, rejected={day: {"none": 0} for day in ctx.days})
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Toys]:
+    made = Toys()
+    for name in ("make", "fold"):
+        module = types.ModuleType(f"jobs.toy.{name}")
+        module.run = getattr(made, name)  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, f"jobs.toy.{name}", module)
+    for place in (jobs.declaration, jobs.plan, jobs.runner):
+        monkeypatch.setattr(place, "all_jobs", lambda: (MAKE, FOLD))
+    return made
+
+
+def both(settings: Settings, days: tuple[date, ...] = DAYS, force: bool = False) -> None:
+    run_job(settings, "toy.make", days, force)
+    run_job(settings, "toy.fold", days, force)
+
+
+def versions(lake: Lake) -> tuple[int, int]:
+    return lake.version("traffic.quarantine"), lake.version("curation.outcomes")
+
+
+def rows(lake: Lake) -> list[tuple[str, str]]:
+    return sorted(
+        (r["turn_id"], str(r["ds"])) for r in lake.open("curation.outcomes").to_pyarrow_table().to_pylist()
+    )
+
+
+def test_a_rerun_commits_nothing_and_force_makes_the_same_rows(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys
+) -> None:
+    both(settings)
+    before, first = versions(lake), rows(lake)
+    assert len(first) == 6
+    both(settings)
+    assert versions(lake) == before
+    assert [name for name, _ in toys.ran] == ["make", "fold"]
+    run_job(settings, "toy.make", DAYS, force=True)
+    assert Plan(settings).everything() == []  # the same content makes nothing downstream due
+    both(settings, force=True)
+    assert rows(lake) == first
+
+
+def test_changed_content_runs_the_day_and_those_that_fold_it_in(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys
+) -> None:
+    both(settings)
+    toys.rows[DAYS[1]] = 3
+    run_job(settings, "toy.make", DAYS[1:2], force=True)
+    due = Plan(settings).everything()
+    assert [(d.job, d.days[0], d.reason) for d in due] == [
+        ("toy.fold", DAYS[1], "input changed"),
+        ("toy.fold", DAYS[2], f"follows {DAYS[1]}, which runs again"),
+    ]
+    toys.ran.clear()
+    run_stale(settings)
+    assert toys.ran == [("fold", DAYS[1:])]
+    assert Plan(settings).everything() == []
+
+
+def test_how_the_range_is_cut_changes_nothing(spark: Any, settings: Settings, lake: Lake, toys: Toys) -> None:
+    for day in DAYS:
+        both(settings, (day,))
+    cut = rows(lake)
+    assert Plan(settings).everything() == []
+    both(settings, force=True)
+    assert rows(lake) == cut
+
+
+def test_a_mark_makes_a_day_due_until_it_ran(spark: Any, settings: Settings, lake: Lake, toys: Toys) -> None:
+    both(settings)
+    ledger.mark_stale(lake, "toy.make", DAYS[:1], "late_events", "someone")
+    assert [(d.job, d.reason) for d in Plan(settings).everything()] == [("toy.make", "marked: late_events")]
+    run_stale(settings)
+    assert Plan(settings).everything() == []
+
+
+def test_changed_settings_make_due_only_the_jobs_that_declare_them(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys
+) -> None:
+    both(settings)
+    changed = settings.model_copy(update={"landing": LandingSettings(max_line_bytes=5_000)})
+    assert {(d.job, d.reason) for d in Plan(changed).everything()} == {("toy.make", "settings changed")}
+
+
+def test_a_day_that_upstream_has_not_made_is_refused(settings: Settings, lake: Lake, toys: Toys) -> None:
+    with pytest.raises(UpstreamMissing, match=r"flywheel run toy\.make --days 2026-11-18"):
+        run_job(settings, "toy.fold", DAYS)
+    assert toys.ran == []
+
+
+def test_two_at_once_one_is_refused(spark: Any, settings: Settings, lake: Lake, toys: Toys) -> None:
+    with (
+        hold(lake.locks, ["traffic.quarantine"], "other", 60),
+        pytest.raises(LockHeld, match="run other"),
+    ):
+        run_job(settings, "toy.make", DAYS)
+    both(settings)
+    assert len(rows(lake)) == 6
+
+
+def test_a_failure_is_recorded_without_what_the_data_said(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLYWHEEL_DEBUG", raising=False)
+    run_job(settings, "toy.make", DAYS)
+    toys.fail = ValueError("canary 4111 1111 1111 1111")
+    with pytest.raises(JobFailed, match=r"ValueError at test_runner\.py") as caught:
+        run_job(settings, "toy.fold", DAYS)
+    assert "canary" not in str(caught.value)
+    assert "canary" not in describe(toys.fail)
+    ledger_rows = lake.open("ops.runs").to_pyarrow_table().to_pylist()
+    assert [(r["state"], r["error"]) for r in ledger_rows if r["job"] == "toy.fold"] == [
+        ("failed", "ValueError")
+    ] * 3
+    assert "canary" not in str(ledger_rows)
+    toys.fail = None
+    run_job(settings, "toy.fold", DAYS)
+    assert len(rows(lake)) == 6
+
+
+def test_a_job_may_only_read_and_write_what_it_declares(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(ctx: JobContext) -> None:
+        ctx.read("traffic.turns")
+
+    monkeypatch.setattr(sys.modules["jobs.toy.make"], "run", greedy)
+    with pytest.raises(ContractError, match="does not declare"):
+        run_job(settings, "toy.make", DAYS)
+
+    monkeypatch.setattr(sys.modules["jobs.toy.make"], "run", lambda ctx: None)
+    with pytest.raises(ContractError, match="ended without writing"):
+        run_job(settings, "toy.make", DAYS)
+
+
+def test_the_ledger_accounts_for_rows_inputs_and_settings(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys
+) -> None:
+    both(settings)
+    told = [r for r in lake.open("ops.runs").to_pyarrow_table().to_pylist() if r["job"] == "toy.fold"]
+    assert [
+        (r["ds"], r["rows_out"], dict(r["rows_rejected"])) for r in sorted(told, key=lambda r: r["ds"])
+    ] == [(day, 2, {"none": 0}) for day in DAYS]
+    assert all(
+        r["peak_memory_bytes"] > 0 and r["settings_hash"] and "traffic.quarantine" in r["input_versions"]
+        for r in told
+    )

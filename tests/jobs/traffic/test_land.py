@@ -1,0 +1,182 @@
+"""Landing days: the books balance to the row, reruns change nothing, late events make days stale."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from infra import ledger
+from infra.errors import LandingFileBroken
+from infra.lake import Lake
+from infra.settings import Settings
+from jobs.traffic.land import landing_rules, parse_landing, settle
+from jobs.traffic.landing import landing_files
+
+DAY, NEXT = "2026-03-01", "2026-03-02"
+
+
+def event(
+    event_id: str, time: str = "10:00:00", day: str = DAY, kind: str = "message", **fields: Any
+) -> dict[str, Any]:
+    return {
+        "event_id": event_id, "event_ts": f"{day}T{time}Z", "received_ts": f"{day}T{time}Z", "event_type": kind,
+        "source": "user", "user_id": "u", "conversation_id": "c", "payload": {"text": event_id}, **fields,
+    }  # fmt: skip
+
+
+def response(event_id: str, time: str, day: str = DAY, **fields: Any) -> dict[str, Any]:
+    return event(
+        event_id, time, day, "response", **{"turn_id": f"t-{event_id}", "model_version": "V1", **fields}
+    )
+
+
+def books(lake: Lake, table: str = "traffic.events") -> dict[str, tuple[int, int, dict[str, int]]]:
+    """The last accounts of each day."""
+    found = ledger.query(
+        lake,
+        """SELECT CAST(ds AS VARCHAR), rows_in, rows_out, rows_rejected FROM ops_runs
+           WHERE table_name = ? AND state = 'succeeded' ORDER BY ended_ts""",
+        [table],
+        ["ops.runs"],
+    )
+    return {row[0]: (row[1], row[2], dict(row[3])) for row in found}
+
+
+def marks(lake: Lake) -> set[tuple[str, str]]:
+    return {(mark.job, mark.ds.isoformat()) for mark in ledger.open_marks(lake)}
+
+
+GARBAGE: list[Any] = [
+    event("e1"),
+    b"{not json",
+    event("e1"),
+    event("e1", payload={"text": "other"}),
+    b"",
+    event("e2", "12:00:00", received_ts=f"{DAY}T11:00:00Z"),
+    event("e3", day="2025-12-01", received_ts=f"{DAY}T11:00:00Z"),
+    {"event_type": "message"},
+    b"\xff\xfe",
+    response("r1", "10:01:00", turn_id="t"),
+    response("r2", "10:02:00", turn_id="t"),
+    response("r1", "10:01:00", turn_id="t", received_ts=f"{DAY}T10:01:30Z"),
+]
+REASONS = {
+    "duplicate": 2, "conflicting_duplicate": 1, "conflicting_turn_id": 1, "malformed_json": 1, "empty_line": 1,
+    "future": 1, "too_late": 1, "missing_field:event_id": 1, "not_utf8": 1,
+}  # fmt: skip
+
+
+def test_every_landed_line_is_kept_a_duplicate_or_quarantined(
+    put_events: Any, run_days: Any, rows_of: Any, lake: Lake
+) -> None:
+    path = put_events(DAY, GARBAGE)
+    run_days("traffic.land", DAY)
+    (lines, kept, rejected) = books(lake)[DAY]
+    assert (lines, kept, rejected) == (12, 2, REASONS)
+    assert lines == kept + sum(rejected.values())
+    assert [row["event_id"] for row in rows_of("traffic.events", "event_id")] == ["e1", "r1"]
+    quarantine = rows_of("traffic.quarantine", "source_file", "line", "reason", "ds")
+    assert len(quarantine) == lines - kept - rejected["duplicate"]
+    assert {row["line"] for row in quarantine if row["reason"] == "conflicting_duplicate"} == {4}
+    assert {row["source_file"] for row in quarantine} == {f"received_ds={DAY}/{path.name}"}
+
+    before = rows_of("traffic.events"), quarantine
+    run_days("traffic.land", DAY, force=True)
+    assert books(lake)[DAY] == (12, 2, REASONS)
+    assert (
+        rows_of("traffic.events"),
+        rows_of("traffic.quarantine", "source_file", "line", "reason", "ds"),
+    ) == before
+    assert run_days("traffic.land", DAY).run_id is None
+
+
+def test_no_raw_user_id_reaches_the_tables(put_events: Any, run_days: Any, rows_of: Any) -> None:
+    put_events(DAY, [event("e1", user_id="jane.roe"), event("e2", user_id="jane.roe", handle="jane.roe")])
+    run_days("traffic.land", DAY)
+    rows = rows_of("traffic.events")
+    assert "jane.roe" not in repr(rows)
+    assert len({row["user_id"] for row in rows}) == 1
+
+
+def test_a_range_lands_the_same_together_or_day_by_day(
+    spark: SparkSession, settings: Settings, put_events: Any, run_days: Any, rows_of: Any, lake: Lake
+) -> None:
+    first = [event("e1", "10:00:00"), event("e2", "11:00:00"), response("r1", "11:01:00", turn_id="t")]
+    # Received on the second day, though stamped before the first day's delivery: the first day still wins.
+    second = [
+        event("e1", "10:00:00", received_ts=f"{DAY}T09:59:00Z", payload={"text": "changed"}),
+        event("e2", "11:00:00", received_ts=f"{NEXT}T01:00:00Z"),
+        response("r2", "11:02:00", turn_id="t", received_ts=f"{DAY}T11:02:00Z"),
+        event("e3", "09:00:00", NEXT),
+    ]
+    put_events(DAY, first)
+    put_events(NEXT, second)
+    run_days("traffic.land", DAY)
+    run_days("traffic.land", NEXT)
+    assert books(lake)[NEXT] == (4, 1, {"conflicting_duplicate": 1, "conflicting_turn_id": 1, "duplicate": 1})
+    days = (date.fromisoformat(DAY), date.fromisoformat(NEXT))
+    files = [file for day in days for file in landing_files(lake.landing, day)]
+    nothing = spark.read.format("delta").load(lake.path("traffic.events")).limit(0)
+    together = settle(parse_landing(spark, files, landing_rules(settings)), nothing)
+    kept = [row["event_id"] for row in together.where("fate = 'kept'").collect()]
+    assert sorted(kept) == [row["event_id"] for row in rows_of("traffic.events", "event_id")]
+    refused = together.where("fate NOT IN ('kept', 'duplicate')").select("source_file", "line", "fate")
+    assert sorted(tuple(row) for row in refused.collect()) == [
+        tuple(row.values()) for row in rows_of("traffic.quarantine", "source_file", "line", "reason")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["gzip", "line"])
+def test_a_half_written_file_leaves_the_tables_as_they_were(
+    kind: str, put_events: Any, run_days: Any, rows_of: Any, lake: Lake
+) -> None:
+    put_events(DAY, [event("e1")])
+    run_days("traffic.land", DAY)
+    whole = json.dumps(event("e2")).encode()
+    name, cut = ("b.jsonl.gz", gzip.compress(whole)[:-6]) if kind == "gzip" else ("b.jsonl", whole[:-9])
+    (Path(lake.landing) / f"received_ds={DAY}" / name).write_bytes(cut)
+    with pytest.raises(LandingFileBroken, match=rf"{name}.*{DAY}"):
+        run_days("traffic.land", DAY)
+    assert [row["event_id"] for row in rows_of("traffic.events", "event_id")] == ["e1"]
+    (Path(lake.landing) / f"received_ds={DAY}" / name).unlink()
+    assert len(landing_files(lake.landing, date.fromisoformat(DAY))) == 1
+
+
+def test_a_late_event_marks_its_day_and_the_later_days_of_its_conversation(
+    put_events: Any, run_days: Any, rows_of: Any, lake: Lake
+) -> None:
+    put_events(DAY, [event("e1"), response("r1", "10:01:00")])
+    put_events(NEXT, [event("e2", day=NEXT), response("r2", "10:01:00", NEXT)])
+    jobs = (
+        "traffic.land",
+        "traffic.turns",
+        "traffic.conversations",
+        "traffic.characters",
+        "experiments.assignments",
+    )
+    for job in jobs:
+        run_days(job, f"{DAY}..{NEXT}")
+    assert marks(lake) == set()
+    late = "2026-03-03"
+    put_events(late, [event("e0", "09:00:00", received_ts=f"{late}T01:00:00Z")])
+    run_days("traffic.land", late)
+    assert marks(lake) == {("traffic.turns", DAY), ("traffic.turns", NEXT), ("traffic.conversations", DAY)}
+    run_days("traffic.turns", f"{DAY}..{NEXT}")
+    run_days("traffic.conversations", f"{DAY}..{NEXT}")
+    assert marks(lake) == set()
+    assert [row["user_message"] for row in rows_of("traffic.turns", "turn_id", "user_message")] == [
+        "e0\ne1",
+        "e2",
+    ]
+
+
+def test_a_received_day_without_files_is_landed_as_empty(run_days: Any, rows_of: Any, lake: Lake) -> None:
+    run_days("traffic.land", DAY)
+    assert books(lake)[DAY] == (0, 0, {})
+    assert rows_of("traffic.events") == []

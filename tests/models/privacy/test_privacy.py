@@ -1,0 +1,287 @@
+"""Identifiers: offsets on the original text, idempotent redaction, recall by class, hard negatives."""
+
+# ruff: noqa: E501 — one example a line.
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faker import Faker
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.privacy import PrivacyModel, Span, merge, redact, rule_spans
+from models.privacy.checksums import aadhaar, card, iban, spanish_id
+from models.privacy.detect import maybe_identifying
+from models.privacy.split import split_spans
+from models.privacy.view import normalised, views
+
+MODEL = PrivacyModel()
+RULES = PrivacyModel(use_names=False)
+
+
+def _types(text: str, language: str = "en") -> list[tuple[str, str]]:
+    (spans,) = MODEL.find([text], [language])
+    return [(text[span.start : span.end], span.type) for span in spans]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "kind"),
+    [
+        ("my card is 4111 1111 1111 1111 ok", "4111 1111 1111 1111", "CREDIT_CARD"),
+        ("４１１１－１１１１－１１１１－１１１１!", "４１１１－１１１１－１１１１－１１１１", "CREDIT_CARD"),
+        ("4️⃣1️⃣1️⃣1️⃣ 1️⃣1️⃣1️⃣1️⃣ 1️⃣1️⃣1️⃣1️⃣ 1️⃣1️⃣1️⃣1️⃣ done", "4️⃣1️⃣1️⃣1️⃣ 1️⃣1️⃣1️⃣1️⃣ 1️⃣1️⃣1️⃣1️⃣ 1️⃣1️⃣1️⃣1️⃣", "CREDIT_CARD"),
+        ("write to j o h n @ g m a i l . c o m now", "j o h n @ g m a i l . c o m", "EMAIL_ADDRESS"),
+        ("user\u200b@exa\u200bmple.com it is", "user\u200b@exa\u200bmple.com", "EMAIL_ADDRESS"),
+        ("jоhn@exаmple.com with homoglyphs", "jоhn@exаmple.com", "EMAIL_ADDRESS"),
+        ("john dot smith at gmail dot com please", "john dot smith at gmail dot com", "EMAIL_ADDRESS"),
+        ("reach me on +1 (212) 555-0187 today", "+1 (212) 555-0187", "PHONE_NUMBER"),
+        ("my number is nine eight seven six five four three two one zero ok", "nine eight seven six five four three two one zero", "PHONE_NUMBER"),
+        ("मेरा नंबर ९८७६५४३२१० है", "९८७६५४३२१०", "PHONE_NUMBER"),
+        ("mi número es seis uno dos tres cuatro cinco seis siete ocho", "seis uno dos tres cuatro cinco seis siete ocho", "PHONE_NUMBER"),
+        ("pay GB82 WEST 1234 5698 7654 32 now", "GB82 WEST 1234 5698 7654 32", "IBAN_CODE"),
+        ("ssn 078-05-1120", "078-05-1120", "US_SSN"),
+        ("mi dni es 12345678Z", "12345678Z", "ES_NIF"),
+        ("aadhaar 2345 6789 0124", "2345 6789 0124", "IN_AADHAAR"),
+        ("server at 86.231.85.193 is up", "86.231.85.193", "IP_ADDRESS"),
+        ("I was born on 12/03/1987 in Leeds", "12/03/1987", "DATE_TIME"),
+        ("I live at 17B Potter Street, London", "17B Potter Street, London", "LOCATION"),
+        ("Calle de Alcalá 45, 28014 Madrid", "Calle de Alcalá 45, 28014 Madrid", "LOCATION"),
+        ("मेरा नाम अमित शर्मा है", "अमित शर्मा", "PERSON"),
+        ("mera naam Rahul Verma hai", "Rahul Verma", "PERSON"),
+        ("我叫王小明", "王小明", "PERSON"),
+        ("my password is hunter22 lol", "hunter22", "PASSWORD"),
+        ("key sk-abcdefghijklmnop1234 here", "sk-abcdefghijklmnop1234", "API_KEY"),
+        ("send to 0x52908400098527886E0F7030069857D2E4169EE7", "0x52908400098527886E0F7030069857D2E4169EE7", "CRYPTO"),
+    ],
+)  # fmt: skip
+def test_spans_point_into_the_text_as_written(text: str, value: str, kind: str) -> None:
+    """Whatever the disguise, offsets are those of the original text."""
+    assert (value, kind) in _types(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Update to version 1.2.3.4 or 10.2.7 of the firmware", "The score was 3-2, then 21-19, 6-4 6-3",
+        "Order #123-4567890-1234567 has arrived", "ISBN 978-3-16-148410-0 is a good book",
+        "It lasted from 1914-1918 and 1939-1945", "I have $1,000,000 and pi is 3.14159265",
+        "1 2 3 4 5 6 7 8 9 10", "192 people waited on 5th street", "Meet me at 10:30:45 on 2026-11-20",
+        "We look at the stars dot dot dot", "I am at home", "room 404, page 1234567", "Invoice 20261120-0042",
+        "The year 2019 had 365 days", "Call me Ishmael", "I'm so tired", "My name is the same as yours",
+        "one two three four", "Twenty questions, thirty answers", "This is Sparta", "1000000 users in 2020",
+        "Holmes lived at 221B Baker Street", "phone: order #71206514",
+    ],
+)  # fmt: skip
+def test_hard_negatives(text: str) -> None:
+    """Versions, scores, order numbers, years and idle talk are no identifiers."""
+    assert _types(text) == []
+
+
+def test_names_that_are_allowed_are_left() -> None:
+    """A character's own name identifies no user."""
+    text = "I am Sherlock Holmes and my client is John Smith from Boston"
+    (spans,) = MODEL.find([text], ["en"], [["Sherlock Holmes"]])
+    assert [text[span.start : span.end] for span in spans] == ["John Smith"]
+
+
+def test_merge_leaves_nothing_of_an_identifier_over() -> None:
+    """Overlapping spans become one that covers both, with the riskier type."""
+    spans = [Span(0, 10, "PHONE_NUMBER", 0.6), Span(5, 20, "CREDIT_CARD", 1.0), Span(30, 32, "URL", 0.5)]
+    assert merge(spans, ("CREDIT_CARD",)) == (Span(0, 20, "CREDIT_CARD", 1.0), Span(30, 32, "URL", 0.5))
+
+
+def test_redact_rejects_spans_outside_the_text() -> None:
+    """A span that does not fit is an error, never a silent shift."""
+    with pytest.raises(ValueError, match="outside a text"):
+        redact("short", [Span(3, 9, "URL", 1.0)])
+
+
+def test_checksums_by_hand() -> None:
+    """One published example and one broken digit each."""
+    assert card("4111111111111111")
+    assert not card("4111111111111112")
+    assert iban("GB82WEST12345698765432")
+    assert not iban("GB82WEST12345698765431")
+    assert aadhaar("234567890124")
+    assert not aadhaar("234567890125")
+    assert spanish_id("12345678Z")
+    assert not spanish_id("12345678A")
+
+
+_PIECES = st.sampled_from(
+    ["my card is ", "4111 1111 1111 1111", "a.b@c.com", " at ", "dot com", "+1 212 555 0187", "\n", "Ada Byron ", "é", "\u200b",
+     "born on 1/2/1990", "four one one one ", "10.0.0.1", "<EMAIL_ADDRESS>", "12 Oak Street", "call 5551234567", "x", "९८७६", " "]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_PIECES, max_size=10).map("".join))
+def test_redaction_is_a_fixed_point(text: str) -> None:
+    """Nothing more is found in a redacted text, and redacting it again changes nothing."""
+    (spans,) = MODEL.find([text], ["en"])
+    once = redact(text, spans)
+    (again,) = MODEL.find([once], ["en"])
+    assert again == ()
+    assert redact(once, again) == once
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=80))
+def test_views_map_back_into_the_text(text: str) -> None:
+    """Every character of every view stands for a non-empty range of the original, in order."""
+    for view in views(text):
+        previous = 0
+        for index in range(len(view.text)):
+            start, end = view.original(index, index + 1)
+            assert 0 <= start < end <= len(text)
+            assert start >= previous
+            previous = start
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_PIECES, max_size=6).map("".join))
+def test_the_prefilter_loses_nothing(text: str) -> None:
+    """Where the prefilter says no, the rules find nothing on any view."""
+    if not maybe_identifying(text):
+        from models.privacy.numbers import number_spans
+        from models.privacy.patterns import pattern_spans
+        from models.privacy.personal import personal_spans
+
+        for view in views(text):
+            assert not [*number_spans(view.text), *pattern_spans(view.text), *personal_spans(view.text)]
+        assert rule_spans(text) == []
+
+
+def test_identifier_far_inside_a_long_text() -> None:
+    """Nothing is cut off: an identifier at character 50,000 is found at its place."""
+    text = "word " * 10_000 + "a.b@example.com"
+    (spans,) = RULES.find([text], ["en"])
+    assert [(span.start, span.type) for span in spans] == [(50_000, "EMAIL_ADDRESS")]
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["my card is 4111 1111", "nice weather", "1111 1111"], "CREDIT_CARD"),
+        (["4111", "1111", "1111", "1111"], "CREDIT_CARD"),
+        (["mail me at john.doe", "@gmail.com"], "EMAIL_ADDRESS"),
+        (["john.doe@gm", "ail.com"], "EMAIL_ADDRESS"),
+        (["GB82 WEST 1234", "5698 7654 32"], "IBAN_CODE"),
+        (["my phone number is 98765", "43210"], "PHONE_NUMBER"),
+    ],
+)
+def test_identifiers_split_over_messages(texts: list[str], kind: str) -> None:
+    """Every message that holds a piece is reported."""
+    found = split_spans(texts, reach=20)
+    assert {span.type for spans in found.values() for span in spans} == {kind}
+    assert set(found) == {index for index, text in enumerate(texts) if "weather" not in text}
+
+
+def test_unrelated_numbers_are_not_joined() -> None:
+    """Years, ages and scores in several messages make no identifier."""
+    assert (
+        split_spans(["I was there in 2019", "it cost 4500 then", "we were 1200 people", "see you at 10"], 20)
+        == {}
+    )
+
+
+def _spaced(value: str) -> str:
+    return " ".join(value)
+
+
+def _zero_width(value: str) -> str:
+    return "\u200b".join(value)
+
+
+def _full_width(value: str) -> str:
+    return "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in value)
+
+
+OBFUSCATIONS: dict[str, Callable[[str], str]] = {
+    "plain": str, "zero-width": _zero_width, "full-width": _full_width, "spaced": _spaced,
+}  # fmt: skip
+
+
+def test_recall_by_class_on_planted_identifiers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Planted Faker identifiers in four disguises: recall by class and disguise, with a floor under what was measured."""
+    fake = Faker(["en_US"])
+    Faker.seed(7)
+    rng = random.Random(7)
+    planted: dict[str, tuple[str, Callable[[], str]]] = {
+        "CREDIT_CARD": ("you can use card {}", lambda: fake.credit_card_number("visa16")),
+        "EMAIL_ADDRESS": ("just write to {} tonight", fake.ascii_safe_email),
+        "PHONE_NUMBER": (
+            "ok so call me at {} later",
+            lambda: f"+1{rng.randint(201, 989)}{rng.randint(2000000, 9999999)}",
+        ),
+        "IBAN_CODE": ("my iban is {} thanks", fake.iban),
+        "US_SSN": ("the ssn was {} I think", fake.ssn),
+        "IP_ADDRESS": ("log in on {} please", fake.ipv4_public),
+    }
+    table: dict[tuple[str, str], float] = {}
+    for kind, (template, make) in planted.items():
+        for name, disguise in OBFUSCATIONS.items():
+            hits = 0
+            for _ in range(25):
+                value = disguise(make())
+                text = template.format(value)
+                start = text.index(value)
+                (spans,) = RULES.find([text], ["en"])
+                hits += any(span.start <= start and start + len(value) <= span.end for span in spans)
+            table[kind, name] = hits / 25
+    with capsys.disabled():
+        print()
+        for kind in planted:
+            print(f"{kind:16s}", "  ".join(f"{name} {table[kind, name]:.2f}" for name in OBFUSCATIONS))
+    assert all(
+        recall >= 0.95
+        for (kind, name), recall in table.items()
+        if name in ("plain", "zero-width", "full-width")
+    )
+    assert sum(table.values()) / len(table) >= 0.9
+
+
+def test_normalisation_is_free_on_ascii() -> None:
+    """Plain text is its own view."""
+    assert normalised("plain").starts is None
+
+
+@pytest.mark.real_data
+def test_structured_entities_of_presidio_research(
+    shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The seven structured entities of a set written by others: overlap match, type must agree."""
+    names = {"DOMAIN_NAME": "URL"}
+    kinds = ("CREDIT_CARD", "EMAIL_ADDRESS", "PHONE_NUMBER", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "URL")
+    with gzip.open(
+        shared_data / "presidio_research" / "generated_large.json.gz", "rt", encoding="utf-8"
+    ) as file:
+        rows = json.load(file)[:1500]
+    found = RULES.find([row["full_text"] for row in rows], ["en"] * len(rows))
+    counts: Counter[tuple[str, str]] = Counter()
+    for row, spans in zip(rows, found, strict=True):
+        gold = [
+            (s["start_position"], s["end_position"], names.get(s["entity_type"], s["entity_type"]))
+            for s in row["spans"]
+        ]
+        gold = [item for item in gold if item[2] in kinds]
+        sure = [span for span in spans if span.score >= 0.5 and span.type in kinds]
+        for start, end, kind in gold:
+            hit = any(span.type == kind and span.overlaps(start, end) for span in sure)
+            counts[kind, "tp" if hit else "fn"] += 1
+        for span in sure:
+            counts[span.type, "fp"] += not any(k == span.type and span.overlaps(a, b) for a, b, k in gold)
+    totals = {part: sum(counts[kind, part] for kind in kinds) for part in ("tp", "fp", "fn")}
+    precision = totals["tp"] / (totals["tp"] + totals["fp"])
+    recall = totals["tp"] / (totals["tp"] + totals["fn"])
+    f1 = 2 * precision * recall / (precision + recall)
+    with capsys.disabled():
+        print(f"\nseven entities: precision {precision:.3f} recall {recall:.3f} F1 {f1:.3f}")
+    assert precision >= 0.97
+    assert f1 >= 0.95
