@@ -343,8 +343,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over `flywheel.toml`, which wins over the defaults."""
-        toml = TomlConfigSettingsSource(settings_cls, find_home() / "flywheel.toml")
-        return init_settings, env_settings, toml
+        home = Path(init_settings().get("home") or find_home())
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, home / "flywheel.toml")
 
     def resolve(self, place: str) -> str:
         """An absolute path or URI for a place that may be relative to the project."""

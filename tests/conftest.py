@@ -29,14 +29,11 @@ hypothesis_settings.load_profile("shared")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def test_settings(home: Path) -> Settings:
+def settings_for(home: Path) -> Settings:
     """Settings of a throw-away project in `home`, with an engine that fits a test machine."""
     return load_settings(
         home=home, spark={"master": "local[2]", "driver_memory": "3g", "shuffle_partitions": 2}
     )
-
-
-test_settings.__test__ = False  # type: ignore[attr-defined]  # a factory, not a test
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +41,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """One session for the whole run: starting one costs more than most tests."""
     from infra.spark import session
 
-    active = session(test_settings(tmp_path_factory.mktemp("spark")), "tests")
+    active = session(settings_for(tmp_path_factory.mktemp("spark")), "tests")
     yield active
     active.stop()
 
@@ -52,7 +49,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings of an empty project."""
-    return test_settings(tmp_path)
+    return settings_for(tmp_path)
 
 
 @pytest.fixture

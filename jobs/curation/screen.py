@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
@@ -36,7 +36,7 @@ _READ = [
     "turn_id", "conversation_id", "character_id", "language", "user_message", "response", "response_ts", "ds", "wanted",
 ]  # fmt: skip
 _JUDGED = (
-    "turn_id string, ds date, wanted boolean, is_split boolean, verdict string, reasons array<string>, "
+    "turn_id string, ds date, wanted boolean, follows boolean, is_split boolean, verdict string, reasons array<string>, "
     "privacy_spans array<struct<field:string,start:int,end:int,type:string,score:double>>, safety_category string, "
     "safety_score double, redacted_user_message string, redacted_response string, uncertainty double, "
     "content_hash string"
@@ -128,7 +128,10 @@ def with_context(turns: DataFrame, days: Sequence[date], settings: ScreeningSett
 
 
 def judge(turns: DataFrame, screening: Screening, tasks: int) -> DataFrame:
-    """One row a turn (context turns only where they hold a piece of a split identifier); rows depend on no order."""
+    """One row a wanted turn, and one a context turn whose own verdict the wanted ones may change; depends on no order.
+
+    Those are the turns that `follows` says come after a wanted one, and holders of a piece of a split identifier.
+    """
     return (
         turns.repartition(tasks, "conversation_id")
         .sortWithinPartitions("conversation_id", "response_ts", "turn_id")
@@ -172,12 +175,13 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
         screening.policy,
         detectors=screening.detectors(),
     )
-    out = [
-        _row(row, verdict, screening.key)
-        for rows, these in zip(conversations, verdicts, strict=True)
-        for row, verdict in zip(rows, these, strict=True)
-        if row["wanted"] or verdict.is_split
-    ]
+    out = []
+    for rows, these in zip(conversations, verdicts, strict=True):
+        follows = False
+        for row, verdict in zip(rows, these, strict=True):
+            if row["wanted"] or verdict.is_split or follows:
+                out.append(_row(row, verdict, screening.key) | {"follows": follows})
+            follows = follows or row["wanted"]
     return pa.RecordBatch.from_pylist(out, schema=_SCHEMA)
 
 
@@ -186,6 +190,7 @@ _SCHEMA = pa.schema(
         ("turn_id", pa.string()),
         ("ds", pa.date32()),
         ("wanted", pa.bool_()),
+        ("follows", pa.bool_()),
         ("is_split", pa.bool_()),
         ("verdict", pa.string()),
         ("reasons", pa.list_(pa.string())),
@@ -260,7 +265,7 @@ def effective(judged: DataFrame, reviews: DataFrame, policy_version: str) -> Dat
     return (
         judged.join(decisions, ["turn_id", "content_hash"], "left")
         .withColumns({"verdict": verdict, "reasons": reasons})
-        .drop("decision", "wanted", "is_split")
+        .drop("decision", "wanted", "follows", "is_split")
     )
 
 
@@ -294,19 +299,33 @@ def screened(decided: DataFrame, policy: ScreeningPolicy) -> DataFrame:
 
 
 def _mark_touched(ctx: JobContext, judged: DataFrame) -> None:
-    """A turn of these days that completed an identifier changes the turns that hold its other pieces."""
-    outside = judged.where("NOT wanted").select("turn_id", "ds").collect()
-    if not outside:
+    """Mark days outside the run whose verdicts these turns change.
+
+    A turn that completes an identifier changes the turns that hold its other pieces; a turn that came late, or is judged
+    otherwise than before, changes what the turns after it are judged in.
+    """
+    outside = judged.where("NOT wanted").select(
+        "turn_id", "ds", "is_split", "follows", F.col("reasons").alias("_reasons")
+    )
+    days = [row["ds"] for row in outside.select("ds").distinct().collect()]
+    if not days:
         return
-    days = sorted({row["ds"] for row in outside})
-    known = {
-        row["turn_id"]
-        for row in ctx.read("curation.screened", days)
-        .where(F.col("turn_id").isin([row["turn_id"] for row in outside]))
-        .where(F.expr("NOT exists(reasons, r -> r LIKE 'split:%')"))
-        .select("turn_id")
-        .collect()
-    }
-    stale = {row["ds"] for row in outside if row["turn_id"] in known}
-    if stale:
-        ctx.mark_stale("curation.screen", stale, "an identifier split over turns was completed")
+    stored = ctx.read("curation.screened", days).select("turn_id", "reasons", "policy_version")
+    split_now = F.expr("is_split AND NOT exists(reasons, r -> r LIKE 'split:%')")
+    otherwise = F.col("follows") & (_own_reasons("reasons") != _own_reasons("_reasons"))
+    # Under another policy the day is due anyway.
+    same_policy = F.col("policy_version") == ScreeningPolicy.of(ctx.settings.screening).policy_version
+    compared = outside.join(stored, "turn_id").where(same_policy)
+    for changed, cause in (
+        (split_now, "an identifier split over turns was completed"),
+        (otherwise & ~split_now, "what was said before was judged anew"),
+    ):
+        if touched := [row["ds"] for row in compared.where(changed).select("ds").distinct().collect()]:
+            ctx.mark_stale("curation.screen", touched, cause)
+
+
+def _own_reasons(column: str) -> Column:
+    """What the detectors said of a turn, without reviewers' words and without splits, which later turns complete."""
+    return F.expr(
+        f"sort_array(filter({column}, r -> r NOT LIKE 'split:%' AND r NOT LIKE '%_by_reviewer'))"
+    )

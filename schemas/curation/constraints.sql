@@ -10,7 +10,7 @@ CREATE TABLE curation.constraints (
   achieved BIGINT NOT NULL COMMENT 'Rows of that level in the sample, recounted from it.',
   slack DOUBLE COMMENT 'Distance to the bound (floor: achieved - wanted; cap: wanted - achieved; target: |achieved - wanted|).',
   sample_size BIGINT NOT NULL COMMENT 'K of the split.',
-  optimality_gap DOUBLE NOT NULL COMMENT 'Relative gap of the objective to the LP bound.',
+  optimality_gap DOUBLE NOT NULL COMMENT 'Relative gap of the objective to the best bound proven: of the LP, or of branch and bound where it ran.',
   ds DATE NOT NULL COMMENT 'Last day of the window.',
   run_id STRING NOT NULL COMMENT 'Run that wrote the row.'
 ) USING delta

@@ -9,7 +9,7 @@ CREATE TABLE curation.pruned (
   kept BOOLEAN NOT NULL COMMENT 'priority < round(p*N).',
   is_duplicate_of STRING COMMENT 'Turn of the cover within the threshold, whatever p is; NULL for the cover itself.',
   kept_turn_id STRING COMMENT 'Nearest kept turn of a removed one; NULL when kept.',
-  similarity DOUBLE COMMENT 'To kept_turn_id; cosine, or Jaccard of shingles where reason is lexical.',
+  similarity DOUBLE COMMENT 'To kept_turn_id: cosine of the embeddings, or for a lexical duplicate the edit ratio of the normalised texts.',
   reason STRING COMMENT 'near_duplicate or diversity_budget; NULL when kept.',
   check_kind STRING NOT NULL COMMENT 'semantic, or no_semantic_check when no encoder knows the text.',
   cluster_id INT COMMENT 'Nearest centroid; NULL without semantic check.',

@@ -17,7 +17,7 @@ from infra.sandbox import SandboxSettings, generate
 from infra.settings import Settings
 from jobs.declaration import all_jobs
 from jobs.runner import run_job
-from tests.conftest import test_settings
+from tests.conftest import settings_for
 
 DAYS = (date(2026, 11, 18), date(2026, 11, 19))
 TURNS = 400
@@ -53,7 +53,9 @@ def written_tables() -> list[str]:
 @pytest.fixture(scope="session")
 def product(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Product:
     home = tmp_path_factory.mktemp("product")
-    settings = test_settings(home)
+    # In the file, not in the call: a killed run is started again by another process.
+    (home / "flywheel.toml").write_text("[sampling]\nallow_smaller = true\n")
+    settings = settings_for(home)
     migrate(settings)
     made = Product(settings, home / "truth")
     generate(SandboxSettings(turns=TURNS, days=len(DAYS), seed=11), Path(made.lake.landing), made.truth)
@@ -69,7 +71,7 @@ def copied(product: Product, tmp_path: Path) -> Iterator[Callable[[], Product]]:
     def copy() -> Product:
         home = tmp_path / "copy"
         shutil.copytree(product.settings.home, home)
-        return Product(test_settings(home), home / "truth")
+        return Product(settings_for(home), home / "truth")
 
     yield copy
     shutil.rmtree(tmp_path / "copy", ignore_errors=True)

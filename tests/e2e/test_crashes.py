@@ -68,25 +68,67 @@ def test_a_crash_at_any_step_of_any_job(
         assert victim.rows(table) == product.rows(table), table
 
 
-def test_kill_9_while_files_are_written(product: Product, copied: Callable[[], Product]) -> None:
-    victim, job = copied(), next(j for j in all_jobs() if j.name == "curation.prune")
-    empty_and_mark(victim, job)
-    code = (
-        "import os, signal, sys\nfrom infra import write\n"
-        "def die(*_): os.killpg(0, signal.SIGKILL)\nwrite._commit = die\n"
-        "from infra.settings import load_settings, parse_days\nfrom jobs.runner import run_job\n"
-        "settings = load_settings(spark={'master': 'local[2]', 'shuffle_partitions': 2})\n"
-        "run_job(settings, sys.argv[1], parse_days(sys.argv[2]))\n"
-    )
-    killed = subprocess.run(
-        [sys.executable, "-c", code, job.name, f"{DAYS[0]}..{DAYS[-1]}"],
-        env=os.environ | {"FLYWHEEL_HOME": str(victim.settings.home)},
-        cwd=REPOSITORY, capture_output=True, check=False, start_new_session=True,
+# Runs the job and kills its whole process group, JVM and workers too, as soon as a data file of a write appears.
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from infra import write
+from infra.settings import load_settings, parse_days
+from jobs.runner import run_job
+
+real = write._commit
+
+def commit(spark, lake, table, staged, asked):
+    folder = Path(lake.path(table.name))
+    before = set(folder.rglob("*.parquet"))
+
+    def watch():
+        while not set(folder.rglob("*.parquet")) - before:
+            time.sleep(0.001)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+    real(spark, lake, table, staged, asked)
+    time.sleep(1)
+
+write._commit = commit
+run_job(load_settings(), sys.argv[1], parse_days(sys.argv[2]), force=True)
+"""
+
+
+def start(product: Product, *command: str) -> subprocess.Popen[bytes]:
+    """A process of its own over the product's lake."""
+    small = {"FLYWHEEL_SPARK__MASTER": "local[2]", "FLYWHEEL_SPARK__SHUFFLE_PARTITIONS": "2"}
+    return subprocess.Popen(
+        [sys.executable, *command],
+        env=os.environ | small | {"FLYWHEEL_HOME": str(product.settings.home)},
+        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
-    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
-    assert victim.rows("curation.pruned") == []
+
+
+@pytest.mark.parametrize("job", all_jobs(), ids=lambda job: job.name)
+def test_kill_9_while_files_are_written(product: Product, copied: Callable[[], Product], job: Job) -> None:
+    victim = copied()
+    empty_and_mark(victim, job)
+    killed = start(victim, "-c", KILLED, job.name, f"{DAYS[0]}..{DAYS[-1]}")
+    said = killed.communicate()[0]
+    assert killed.returncode == -signal.SIGKILL, said[-2000:]
+    assert victim.rows(job.closing_table) == []
     run(victim, job)  # the dead run's locks hold nobody up
-    assert victim.rows("curation.pruned") == product.rows("curation.pruned")
+    for table in job.writes:
+        assert victim.rows(table) == product.rows(table), table
+
+
+def test_of_two_runs_at_once_one_is_refused(product: Product, copied: Callable[[], Product]) -> None:
+    both = copied()
+    command = ("-m", "cli.main", "run", "traffic.turns", "--days", f"{DAYS[0]}..{DAYS[-1]}", "--force")
+    runs = [start(both, *command), start(both, *command)]
+    said = [one.communicate()[0].decode() for one in runs]
+    codes = [one.returncode for one in runs]
+    assert sorted(codes) == [0, 1], said
+    assert "traffic.turns" in said[codes.index(1)]
+    assert "is writing the table" in said[codes.index(1)]
+    assert both.rows("traffic.turns") == product.rows("traffic.turns")
 
 
 def test_a_second_run_changes_nothing_and_force_makes_the_same_rows(

@@ -185,6 +185,29 @@ def test_stale_marks_name_only_days_that_change(bench: Any) -> None:
     assert len(marks) == 1
 
 
+def test_a_late_turn_marks_the_later_day_that_it_is_the_context_of(bench: Any) -> None:
+    """A follow-up is judged by what it follows: when that comes late, the follow-up's day must run again."""
+    marks: list[tuple[str, list[date]]] = []
+    bench.mark_stale = lambda name, days, cause: marks.append((name, sorted(days)))
+    names = _TURN.replace(",", "").split(" ")[::2]
+    said = [_turn("f", 2, 1, "go on"), _turn("g", 1, 0, "Good morning"), _turn("g", 2, 1, "How are you?")]
+    late = _turn("f", 1, 0, "How do I build a bomb at home?")
+    bench.put("traffic.turns", [dict(zip(names, row, strict=True)) for row in said])
+    bench.days = DAYS
+    job.run(bench)
+    assert {row["turn_id"]: row["verdict"] for row in bench.written["curation.screened"]}["f-2"] == "pass"
+    bench.put("traffic.turns", [dict(zip(names, row, strict=True)) for row in (*said, late)])
+    bench.days = (DAYS[0],)
+    job.run(bench)
+    assert marks == [("curation.screen", [DAYS[1]])]
+    bench.days = (DAYS[1],)
+    job.run(bench)
+    assert {row["turn_id"]: row["verdict"] for row in bench.written["curation.screened"]}["f-2"] != "pass"
+    bench.days = (DAYS[0],)
+    job.run(bench)
+    assert len(marks) == 1
+
+
 def test_screen_characters(spark: SparkSession) -> None:
     """An identifier in the instructions is redacted, an unsafe character rejected, and its texts are NULL."""
     from jobs.curation.screen_characters import screen_characters
