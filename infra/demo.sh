@@ -24,6 +24,7 @@ airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1
 AIRFLOW__LOGGING__LOGGING_LEVEL=INFO airflow dags test backfill \
   --conf "{\"from\": \"$START\", \"to\": \"$last\", \"stage\": \"all\", \"dry_run\": false, \"force\": false}" 2>&1 |
   tee "$AIRFLOW_HOME/demo.log" |
+  sed -u 's/ *\[airflow\.task.*//' |
   awk '/[A-Za-z]Error: / || /DagRun failed/ {print; fflush(); next}
        match($0, / [0-9]+\.[0-9]s  .*/) {print substr($0, RSTART, RLENGTH); fflush(); next}
        match($0, /(traffic|experiments|curation)\.[a-z_]+: (nothing|[0-9]{4}-).*/) {print substr($0, RSTART, RLENGTH); fflush()}' ||

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from pathlib import Path
 
 from infra import ledger
 from infra.contracts import contract
@@ -157,11 +156,9 @@ class Plan:
 
     def known_days(self) -> list[date]:
         """Days that landed or were ever run, sorted."""
-        landed = {
-            date.fromisoformat(folder.name.removeprefix("received_ds="))
-            for folder in Path(self.lake.landing).glob("received_ds=*")
-            if folder.is_dir()
-        }
+        from jobs.traffic.landing import landing_days
+
+        landed = set(landing_days(self.lake.landing))
         return sorted(
             landed
             | {date.fromisoformat(u) for j in all_jobs() if j.grain == "day" for u in self.successes(j)}

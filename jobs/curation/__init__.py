@@ -21,13 +21,15 @@ EMBED = Job(
     reads=["curation.screened", "curation.screened_characters"],
     writes=["curation.embeddings"],
     settings=["diversity"],
+    lookback={"curation.screened": "diversity.context_days"},
 )
 PRUNE = Job(
     "curation.prune",
     reads=["curation.screened", "curation.screened_characters", "curation.embeddings"],
     writes=["curation.pruned"],
     settings=["diversity"],
-    lookback={"curation.pruned": "diversity.horizon_days"},
+    # What earlier days kept is compared by their prompts, and prompts quote the message before: both by their own days.
+    lookback={"curation.pruned": "diversity.horizon_days", "curation.screened": "diversity.context_days"},
 )
 OUTCOMES = Job(
     "curation.outcomes",

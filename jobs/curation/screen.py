@@ -36,10 +36,10 @@ _READ = [
     "turn_id", "conversation_id", "character_id", "language", "user_message", "response", "response_ts", "ds", "wanted",
 ]  # fmt: skip
 _JUDGED = (
-    "turn_id string, ds date, wanted boolean, follows boolean, is_split boolean, verdict string, reasons array<string>, "
-    "privacy_spans array<struct<field:string,start:int,end:int,type:string,score:double>>, safety_category string, "
-    "safety_score double, redacted_user_message string, redacted_response string, uncertainty double, "
-    "content_hash string"
+    "turn_id string, ds date, wanted boolean, follows boolean, is_split boolean, verdict string, "
+    "reasons array<string>, privacy_spans array<struct<field:string,start:int,end:int,type:string,score:double>>, "
+    "safety_category string, safety_score double, redacted_user_message string, redacted_response string, "
+    "uncertainty double, content_hash string"
 )
 _CARRIED = [
     "turn_id", "conversation_id", "session_id", "turn_index", "session_turn_index", "is_final", "user_id",
@@ -301,8 +301,8 @@ def screened(decided: DataFrame, policy: ScreeningPolicy) -> DataFrame:
 def _mark_touched(ctx: JobContext, judged: DataFrame) -> None:
     """Mark days outside the run whose verdicts these turns change.
 
-    A turn that completes an identifier changes the turns that hold its other pieces; a turn that came late, or is judged
-    otherwise than before, changes what the turns after it are judged in.
+    A turn that completes an identifier changes the turns that hold its other pieces; a turn that came late, or is
+    judged otherwise than before, changes what the turns after it are judged in.
     """
     outside = judged.where("NOT wanted").select(
         "turn_id", "ds", "is_split", "follows", F.col("reasons").alias("_reasons")
@@ -326,6 +326,4 @@ def _mark_touched(ctx: JobContext, judged: DataFrame) -> None:
 
 def _own_reasons(column: str) -> Column:
     """What the detectors said of a turn, without reviewers' words and without splits, which later turns complete."""
-    return F.expr(
-        f"sort_array(filter({column}, r -> r NOT LIKE 'split:%' AND r NOT LIKE '%_by_reviewer'))"
-    )
+    return F.expr(f"sort_array(filter({column}, r -> r NOT LIKE 'split:%' AND r NOT LIKE '%_by_reviewer'))")

@@ -14,6 +14,7 @@ import pytest
 from infra.lake import Lake
 from infra.migrate import migrate
 from infra.sandbox import SandboxSettings, generate
+from infra.sandbox.settings import PlantingSettings
 from infra.settings import Settings
 from jobs.declaration import all_jobs
 from jobs.runner import run_job
@@ -58,7 +59,12 @@ def product(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Product:
     settings = settings_for(home)
     migrate(settings)
     made = Product(settings, home / "truth")
-    generate(SandboxSettings(turns=TURNS, days=len(DAYS), seed=11), Path(made.lake.landing), made.truth)
+    # Denser than life, so that a small product holds enough of each.
+    planted = PlantingSettings(
+        identifiers_in_messages=0.15, identifiers_in_responses=0.04, identifiers_in_characters=0.4
+    )
+    sandbox = SandboxSettings(turns=TURNS, days=len(DAYS), seed=11, planted=planted)
+    generate(sandbox, Path(made.lake.landing), made.truth)
     made.run_all()
     assert made.lake.open("curation.samples").to_pyarrow_table().num_rows > 0
     return made

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import gzip
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.contracts import contract, table_names
 from infra.sql import connect
 from jobs.declaration import all_jobs
 from tests.e2e.conftest import DAYS, Product
@@ -75,6 +78,45 @@ def test_constraints_recounted_from_the_written_sample(product: Product) -> None
     )
     assert recount
     assert all(achieved == recounted for _, achieved, recounted in recount)
+
+
+def test_planted_identifiers_stay_out_of_curated(product: Product, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was caught is nowhere under `curated/`; what was not is counted by class."""
+    payloads = {r[0]: json.loads(r[1]) for r in one(product, "SELECT event_id, payload FROM traffic.events")}
+    verdict = dict(one(product, "SELECT turn_id, verdict FROM curation.screened"))
+    cast = "SELECT character_id, max(verdict <> 'pass') FROM curation.screened_characters GROUP BY 1"
+    verdict |= {character: "reject" if barred else "pass" for character, barred in one(product, cast)}
+    curated = curated_text(product)
+    found: dict[str, list[bool]] = {}
+    for gold in gold_rows(product, "identifiers"):
+        carrier = gold.get("turn_id") or gold.get("character_id")
+        payload = payloads.get(gold["event_id"])
+        if carrier not in verdict or payload is None:
+            continue  # planted faults: the event came too late, broken, or got no response
+        text = payload["instructions" if gold["where"] == "character_instructions" else "text"]
+        surface = text[gold["start"] : gold["end"]]
+        caught = verdict[carrier] != "pass" or surface not in curated
+        found.setdefault(gold["entity"], []).append(caught)
+        if verdict[carrier] != "pass" and gold["parts"] == 1:
+            assert surface not in curated, (gold["entity"], gold["obfuscation"], gold["where"])
+    with capsys.disabled():
+        recall = {kind: f"{sum(hits)}/{len(hits)}" for kind, hits in sorted(found.items())}
+        print(f"\nplanted identifiers caught, by class: {recall}")
+    hits = [hit for class_hits in found.values() for hit in class_hits]
+    assert len(hits) > 30
+    assert sum(hits) / len(hits) >= 0.95
+
+
+def gold_rows(product: Product, name: str) -> list[dict[str, Any]]:
+    with gzip.open(product.truth / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def curated_text(product: Product) -> str:
+    """Every cell of every table under `curated/`, as text."""
+    tables = [t for t in table_names() if contract(t).root == "curated"]
+    rows = (row for t in tables for row in product.lake.open(t).to_pyarrow_table().to_pylist())
+    return "\n".join(str({k: v for k, v in row.items() if k != "embedding"}) for row in rows)
 
 
 def test_nothing_in_the_pipeline_reads_the_truth() -> None:
