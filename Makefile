@@ -44,12 +44,12 @@ demo: setup ## Logs to a curated dataset and a report (LOGS=path for your own ch
 	@LOGS="$(LOGS)" FORMAT="$(FORMAT)" START="$(START)" DAYS="$(DAYS)" TURNS="$(TURNS)" $(RUN) bash infra/demo.sh
 
 .PHONY: test
-test: setup ## Unit, property and component tests on real Spark, Delta, Airflow and models
-	@$(RUN) pytest -m "not e2e"
+test: setup ## All tests, on real Spark, Delta, Airflow, Great Expectations, FAISS and models
+	@$(RUN) pytest -n 2 --dist loadfile
 
-.PHONY: test-e2e
-test-e2e: setup ## The whole pipeline, crashed at every step of every job (long)
-	@$(RUN) pytest -m e2e
+.PHONY: test-quick
+test-quick: setup ## The same without tests/e2e, which takes the whole pipeline through crashes and the scheduler
+	@$(RUN) pytest -n 2 --dist loadfile -m "not e2e"
 
 .PHONY: lint
 lint: setup ## Style, types and import rules

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Column
 from rich.table import Table as RichTable
 
 from infra.errors import FlywheelError
@@ -49,7 +51,9 @@ def main() -> None:
     try:
         app()
     except FlywheelError as error:
-        err.print(f"[bold red]{type(error).__name__}[/bold red]: {error}", highlight=False, soft_wrap=True)
+        # Escaped: where it happened stands in square brackets, which rich would take for a style.
+        text = f"[bold red]{type(error).__name__}[/bold red]: {escape(str(error))}"
+        err.print(text, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -75,7 +79,7 @@ def migrate() -> None:
 
     changes = apply(load_settings())
     for change in changes:
-        out.print(f"{change.table}: {change.what}")
+        out.print(f"{change.table}: {change.what}", markup=False)
     out.print(f"{len(changes)} change(s); the lake follows schemas/.")
 
 
@@ -239,9 +243,9 @@ _register_review()
 def _print(rows: list[dict[str, Any]], names: list[str], format: Format) -> None:
     """Rows as a table for people, or as CSV or JSON lines for programs."""
     if format is Format.table:
-        table = RichTable(*names)
+        table = RichTable(*(Column(name, overflow="fold") for name in names))
         for row in rows:
-            table.add_row(*("" if row[name] is None else str(row[name]) for name in names))
+            table.add_row(*("" if row[name] is None else escape(str(row[name])) for name in names))
         out.print(table)
         return
     writers: dict[Format, Callable[..., None]] = {Format.csv: _csv, Format.json: _json}

@@ -66,7 +66,8 @@ def _decide(turn_id: str, decision: str, reviewer: str, note: str) -> None:
     from jobs.curation.reviews import decide
 
     day = decide(load_settings(), turn_id, decision, reviewer, note)
-    out.print(f"{turn_id}: {decision} by {reviewer}; {day} is stale now. Next: flywheel run --stale")
+    told = f"{turn_id}: {decision} by {reviewer}; {day} is stale now. Next: flywheel run --stale"
+    out.print(told, markup=False, highlight=False)
 
 
 def screen(

@@ -80,7 +80,12 @@ def run(ctx: JobContext) -> None:
             for split in SPLITS
         ]  # fmt: skip
         for one in solved:
-            if one.drawn is not None:
+            if one.drawn is None:
+                if one.request.size:
+                    ctx.say(
+                        f"{one.split}: nothing drawn, no size meets the constraints (asked for {one.request.size:,})"
+                    )
+            else:
                 ctx.say(
                     f"{one.split}: {one.drawn.size:,} of {len(one.candidates):,} candidates, "
                     f"gap {one.drawn.allocation.optimality_gap:.1e}"

@@ -180,7 +180,7 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
         follows = False
         for row, verdict in zip(rows, these, strict=True):
             if row["wanted"] or verdict.is_split or follows:
-                out.append(_row(row, verdict, screening.key) | {"follows": follows})
+                out.append(_row(row, verdict, screening.key) | {"follows": follows and not row["wanted"]})
             follows = follows or row["wanted"]
     return pa.RecordBatch.from_pylist(out, schema=_SCHEMA)
 

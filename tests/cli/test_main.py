@@ -17,6 +17,7 @@ from infra import ledger
 from infra.contracts import table_names, view_names
 from infra.errors import JobUnknown
 from infra.lake import Lake
+from infra.settings import load_settings
 from infra.sql import connect
 
 runner = CliRunner()
@@ -51,8 +52,20 @@ def test_the_dictionary_tells_of_a_table(home: Path, name: str) -> None:
     assert len(told.output.splitlines()) > 4
 
 
+def test_brackets_are_printed_as_they_are(home: Path) -> None:
+    """Redacted text and the place of an error stand in brackets; neither is a style."""
+    told = runner.invoke(app, ["sql", "SELECT '<[red]CARD[/red]>' AS text"]).output
+    assert "<[red]CARD[/red]>" in told
+    failed = subprocess.run(
+        [sys.executable, "-m", "cli.main", "run", "curation.outcomes", "--days", "2026-11-20"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert failed.returncode == 1
+    assert "[table curation." in failed.stderr
+
+
 def test_sql_prints_json_csv_and_tables(home: Path) -> None:
-    lake = Lake.of(__import__("infra.settings").settings.load_settings())
+    lake = Lake.of(load_settings())
     ledger.mark_stale(lake, "curation.screen", [date(2026, 11, 20)], "late_events", "r1")
     query = "SELECT job, ds, cause FROM ops.stale"
     rows = json.loads(runner.invoke(app, ["sql", query, "--format", "json"]).output)

@@ -55,7 +55,7 @@ def written_tables() -> list[str]:
 def product(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Product:
     home = tmp_path_factory.mktemp("product")
     # In the file, not in the call: a killed run is started again by another process.
-    (home / "flywheel.toml").write_text("[sampling]\nallow_smaller = true\n")
+    (home / "flywheel.toml").write_text("[sampling]\nallow_smaller = true\ncharacter_cap = 0.3\n")
     settings = settings_for(home)
     migrate(settings)
     made = Product(settings, home / "truth")

@@ -80,7 +80,9 @@ def test_constraints_recounted_from_the_written_sample(product: Product) -> None
     assert all(achieved == recounted for _, achieved, recounted in recount)
 
 
-def test_planted_identifiers_stay_out_of_curated(product: Product, capsys: pytest.CaptureFixture[str]) -> None:
+def test_planted_identifiers_stay_out_of_curated(
+    product: Product, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What was caught is nowhere under `curated/`; what was not is counted by class."""
     payloads = {r[0]: json.loads(r[1]) for r in one(product, "SELECT event_id, payload FROM traffic.events")}
     verdict = dict(one(product, "SELECT turn_id, verdict FROM curation.screened"))
