@@ -40,7 +40,7 @@ def list_(limit: Annotated[int, typer.Option(min=1, help="Most uncertain first."
 
 @review_app.command()
 def show(turn_id: Turn, reviewer: Reviewer) -> None:
-    """Show the raw turn to a reviewer; the access is logged, the text is not."""
+    """Show the raw turn to a reviewer; the access goes to ops.raw_reads first."""
     from jobs.curation.reviews import show as raw
 
     user_message, response = raw(load_settings(), turn_id, reviewer)

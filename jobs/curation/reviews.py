@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +15,6 @@ from infra.lake import Lake
 from infra.settings import Settings
 from models.screening import content_hash
 
-_log = logging.getLogger(__name__)
 _DECISIONS = ("approve", "reject")
 
 
@@ -57,7 +55,7 @@ def list_queue(settings: Settings, limit: int = 20) -> list[Waiting]:
 
 
 def show(settings: Settings, turn_id: str, reviewer: str) -> tuple[str | None, str]:
-    """The raw user message and response of a turn that is or was queued. The access is logged, the text is not.
+    """The raw user message and response of a queued turn; `ops.raw_reads` knows of it first.
 
     Raises ContractError when the turn is in no queue.
     """
@@ -65,7 +63,9 @@ def show(settings: Settings, turn_id: str, reviewer: str) -> tuple[str | None, s
     lake = Lake.of(settings)
     waiting = _queued(lake, turn_id)
     turn = _turn(lake, turn_id, waiting["ds"])
-    _log.warning("raw text of turn %s was shown to reviewer %s", turn_id, reviewer)
+    now, run_id = ledger.now(), _command_id()
+    row = {"turn_id": turn_id, "turn_ds": waiting["ds"], "reader": reviewer, "read_ts": now, "ds": now.date()}
+    ledger.append(lake, "ops.raw_reads", [row | {"run_id": run_id}], run_id)
     return turn["user_message"], turn["response"]
 
 
@@ -92,8 +92,7 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
             day=day,
             hint="Run curation.screen for the day again, then review it.",
         )
-    now = ledger.now()
-    run_id = f"review-{uuid.uuid4().hex[:12]}"
+    now, run_id = ledger.now(), _command_id()
     row = {
         "turn_id": turn_id,
         "policy_version": waiting["policy_version"],
@@ -109,6 +108,10 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
     ledger.append(lake, "curation.reviews", [row], run_id)
     ledger.mark_stale(lake, "curation.screen", [day], "a reviewer decided on a turn of the day", run_id)
     return day
+
+
+def _command_id() -> str:
+    return f"review-{uuid.uuid4().hex[:12]}"
 
 
 def _check_reviewer(reviewer: str) -> None:

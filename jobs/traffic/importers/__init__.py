@@ -8,21 +8,14 @@ from pathlib import Path
 
 from infra.errors import SettingsError
 from infra.settings import Settings
+from jobs.traffic.importers import chatlogs, openai_messages
 from jobs.traffic.importers.chat import ImportOptions
-from jobs.traffic.importers.chatlogs import import_chatlogs
-from jobs.traffic.importers.openai_messages import import_openai_messages
-from jobs.traffic.importers.read import ImportReport
+from jobs.traffic.importers.read import ImportReport, ReadChat, import_chats
 
-__all__ = [
-    "FORMATS",
-    "ImportOptions",
-    "ImportReport",
-    "import_chatlogs",
-    "import_logs",
-    "import_openai_messages",
-]
+__all__ = ["FORMATS", "ImportOptions", "ImportReport", "import_chats", "import_logs"]
 
-FORMATS = {"chatlogs": import_chatlogs, "openai": import_openai_messages}
+# Name of a format to what reads one conversation of it.
+FORMATS: dict[str, ReadChat] = {"chatlogs": chatlogs.chat_of, "openai": openai_messages.chat_of}
 # A fixed day, so that the same command imports the same events tomorrow.
 DEFAULT_START = date(2026, 1, 5)
 DEFAULT_DAYS = 7
@@ -62,6 +55,7 @@ def import_logs(
         DEFAULT_DAYS if days is None else days,
         max_line_bytes=_MESSAGES_A_LINE * settings.landing.max_line_bytes,
     )
-    return FORMATS[format](
-        path, landing, options, lambda line: print(f"  {line}", file=sys.stderr, flush=True)
-    )
+    return import_chats(
+        path, landing, options, format, FORMATS[format],
+        lambda line: print(f"  {line}", file=sys.stderr, flush=True),
+    )  # fmt: skip

@@ -6,24 +6,14 @@ messages: [{role: user|character, content, thumb?, ...}]}`; only `messages` is r
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from jobs.traffic.importers.chat import Chat, ImportOptions, Message, NotAChat, Persona, Role
-from jobs.traffic.importers.read import ImportReport, Say, import_chats
+from jobs.traffic.importers.chat import Chat, Message, NotAChat, Persona, Role
+from jobs.traffic.importers.fields import character_id_of, messages_of, moment_of, optional_text
 
 _ROLES = ("user", "character")
 _KNOWN = ("role", "content", "thumb")
-
-
-def import_chatlogs(
-    inputs: Path | Sequence[Path], landing: str | Path, options: ImportOptions, say: Say = lambda _: None
-) -> ImportReport:
-    """Import chat-log JSONL files (see `import_chats` for arguments, result and errors)."""
-    return import_chats(inputs, landing, options, "chatlogs", chat_of, say)
 
 
 def chat_of(record: dict[str, Any], origin: str, line: int) -> Chat:
@@ -32,9 +22,7 @@ def chat_of(record: dict[str, Any], origin: str, line: int) -> Chat:
     Raises:
         NotAChat: says which field is missing or of another kind.
     """
-    logged = record.get("messages")
-    if not isinstance(logged, list):
-        raise NotAChat("missing_field:messages" if logged is None else "wrong_type:messages")
+    logged = messages_of(record)
     if not logged:
         raise NotAChat("no_messages")
     dataset = optional_text(record, "source") or Path(origin).name.partition(".")[0]
@@ -53,42 +41,6 @@ def chat_of(record: dict[str, Any], origin: str, line: int) -> Chat:
         messages=tuple(_message(one) for one in logged),
         fields=fields,
     )
-
-
-def optional_text(record: Mapping[str, Any], name: str) -> str | None:
-    """A text field that may be absent, null or empty.
-
-    Raises:
-        NotAChat: it is something else.
-    """
-    value = record.get(name)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise NotAChat(f"wrong_type:{name}")
-    return value
-
-
-def moment_of(value: object, name: str) -> datetime | None:
-    """A time in ISO form or in Unix seconds as UTC; one without an offset is taken as UTC.
-
-    Raises:
-        NotAChat: it cannot be read.
-    """
-    if value is None or value == "":
-        return None
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
-        moment = datetime.fromisoformat(str(value))
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        raise NotAChat(f"bad_timestamp:{name}") from None
-
-
-def character_id_of(text: str) -> str:
-    """A stable id for a character that is known only by what describes it."""
-    return f"c_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _persona(character: object) -> Persona | None:

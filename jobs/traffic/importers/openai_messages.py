@@ -7,25 +7,17 @@ Optional: `id`, `user`, `model`, `created_at` or `created`, `metadata` (`charact
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.traffic.importers.chat import Chat, ImportOptions, Message, NotAChat, Persona, Role
-from jobs.traffic.importers.chatlogs import character_id_of, moment_of, optional_text
-from jobs.traffic.importers.read import ImportReport, Say, import_chats
+from jobs.traffic.importers.chat import Chat, Message, NotAChat, Persona, Role
+from jobs.traffic.importers.fields import character_id_of, messages_of, moment_of, optional_text
 
 _ROLES: Mapping[str, Role] = {"user": "user", "assistant": "character"}
 _INSTRUCTIONS = ("system", "developer")
 _OTHERS = ("tool", "function")
 _TIMES = ("created_at", "timestamp", "created")
-
-
-def import_openai_messages(
-    inputs: Path | Sequence[Path], landing: str | Path, options: ImportOptions, say: Say = lambda _: None
-) -> ImportReport:
-    """Import OpenAI-messages JSONL files (see `import_chats` for arguments, result and errors)."""
-    return import_chats(inputs, landing, options, "openai", chat_of, say)
 
 
 def chat_of(record: dict[str, Any], origin: str, line: int) -> Chat:
@@ -34,9 +26,7 @@ def chat_of(record: dict[str, Any], origin: str, line: int) -> Chat:
     Raises:
         NotAChat: says which field is missing or of another kind.
     """
-    logged = record.get("messages")
-    if not isinstance(logged, list):
-        raise NotAChat("missing_field:messages" if logged is None else "wrong_type:messages")
+    logged = messages_of(record)
     metadata = record.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise NotAChat("wrong_type:metadata")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -88,15 +87,21 @@ def test_a_decision_is_kept_and_makes_the_day_stale(queued: Lake, settings: Sett
     assert [(mark.job, mark.ds) for mark in ledger.open_marks(queued)] == [("curation.screen", DAY)]
 
 
-def test_raw_text_is_shown_and_the_access_logged_without_it(
-    queued: Lake, settings: Settings, caplog: pytest.LogCaptureFixture
+def test_raw_text_is_shown_after_the_access_is_on_record(
+    queued: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reviewer sees the text; the log sees who looked at what."""
-    with caplog.at_level(logging.INFO):
-        assert show(settings, "t1", "ada") == ("secret of t1", "hm")
-    assert "t1" in caplog.text
-    assert "ada" in caplog.text
-    assert "secret" not in caplog.text
+    """`ops.raw_reads` names who saw what, never the text; what cannot be recorded is not shown."""
+    assert show(settings, "t1", "ada") == ("secret of t1", "hm")
+    [read] = queued.open("ops.raw_reads").to_pyarrow_table().to_pylist()
+    assert (read["turn_id"], read["reader"], read["turn_ds"]) == ("t1", "ada", DAY)
+    assert "secret" not in str(read)
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(ledger, "append", full)
+    with pytest.raises(OSError, match="space"):
+        show(settings, "t1", "ada")
 
 
 def test_what_cannot_be_decided_is_refused(queued: Lake, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import LandingFileBroken, SettingsError
-from jobs.traffic.importers import ImportOptions, import_chatlogs
+from jobs.traffic.importers import FORMATS, ImportOptions, ImportReport, import_chats
 from jobs.traffic.importers.chat import Chat, Message
 from jobs.traffic.importers.events import Calendar, chat_events
 from jobs.traffic.landing import landing_days, landing_files
@@ -41,6 +41,10 @@ def write(path: Path, lines: list[Any]) -> Path:
     return path
 
 
+def imported(inputs: Path | list[Path], landing: Path, options: ImportOptions) -> ImportReport:
+    return import_chats(inputs, landing, options, "chatlogs", FORMATS["chatlogs"])
+
+
 def landed(landing: Path) -> list[Landed]:
     files = [file for day in landing_days(str(landing)) for file in landing_files(str(landing), day)]
     return [row for file in files for row in parse_file(file, RULES)]
@@ -48,7 +52,7 @@ def landed(landing: Path) -> list[Landed]:
 
 def test_a_conversation_by_hand(tmp_path: Path) -> None:
     write(tmp_path / "logs.jsonl", [CHAT])
-    report = import_chatlogs(tmp_path / "logs.jsonl", tmp_path / "landing", OPTIONS)
+    report = imported(tmp_path / "logs.jsonl", tmp_path / "landing", OPTIONS)
     events = [row.event for row in landed(tmp_path / "landing") if row.event]
     assert report.events == Counter(e.event_type for e in events)
     assert report.events == {"character_update": 1, "message": 2, "response": 2, "reaction": 2}
@@ -75,9 +79,7 @@ def test_a_conversation_by_hand(tmp_path: Path) -> None:
     # Moved into the range by whole days: the clock time and the pace are the log's.
     assert chat[0].event_ts == datetime(2026, 3, 1, 3, 32, 8, tzinfo=UTC)
     assert chat[3].event_ts - chat[0].event_ts == timedelta(minutes=3)
-    kept = import_chatlogs(
-        tmp_path / "logs.jsonl", tmp_path / "kept", ImportOptions(START, 5, real_times="keep")
-    )
+    kept = imported(tmp_path / "logs.jsonl", tmp_path / "kept", ImportOptions(START, 5, real_times="keep"))
     assert (kept.first_day, kept.last_day) == (date(2018, 10, 29), date(2018, 10, 29))
     assert not [row.reason for row in landed(tmp_path / "kept") if row.reason]
 
@@ -88,7 +90,7 @@ def test_every_line_is_a_conversation_or_quarantined_under_its_own_file_and_line
     bad = [b"{", b"", {"messages": []}, {"messages": [{"role": "bot", "content": "x"}]}, {"messages": 3}, {}]
     write(folder / "deep" / "one two.jsonl.gz", [CHAT, *bad, {**CHAT, "started_at": "soon"}])
     write(folder / "b.jsonl", [{"messages": [{"role": "user", "content": "q"}]}])
-    report = import_chatlogs(folder, tmp_path / "landing", OPTIONS)
+    report = imported(folder, tmp_path / "landing", OPTIONS)
     assert (report.files, report.lines, report.conversations) == (2, 9, 2)
     assert report.lines == report.conversations + sum(report.rejected.values())
     refused = [row for row in landed(tmp_path / "landing") if row.reason]
@@ -110,11 +112,11 @@ def test_the_same_import_is_the_same_bytes_and_touches_nothing_twice(tmp_path: P
         found = sorted(landing.rglob("*.gz"))
         return {str(p.relative_to(landing)): (p.read_bytes(), p.stat().st_mtime_ns) for p in found}
 
-    import_chatlogs(source, tmp_path / "one", OPTIONS)
+    imported(source, tmp_path / "one", OPTIONS)
     first = contents(tmp_path / "one")
-    import_chatlogs(source, tmp_path / "one", OPTIONS)
+    imported(source, tmp_path / "one", OPTIONS)
     assert contents(tmp_path / "one") == first
-    import_chatlogs(source, tmp_path / "two", OPTIONS)
+    imported(source, tmp_path / "two", OPTIONS)
     assert {name: data for name, (data, _) in contents(tmp_path / "two").items()} == {
         name: data for name, (data, _) in first.items()
     }
@@ -124,7 +126,7 @@ def test_a_log_that_is_cut_short_imports_nothing(tmp_path: Path) -> None:
     whole = write(tmp_path / "a.jsonl.gz", [CHAT] * 5).read_bytes()
     (tmp_path / "b.jsonl.gz").write_bytes(whole[:-9])
     with pytest.raises(LandingFileBroken, match=r"b\.jsonl\.gz"):
-        import_chatlogs([tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl.gz"], tmp_path / "landing", OPTIONS)
+        imported([tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl.gz"], tmp_path / "landing", OPTIONS)
     assert not list((tmp_path / "landing").rglob("*.gz*"))
 
 
@@ -132,9 +134,9 @@ def test_what_cannot_be_imported_is_refused_early(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="366"):
         ImportOptions(START, 0)
     with pytest.raises(SettingsError, match=r"no \.jsonl"):
-        import_chatlogs(tmp_path, tmp_path / "landing", OPTIONS)
+        imported(tmp_path, tmp_path / "landing", OPTIONS)
     with pytest.raises(SettingsError, match="does not exist"):
-        import_chatlogs(tmp_path / "gone", tmp_path / "landing", OPTIONS)
+        imported(tmp_path / "gone", tmp_path / "landing", OPTIONS)
 
 
 @given(
@@ -185,7 +187,7 @@ def test_the_real_logs_add_up(shared_data: Path, tmp_path: Path) -> None:
                 expected["response"] += role == "character" and before != "character"
                 expected["reaction"] += role == "character" and message.get("thumb") is not None
                 before = role
-    report = import_chatlogs(folder, tmp_path, ImportOptions(START, 7))
+    report = imported(folder, tmp_path, ImportOptions(START, 7))
     assert report.lines == report.conversations == expected.pop("conversations") == 14_578
     assert not report.rejected
     assert {kind: n for kind, n in report.events.items() if kind != "character_update"} == expected

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings
-from jobs.traffic.importers import ImportOptions, import_logs, import_openai_messages
+from jobs.traffic.importers import FORMATS, ImportOptions, import_chats, import_logs
 from jobs.traffic.importers.chat import NotAChat
 from jobs.traffic.importers.openai_messages import chat_of
 
@@ -66,9 +66,8 @@ def test_real_message_times_keep_their_gaps_and_are_not_called_invented(tmp_path
         {"role": "assistant", "content": "a", "timestamp": 1_700_000_090.5},
     ]
     (tmp_path / "a.jsonl").write_text(json.dumps({"messages": messages}) + "\n")
-    report = import_openai_messages(
-        tmp_path / "a.jsonl", tmp_path / "out", ImportOptions(date(2026, 3, 1), 2)
-    )
+    options = ImportOptions(date(2026, 3, 1), 2)
+    report = import_chats(tmp_path / "a.jsonl", tmp_path / "out", options, "openai", FORMATS["openai"])
     assert report.synthetic == {"user": 1, "model": 1}
     (path,) = (tmp_path / "out").rglob("*.gz")
     said, answered = (json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines())
