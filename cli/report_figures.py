@@ -18,38 +18,15 @@ _LABEL_CHARACTERS = 28
 
 def funnel(steps: Sequence[tuple[str, int]]) -> str:
     """Turns left after each step, as plotly JSON."""
-    names, counts = [name for name, _ in steps], [count for _, count in steps]
-    top = max(counts, default=0) or 1
-    bars = go.Bar(
-        y=names,
-        x=counts,
-        orientation="h",
-        marker={"color": [BEFORE, *([KEPT] * (len(steps) - 1))]},
-        text=[f"{count:,} · {100 * count / top:.1f} %" for count in counts],
-        textposition="auto",
-        textangle=0,
-        cliponaxis=False,
-        insidetextanchor="start",
-        hovertemplate="%{y}: %{x:,} turns<extra></extra>",
-    )
-    return _drawn(go.Figure(bars), len(steps), row_pixels=40)
+    top = max((count for _, count in steps), default=0) or 1
+    told = [f"{count:,} · {100 * count / top:.1f} %" for _, count in steps]
+    colours = [BEFORE, *([KEPT] * (len(steps) - 1))]
+    return _bars(steps, told, "%{customdata}: %{x:,} turns", colours, row_pixels=40, insidetextanchor="start")
 
 
 def reasons(rows: Sequence[tuple[str, int]]) -> str:
     """Turns that ended on the way, by where and why, as plotly JSON."""
-    bars = go.Bar(
-        y=_labels([name for name, _ in rows]),
-        x=[count for _, count in rows],
-        customdata=[name for name, _ in rows],
-        orientation="h",
-        marker={"color": GONE},
-        text=[f"{count:,}" for _, count in rows],
-        textposition="auto",
-        textangle=0,
-        cliponaxis=False,
-        hovertemplate="%{customdata}: %{x:,} turns<extra></extra>",
-    )
-    return _drawn(go.Figure(bars), len(rows))
+    return _bars(rows, [f"{count:,}" for _, count in rows], "%{customdata}: %{x:,} turns", GONE)
 
 
 def before_after(rows: Sequence[Row]) -> str:
@@ -86,18 +63,20 @@ def before_after(rows: Sequence[Row]) -> str:
 
 def seconds(rows: Sequence[tuple[str, float]]) -> str:
     """Wall time by job, as plotly JSON."""
+    return _bars(rows, [f"{value:,.1f} s" for _, value in rows], "%{customdata}: %{x:.1f} s", KEPT)
+
+
+def _bars(
+    rows: Sequence[tuple[str, float]], told: list[str], hover: str, colour: str | list[str],
+    row_pixels: int = _ROW_PIXELS, **more: Any,
+) -> str:  # fmt: skip
+    """One bar a row with what is told of it on it, as plotly JSON."""
     bars = go.Bar(
-        y=[name for name, _ in rows],
-        x=[value for _, value in rows],
-        orientation="h",
-        marker={"color": KEPT},
-        text=[f"{value:,.1f} s" for _, value in rows],
-        textposition="auto",
-        textangle=0,
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:.1f} s<extra></extra>",
-    )
-    return _drawn(go.Figure(bars), len(rows))
+        y=_labels([name for name, _ in rows]), x=[value for _, value in rows], customdata=[name for name, _ in rows],
+        orientation="h", marker={"color": colour}, text=told, textposition="auto", textangle=0, cliponaxis=False,
+        hovertemplate=f"{hover}<extra></extra>", **more,
+    )  # fmt: skip
+    return _drawn(go.Figure(bars), len(rows), row_pixels)
 
 
 def _share_bar(name: str, labels: list[str], shares: list[float], colour: str) -> Any:
