@@ -14,6 +14,7 @@ FORMAT ?= chatlogs
 DAYS ?= 3
 START ?= 2026-11-18
 TURNS ?= 5000
+ARGS ?=
 AIRFLOW_PORT ?= 8080
 
 export HF_HUB_OFFLINE := 1
@@ -56,8 +57,8 @@ lint: setup ## Style, types and import rules
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy && $(RUN) lint-imports
 
 .PHONY: airflow
-airflow: setup ## Airflow with its web page on AIRFLOW_PORT; DAGs start paused
-	@$(RUN) airflow standalone
+airflow: setup ## Airflow with its web page on AIRFLOW_PORT; DAGs start paused (ARGS="..." for any airflow command)
+	@$(RUN) airflow $(or $(ARGS),standalone)
 
 .PHONY: clean
 clean: ## Remove the lake, the report and Airflow's state (not .venv)
