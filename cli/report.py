@@ -169,14 +169,18 @@ def job_rows(runs: Sequence[Row]) -> list[Row]:
     for row in runs:
         one = jobs.setdefault(
             row["job"],
-            {"job": row["job"], "runs": {}, "tables": {}, "rows_in": 0, "memory": 0, "failed": 0},
+            {"job": row["job"], "runs": {}, "tables": {}, "read": {}, "memory": 0, "failed": 0},
         )
         one["runs"][row["run_id"]] = max(one["runs"].get(row["run_id"], 0.0), row["seconds"] or 0.0)
         one["tables"][row["table_name"]] = one["tables"].get(row["table_name"], 0) + (row["rows_out"] or 0)
-        one["rows_in"] += row["rows_in"] or 0
+        one["read"][row["table_name"]] = one["read"].get(row["table_name"], 0) + (row["rows_in"] or 0)
         one["memory"] = max(one["memory"], row["peak_memory_bytes"] or 0)
         one["failed"] += row["state"] == "failed"
-    return [{**one, "seconds": sum(one["runs"].values())} for one in jobs.values()]
+    # Each table of a job accounts for the same rows read.
+    return [
+        {**one, "seconds": sum(one["runs"].values()), "rows_in": max(one["read"].values())}
+        for one in jobs.values()
+    ]
 
 
 def quality_rows(results: Sequence[Row]) -> list[Row]:

@@ -37,7 +37,7 @@ def delta_jars() -> list[str]:
 
 
 def spark_conf(settings: Settings) -> dict[str, str]:
-    """Every `spark.*` setting of a session or submission. Pure: the same settings give the same dictionary."""
+    """Every `spark.*` setting of a session or submission."""
     conf = {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -45,6 +45,10 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
         "spark.driver.memory": settings.spark.driver_memory,
+        # Spark logs a failed task with the worker's message, which may quote a row, on driver and executors: only who
+        # asks for it sees that.
+        "spark.log.level": "WARN" if os.environ.get("FLYWHEEL_DEBUG") else "FATAL",
+        "spark.executor.syncLogLevel.enabled": "true",
     }
     if settings.spark.is_local:
         conf |= {
@@ -93,10 +97,7 @@ def session(settings: Settings, name: str = "flywheel") -> SparkSession:
     builder = SparkSession.builder.appName(name).master(settings.spark.master)
     for key, value in spark_conf(settings).items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    # Spark logs a failed task with the worker's message, which may quote a row: only who asks for it sees that.
-    spark.sparkContext.setLogLevel("WARN" if os.environ.get("FLYWHEEL_DEBUG") else "FATAL")
-    return spark
+    return builder.getOrCreate()
 
 
 def java_version() -> int | None:

@@ -1,0 +1,90 @@
+"""What a run of the pipeline took and gave, from the ledger, as Markdown: `python -m benchmarks.pipeline TITLE`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import psutil
+
+from cli.report import hard_constraints, job_rows, stops, target_rows
+from cli.report_data import Report, read
+from infra.lake import Lake
+from infra.ledger import code_version
+from infra.settings import load_settings
+
+HOW = (
+    "Seconds are of the job from its start to its last write, without the start of Python (Java's start is in them); "
+    "memory is the private memory of driver, JVM and workers together, sampled every second."
+)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def jobs(report: Report) -> str:
+    """By job: rows in, rows out of its closing table, seconds, rows a second, peak memory."""
+    rows = []
+    for one in job_rows(report.runs):
+        closing = list(one["tables"])[-1]
+        read_in = one["rows_in"] or one["tables"][closing]
+        rows.append(
+            (
+                f"`{one['job']}`", f"{read_in:,}", f"{one['tables'][closing]:,} in `{closing}`",
+                f"{one['seconds']:.0f}", f"{read_in / max(one['seconds'], 1e-9):,.0f}", f"{one['memory'] / 1e9:.1f}",
+            )
+        )  # fmt: skip
+    return table(("job", "rows in", "rows out", "seconds", "rows in/s", "peak GB"), rows)
+
+
+def constraints(report: Report, split: str) -> str:
+    """Hard constraints and targets of a split."""
+    hard = [
+        (row["label"], f"{row['kind']} {row['wanted']:,.0f}", f"{row['achieved']:,}", "yes" if row["met"] else "no")
+        for row in hard_constraints(report, split)
+    ]  # fmt: skip
+    aimed = [
+        (row["title"], f"{row['levels']} targets", f"{row['off_pct']:.2f} % of rows off target", "")
+        for row in target_rows(report, split)
+        if row["levels"]
+    ]
+    return table(("constraint", "asked", "achieved", "met"), [*hard, *aimed])
+
+
+def main(title: str) -> None:
+    """Print the page."""
+    settings = load_settings()
+    report = read(Lake.of(settings), 0)
+    memory = psutil.virtual_memory().total / 1e9
+    print(f"# {title}\n")
+    print(
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB, "
+        f"Python {platform.python_version()}, code `{code_version()}`, dataset `{report.dataset_id}`, "
+        f"days {report.first_day} to {report.last_day}. Made by `python -m benchmarks.pipeline`.\n"
+    )
+    print(f"{HOW}\n")
+    turns = sum(row["turns"] for row in report.outcomes)
+    daily: dict[str, int] = {}
+    for row in report.outcomes:
+        daily[row["outcome"]] = daily.get(row["outcome"], 0) + row["turns"]
+    print(f"## Outcomes\n\n{turns:,} turns in.\n")
+    print(
+        table(
+            ("outcome", "turns", "share"),
+            [(k, f"{n:,}", f"{100 * n / turns:.1f} %") for k, n in daily.items()],
+        )
+    )
+    print(table(("stopped at", "turns"), [(name, f"{count:,}") for name, count in stops(report)]))
+    for split in sorted({row["split"] for row in report.constraints}, reverse=True):
+        print(f"## Sample, {split}\n\n{constraints(report, split)}")
+    print(f"## Jobs\n\n{jobs(report)}")
+
+
+if __name__ == "__main__":
+    main(" ".join(sys.argv[1:]) or "A run of the pipeline")
