@@ -46,11 +46,11 @@ demo: setup ## Logs to a curated dataset and a report (LOGS=path for your own ch
 
 .PHONY: test
 test: setup ## All tests, on real Spark, Delta, Airflow, Great Expectations, FAISS and models
-	@$(RUN) pytest -n 2 --dist loadfile
+	@$(RUN) pytest -n 2 --dist loadgroup
 
 .PHONY: test-quick
 test-quick: setup ## The same without tests/e2e, which takes the whole pipeline through crashes and the scheduler
-	@$(RUN) pytest -n 2 --dist loadfile -m "not e2e"
+	@$(RUN) pytest -n 2 --dist loadgroup -m "not e2e"
 
 .PHONY: lint
 lint: setup ## Style, types and import rules

@@ -29,6 +29,14 @@ hypothesis_settings.load_profile("shared")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests share fixtures, so one worker runs them all; long files name groups of their own."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(REPOSITORY))))
+
+
 def settings_for(home: Path) -> Settings:
     """Settings of a throw-away project in `home`, with an engine that fits a test machine."""
     return load_settings(
