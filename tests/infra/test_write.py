@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,11 @@ import pytest
 
 from infra import quality, write
 from infra.contracts import contract
-from infra.errors import ContractError, ExpectationFailed, LockHeld
+from infra.errors import ContractError, DiskFull, ExpectationFailed, LockHeld
 from infra.lake import Lake
 from infra.locks import hold
+from infra.migrate import migrate
+from infra.settings import Settings, load_settings
 
 DAYS = (date(2026, 11, 18), date(2026, 11, 19))
 
@@ -94,6 +99,42 @@ def test_wrong_columns_and_types_are_named(spark: Any, lake: Lake) -> None:
         wrong = frame(spark, []).selectExpr("source_file", "int(line) AS line", "reason", "received_ts", "ds")
         with pytest.raises(ContractError, match="line is int, the DDL says bigint"):
             write.write(spark, lake, lock, write.Write("traffic.quarantine", wrong, DAYS, "r1"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 6 MB of its own, really full when it is full."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_leaves_the_table_as_it_was(spark: Any, small_disk: Path, tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path, lake={"root": str(small_disk), "minimum_free_bytes": 0})
+    migrate(settings)
+    lake = Lake.of(settings)
+    put(spark, lake, quarantine_rows((DAYS[0], 1, "kept")))
+    version = lake.version("traffic.quarantine")
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 100_000))
+    many = quarantine_rows(*((DAYS[0], n, f"{hash((n, 'x')):x}" * 4) for n in range(8_000)))
+    with pytest.raises(DiskFull, match=r"traffic\.quarantine.*as it was"):
+        put(spark, lake, many)
+    assert (lake.version("traffic.quarantine"), stored(lake)) == (version, [(1, "kept", "2026-11-18")])
+    filler.unlink()
+    put(spark, lake, many)
+    assert len(stored(lake)) == len(many)
+
+
+def test_work_is_not_begun_on_a_disk_that_is_nearly_full(settings: Settings) -> None:
+    free = shutil.disk_usage(settings.home).free
+    demanding = load_settings(home=settings.home, lake={"minimum_free_bytes": 2 * free})
+    with pytest.raises(DiskFull, match=r"lake\.minimum_free_bytes"):
+        Lake.of(demanding).check_room()
 
 
 def test_a_check_of_the_ddl_is_reported_without_the_row(
