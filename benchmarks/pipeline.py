@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import psutil
 
+from benchmarks.race import table
 from cli.report import hard_constraints, job_rows, stops, target_rows
 from cli.report_data import Report, read
 from infra.lake import Lake
@@ -20,12 +20,6 @@ HOW = (
     "Seconds are of the job from its start to its last write, without the start of Python (Java's start is in them); "
     "memory is the private memory of driver, JVM and workers together, sampled every second."
 )
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
 
 
 def jobs(report: Report) -> str:
