@@ -274,6 +274,9 @@ class SamplingSettings(Section):
     quality_bands: tuple[float, ...] = Field(
         (0.25, 0.5), description="Prompt quality that divides low, middle and high."
     )
+    difficulty_bands: tuple[float, float] = Field(
+        (0.3, 0.45), description="Prompt difficulty that divides easy, medium and hard: thirds of real chat."
+    )
     leak_similarity: float = Field(
         0.95, gt=0, le=1, description="Cosine from which a training turn duplicates an evaluation turn."
     )
@@ -287,6 +290,8 @@ class SamplingSettings(Section):
             raise ValueError("depth_bands must rise and start at 1 or later")
         if len(self.quality_bands) != 2 or self.quality_bands[0] >= self.quality_bands[1]:
             raise ValueError("quality_bands must be two rising numbers")
+        if self.difficulty_bands[0] >= self.difficulty_bands[1]:
+            raise ValueError("difficulty_bands must be two rising numbers")
         if any(not 0 < share <= 1 for share in self.sample_share.values()):
             raise ValueError("sample_share must lie in (0, 1]")
         if any(size < 1 for size in self.sample_size.values()):

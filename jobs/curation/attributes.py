@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -12,6 +13,7 @@ from pyspark.sql import functions as F
 
 from infra.settings import SamplingSettings
 from jobs.curation.constraints import NONE
+from jobs.curation.difficulty import prompt_difficulty
 from models.jtbd.classifier import Classifier
 
 DIMENSIONS = (
@@ -25,14 +27,14 @@ DIMENSIONS = (
 )
 FIRST, LATER = "first", "later"
 UNJUDGED = "(unjudged)"
-"""Level of what only text tells (jtbd, quality) for a turn whose text did not pass screening."""
-UNKNOWN_DIFFICULTY = "unknown"
+"""Level of what only text tells (jtbd, quality, difficulty) for a turn whose text did not pass screening."""
+DIFFICULTIES = ("easy", "medium", "hard")
 
 
 def with_attributes(
     turns: DataFrame, ranked: DataFrame, embeddings: DataFrame, settings: SamplingSettings, scope: str
 ) -> DataFrame:
-    """`curation.screened` rows with the seven dimensions, quality, text_hash and encoder.
+    """`curation.screened` rows with five of the seven dimensions (text tells the others), quality, text_hash and encoder.
 
     ranked: `curation.pruned` of those days (quality, text_hash, recipe, encoder); embeddings: `curation.embeddings`;
     scope: whose first turn is one, `conversation` or `session`. Text-derived dimensions of turns that Phase II did
@@ -57,7 +59,6 @@ def with_attributes(
             .when(F.col("quality") < high, "middle")
             .otherwise("high"),
         )
-        .withColumn("difficulty_band", F.lit(UNKNOWN_DIFFICULTY))
     )
 
 
@@ -79,33 +80,44 @@ def depth_band(turn_index: Column, last: tuple[int, ...]) -> Column:
     return band
 
 
-def with_jtbd(attributes: DataFrame, classifier: Classifier) -> DataFrame:
-    """Adds `jtbd` and drops `embedding`; a turn that Phase II did not rank is `UNJUDGED`."""
+def with_text_labels(
+    attributes: DataFrame, classifier: Classifier, difficulty_bands: tuple[float, float]
+) -> DataFrame:
+    """Adds `jtbd` and `difficulty_band` and drops `embedding`; a turn that Phase II did not rank is `UNJUDGED`."""
     kept = [field for field in attributes.schema.fields if field.name != "embedding"]
     schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in kept)
     return attributes.mapInArrow(
-        _labelling(classifier, [field.name for field in kept]), f"{schema}, jtbd string"
+        _labelling(classifier, difficulty_bands, [field.name for field in kept]),
+        f"{schema}, jtbd string, difficulty_band string",
     )
 
 
 def _labelling(
-    classifier: Classifier, kept: list[str]
+    classifier: Classifier, difficulty_bands: tuple[float, float], kept: list[str]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def label(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             columns: Mapping[str, pa.Array] = {name: batch.column(name) for name in batch.schema.names}
             judged = columns["text_hash"].is_valid().to_pylist()
-            messages = columns["redacted_user_message"].to_pylist()
+            messages = [
+                message if known else None
+                for message, known in zip(columns["redacted_user_message"].to_pylist(), judged, strict=True)
+            ]
             labels = classifier.labels(
-                [message if known else None for message, known in zip(messages, judged, strict=True)],
-                columns["encoder"].to_pylist(),
-                _vectors(columns["embedding"]),
+                messages, columns["encoder"].to_pylist(), _vectors(columns["embedding"])
             )
             jtbd = [name if known else UNJUDGED for name, known in zip(labels, judged, strict=True)]
-            arrays = [*(columns[name] for name in kept), pa.array(jtbd, pa.string())]
-            yield pa.RecordBatch.from_arrays(arrays, names=[*kept, "jtbd"])
+            difficulty = [difficulty_band(message, difficulty_bands) for message in messages]
+            made = [pa.array(jtbd, pa.string()), pa.array(difficulty, pa.string())]
+            arrays = [*(columns[name] for name in kept), *made]
+            yield pa.RecordBatch.from_arrays(arrays, names=[*kept, "jtbd", "difficulty_band"])
 
     return label
+
+
+def difficulty_band(message: str | None, bands: tuple[float, float]) -> str:
+    """Difficulty band of a redacted message that Phase II ranked; None = it did not."""
+    return UNJUDGED if message is None else DIFFICULTIES[bisect(bands, prompt_difficulty(message))]
 
 
 def _vectors(column: pa.Array) -> list[npt.NDArray[np.float32] | None]:

@@ -16,7 +16,7 @@ from pyspark.storagelevel import StorageLevel
 
 from infra.errors import InfeasibleConstraints
 from infra.settings import SamplingSettings
-from jobs.curation.attributes import DIMENSIONS, UNJUDGED, with_attributes, with_jtbd
+from jobs.curation.attributes import DIMENSIONS, UNJUDGED, with_attributes, with_text_labels
 from jobs.curation.constraints import ANY, SIZE, Constraint, Strata, apportion, expand
 from jobs.curation.conversation_context import contexts, unsafe_contexts
 from jobs.curation.draw import Candidates, Drawn, Request, draw
@@ -162,7 +162,8 @@ def _attributes(ctx: JobContext) -> DataFrame:
     encoders = {
         encoder_name(spec): load_encoder(spec) for spec in diversity.encoders if encoder_name(spec) in used
     }
-    return with_jtbd(described, Classifier.of(encoders))
+    bands = ctx.settings.sampling.difficulty_bands
+    return with_text_labels(described, Classifier.of(encoders), bands)
 
 
 def level_counts(attributes: DataFrame) -> Counts:
