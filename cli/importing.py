@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
+from cli.console import out
 from infra.errors import LandingFileBroken
 from infra.lake import Lake
 from infra.settings import Settings, parse_days
-
-out = Console()
 
 
 def run_import(settings: Settings, path: Path, format: str, start: str | None, days: int | None) -> None:

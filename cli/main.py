@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Column
-from rich.table import Table as RichTable
 
+from cli.console import Format, err, out, print_rows
 from infra.errors import FlywheelError
 from infra.lake import Lake
 from infra.settings import load_settings, parse_days
@@ -27,16 +24,6 @@ app = typer.Typer(
     "Start with [bold]flywheel doctor[/bold], then [bold]make demo[/bold]; "
     "[bold]flywheel plan[/bold] says what must run and why.",
 )
-out = Console()
-err = Console(stderr=True)
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
 
 
 class ImportFormat(StrEnum):
@@ -175,7 +162,8 @@ def plan(format: Annotated[Format, typer.Option(help="Output.")] = Format.table)
 
     due = Plan(load_settings()).everything()
     rows = [{"job": d.job, "days": d.span, "dataset": d.dataset_id or "", "reason": d.reason} for d in due]
-    _print(rows, ["job", "days", "dataset", "reason"], format)
+    if due or format is not Format.table:
+        print_rows(rows, ["job", "days", "dataset", "reason"], format)
     err.print("Run all of it: flywheel run --stale" if due else "Nothing to do: all that landed is curated.")
 
 
@@ -185,7 +173,7 @@ def tables(name: Annotated[str | None, typer.Argument(help="stage.table or views
     from cli.dictionary import columns_of, overview
 
     rows = overview() if name is None else columns_of(name)
-    _print(rows, list(rows[0]), Format.table)
+    print_rows(rows, list(rows[0]), Format.table)
 
 
 @app.command()
@@ -208,7 +196,7 @@ def sql(
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     except duckdb.Error as error:
         raise FlywheelError(str(error).splitlines()[0], hint="See: flywheel tables") from None
-    _print(rows, names, format)
+    print_rows(rows, names, format)
 
 
 @app.command()
@@ -217,7 +205,7 @@ def outcomes(turn_id: Annotated[str, typer.Argument(help="Id of a served respons
     from cli.outcomes import history
 
     rows = history(Lake.of(load_settings()), turn_id)
-    _print(rows, ["where", "outcome", "reason", "detail"], Format.table)
+    print_rows(rows, ["where", "outcome", "reason", "detail"], Format.table)
 
 
 @app.command()
@@ -238,35 +226,6 @@ def _register_review() -> None:
 
 
 _register_review()
-
-
-def _print(rows: list[dict[str, Any]], names: list[str], format: Format) -> None:
-    """Rows as a table for people, or as CSV or JSON lines for programs."""
-    if format is Format.table:
-        table = RichTable(*(Column(name, overflow="fold") for name in names))
-        for row in rows:
-            table.add_row(*("" if row[name] is None else escape(str(row[name])) for name in names))
-        out.print(table)
-        return
-    writers: dict[Format, Callable[..., None]] = {Format.csv: _csv, Format.json: _json}
-    writers[format](rows, names)
-
-
-def _csv(rows: list[dict[str, Any]], names: list[str]) -> None:
-    import csv
-
-    writer = csv.DictWriter(sys.stdout, names)
-    writer.writeheader()
-    writer.writerows(rows)
-
-
-def _json(rows: list[dict[str, Any]], names: list[str]) -> None:
-    import json
-
-    json.dump(
-        [{name: row[name] for name in names} for row in rows], sys.stdout, default=str, ensure_ascii=False
-    )
-    sys.stdout.write("\n")
 
 
 if __name__ == "__main__":

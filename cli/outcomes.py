@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.errors import JobUnknown
+from infra.errors import TurnUnknown
 from infra.lake import Lake
 from infra.sql import connect
 
@@ -21,12 +21,12 @@ def history(lake: Lake, turn_id: str) -> list[dict[str, Any]]:
     """The turn's daily outcome and its outcome in each dataset.
 
     Raises:
-        JobUnknown: no day that was curated has the turn.
+        TurnUnknown: no day that was curated has the turn.
     """
     with connect(lake, _QUERY) as connection:
         rows = connection.execute(_QUERY, {"turn": turn_id}).fetchall()
     if not rows:
-        raise JobUnknown(
+        raise TurnUnknown(
             f"no curated day has turn {turn_id}", hint="flywheel plan says which days are not curated yet."
         )
     return [dict(zip(["where", "outcome", "reason", "detail"], row, strict=True)) for row in rows]

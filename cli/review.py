@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table as RichTable
 
+from cli.console import Format, err, out, print_rows
 from infra.settings import load_settings
 
 review_app = typer.Typer(
@@ -16,8 +15,6 @@ review_app = typer.Typer(
     help="Turns that a person must judge. A decision binds to the policy version and the content; "
     "the turn's day becomes stale, and `flywheel run --stale` lets an approved turn back in.",
 )
-out = Console()
-err = Console(stderr=True)
 
 Turn = Annotated[str, typer.Argument(help="turn_id, as `flywheel review list` shows it.")]
 Reviewer = Annotated[str, typer.Option(help="Who decides.", envvar="FLYWHEEL_REVIEWER")]
@@ -29,13 +26,17 @@ def list_(limit: Annotated[int, typer.Option(min=1, help="Most uncertain first."
     """List what waits for a decision, the most uncertain first; never raw text."""
     from jobs.curation.reviews import list_queue
 
-    waiting = list_queue(load_settings(), limit)
-    table = RichTable("turn_id", "day", "uncertainty", "language", "reasons")
-    for turn in waiting:
-        table.add_row(
-            turn.turn_id, str(turn.ds), f"{turn.uncertainty:.2f}", turn.language, ", ".join(turn.reasons)
-        )
-    out.print(table)
+    rows = [
+        {
+            "turn_id": turn.turn_id, "day": turn.ds, "uncertainty": f"{turn.uncertainty:.2f}",
+            "language": turn.language, "reasons": ", ".join(turn.reasons),
+        }
+        for turn in list_queue(load_settings(), limit)
+    ]  # fmt: skip
+    if rows:
+        print_rows(rows, list(rows[0]), Format.table)
+    else:
+        err.print("Nothing waits for a decision.")
 
 
 @review_app.command()

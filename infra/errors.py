@@ -28,7 +28,9 @@ class FlywheelError(Exception):
             if value is not None
         ]
         where = f" [{', '.join(places)}]" if places else ""
-        super().__init__(f"{what}{where}" + (f" {hint}" if hint else ""))
+        told = f"{what}{where}"
+        # What went wrong may be a whole sentence already.
+        super().__init__(f"{told}{'' if told.endswith('.') else '.'} {hint}" if hint else told)
 
 
 class SettingsError(FlywheelError):
@@ -69,6 +71,10 @@ class InfeasibleConstraints(FlywheelError):
 
 class DetectorUnavailable(FlywheelError):
     """A screening detector cannot be loaded, so nothing may pass."""
+
+
+class TurnUnknown(FlywheelError):
+    """No curated day has a turn of that id."""
 
 
 class JobUnknown(FlywheelError):

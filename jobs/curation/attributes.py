@@ -34,7 +34,7 @@ DIFFICULTIES = ("easy", "medium", "hard")
 def with_attributes(
     turns: DataFrame, ranked: DataFrame, embeddings: DataFrame, settings: SamplingSettings, scope: str
 ) -> DataFrame:
-    """`curation.screened` rows with five of the seven dimensions (text tells the others), quality, text_hash and encoder.
+    """`curation.screened` rows with five of the seven dimensions (text tells two), quality, text_hash and encoder.
 
     ranked: `curation.pruned` of those days (quality, text_hash, recipe, encoder); embeddings: `curation.embeddings`;
     scope: whose first turn is one, `conversation` or `session`. Text-derived dimensions of turns that Phase II did

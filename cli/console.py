@@ -1,0 +1,54 @@
+"""Where the command prints, and how it prints rows."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column
+from rich.table import Table as RichTable
+
+# What is piped or kept in a log has no width of its own.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+out = Console(width=_WIDTH)
+err = Console(stderr=True)
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def print_rows(rows: list[dict[str, Any]], names: list[str], format: Format) -> None:
+    """Rows as a table for people, or as CSV or JSON lines for programs."""
+    if format is Format.table:
+        table = RichTable(*(Column(name, overflow="fold", no_wrap=name == names[0]) for name in names))
+        for row in rows:
+            table.add_row(*("" if row[name] is None else escape(str(row[name])) for name in names))
+        out.print(table)
+        return
+    writers: dict[Format, Callable[..., None]] = {Format.csv: _csv, Format.json: _json}
+    writers[format](rows, names)
+
+
+def _csv(rows: list[dict[str, Any]], names: list[str]) -> None:
+    writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _json(rows: list[dict[str, Any]], names: list[str]) -> None:
+    json.dump(
+        [{name: row[name] for name in names} for row in rows], sys.stdout, default=str, ensure_ascii=False
+    )
+    sys.stdout.write("\n")
