@@ -14,7 +14,7 @@ from rich.markup import escape
 from cli.console import Format, err, out, print_rows
 from infra.errors import FlywheelError
 from infra.lake import Lake
-from infra.settings import load_settings, parse_days
+from infra.settings import load_settings, parse_days, span_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -149,7 +149,7 @@ def run(
     else:
         done = [run_job(settings, job, parse_days(days), force)]
     for summary in (s for s in done if s.run_id):
-        span = f"{summary.days[0]}..{summary.days[-1]}"
+        span = span_of(summary.days)
         out.print(
             f"{summary.job} {span}: {summary.rows_out:,} rows in {summary.seconds:.1f} s (run {summary.run_id})"
         )
@@ -161,9 +161,21 @@ def plan(format: Annotated[Format, typer.Option(help="Output.")] = Format.table)
     from jobs.plan import Plan
 
     due = Plan(load_settings()).everything()
-    rows = [{"job": d.job, "days": d.span, "dataset": d.dataset_id or "", "reason": d.reason} for d in due]
-    if due or format is not Format.table:
+    if format is not Format.table:
+        rows = [
+            {"job": d.job, "days": d.span, "dataset": d.dataset_id or "", "reason": d.reason} for d in due
+        ]
         print_rows(rows, ["job", "days", "dataset", "reason"], format)
+    elif due:
+        # For people: the days of a job with one reason are one line.
+        grouped: dict[tuple[str, str, str], list[date]] = {}
+        for unit in due:
+            grouped.setdefault((unit.job, unit.dataset_id or "", unit.reason), []).extend(unit.days)
+        rows = [
+            {"job": job, "days": span_of(days), "number": str(len(days)), "dataset": dataset, "reason": reason}
+            for (job, dataset, reason), days in grouped.items()
+        ]
+        print_rows(rows, ["job", "days", "number", "dataset", "reason"], format)
     err.print("Run all of it: flywheel run --stale" if due else "Nothing to do: all that landed is curated.")
 
 

@@ -30,7 +30,7 @@ AIRFLOW__LOGGING__LOGGING_LEVEL=INFO airflow dags test backfill \
        match($0, /(traffic|experiments|curation)\.[a-z_]+: (nothing|[0-9]{4}-).*/) {print substr($0, RSTART, RLENGTH); fflush()}' ||
   { echo "The whole log: $AIRFLOW_HOME/demo.log" >&2; exit 1; }
 
-say "What must run again"
+say "What is left (some simulated events arrive weeks late, on days of their own)"
 flywheel plan
 
 say "Report"

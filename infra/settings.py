@@ -417,6 +417,11 @@ def _kept_key(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def span_of(days: Sequence[date]) -> str:
+    """Sorted days as `parse_days` reads them: the first and the last, or the only one."""
+    return f"{days[0]}" if len(days) == 1 else f"{days[0]}..{days[-1]}"
+
+
 def parse_days(text: str) -> tuple[date, ...]:
     """`2026-11-20` or `2026-10-01..2026-11-20`, ends included, as sorted dates.
 

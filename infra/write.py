@@ -17,6 +17,7 @@ from infra.contracts import Contract, contract
 from infra.errors import ContractError, DiskFull, ExpectationFailed, FlywheelError
 from infra.lake import Lake
 from infra.locks import TableLock
+from infra.settings import span_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -71,7 +72,7 @@ def write(spark: SparkSession, lake: Lake, lock: TableLock, asked: Write) -> Wri
             error = ExpectationFailed(
                 f"{len(failed)} critical expectation(s) failed: {', '.join(r.expectation for r in failed)}",
                 table=asked.table,
-                day=_span(asked.days),
+                day=span_of(asked.days),
                 hint="See ops.quality for the counts; the table is as it was.",
             )
             error.results = results  # type: ignore[attr-defined]
@@ -203,7 +204,3 @@ class _translated:
                 f"rows break the CHECK {name}", table=self._table,
                 hint="The table is as it was.",
             ) from None  # fmt: skip
-
-
-def _span(days: Sequence[date]) -> str:
-    return str(days[0]) if len(days) == 1 else f"{days[0]}..{days[-1]}"

@@ -18,7 +18,7 @@ from infra import ledger
 from infra.contracts import contract
 from infra.errors import UpstreamMissing
 from infra.lake import Lake
-from infra.settings import Settings, parse_days
+from infra.settings import Settings, parse_days, span_of
 from jobs.declaration import Job, all_jobs, writer_of
 
 LANDING = "landing"
@@ -36,7 +36,7 @@ class Due:
     @property
     def span(self) -> str:
         """The days as `flywheel run --days` takes them."""
-        return f"{self.days[0]}" if len(self.days) == 1 else f"{self.days[0]}..{self.days[-1]}"
+        return span_of(self.days)
 
 
 class Plan:

@@ -17,7 +17,7 @@ from infra.errors import ContractError, ExpectationFailed, FlywheelError
 from infra.lake import Lake
 from infra.locks import hold
 from infra.memory import PeakMemory
-from infra.settings import Settings
+from infra.settings import Settings, span_of
 from infra.spark import session
 from jobs.context import JobContext
 from jobs.declaration import Job, all_jobs, job
@@ -121,7 +121,7 @@ def _record_success(context: JobContext, plan: Plan) -> None:
         inputs = plan.inputs(context.job, unit, own)
         row["input_fingerprint"] = fingerprint(inputs)
         row["input_versions"] = ledger.as_json(
-            {"days": _span(unit), "content": inputs, "versions": dict(context.versions)}
+            {"days": span_of(unit), "content": inputs, "versions": dict(context.versions)}
         )
         row["settings_hash"] = plan.settings_hash(context.job)
         row["code_version"] = ledger.code_version()
@@ -159,7 +159,3 @@ def _tell_skips(declared: Job, days: Sequence[date], due: Sequence[Due]) -> None
 
 def _seconds(start: datetime, end: datetime) -> float:
     return (end - start).total_seconds()
-
-
-def _span(days: Sequence[date]) -> str:
-    return f"{days[0]}" if len(days) == 1 else f"{days[0]}..{days[-1]}"
