@@ -24,8 +24,8 @@ export AIRFLOW__CORE__DAGS_FOLDER := $(CURDIR)/dags
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__CORE__EXECUTION_API_SERVER_URL := http://localhost:$(AIRFLOW_PORT)/execution/
 export AIRFLOW__API__PORT := $(AIRFLOW_PORT)
+export AIRFLOW__API__HOST := 127.0.0.1
 export AIRFLOW_CONN_SPARK_DEFAULT := spark://local
-export AIRFLOW__LOGGING__LOGGING_LEVEL := WARNING
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help

@@ -172,7 +172,13 @@ def plan(format: Annotated[Format, typer.Option(help="Output.")] = Format.table)
         for unit in due:
             grouped.setdefault((unit.job, unit.dataset_id or "", unit.reason), []).extend(unit.days)
         rows = [
-            {"job": job, "days": span_of(days), "number": str(len(days)), "dataset": dataset, "reason": reason}
+            {
+                "job": job,
+                "days": span_of(days),
+                "number": str(len(days)),
+                "dataset": dataset,
+                "reason": reason,
+            }
             for (job, dataset, reason), days in grouped.items()
         ]
         print_rows(rows, ["job", "days", "number", "dataset", "reason"], format)

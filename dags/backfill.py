@@ -10,11 +10,10 @@ daily DAG.
 from __future__ import annotations
 
 import pendulum
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.sdk import DAG, Param
 
-from dags.wiring import DEFAULTS, in_order, spark_task
+from dags.wiring import DEFAULTS, flywheel_task, in_order, spark_task
 from jobs.declaration import STAGES, all_jobs
 
 RANGE = "{{ params['from'] }}..{{ params['to'] }}"
@@ -43,7 +42,7 @@ with DAG(
     },
     render_template_as_native_obj=False,
 ) as dag:
-    plan = BashOperator(task_id="plan", bash_command="python -m cli.main plan", append_env=True)
+    plan = flywheel_task("plan", "plan")
     previous = plan
     for stage in STAGES:
         gate = ShortCircuitOperator(

@@ -9,10 +9,9 @@ and in `ops.runs`. Clear the task when mended: what was repaired is not repaired
 from __future__ import annotations
 
 import pendulum
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
-from dags.wiring import DEFAULTS
+from dags.wiring import DEFAULTS, flywheel_task
 
 with DAG(
     "repair",
@@ -24,4 +23,4 @@ with DAG(
     tags=["maintenance", "daily"],
     doc_md=__doc__,
 ) as dag:
-    BashOperator(task_id="run_stale", bash_command="python -m cli.main run --stale", append_env=True)
+    flywheel_task("run_stale", "run --stale")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import shlex
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Asset
 
 from infra.lake import Lake
 from infra.settings import load_settings
 from jobs.declaration import Job
-from jobs.submission import submission
+from jobs.submission import REPOSITORY, submission
 
 # A task with neither a partition key nor params.from says so and fails, rather than guess a day.
 DAYS_OF_PARTITION = (
@@ -57,6 +60,16 @@ def spark_task(job: Job, days: str = DAYS_OF_PARTITION, rerun: str = "due") -> S
         name=job.name,
         inlets=[asset(t) for t in job.reads if t != "landing"],
         outlets=[asset(t) for t in job.writes],
+    )
+
+
+def flywheel_task(task_id: str, arguments: str) -> BashOperator:
+    """One task that runs the `flywheel` command in this Python, whatever a worker's PATH finds first."""
+    return BashOperator(
+        task_id=task_id,
+        bash_command=f"{shlex.quote(sys.executable)} -m cli.main {arguments}",
+        cwd=str(REPOSITORY),
+        append_env=True,
     )
 
 

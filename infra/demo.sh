@@ -21,7 +21,7 @@ say "Backfill $START..$last through Airflow (progress below)"
 mkdir -p "$AIRFLOW_HOME"
 airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1
 # The whole log is kept; here, what the jobs say of their progress, and errors.
-AIRFLOW__LOGGING__LOGGING_LEVEL=INFO airflow dags test backfill \
+airflow dags test backfill \
   --conf "{\"from\": \"$START\", \"to\": \"$last\", \"stage\": \"all\", \"dry_run\": false, \"force\": false}" 2>&1 |
   tee "$AIRFLOW_HOME/demo.log" |
   sed -u 's/ *\[airflow\.task.*//' |

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from infra.migrate import migrate
+from infra.settings import load_settings
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 NAMES = sorted(p.stem for p in (REPOSITORY / "dags").glob("*.py") if p.stem not in {"__init__", "wiring"})
 
@@ -85,6 +88,20 @@ def test_a_task_with_neither_key_nor_params_names_what_is_missing() -> None:
     assert rendered(None, {"from": "2026-11-20", "to": "2026-11-22"}) == "2026-11-20..2026-11-22"
     with pytest.raises(SettingsError):
         parse_days(rendered(None, {}))
+
+
+@pytest.mark.parametrize(("dag", "task"), [("backfill", "plan"), ("repair", "run_stale")])
+def test_commands_run_whatever_a_worker_has_on_its_path(
+    dags: dict[str, Any], tmp_path: Path, dag: str, task: str
+) -> None:
+    migrate(load_settings(home=tmp_path))
+    operator = dags[dag].get_task(task)
+    done = subprocess.run(
+        ["/bin/bash", "-c", operator.bash_command],
+        cwd=operator.cwd, env={"PATH": "/usr/bin:/bin", "FLYWHEEL_HOME": str(tmp_path)}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_parsing_imports_neither_spark_nor_torch() -> None:
