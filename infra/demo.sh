@@ -37,7 +37,7 @@ say "Report"
 flywheel report
 flywheel sql "SELECT outcome, sum(turns) AS turns FROM views.daily_funnel GROUP BY outcome ORDER BY turns DESC"
 
-say "Next"
+say "Next (source .venv/bin/activate)"
 echo '  flywheel sql "SELECT * FROM views.datasets"'
 echo '  flywheel tables curation.samples'
 echo '  make airflow      # schedules, retries, backfills from a web page'
