@@ -5,7 +5,10 @@ SHELL := /bin/bash
 
 # A uv that is not on PATH is put into the project's own tool environment, not into the system.
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+# The first Python of the right version that really starts: a version manager's shim can be on PATH and run nothing.
+PYTHON ?= $(shell for candidate in python3.12 python3.11 python3 python; do \
+	"$$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null \
+	&& { command -v "$$candidate"; break; }; done)
 RUN := $(UV) run --no-sync
 FLYWHEEL := $(RUN) flywheel
 
@@ -33,11 +36,13 @@ help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 .tools/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 with venv is needed, and none starts here. On Debian or Ubuntu:" \
+	"apt-get install python3-venv; or say which: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv
 
 .PHONY: setup
 setup: $(filter .tools/bin/uv,$(UV)) ## Install what uv.lock pins into .venv
-	@$(UV) sync --quiet --frozen
+	@$(UV) sync --quiet --frozen $(addprefix --python ,$(PYTHON))
 	@$(FLYWHEEL) doctor
 
 .PHONY: demo
