@@ -189,7 +189,7 @@ class DiversitySettings(Section):
         0.95, gt=0, le=1, description="t: cosine from which two prompts are near-duplicates."
     )
     lexical_similarity: float = Field(
-        0.9, gt=0, le=1, description="Edit ratio from which two normalised prompts are near-duplicates."
+        0.85, gt=0, le=1, description="Edit ratio from which two normalised prompts are near-duplicates."
     )
     keep_proportion: float = Field(0.8, ge=0, le=1, description="p: share of a day and split that is kept.")
     horizon_days: int = Field(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -224,34 +225,33 @@ def lexical_pairs(texts: DataFrame, rows: int, search: Search) -> DataFrame:
 
 def _sign(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        made = [lexical.signature(lexical.normalise(t)) for t in batch.column("prompt_text").to_pylist()]
-        if not made:
+        if not batch.num_rows:
             continue
-        owner = pa.array(np.repeat(np.arange(len(made)), lexical.BANDS))
+        made = lexical.signatures(_normals(batch.column("prompt_text")))
+        owner = np.repeat(np.arange(batch.num_rows), lexical.BANDS)
         names = ["text", "day", "decided", "split", "twin"]
-        sketches = [
-            np.repeat(np.array([s.whole_sketch for s in made], dtype=np.int64), lexical.BANDS),
-            np.repeat(np.array([s.message_sketch for s in made], dtype=np.int64), lexical.BANDS),
-        ]
-        keys = np.concatenate([s.bands for s in made])
+        keys = [made.bands.ravel(), made.whole_sketch[owner], made.message_sketch[owner]]
         yield pa.RecordBatch.from_arrays(
-            [*(batch.column(n).take(owner) for n in names), pa.array(keys), *(pa.array(s) for s in sketches)],
+            [*(batch.column(n).take(pa.array(owner)) for n in names), *(pa.array(k) for k in keys)],
             names=[*names, "key", "whole", "message"],
         )
+
+
+def _normals(prompt_texts: pa.Array) -> list[lexical.Normal]:
+    return [lexical.normalise(text) for text in prompt_texts.to_pylist()]
 
 
 def _meet(horizon_days: int) -> Callable[[pa.Table], pa.Table]:
     def apply(table: pa.Table) -> pa.Table:
         columns = {n: table.column(n).to_numpy() for n in ("text", "day", "twin", "key", "whole", "message")}
         decided = table.column("decided").to_numpy(zero_copy_only=False)
-        met: set[tuple[int, int]] = set()
+        met = [np.empty((2, 0), dtype=np.int64)]
         for a, b in lexical.meeting_pairs(columns["key"], columns["whole"], columns["message"]):
             usable = (columns["twin"][a] != columns["twin"][b]) & ~(decided[a] & decided[b])
             usable &= np.abs(columns["day"][a].astype(np.int64) - columns["day"][b]) <= horizon_days
-            one, two = columns["text"][a[usable]], columns["text"][b[usable]]
-            met.update(zip(np.minimum(one, two).tolist(), np.maximum(one, two).tolist(), strict=True))
-        pairs = np.array(sorted(met), dtype=np.int64).reshape(-1, 2)
-        return pa.table({"first": pairs[:, 0], "second": pairs[:, 1]})
+            met.append(np.unique(np.sort(columns["text"][np.stack([a[usable], b[usable]])], axis=0), axis=1))
+        pairs = np.concatenate(met, axis=1)
+        return pa.table({"first": pairs[0], "second": pairs[1]})
 
     return apply
 
@@ -259,18 +259,12 @@ def _meet(horizon_days: int) -> Callable[[pa.Table], pa.Table]:
 def _verify(threshold: float) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            ones = [lexical.normalise(t) for t in batch.column("first_text").to_pylist()]
-            twos = [lexical.normalise(t) for t in batch.column("second_text").to_pylist()]
-            ratio = np.array([lexical.similarity(a, b, threshold) for a, b in zip(ones, twos, strict=True)])
-            close = pa.array(ratio >= threshold) if len(ratio) else pa.array([], pa.bool_())
-            rows = batch.filter(close)
-            yield pa.RecordBatch.from_arrays(
-                [
-                    rows.column("first"),
-                    rows.column("second"),
-                    pa.array(ratio[ratio >= threshold], pa.float64()),
-                ],
+            ones, twos = (_normals(batch.column(n)) for n in ("first_text", "second_text"))
+            ratio = pa.array(lexical.similarities(ones, twos, threshold))
+            rows = pa.RecordBatch.from_arrays(
+                [batch.column("first"), batch.column("second"), ratio],
                 names=["first", "second", "similarity"],
             )
+            yield rows.filter(pc.greater(ratio, 0.0))
 
     return apply

@@ -15,6 +15,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
+from rapidfuzz.distance import Indel
+from rapidfuzz.process import cpdist
 
 BANDS: Final = 20
 """MinHash bands. Each is two values of the whole prompt and two of the message, so both must be alike to collide."""
@@ -24,19 +27,21 @@ PROFILE_DIMENSION: Final = 256
 
 _WHOLE_SHINGLE: Final = 5
 _MESSAGE_SHINGLE: Final = 3
-_ROWS: Final = 2 * BANDS
 _PAIRS_AT_ONCE: Final = 1_000_000
 # Of 64 one-bit MinHash values two unrelated texts agree on 32; alike ones on far more (b-bit minwise hashing).
 _SKETCH_AGREEMENT: Final = 34
 _KEPT_CATEGORIES: Final = frozenset("LMNS")
+_DIGITS: Final = 6
 
-_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
-_SEEDS: Final = np.random.default_rng(20260101).integers(1, 2**63, size=(2, 64), dtype=np.uint64) | np.uint64(
+_SEEDS: Final = np.random.default_rng(20260101).integers(1, 2**32, size=(2, 64), dtype=np.uint32) | np.uint32(
     1
 )
+# Integer arithmetic that wraps: the same on every machine, compiled once a machine and kept beside the module.
+_COMPILED: Final = {"cache": True, "nogil": True}
 
-Uint64s = npt.NDArray[np.uint64]
+Uint32s = npt.NDArray[np.uint32]
 Int64s = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -55,65 +60,109 @@ class Normal:
 
 def normalise(prompt_text: str) -> Normal:
     """The normal form of a prompt text (character name, last assistant message, user message: one a line)."""
-    message = prompt_text.split("\n", 2)[-1]
-    return Normal(_normal(prompt_text), _normal(message))
+    *context, message = prompt_text.split("\n", 2)
+    said, before = _normal(message), _normal(" ".join(context))
+    return Normal(f"{before} {said}" if before else said, said)
+
+
+class _Letters(dict[int, int]):
+    """For `str.translate`: what is kept of each code point, looked up once."""
+
+    def __missing__(self, code: int) -> int:
+        kept = code if unicodedata.category(chr(code))[0] in _KEPT_CATEGORIES else ord(" ")
+        self[code] = kept
+        return kept
+
+
+_LETTERS: Final = _Letters()
 
 
 def _normal(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(c if unicodedata.category(c)[0] in _KEPT_CATEGORIES else " " for c in folded)
     # "!!!" and "?" are all punctuation: without it nothing would be left and all such messages would be one.
-    return " ".join(kept.split()) or " ".join(folded.split())
-
-
-def shingles(text: str, length: int) -> Uint64s:
-    """Hashes of the distinct runs of `length` characters of the padded text."""
-    codes = np.frombuffer(f" {text} ".encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
-    if len(codes) < length:
-        codes = np.pad(codes, (0, length - len(codes)))
-    hashes = np.zeros(len(codes) - length + 1, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for offset in range(length):
-            hashes = _scrambled(hashes * _MIX + codes[offset : offset + len(hashes)])
-    return np.unique(hashes)
-
-
-def _scrambled(values: Uint64s) -> Uint64s:
-    with np.errstate(over="ignore"):
-        values = (values ^ (values >> np.uint64(31))) * np.uint64(0x7FB5D329728EA185)
-        return values ^ (values >> np.uint64(27))
+    return " ".join(folded.translate(_LETTERS).split()) or " ".join(folded.split())
 
 
 @dataclass(frozen=True)
-class Signature:
-    """MinHash of a prompt: `bands` (BANDS,) keys to meet in, and one-bit sketches of 64 values of both parts."""
+class Signatures:
+    """MinHash of n prompts: `bands` (n, BANDS) keys to meet in, and (n,) one-bit sketches of 64 values of each part."""
 
     bands: Int64s
-    whole_sketch: int
-    message_sketch: int
+    whole_sketch: Int64s
+    message_sketch: Int64s
 
 
-def signature(normal: Normal) -> Signature:
-    """MinHash signature of a prompt; the same on every machine."""
-    whole = _minima(shingles(normal.whole, _WHOLE_SHINGLE), 0)
-    message = _minima(shingles(normal.message, _MESSAGE_SHINGLE), 1)
+def signatures(normals: Sequence[Normal]) -> Signatures:
+    """MinHash signatures of prompts; the same on every machine and in any company."""
+    whole = _minima(*_codes([n.whole for n in normals]), _WHOLE_SHINGLE, _SEEDS[0])
+    message = _minima(*_codes([n.message for n in normals]), _MESSAGE_SHINGLE, _SEEDS[1])
+    return Signatures(_bands(whole, message), _sketches(whole), _sketches(message))
+
+
+def _codes(texts: Sequence[str]) -> tuple[Uint32s, Int64s]:
+    """Code points of all texts, each padded by a space on both sides, and where each text ends."""
+    codes = np.frombuffer("".join([f" {text} " for text in texts]).encode("utf-32-le"), dtype=np.uint32)
+    return codes, np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 2)
+
+
+@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+def _scrambled(value: np.uint32) -> np.uint32:
+    value = np.uint32(np.uint32(value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+    value = np.uint32(np.uint32(value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+    return np.uint32(value ^ (value >> np.uint32(16)))
+
+
+@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+def _shingle(codes: Uint32s, start: int, stop: int) -> np.uint32:
+    """Hash of the characters start..stop-1."""
+    value = np.uint32(0)
+    for place in range(start, stop):
+        value = np.uint32(np.uint32(value ^ codes[place]) * np.uint32(0x9E3779B1))
+        value = np.uint32(value ^ (value >> np.uint32(15)))
+    return _scrambled(value)  # type: ignore[no-any-return]
+
+
+@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+def _minima(codes: Uint32s, ends: Int64s, length: int, seeds: Uint32s) -> Uint32s:
+    """Least value of each of the hash functions over the shingles of each text; shape (texts, seeds)."""
+    found = np.full((len(ends), len(seeds)), np.uint32(0xFFFFFFFF), dtype=np.uint32)
+    start = 0
+    for text in range(len(ends)):
+        row, end = found[text], ends[text]
+        for place in range(start, max(end - length, start) + 1):
+            shingle = _shingle(codes, place, min(place + length, end))
+            # The shingle's hash is mixed already: an odd multiplier is enough to reorder it.
+            for function in range(len(seeds)):
+                row[function] = min(row[function], np.uint32(shingle * seeds[function]))
+        start = end
+    return found
+
+
+@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+def _profiles(codes: Uint32s, ends: Int64s, length: int, dimension: int) -> Floats:
+    found = np.zeros((len(ends), dimension))
+    start = 0
+    for text in range(len(ends)):
+        for place in range(start, max(ends[text] - length, start) + 1):
+            found[text, _shingle(codes, place, min(place + length, ends[text])) % dimension] += 1.0
+        start = ends[text]
+    return found
+
+
+def _bands(whole: Uint32s, message: Uint32s) -> Int64s:
+    rows = np.concatenate([whole[:, : 2 * BANDS], message[:, : 2 * BANDS]], axis=1).astype(np.uint64)
+    keys = np.tile(np.arange(BANDS, dtype=np.uint64), (len(rows), 1))
     with np.errstate(over="ignore"):
-        rows = np.stack([whole[:_ROWS:2], whole[1:_ROWS:2], message[:_ROWS:2], message[1:_ROWS:2]])
-        keys = np.arange(BANDS, dtype=np.uint64)
-        for row in rows:
-            keys = _scrambled(keys * _MIX + row)
-    return Signature(keys.view(np.int64), _sketch(whole), _sketch(message))
+        for row in range(4):
+            keys = (keys ^ rows[:, row * BANDS : (row + 1) * BANDS]) * np.uint64(0x9E3779B97F4A7C15)
+            keys ^= keys >> np.uint64(29)
+    return keys.view(np.int64)
 
 
-def _minima(hashes: Uint64s, part: int) -> Uint64s:
-    # The shingle hashes are mixed already: an odd multiplier is enough to reorder them.
-    with np.errstate(over="ignore"):
-        return np.asarray((hashes[:, None] * _SEEDS[part]).min(axis=0), dtype=np.uint64)
-
-
-def _sketch(minima: Uint64s) -> int:
-    bits = np.packbits((_scrambled(minima) & np.uint64(1)).astype(np.uint8))
-    return int.from_bytes(bits.tobytes(), "big", signed=True)
+def _sketches(minima: Uint32s) -> Int64s:
+    # A minimum's high bits are small by nature; its low bits are as good as drawn.
+    bits = np.packbits(((minima >> np.uint32(3)) & np.uint32(1)).astype(np.uint8), axis=1)
+    return np.ascontiguousarray(bits).view(np.int64)[:, 0]
 
 
 def meeting_pairs(
@@ -154,36 +203,24 @@ def _agreement(sketches: Int64s, a: Int64s, b: Int64s) -> npt.NDArray[np.bool_]:
     return np.asarray(differing <= 64 - _SKETCH_AGREEMENT)
 
 
-def edit_ratio(first: str, second: str) -> float:
-    """Indel similarity 2·LCS/(|a|+|b|) in 0..1, by Hyyrö's bit-parallel longest common subsequence."""
-    if first == second:
-        return 1.0
-    total = len(first) + len(second)
-    if not first or not second:
-        return 0.0
-    positions: dict[str, int] = {}
-    for place, character in enumerate(first):
-        positions[character] = positions.get(character, 0) | (1 << place)
-    full = (1 << len(first)) - 1
-    state = full
-    for character in second:
-        matched = state & positions.get(character, 0)
-        state = ((state + matched) | (state - matched)) & full
-    return 2.0 * (len(first) - state.bit_count()) / total
+def similarities(first: Sequence[Normal], second: Sequence[Normal], threshold: float) -> Floats:
+    """The smaller edit ratio (Indel: 2·LCS/(|a|+|b|)) of whole prompt and message of each pair; shape (n,).
+
+    Rounded to six digits; 0 where one of the two is below threshold.
+    """
+    found = _edit_ratios([n.message for n in first], [n.message for n in second], threshold)
+    open_rows = np.flatnonzero(found).tolist()
+    whole = _edit_ratios([first[i].whole for i in open_rows], [second[i].whole for i in open_rows], threshold)
+    found[open_rows] = np.where(whole > 0, np.minimum(found[open_rows], whole), 0.0)
+    return found
 
 
-def similarity(first: Normal, second: Normal, threshold: float) -> float:
-    """The smaller edit ratio of whole prompt and message, rounded to six digits; 0 when one is below threshold."""
-    ratio = 1.0
-    for a, b in ((first.message, second.message), (first.whole, second.whole)):
-        longest = max(len(a), len(b))
-        # 2·min/(a+b) is the most that lengths allow.
-        if longest and 2 * min(len(a), len(b)) / (len(a) + len(b)) < threshold:
-            return 0.0
-        ratio = min(ratio, round(edit_ratio(a, b), 6))
-        if ratio < threshold:
-            return 0.0
-    return ratio
+def _edit_ratios(first: Sequence[str], second: Sequence[str], threshold: float) -> Floats:
+    # The cut-off is applied after rounding, so what rounds up to the threshold must come back.
+    lowest = threshold - 10.0**-_DIGITS
+    ratios = cpdist(first, second, scorer=Indel.normalized_similarity, score_cutoff=lowest, dtype=np.float64)
+    ratios = np.round(ratios, _DIGITS)
+    return np.where(ratios >= threshold, ratios, 0.0)
 
 
 def profiles(normals: Sequence[Normal]) -> npt.NDArray[np.float32]:
@@ -191,8 +228,5 @@ def profiles(normals: Sequence[Normal]) -> npt.NDArray[np.float32]:
 
     They only name the nearest kept turn of a prompt that no encoder knows; they never call it a duplicate.
     """
-    found = np.zeros((len(normals), PROFILE_DIMENSION), dtype=np.float32)
-    for row, normal in enumerate(normals):
-        hashes = shingles(normal.whole, _MESSAGE_SHINGLE)
-        np.add.at(found[row], (hashes % np.uint64(PROFILE_DIMENSION)).astype(np.int64), 1.0)
+    found = _profiles(*_codes([n.whole for n in normals]), _MESSAGE_SHINGLE, PROFILE_DIMENSION)
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.curation.lexical import edit_ratio, meeting_pairs, normalise, profiles, signature, similarity
+from jobs.curation.lexical import BANDS, Normal, meeting_pairs, normalise, profiles, signatures, similarities
 
 
 def _pairs(prompts: list[str]) -> set[tuple[int, int]]:
-    signatures = [signature(normalise(p)) for p in prompts]
-    keys = np.concatenate([s.bands for s in signatures])
-    owner = np.repeat(np.arange(len(prompts)), [len(s.bands) for s in signatures])
-    whole = np.array([s.whole_sketch for s in signatures], dtype=np.int64)[owner]
-    message = np.array([s.message_sketch for s in signatures], dtype=np.int64)[owner]
-    return {
-        (int(owner[i]), int(owner[j]))
-        for a, b in meeting_pairs(keys, whole, message)
-        for i, j in zip(a, b, strict=True)
-    }
+    made = signatures([normalise(p) for p in prompts])
+    owner = np.repeat(np.arange(len(prompts)), BANDS)
+    met = meeting_pairs(made.bands.ravel(), made.whole_sketch[owner], made.message_sketch[owner])
+    return {(int(owner[i]), int(owner[j])) for a, b in met for i, j in zip(a, b, strict=True)}
+
+
+def _ratio(one: str, two: str, threshold: float) -> float:
+    return float(similarities([Normal(one, one)], [Normal(two, two)], threshold)[0])
 
 
 def _prompt(message: str, last: str = "", name: str = "") -> str:
@@ -39,15 +35,21 @@ def test_short_messages_keep_what_tells_them_apart(one: str, two: str) -> None:
     assert normalise(_prompt(one)).key != normalise(_prompt(two)).key
 
 
-@given(st.text("abcd ", max_size=40), st.text("abcd ", max_size=40))
-def test_edit_ratio_is_the_longest_common_subsequence(a: str, b: str) -> None:
+@given(
+    st.text("abcd ", min_size=1, max_size=40), st.text("abcd ", min_size=1, max_size=40), st.floats(0.1, 1)
+)
+def test_similarity_is_the_longest_common_subsequence(a: str, b: str, threshold: float) -> None:
     table = np.zeros((len(a) + 1, len(b) + 1), dtype=int)
     for i, x in enumerate(a, 1):
         for j, y in enumerate(b, 1):
             table[i, j] = table[i - 1, j - 1] + 1 if x == y else max(table[i - 1, j], table[i, j - 1])
-    expected = 2 * table[-1, -1] / (len(a) + len(b)) if a or b else 1.0
-    assert edit_ratio(a, b) == pytest.approx(expected)
-    assert edit_ratio(a, b) >= difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() - 1e-12
+    expected = round(2 * table[-1, -1] / (len(a) + len(b)), 6)
+    assert _ratio(a, b, threshold) == (expected if expected >= threshold else 0.0)
+
+
+def test_a_ratio_that_equals_the_threshold_counts() -> None:
+    assert _ratio("abcdefghij", "abcdefghiX", 0.9) == 0.9
+    assert _ratio("abc", "abX", 0.666667) == 0.666667  # 2/3 rounds up to it
 
 
 def test_a_shared_greeting_does_not_make_different_questions_one() -> None:
@@ -55,9 +57,10 @@ def test_a_shared_greeting_does_not_make_different_questions_one() -> None:
         "Hello traveller, I am Luna, keeper of the northern lighthouse, and I have been waiting for you. " * 2
     )
     asked, other = _prompt("How tall is it?", greeting, "Luna"), _prompt("Are you lonely?", greeting, "Luna")
-    assert similarity(normalise(asked), normalise(other), 0.9) == 0.0
     typo = _prompt("How tall is itt?", greeting, "Luna")
-    assert similarity(normalise(asked), normalise(typo), 0.9) > 0.9
+    found = similarities([normalise(asked)] * 2, [normalise(other), normalise(typo)], 0.9)
+    assert found[0] == 0.0
+    assert 0.9 < found[1] < 1.0
 
 
 def test_planted_edits_meet() -> None:
@@ -76,8 +79,10 @@ def test_planted_edits_meet() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=8))
-def test_meeting_does_not_depend_on_order(texts: list[str]) -> None:
+def test_meeting_does_not_depend_on_order_or_company(texts: list[str]) -> None:
     prompts = [_prompt(t) for t in dict.fromkeys(texts)]
+    alone = [signatures([normalise(p)]).bands[0] for p in prompts]
+    assert np.array_equal(signatures([normalise(p) for p in prompts]).bands, alone)
     forward = {frozenset((prompts[i], prompts[j])) for i, j in _pairs(prompts)}
     turned = prompts[::-1]
     assert forward == {frozenset((turned[i], turned[j])) for i, j in _pairs(turned)}
