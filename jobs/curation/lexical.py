@@ -19,7 +19,7 @@ from numba import njit
 from rapidfuzz.distance import Indel
 from rapidfuzz.process import cpdist
 
-BANDS: Final = 20
+BANDS: Final = 32
 """MinHash bands. Each is two values of the whole prompt and two of the message, so both must be alike to collide."""
 
 PROFILE_DIMENSION: Final = 256
