@@ -90,7 +90,9 @@ def described(frame: DataFrame, key: bytes) -> DataFrame:
     def describe(batch: pa.RecordBatch) -> list[pa.Array]:
         texts = batch.column("prompt_text").to_pylist()
         messages = batch.column("redacted_user_message").to_pylist()
-        quality = prompt_qualities(messages, batch.column("redacted_response").to_pylist())
+        # The second line of a prompt text is the end of the message before (see `prompts`).
+        before = [text.split("\n", 2)[1] for text in texts]
+        quality = prompt_qualities(messages, batch.column("redacted_response").to_pylist(), before)
         twins = [normalise(text).key for text in texts]
         return [*_hashes(key)(batch), pa.array(twins, pa.int64()), pa.array(quality, pa.float64())]
 

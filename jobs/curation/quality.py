@@ -1,18 +1,29 @@
-"""How good a prompt is to learn from: a first, cheap estimate of how well the turn was understood and answered.
+"""How good a turn is to learn from: how well the model understood the message and answered it (Table 1, section 2.2.1).
 
-The paper lists prompt quality among the dimensions of Table 1 (section 2.2.1) without an estimator. This one reads
-only the redacted user message and response and is the product of five parts, each in 0..1:
+The paper lists prompt quality without an estimator. This one, the *understood-and-answered* estimator, reads the
+redacted user message, the response and the assistant's message before, and nothing that came later. It is a logistic
+model of six signs, times three guards against what its tuning text does not hold.
 
-====================  ==========================================================================================
-length adequacy       the response is neither a stub nor a wall of text, and the message says something
-lexical relevance     the response takes up the message's longer words (damped: a good answer need not echo)
-freshness             few repeated word trigrams, no runs of one character
-candour               no templated phrase and no refusal
-form                  code fences, emphasis and brackets are closed
-====================  ==========================================================================================
+=================  ==================================================================================  ===========
+sign               what it is                                                                          weight
+=================  ==================================================================================  ===========
+fullness           log of the response's words over the message's                                      more: better
+take-up            share of the message's longer words that the response takes up                      more: better
+new content        log of how many longer words neither the message nor the one before it had          more: better
+self-repetition    share of the response's longer words that its own message before had                more: worse
+asks back          the response holds a question                                                       worse
+shortfall          the response says that it cannot, does not know or did not understand               worse
+=================  ==================================================================================  ===========
 
-It is deterministic, needs no model and knows no language: words are runs of letters and marks, or single CJK
-characters; the phrase list covers English, Spanish, German, French, Italian, Hindi and Romanised Hindi.
+Guards, each a factor in 0..1: *freshness* (few repeated trigrams, no runs of one character, no wall of text),
+*candour* (no templated phrase, no refusal: the paper's artifacts, section 3.5.6) and *form* (fences, emphasis and
+brackets closed). Punctuation of mood, emoji and bare length are left out on purpose: data chosen by them teaches them.
+
+The weights were fitted by `benchmarks.labels` on one half of the conversations of Topical-Chat (turn ratings) and of
+the User Satisfaction Simulation sets, each set and class weighing the same; what the other half says of them, and what
+real users' thumbs say, stands in docs/measurements/curation/labels.md. It is deterministic and needs no model. Words
+are runs of letters and marks, or single CJK characters; the phrases cover English, Spanish, German, French, Italian,
+Chinese, Hindi and Romanised Hindi.
 """
 
 from __future__ import annotations
@@ -31,6 +42,7 @@ _SCANNED_CHARACTERS: Final = 4000
 _CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD: Final = re.compile(rf"[{_CJK}]|[^\W_{_CJK}](?:[^\W_{_CJK}]|[\u0300-\u036f\u0900-\u0dff'’])*")
 _RUN: Final = re.compile(r"(.)\1{5,}", re.DOTALL)
+_QUESTION: Final = re.compile(r"[?？؟]")
 _TEMPLATED: Final = re.compile(
     r"\bas an? (?:ai|artificial|language|virtual)\b|\bi(?:'|’)?m (?:just |only )?an? (?:ai|language model)\b"
     r"|\bi(?:'|’)?m sorry,? (?:but )?i (?:can(?:'|’|no)?t|am unable)|\bi can(?:'|’)?t (?:help|assist) (?:you )?with"
@@ -43,71 +55,90 @@ _TEMPLATED: Final = re.compile(
     r"|मैं (?:इसमें )?(?:आपकी )?मदद नहीं|\bmaa?f (?:kijiye|karna|karo)\b.{0,30}\bnahi|\bmain .{0,20}\bmadad nahi",
     re.IGNORECASE | re.DOTALL,
 )
-
-_MESSAGE_WORDS_ENOUGH: Final = 4
-_RESPONSE_WORDS_ENOUGH: Final = 8
-_RESPONSE_WORDS_TOO_MANY: Final = 160
+_SHORTFALL: Final = re.compile(
+    r"\b(?:sorry|apolog|afraid|unable|unfortunately|not (?:sure|find|able|available)|no (?:results?|match)"
+    r"|(?:don|can|couldn)(?:'|’)?t (?:know|understand|think|find|help)|can(?:not|(?:'|’)t|t)\b|couldn(?:'|’)?t\b"
+    r"|lo siento|lamento|no (?:puedo|pude|sé|entiendo|encuentro|estoy segur[oa])|desgraciadamente"
+    r"|tut mir leid|leider|kann (?:\w+ )?nicht|weiß (?:\w+ )?nicht|verstehe (?:\w+ )?nicht"
+    r"|désolée?|malheureusement|je ne (?:peux|sais|comprends|trouve) pas"
+    r"|mi dispiace|purtroppo|non (?:posso|so|capisco|trovo)"
+    r"|maa?f (?:kijiye|karna|karo|kare)|(?:pata|samajh) (?:nahi|nahin|nai)|nahi (?:pata|samjh[aie]|kar sakt[aei]))"
+    r"|माफ़? ?(?:कीजिए|करना|करें)|पता नहीं|समझ नहीं|नहीं कर सकत|抱歉|对不起|不知道|不明白|不太?清楚|无法",
+    re.IGNORECASE,
+)
 _CONTENT_WORD_LETTERS: Final = 4
+_WALL_OF_TEXT_WORDS: Final = 160
+
+SIGNS: Final = ("fullness", "take_up", "new_content", "self_repetition", "asks_back", "shortfall")
+WEIGHTS: Final = (0.128, 0.185, 0.071, -0.324, -0.214, -0.806)
+INTERCEPT: Final = 0.031
 
 
-def prompt_quality(user_message: str | None, response: str | None) -> float:
+def prompt_quality(user_message: str | None, response: str | None, before: str | None = None) -> float:
     """Estimated quality of one turn as training material, in 0..1, rounded to four digits.
 
     Args:
         user_message: redacted user message; None or blank makes the turn worthless (0).
         response: redacted response; None or blank makes the turn worthless (0).
+        before: redacted assistant message that the user answered, or its end; None or blank = there was none.
     """
     message = (user_message or "")[:_SCANNED_CHARACTERS].strip()
     answer = (response or "")[:_SCANNED_CHARACTERS].strip()
     if not message or not answer:
         return 0.0
-    message_words = _WORD.findall(message.lower())
-    answer_words = _WORD.findall(answer.lower())
-    parts = (
-        _length_adequacy(len(message_words), len(answer_words)),
-        _relevance(message_words, answer_words),
-        _freshness(answer, answer_words),
-        0.4 if _TEMPLATED.search(answer) else 1.0,
-        _form(answer),
+    words = _WORD.findall(answer.lower())
+    logit = INTERCEPT + sum(
+        weight * sign
+        for weight, sign in zip(WEIGHTS, _signs(message, answer, words, before or ""), strict=True)
     )
-    return round(math.prod(parts), _DIGITS)
+    candour = 0.4 if _TEMPLATED.search(answer) else 1.0
+    return round(_freshness(answer, words) * candour * _form(answer) / (1.0 + math.exp(-logit)), _DIGITS)
 
 
 def prompt_qualities(
-    user_messages: Sequence[str | None], responses: Sequence[str | None]
+    user_messages: Sequence[str | None],
+    responses: Sequence[str | None],
+    before: Sequence[str | None],
 ) -> npt.NDArray[np.float64]:
     """`prompt_quality` of many turns; shape (n,).
 
     Raises:
-        ValueError: the two sequences differ in length.
+        ValueError: the sequences differ in length.
     """
-    pairs = zip(user_messages, responses, strict=True)
-    return np.fromiter((prompt_quality(m, r) for m, r in pairs), dtype=np.float64, count=len(user_messages))
+    turns = zip(user_messages, responses, before, strict=True)
+    return np.fromiter((prompt_quality(m, r, b) for m, r, b in turns), np.float64, count=len(user_messages))
 
 
-def _length_adequacy(message_words: int, answer_words: int) -> float:
-    message = 0.7 + 0.3 * min(message_words, _MESSAGE_WORDS_ENOUGH) / _MESSAGE_WORDS_ENOUGH
-    enough = 0.4 + 0.6 * min(answer_words, _RESPONSE_WORDS_ENOUGH) / _RESPONSE_WORDS_ENOUGH
-    excess = max(answer_words - _RESPONSE_WORDS_TOO_MANY, 0) / _RESPONSE_WORDS_TOO_MANY
-    return message * enough / (1.0 + excess)
+def signs(user_message: str, response: str, before: str) -> tuple[float, ...]:
+    """The values of SIGNS of one turn, unscaled."""
+    answer = response[:_SCANNED_CHARACTERS]
+    return _signs(user_message[:_SCANNED_CHARACTERS], answer, _WORD.findall(answer.lower()), before)
 
 
-def _relevance(message_words: Sequence[str], answer_words: Sequence[str]) -> float:
-    content = {_stem(w) for w in message_words if len(w) >= _CONTENT_WORD_LETTERS or w > "\u2fff"}
-    if not content:
-        return 0.85
-    answered = {_stem(w) for w in answer_words}
-    return 0.7 + 0.3 * min(1.0, 2.0 * len(content & answered) / len(content))
+def _signs(message: str, answer: str, answer_words: Sequence[str], before: str) -> tuple[float, ...]:
+    message_words = _WORD.findall(message.lower())
+    asked, answered = _content(message_words), _content(answer_words)
+    earlier = _content(_WORD.findall(before.lower()))
+    return (
+        math.log((len(answer_words) + 1) / (len(message_words) + 1)),
+        len(asked & answered) / max(len(asked), 1),
+        math.log1p(len(answered - asked - earlier)),
+        len(answered & earlier) / max(len(answered), 1),
+        float(_QUESTION.search(answer) is not None),
+        float(_SHORTFALL.search(answer) is not None),
+    )
 
 
-def _stem(word: str) -> str:
-    return word[:5]
+def _content(words: Sequence[str]) -> set[str]:
+    """Stems (five letters) of the words long enough to mean something; CJK characters as they are."""
+    return {word[:5] for word in words if len(word) >= _CONTENT_WORD_LETTERS or word > "\u2fff"}
 
 
 def _freshness(answer: str, words: Sequence[str]) -> float:
     trigrams = list(zip(words, words[1:], words[2:], strict=False))
     distinct = len(set(trigrams)) / len(trigrams) if trigrams else 1.0
-    return distinct * (0.8 if _RUN.search(answer) else 1.0)
+    excess = max(len(words) - _WALL_OF_TEXT_WORDS, 0) / _WALL_OF_TEXT_WORDS
+    return distinct * (0.8 if _RUN.search(answer) else 1.0) / (1.0 + excess)
 
 
 def _form(answer: str) -> float:

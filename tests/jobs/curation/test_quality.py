@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.curation.quality import prompt_qualities, prompt_quality
+from jobs.curation.quality import SIGNS, prompt_qualities, prompt_quality, signs
 
 QUESTION = "Which planet has the brightest rings, and why?"
 GOOD = (
@@ -40,13 +40,33 @@ def test_nothing_said_is_worth_nothing() -> None:
     assert prompt_quality(None, GOOD) == prompt_quality("hello", "  ") == 0.0
 
 
-@given(st.text(max_size=300), st.text(max_size=300))
-def test_always_in_the_unit_interval_and_repeatable(message: str, response: str) -> None:
-    first = prompt_quality(message, response)
+def test_saying_it_again_is_worse_and_the_message_before_is_optional() -> None:
+    assert (
+        prompt_quality(QUESTION, GOOD, GOOD)
+        < prompt_quality(QUESTION, GOOD)
+        == prompt_quality(QUESTION, GOOD, " ")
+    )
+
+
+def test_signs_by_hand() -> None:
+    # Five words each. Long words: planet, rings; sorry, many, rings. "rings" is taken up, "many" was said before,
+    # "sorry" is new.
+    found = signs("has a planet 3 rings", "sorry, I see many rings?", "so many")
+    by_name = dict(zip(SIGNS, found, strict=True))
+    assert by_name["fullness"] == pytest.approx(0.0)  # ln 6/6
+    assert by_name["take_up"] == 0.5
+    assert by_name["new_content"] == pytest.approx(0.6931, abs=1e-4)
+    assert by_name["self_repetition"] == pytest.approx(1 / 3)
+    assert (by_name["asks_back"], by_name["shortfall"]) == (1.0, 1.0)
+
+
+@given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=300))
+def test_always_in_the_unit_interval_and_repeatable(message: str, response: str, before: str) -> None:
+    first = prompt_quality(message, response, before)
     assert 0.0 <= first <= 1.0
-    assert prompt_qualities([message], [response])[0] == first
+    assert prompt_qualities([message], [response], [before])[0] == first
 
 
 def test_lengths_must_match() -> None:
     with pytest.raises(ValueError, match="zip"):
-        prompt_qualities(["a"], [])
+        prompt_qualities(["a"], [], ["b"])
