@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck
@@ -15,6 +16,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from infra import ledger
+from infra.contracts import contract
 from infra.lake import Lake
 from infra.migrate import migrate
 from infra.settings import Settings, load_settings
@@ -27,6 +30,28 @@ hypothesis_settings.register_profile("shared", deadline=None, suppress_health_ch
 hypothesis_settings.load_profile("shared")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+DAY = date(2026, 11, 20)
+
+
+def put(lake: Lake, table: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Append rows; columns left out are NULL, or empty where the DDL wants a value."""
+    empty = {
+        "STRING": "x", "BOOLEAN": False, "INT": 1, "BIGINT": 0, "DOUBLE": 0.5, "DATE": DAY,
+        "TIMESTAMP": datetime(2026, 11, 20, 12, tzinfo=UTC),
+    }  # fmt: skip
+    full = [
+        {
+            column.name: row.get(
+                column.name,
+                None
+                if column.nullable
+                else empty.get(column.type, [] if column.type.startswith("ARRAY") else {}),
+            )
+            for column in contract(table).columns
+        }
+        for row in rows
+    ]
+    ledger.append(lake, table, full, "run-1")
 
 
 @pytest.hookimpl(tryfirst=True)

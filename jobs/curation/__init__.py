@@ -46,7 +46,7 @@ SAMPLE = Job(
         "curation.pruned",
         "curation.embeddings",
     ],
-    writes=["curation.sample_outcomes", "curation.constraints", "curation.samples"],
+    writes=["curation.sample_outcomes", "curation.constraints", "curation.composition", "curation.samples"],
     settings=["sampling", "turns", "diversity"],
     lookback={"curation.screened": "sampling.context_days"},
     grain="dataset",

@@ -17,6 +17,7 @@ from pyspark.storagelevel import StorageLevel
 from infra.errors import InfeasibleConstraints
 from infra.settings import SamplingSettings
 from jobs.curation.attributes import DIMENSIONS, UNJUDGED, with_attributes, with_text_labels
+from jobs.curation.composition import composition
 from jobs.curation.constraints import ANY, SIZE, Constraint, Strata, apportion, expand
 from jobs.curation.conversation_context import contexts, unsafe_contexts
 from jobs.curation.draw import Candidates, Drawn, Request, draw
@@ -117,6 +118,8 @@ def _write(
         "curation.constraints",
         ctx.spark.createDataFrame(rows, _CONSTRAINTS).select(dataset, "*", F.lit(last).alias("ds")),
     )
+    counted = composition(attributes, ctx.read("curation.outcomes"), fates)
+    ctx.write("curation.composition", counted.select(dataset, "*"), rows_in={last: eligible})
     chosen = fates.where("outcome = 'selected'").select("turn_id", "stratum", "inclusion_probability")
     selected = attributes.join(F.broadcast(chosen), "turn_id")
     said = contexts(

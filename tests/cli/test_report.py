@@ -12,41 +12,12 @@ import pytest
 
 from cli.report import funnel_steps, hard_constraints, render, stops, target_rows
 from cli.report_data import read
-from infra import ledger
-from infra.contracts import contract
 from infra.lake import Lake
 from infra.settings import Settings
+from tests.conftest import DAY, put
 
-DAY = date(2026, 11, 20)
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DATASET = "default-20261118-20261120-0123abcd"
 MARKUP = '</script><b>5 < 6 & "so on"</b>'
-
-
-def put(lake: Lake, table: str, rows: list[dict[str, Any]]) -> None:
-    """Append rows; columns left out are NULL, or empty where the DDL wants a value."""
-    empty = {
-        "STRING": "x",
-        "BOOLEAN": False,
-        "INT": 1,
-        "BIGINT": 0,
-        "DOUBLE": 0.5,
-        "DATE": DAY,
-        "TIMESTAMP": NOON,
-    }
-    full = [
-        {
-            column.name: row.get(
-                column.name,
-                None
-                if column.nullable
-                else empty.get(column.type, [] if column.type.startswith("ARRAY") else {}),
-            )
-            for column in contract(table).columns
-        }
-        for row in rows
-    ]
-    ledger.append(lake, table, full, "run-1")
 
 
 def constraint(dimension: str, level: str, kind: str, wanted: float | None, *counts: float) -> dict[str, Any]:

@@ -62,6 +62,20 @@ def test_every_eligible_turn_has_one_outcome_in_the_dataset(product: Product) ->
     assert selected == one(product, "SELECT turn_id FROM curation.samples ORDER BY 1")
 
 
+def test_every_dimension_counts_every_usable_turn_where_it_ended(product: Product) -> None:
+    ends = """SELECT coalesce(s.outcome, o.outcome) AS outcome, count(*) AS turns FROM curation.outcomes o
+              LEFT JOIN curation.sample_outcomes s ON s.turn_id = o.turn_id
+              WHERE o.outcome <> 'ineligible' GROUP BY 1"""
+    wrong = one(
+        product,
+        f"""SELECT * FROM (SELECT DISTINCT dimension FROM curation.composition) d CROSS JOIN ({ends}) e
+            WHERE e.turns <> (SELECT sum(c.turns) FROM curation.composition c
+                              WHERE c.dimension = d.dimension AND c.outcome = e.outcome)""",
+    )
+    assert wrong == []
+    assert one(product, "SELECT count(DISTINCT dimension) FROM curation.composition") == [(7,)]
+
+
 def test_constraints_recounted_from_the_written_sample(product: Product) -> None:
     broken = one(
         product,
