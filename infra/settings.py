@@ -232,6 +232,23 @@ class ConstraintSettings(Section):
         return self
 
 
+class DifficultyScoresSettings(Section):
+    """Which scores of an earlier generation difficulty is read from (section 3.5.4)."""
+
+    model: str = Field(description="Reward model, as in preherding.scores.")
+    model_version: str = Field(description="Its registered version, trained on days before the window.")
+    table_version: int = Field(ge=0, description="Delta version of preherding.scores to read.")
+    quantiles: tuple[float, float] = Field(
+        (1 / 3, 2 / 3), description="Shares of scored turns that divide easy, medium and hard by variance."
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> DifficultyScoresSettings:
+        if not 0 < self.quantiles[0] < self.quantiles[1] < 1:
+            raise ValueError("quantiles must be two rising shares between 0 and 1")
+        return self
+
+
 class SamplingSettings(Section):
     """Phase III: how a window of eligible turns becomes a dataset (section 2.2.1, Table 1)."""
 
@@ -272,10 +289,13 @@ class SamplingSettings(Section):
         (1, 5, 20), description="Last turn_index of each depth band but the open one: 1, 2-5, 6-20, 21+."
     )
     quality_bands: tuple[float, ...] = Field(
-        (0.25, 0.5), description="Prompt quality that divides low, middle and high."
+        (0.507, 0.547), description="Prompt quality that divides low, middle and high: thirds of real chat."
     )
     difficulty_bands: tuple[float, float] = Field(
         (0.3, 0.45), description="Prompt difficulty that divides easy, medium and hard: thirds of real chat."
+    )
+    difficulty_scores: DifficultyScoresSettings | None = Field(
+        None, description="Band difficulty by the variance of these scores; unset: by an estimate of the text."
     )
     leak_similarity: float = Field(
         0.95, gt=0, le=1, description="Cosine from which a training turn duplicates an evaluation turn."

@@ -28,7 +28,7 @@ class JobContext:
     Attributes:
         days: sorted days of the run (the window, for a dataset).
         dataset_id: id of the dataset for jobs of that grain, else None.
-        versions: Delta version of each table at the start of the run; every read is at that version.
+        versions: Delta version of each table at the start of the run, or the pinned one; every read is at that version.
     """
 
     job: Job
@@ -46,7 +46,7 @@ class JobContext:
     quality_rows: list[dict[str, Any]] = field(default_factory=list)
 
     def read(self, table: str, days: Sequence[date] | None = ()) -> DataFrame:
-        """Rows of a declared table as it was when the run began.
+        """Rows of a declared table as it was when the run began, or as it was at the version that a setting pins.
 
         Args:
             days: of `ds`; () = the run's own days, None = all rows.
@@ -56,7 +56,7 @@ class JobContext:
         """
         from pyspark.sql import functions as F
 
-        if table not in {*self.job.reads, *self.job.lookback, *self.job.writes}:
+        if table not in {*self.job.reads, *self.job.lookback, *self.job.pinned, *self.job.writes}:
             raise ContractError(f"{self.job.name} does not declare that it reads it", table=table)
         if table not in self.versions:
             self.versions[table] = self.lake.version(table)

@@ -29,6 +29,8 @@ class Job:
         writes: tables written, in this order; the last is the one that downstream waits for.
         settings: sections of the settings that change the result.
         lookback: table to the dotted setting that says how many earlier days of it are read too.
+        pinned: table to the dotted setting that, when set, names in `table_version` the one version of it that is read:
+            such a table is not waited for, and only the setting makes the job due.
         grain: "day", or "dataset" for a job that builds one thing from a window of days.
     """
 
@@ -37,6 +39,7 @@ class Job:
     writes: Sequence[str]
     settings: Sequence[str] = ()
     lookback: Mapping[str, str] = field(default_factory=dict)
+    pinned: Mapping[str, str] = field(default_factory=dict)
     grain: Literal["day", "dataset"] = "day"
 
     @property
@@ -65,7 +68,7 @@ def all_jobs() -> tuple[Job, ...]:
     for stage in (s for s in STAGES if s in declared):
         found += importlib.import_module(f"jobs.{stage}").JOBS
     for one in found:
-        for table in (*one.writes, *(t for t in one.reads if t != "landing")):
+        for table in (*one.writes, *one.pinned, *(t for t in one.reads if t != "landing")):
             contract(table)
     return tuple(found)
 
@@ -89,4 +92,4 @@ def writer_of(table: str) -> Job | None:
 
 def readers_of(table: str) -> list[Job]:
     """The jobs that read a table."""
-    return [one for one in all_jobs() if table in one.reads or table in one.lookback]
+    return [one for one in all_jobs() if table in {*one.reads, *one.lookback, *one.pinned}]

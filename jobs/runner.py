@@ -13,7 +13,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from infra import ledger
-from infra.errors import ContractError, ExpectationFailed, FlywheelError
+from infra.errors import ContractError, ExpectationFailed, FlywheelError, SettingsError
 from infra.lake import Lake
 from infra.locks import hold
 from infra.memory import PeakMemory
@@ -67,6 +67,7 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
             )  # fmt: skip
             for table in {*declared.reads, *declared.lookback} - {"landing"}:
                 context.versions[table] = lake.version(table)
+            context.versions.update(pinned_versions(declared, settings, lake))
             try:
                 importlib.import_module(declared.module).run(context)
                 missing = [
@@ -85,6 +86,26 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
         _record_success(context, plan)
     rows = sum(row["rows_out"] for row in context.ledger_rows if row["table_name"] == declared.closing_table)
     return RunSummary(name, run_id, wanted, rows, (ledger.now() - context.started_ts).total_seconds())
+
+
+def pinned_versions(declared: Job, settings: Settings, lake: Lake) -> dict[str, int]:
+    """Table to the version that a setting pins it to, for the job's pinned tables whose setting is set.
+
+    Raises:
+        SettingsError: the table never had that version.
+    """
+    found: dict[str, int] = {}
+    for table, setting in declared.pinned.items():
+        pin = settings.value(setting)
+        if pin is None:
+            continue
+        if pin.table_version > lake.version(table):
+            raise SettingsError(
+                f"version {pin.table_version} does not exist", table=table, setting=f"{setting}.table_version",
+                hint=f"The latest is {lake.version(table)}.",
+            )  # fmt: skip
+        found[table] = pin.table_version
+    return found
 
 
 def run_stale(settings: Settings, only: str | None = None) -> list[RunSummary]:

@@ -49,6 +49,7 @@ SAMPLE = Job(
     writes=["curation.sample_outcomes", "curation.constraints", "curation.composition", "curation.samples"],
     settings=["sampling", "turns", "diversity"],
     lookback={"curation.screened": "sampling.context_days"},
+    pinned={"preherding.scores": "sampling.difficulty_scores"},
     grain="dataset",
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -13,7 +12,7 @@ from pyspark.sql import functions as F
 
 from infra.settings import SamplingSettings
 from jobs.curation.constraints import NONE
-from jobs.curation.difficulty import prompt_difficulty
+from jobs.curation.difficulty import text_band
 from models.jtbd.classifier import Classifier
 
 DIMENSIONS = (
@@ -28,7 +27,6 @@ DIMENSIONS = (
 FIRST, LATER = "first", "later"
 UNJUDGED = "(unjudged)"
 """Level of what only text tells (jtbd, quality, difficulty) for a turn whose text did not pass screening."""
-DIFFICULTIES = ("easy", "medium", "hard")
 
 
 def with_attributes(
@@ -107,17 +105,14 @@ def _labelling(
                 messages, columns["encoder"].to_pylist(), _vectors(columns["embedding"])
             )
             jtbd = [name if known else UNJUDGED for name, known in zip(labels, judged, strict=True)]
-            difficulty = [difficulty_band(message, difficulty_bands) for message in messages]
+            difficulty = [
+                UNJUDGED if message is None else text_band(message, difficulty_bands) for message in messages
+            ]
             made = [pa.array(jtbd, pa.string()), pa.array(difficulty, pa.string())]
             arrays = [*(columns[name] for name in kept), *made]
             yield pa.RecordBatch.from_arrays(arrays, names=[*kept, "jtbd", "difficulty_band"])
 
     return label
-
-
-def difficulty_band(message: str | None, bands: tuple[float, float]) -> str:
-    """Difficulty band of a redacted message that Phase II ranked; None = it did not."""
-    return UNJUDGED if message is None else DIFFICULTIES[bisect(bands, prompt_difficulty(message))]
 
 
 def _vectors(column: pa.Array) -> list[npt.NDArray[np.float32] | None]:

@@ -20,6 +20,7 @@ from jobs.curation.attributes import DIMENSIONS, UNJUDGED, with_attributes, with
 from jobs.curation.composition import composition
 from jobs.curation.constraints import ANY, SIZE, Constraint, Strata, apportion, expand
 from jobs.curation.conversation_context import contexts, unsafe_contexts
+from jobs.curation.difficulty import with_score_bands
 from jobs.curation.draw import Candidates, Drawn, Request, draw
 from jobs.curation.embed import with_days_before
 from jobs.curation.infeasibility import ConflictingConstraints
@@ -165,8 +166,11 @@ def _attributes(ctx: JobContext) -> DataFrame:
     encoders = {
         encoder_name(spec): load_encoder(spec) for spec in diversity.encoders if encoder_name(spec) in used
     }
-    bands = ctx.settings.sampling.difficulty_bands
-    return with_text_labels(described, Classifier.of(encoders), bands)
+    rules = ctx.settings.sampling
+    labelled = with_text_labels(described, Classifier.of(encoders), rules.difficulty_bands)
+    if rules.difficulty_scores is None:
+        return labelled
+    return with_score_bands(labelled, ctx.read("preherding.scores"), ctx.days[0], rules.difficulty_scores)
 
 
 def level_counts(attributes: DataFrame) -> Counts:
