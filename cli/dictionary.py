@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.contracts import contract, table_names, view_names, view_query
-from jobs.declaration import readers_of, writer_of
+from jobs.declaration import all_jobs, readers_of, writer_of
 
 
 def overview() -> list[dict[str, Any]]:
@@ -13,7 +13,6 @@ def overview() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name in table_names():
         table = contract(name)
-        writer = writer_of(name)
         rows.append(
             {
                 "table": name,
@@ -21,7 +20,7 @@ def overview() -> list[dict[str, Any]]:
                 "root": table.root,
                 "pii": table.pii,
                 "days kept": table.retention_days,
-                "written by": writer.name if writer else "command or core",
+                "written by": _written_by(name),
             }
         )
     for name in view_names():
@@ -38,6 +37,14 @@ def overview() -> list[dict[str, Any]]:
     return rows
 
 
+def _written_by(table: str) -> str:
+    writer = writer_of(table)
+    if writer is not None:
+        return writer.name
+    stages = {"ops", *(job.stage for job in all_jobs())}
+    return "command or core" if table.split(".")[0] in stages else "a stage to come"
+
+
 def columns_of(name: str) -> list[dict[str, Any]]:
     """One row per column of a table, preceded by rows on the table itself.
 
@@ -48,14 +55,13 @@ def columns_of(name: str) -> list[dict[str, Any]]:
         description, query = view_query(name)
         return [{"column": "(view)", "type": "", "null": "", "pii": "", "comment": f"{description}\n{query}"}]
     table = contract(name)
-    writer = writer_of(name)
     facts = {
         "what": table.comment,
         "key": ", ".join(table.key),
         "partitioned by": ", ".join(table.partition) or "(not)",
         "write": f"{table.write}{f' by {table.scope}' if table.scope else ''}",
         "retention": f"{table.retention_days} days, root {table.root}",
-        "written by": writer.name if writer else "command or core",
+        "written by": _written_by(name),
         "read by": ", ".join(job.name for job in readers_of(name)) or "(people)",
         **{f"CHECK {check}": text for check, text in table.checks.items()},
     }
