@@ -1,14 +1,16 @@
 """The distributed part of Phase II: which texts are close, and what is nearest, searched by Spark within a memory.
 
-A text looks for its like in the clusters it probes; the others stand in their home cluster only. Clusters are cut into
-blocks that fit the declared memory, so one that holds half of the data is many tasks and not one large one.
+A text looks for its like in the clusters it probes; what earlier runs kept stands in its home cluster only. From a
+similarity of `PROVABLE` on, all texts visit as many clusters as the triangle inequality asks for and no pair is missed.
+Clusters are cut into blocks that fit the declared memory, so one that holds half of the data is many tasks and not one
+large one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import isqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +20,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.curation import lexical
-from jobs.curation.cover import Side, close_pairs, nearest, tile_rows
+from jobs.curation.cover import Side, close_pairs, close_pairs_among, nearest, tile_rows
 from jobs.curation.spaces import Centroids
 
 LEXICAL_SPACE = "lexical"
 """Space of texts that no encoder reads: hashed profiles, which never make a near-duplicate."""
+
+PROVABLE = 0.99
+"""Similarity from which clusters are chosen by the triangle inequality: below, that would be nearly all of them."""
 
 PLACED = (
     "text long, day int, hash_rank long, decided boolean, space string, split string, "
@@ -30,6 +35,7 @@ PLACED = (
 )
 PAIRS = "first long, second long, similarity double"
 ANSWERS = "text long, answer long, similarity double"
+Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]
 _CELL = ("split", "space", "cluster", "query_block", "target_block")
 _LEXICAL_UNITS_ROWS = 200_000
 
@@ -45,13 +51,18 @@ class Search:
     probes: int
 
     @property
+    def provable(self) -> bool:
+        """Whether no pair may be missed."""
+        return self.similarity >= PROVABLE
+
+    @property
     def block_rows(self) -> int:
-        """Rows a side of one task: two blocks of 1,024 dimensions, each held three times, fill half the memory."""
-        return min(8192, max(256, self.memory_bytes // 2 // (2 * 3 * 4 * 1024)))
+        """Rows a side of one task: if all its pairs are close, they and their copy fill 3/8 of the memory."""
+        return max(64, isqrt(self.memory_bytes // 128))
 
     @property
     def tile_bytes(self) -> int:
-        """What one comparison may take: the other half."""
+        """What one comparison may take: half of it; the last eighth is for the vectors of both sides."""
         return self.memory_bytes // 2
 
 
@@ -70,14 +81,15 @@ def place(texts: DataFrame, spaces: dict[str, Centroids], search: Search) -> Dat
                     vectors = lexical.profiles(
                         [lexical.normalise(t) for t in rows.column("prompt_text").to_pylist()]
                     )
-                    probes = np.zeros((len(vectors), 1), dtype=np.int32)
+                    clusters = [[0]] * len(vectors)
                 else:
                     flat = rows.column("embedding").flatten().to_numpy(zero_copy_only=False)
                     vectors = np.asarray(flat, dtype=np.float32).reshape(rows.num_rows, -1)
-                    probes = spaces[space].probes(vectors, search.probes)
+                    decided = rows.column("decided").to_numpy(zero_copy_only=False)
+                    clusters = _clusters(spaces[space], vectors, decided, search)
                 names = ["text", "day", "hash_rank", "decided", "space", "split"]
                 made = [
-                    pa.array(probes.tolist(), pa.list_(pa.int32())),
+                    pa.array(clusters, pa.list_(pa.int32())),
                     pa.array([row.tobytes() for row in vectors], pa.binary()),
                 ]
                 yield pa.RecordBatch.from_arrays(
@@ -87,26 +99,91 @@ def place(texts: DataFrame, spaces: dict[str, Centroids], search: Search) -> Dat
     return texts.mapInArrow(apply, PLACED)
 
 
+def _clusters(
+    centroids: Centroids, vectors: npt.NDArray[np.float32], decided: npt.NDArray[np.bool_], search: Search
+) -> list[list[int]]:
+    """The clusters of each text: its home, then those it visits."""
+    if search.provable:
+        return [found.tolist() for found in centroids.reaching(vectors, search.similarity)]
+    found = centroids.probes(vectors, search.probes).tolist()
+    return [clusters[:1] if known else clusters for clusters, known in zip(found, decided, strict=True)]
+
+
 def semantic_pairs(placed: DataFrame, search: Search) -> DataFrame:
-    """PAIRS of texts of one space and split that are close and at most the horizon apart; a pair may stand twice."""
+    """PAIRS of texts of one space and split that are close and at most the horizon apart; a pair may stand twice.
+
+    New texts are compared with each other where they are at home, and elsewhere as visitors; with what earlier runs
+    kept in every cluster they probe. Of two kept texts nothing is asked.
+    """
+    inside = placed.where(F.col("space") != LEXICAL_SPACE)
+    queries = inside.select("*", F.posexplode("clusters").alias("_place", "cluster")).withColumn(
+        "visitor", F.col("_place") > 0
+    )
+    homes = _at_home(inside)
+    visits = _compared(
+        queries.where("visitor OR NOT decided").drop("clusters", "_place"),
+        homes,
+        search,
+        _visit(search),
+        PAIRS,
+    )
+    return visits.unionByName(_among(homes.where(~F.col("decided")), search))
+
+
+def _visit(search: Search) -> Callable[[pa.Table, pa.Table], pa.Table]:
+    """Visitors meet who lives there; new texts at home there meet what was kept."""
 
     def compare(left: pa.Table, right: pa.Table) -> pa.Table:
-        right = right.sort_by("text")  # the order of `_side`, so that flags and rows stay together
-        queries, targets = _side(left), _side(right)
-        decided = right.column("decided").to_numpy(zero_copy_only=False)
+        queries, at = _sides(left, "visitor", "decided")
+        targets, to = _sides(right, "decided")
         tile = tile_rows(search.tile_bytes, queries.vectors.shape[1])
-        found: list[tuple[npt.NDArray[Any], ...]] = []
-        for rows, columns, values in close_pairs(queries.vectors, targets.vectors, search.similarity, tile):
-            age = queries.day[rows] - targets.day[columns]
-            usable = np.abs(age) <= search.horizon_days
-            # What earlier runs kept counts only for later days; of two new texts one direction will do.
-            usable &= np.where(decided[columns], age > 0, queries.text[rows] != targets.text[columns])
-            found.append((queries.text[rows[usable]], targets.text[columns[usable]], values[usable]))
+        everything, new, kept = slice(None), to(False), to(True)
+        found: list[Pairs] = []
+        for rows, columns in ((at(True, False), everything), (at(True, True), new), (at(False, False), kept)):
+            found += _found(queries.part(rows), targets.part(columns), search, tile)
         return _table(found, ("first", "second", "similarity"))
 
-    inside = placed.where(F.col("space") != LEXICAL_SPACE)
-    queries = inside.where(~F.col("decided"))
-    return _compared(queries, inside, search, compare, PAIRS)
+    return compare
+
+
+def _found(queries: Side, targets: Side, search: Search, tile: int) -> Iterator[Pairs]:
+    for rows, columns, values in close_pairs(queries.vectors, targets.vectors, search.similarity, tile):
+        near = np.abs(queries.day[rows] - targets.day[columns]) <= search.horizon_days
+        yield queries.text[rows[near]], targets.text[columns[near]], values[near]
+
+
+def _among(homes: DataFrame, search: Search) -> DataFrame:
+    """PAIRS of new texts with the same home: each block of a cluster with itself and with every later one."""
+    cluster = ["split", "space", "cluster"]
+    sizes = homes.groupBy(*cluster).agg(F.ceil(F.count("*") / search.block_rows).cast("int").alias("_blocks"))
+    cells = (
+        homes.join(F.broadcast(sizes), cluster)
+        .withColumn("block", F.pmod("text", "_blocks").cast("int"))
+        .withColumn("_other", F.explode(F.sequence(F.lit(0), F.col("_blocks") - 1)))
+        .withColumn("low", F.least("block", "_other")).withColumn("high", F.greatest("block", "_other"))
+        .drop("_blocks", "_other")
+    )  # fmt: skip
+
+    return cells.groupBy(*cluster, "low", "high").applyInArrow(_neighbours(search), PAIRS)
+
+
+def _neighbours(search: Search) -> Callable[[pa.Table], pa.Table]:
+    """Two blocks of one cluster with each other, or one with itself."""
+
+    def compare(table: pa.Table) -> pa.Table:
+        low, high = (table.column(name)[0].as_py() for name in ("low", "high"))
+        side, of = _sides(table.append_column("later", pc.greater(table.column("block"), low)), "later")
+        tile = tile_rows(search.tile_bytes, side.vectors.shape[1])
+        one, two = side.part(of(False)), side.part(of(True))
+        if high > low:
+            return _table([*_found(one, two, search, tile)], ("first", "second", "similarity"))
+        found: list[Pairs] = []
+        for rows, columns, values in close_pairs_among(one.vectors, search.similarity, tile):
+            near = np.abs(one.day[rows] - one.day[columns]) <= search.horizon_days
+            found.append((one.text[rows[near]], one.text[columns[near]], values[near]))
+        return _table(found, ("first", "second", "similarity"))
+
+    return compare
 
 
 def nearest_kept(
@@ -120,18 +197,23 @@ def nearest_kept(
     """
 
     def compare(left: pa.Table, right: pa.Table) -> pa.Table:
-        queries, targets = _side(left), _side(right)
+        queries, targets = _sides(left)[0], _sides(right)[0]
         # Answering keeps two more masks and an age per pair than finding does.
         tile = tile_rows(search.tile_bytes // 2, queries.vectors.shape[1])
         answer, value = nearest(queries, targets, search.horizon_days, tile)
         has = answer >= 0
         return _table([(queries.text[has], answer[has], value[has])], ("text", "answer", "similarity"))
 
-    one = F.array(F.lit(0))
     queries, targets = placed.join(wanted, "text", "left_semi"), placed.join(kept, "text", "left_semi")
     if everywhere:
+        one = F.array(F.lit(0))
         queries, targets = queries.withColumn("clusters", one), targets.withColumn("clusters", one)
-    return _compared(queries, targets, search, compare, ANSWERS)
+    queries = queries.withColumn("cluster", F.explode("clusters")).drop("clusters")
+    return _compared(queries, _at_home(targets), search, compare, ANSWERS)
+
+
+def _at_home(placed: DataFrame) -> DataFrame:
+    return placed.withColumn("cluster", F.col("clusters")[0]).drop("clusters")
 
 
 def _compared(
@@ -143,8 +225,6 @@ def _compared(
 ) -> DataFrame:
     """Run `compare` on every cell: a block of those that probe a cluster against a block of those at home in it."""
     cluster = ["split", "space", "cluster"]
-    queries = queries.withColumn("cluster", F.explode("clusters")).drop("clusters")
-    targets = targets.withColumn("cluster", F.col("clusters")[0]).drop("clusters")
     # Both sides may come from one frame: new column identities keep Spark from mixing them up.
     targets = targets.toDF(*targets.columns)
     block = search.block_rows
@@ -178,20 +258,28 @@ def _guarded(
     return apply
 
 
-def _side(table: pa.Table) -> Side:
-    """Rows in the order of their text numbers, so that tiles do not depend on how rows arrived."""
-    table = table.sort_by("text")
-    vectors = table.column("vector").combine_chunks()
-    joined = b"".join(vectors.to_pylist())
-    return Side(
+def _sides(table: pa.Table, *flags: str) -> tuple[Side, Callable[..., slice]]:
+    """The rows by flags, then by text number, so that tiles do not depend on how rows arrived; and where flags lie."""
+    table = table.sort_by([(name, "ascending") for name in (*flags, "text")])
+    joined = b"".join(table.column("vector").to_pylist())
+    side = Side(
         np.frombuffer(joined, dtype=np.float32).reshape(table.num_rows, -1),
         table.column("text").to_numpy(),
         table.column("day").to_numpy().astype(np.int64),
         table.column("hash_rank").to_numpy(),
     )
+    code = np.zeros(table.num_rows, dtype=np.int64)
+    for name in flags:
+        code = 2 * code + table.column(name).to_numpy(zero_copy_only=False)
+
+    def where(*values: bool) -> slice:
+        wanted = int("".join(str(int(v)) for v in values), 2)
+        return slice(*np.searchsorted(code, [wanted, wanted + 1]).tolist())
+
+    return side, where
 
 
-def _table(found: list[tuple[npt.NDArray[Any], ...]], names: tuple[str, ...]) -> pa.Table:
+def _table(found: Sequence[Pairs], names: tuple[str, ...]) -> pa.Table:
     types = (np.int64, np.int64, np.float64)
     columns = [
         np.concatenate([part[i] for part in found]).astype(kind) if found else np.empty(0, dtype=kind)

@@ -51,14 +51,33 @@ def close_pairs(
         Row numbers in `queries`, in `targets`, and similarities.
     """
     for left in range(0, len(queries), tile):
-        block = queries[left : left + tile]
         for right in range(0, len(targets), tile):
-            other = targets[right : right + tile]
-            rows, columns = np.nonzero(block @ other.T >= threshold - _MARGIN)
-            exact = cosine(block, other, rows, columns)
-            close = exact >= threshold
-            if close.any():
-                yield rows[close] + left, columns[close] + right, exact[close]
+            block, other = queries[left : left + tile], targets[right : right + tile]
+            rows, columns, exact = _close(block, other, threshold, among=False)
+            if len(rows):
+                yield rows + left, columns + right, exact
+
+
+def close_pairs_among(vectors: Vectors, threshold: float, tile: int) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """As `close_pairs` of the rows with themselves, each pair once (first < second) and half of the work."""
+    for left in range(0, len(vectors), tile):
+        for right in range(left, len(vectors), tile):
+            block, other = vectors[left : left + tile], vectors[right : right + tile]
+            rows, columns, exact = _close(block, other, threshold, among=left == right)
+            if len(rows):
+                yield rows + left, columns + right, exact
+
+
+def _close(block: Vectors, other: Vectors, threshold: float, among: bool) -> tuple[Ints, Ints, Floats]:
+    # On a flat mask numpy skips what is empty; on a matrix it does not.
+    near = np.flatnonzero(block @ other.T >= threshold - _MARGIN)
+    rows, columns = np.divmod(near, len(other))
+    if among:
+        above = rows < columns
+        rows, columns = rows[above], columns[above]
+    exact = cosine(block, other, rows, columns)
+    close = exact >= threshold
+    return rows[close], columns[close], exact[close]
 
 
 def cosine(first: Vectors, second: Vectors, rows: Ints, columns: Ints) -> Floats:
@@ -83,6 +102,10 @@ class Side:
 
     def __len__(self) -> int:
         return len(self.text)
+
+    def part(self, rows: slice) -> Side:
+        """Some neighbouring rows of it, without a copy."""
+        return Side(self.vectors[rows], self.text[rows], self.day[rows], self.hash_rank[rows])
 
 
 def nearest(queries: Side, targets: Side, horizon_days: int, tile: int) -> tuple[Ints, Floats]:

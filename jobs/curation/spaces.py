@@ -5,18 +5,26 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 import numpy.typing as npt
 from pyarrow import fs
 
 from infra.settings import DiversitySettings
+from jobs.curation.cover import cosine
 from models.encoders import encoder_name, resolve_precision
+
+Vectors = npt.NDArray[np.float32]
 
 _PASSES = 10
 _POINTS_A_CENTROID = 256
+_LEAST_POINTS_A_CENTROID = 40
+_ROWS_AT_ONCE = 4096
+# More than what float32 loses on a dot product, or on a distance that is not near 0.
+_MARGIN = 1e-3
 
 
 def pinned(rules: DiversitySettings, artifacts: str) -> DiversitySettings:
@@ -45,55 +53,88 @@ def pinned(rules: DiversitySettings, artifacts: str) -> DiversitySettings:
 class Centroids:
     """Unit centroids (k, d) of one space; k = 1 compares everything with everything."""
 
-    vectors: npt.NDArray[np.float32]
+    vectors: Vectors
 
-    def probes(self, rows: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int32]:
+    def probes(self, rows: Vectors, count: int) -> npt.NDArray[np.int32]:
         """The `count` nearest clusters of each row, nearest first; shape (n, min(count, k)).
 
-        In float64 and rounded, so that a near tie falls the same way on every machine.
+        float32 nominates, float64 rounded decides, so that a near tie falls the same way on every machine.
         """
         count = min(count, len(self.vectors))
         if len(self.vectors) == 1:
             return np.zeros((len(rows), 1), dtype=np.int32)
         found = np.empty((len(rows), count), dtype=np.int32)
-        for start in range(0, len(rows), 4096):
-            block = rows[start : start + 4096].astype(np.float64) @ self.vectors.T.astype(np.float64)
-            found[start : start + 4096] = np.argsort(-np.round(block, 6), axis=1, kind="stable")[:, :count]
+        for start, block, rough in self._blocks(rows):
+            last = np.partition(rough, rough.shape[1] - count, axis=1)[:, rough.shape[1] - count]
+            able, cluster = np.divmod(np.flatnonzero(rough >= last[:, None] - _MARGIN), rough.shape[1])
+            exact = cosine(block, self.vectors, able, cluster)
+            order = np.lexsort((cluster, -exact, able))
+            firsts = np.searchsorted(able[order], np.arange(len(block)))
+            found[start : start + len(block)] = cluster[order][firsts[:, None] + np.arange(count)]
         return found
+
+    def reaching(self, rows: Vectors, similarity: float) -> list[npt.NDArray[np.int32]]:
+        """For each row its nearest cluster, then all that it must visit for no pair of the similarity to be missed.
+
+        With δ = √(2 - 2·similarity), x visits every cluster e with d(x, e) <= d(x, c) + δ, c being its home. For y at
+        home in e and at most δ from x, the triangle inequality gives d(x, e) - d(y, e) <= δ and d(y, c) - d(x, c) <= δ.
+        Added up, the excesses d(x, e) - d(x, c) and d(y, c) - d(y, e) make at most 2δ, so one of them is at most δ: x
+        visits the home of y, or y that of x. Both sides must visit; where only one does, it takes 2δ.
+        """
+        homes = self.probes(rows, 1)[:, 0]
+        if len(self.vectors) == 1:
+            return list(homes[:, None])
+        reach = np.sqrt(2.0 - 2.0 * similarity) + 2 * _MARGIN
+        found: list[npt.NDArray[np.int32]] = []
+        for start, block, rough in self._blocks(rows):
+            distance = np.sqrt(np.maximum(2.0 - 2.0 * rough, 0.0))
+            visited = distance <= distance.min(axis=1, keepdims=True) + reach
+            for row, home in zip(visited, homes[start : start + len(block)], strict=True):
+                row[home] = False
+                found.append(np.r_[home, np.flatnonzero(row)].astype(np.int32))
+        return found
+
+    def _blocks(self, rows: Vectors) -> Iterator[tuple[int, Vectors, Vectors]]:
+        """Some rows at a time: where they start, they, and their cosines to all centroids in float32."""
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            block = rows[start : start + _ROWS_AT_ONCE]
+            yield start, block, block @ self.vectors.T
 
 
 def centroids(
-    rules: DiversitySettings,
-    artifacts: str,
-    space: str,
-    rows: int,
-    sample: Callable[[int], npt.NDArray[np.float32]],
+    rules: DiversitySettings, artifacts: str, space: str, rows: int, sample: Callable[[int], Vectors]
 ) -> Centroids:
-    """The space's centroids of `diversity.centroids_version`: kept ones, or trained now and kept.
+    """The space's centroids for its size and `diversity.centroids_version`: kept ones, or trained now and kept.
+
+    Each time a space has grown fourfold it gets new ones, so that clusters do not grow with it. The old ones stay.
 
     Args:
         rows: embeddings in the space; fewer than `diversity.exhaustive_rows` need no centroids and keep none.
         sample: gives at most so many embeddings, (n, d), always the same ones in the same order.
     """
+    if rows < rules.exhaustive_rows:
+        return Centroids(np.zeros((1, 1), dtype=np.float32))
     slug = re.sub(r"[^a-zA-Z0-9.-]+", "_", f"{space}-{rules.recipe}")
-    path = f"{artifacts}/centroids/{slug}/v{rules.centroids_version}.npy"
+    growth = (rows // rules.exhaustive_rows).bit_length() - 1 >> 1
+    path = f"{artifacts}/centroids/{slug}/v{rules.centroids_version}-x{4**growth}.npy"
     kept = _read(path)
     if kept is not None:
         return Centroids(np.load(io.BytesIO(kept), allow_pickle=False))
-    if rows < rules.exhaustive_rows:
-        return Centroids(np.zeros((1, 1), dtype=np.float32))
-    trained = train(sample(rules.centroid_sample), max(2, rows // rules.rows_per_cluster), rules.seed)
+    # Assigning costs rows·clusters, comparing probes·rows·(rows / clusters): beyond the root both would only grow.
+    clusters = max(2, min(rows // rules.rows_per_cluster, isqrt(rules.probes * rows)))
+    wanted = max(rules.centroid_sample, _LEAST_POINTS_A_CENTROID * clusters)
+    trained = train(sample(wanted), clusters, rules.seed)
     out = io.BytesIO()
     np.save(out, trained.vectors)
     _write(path, out.getvalue())
     return trained
 
 
-def train(sample: npt.NDArray[np.float32], clusters: int, seed: int) -> Centroids:
+def train(sample: Vectors, clusters: int, seed: int) -> Centroids:
     """Spherical k-means by FAISS (on a GPU when there is one); sample (n, d), at most n / 40 clusters."""
     import faiss
 
-    clusters = max(1, min(clusters, len(sample) // 40))
+    clusters = max(1, min(clusters, len(sample) // _LEAST_POINTS_A_CENTROID))
     kmeans = faiss.Kmeans(
         sample.shape[1], clusters, niter=_PASSES, seed=seed, spherical=True,
         max_points_per_centroid=_POINTS_A_CENTROID, gpu=bool(getattr(faiss, "get_num_gpus", int)()),

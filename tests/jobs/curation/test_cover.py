@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +15,7 @@ from jobs.curation.cover import (
     Texts,
     Turns,
     close_pairs,
+    close_pairs_among,
     kept_count,
     nearest,
     tile_rows,
@@ -146,23 +144,15 @@ def test_nearest_respects_days_and_tiles() -> None:
         assert np.allclose(values, similarity[np.arange(90), expected])
 
 
-def test_memory_stays_within_the_budget_when_everything_is_close() -> None:
-    """Half of the data in one spot: the search holds tiles, not the square of the cluster."""
-    program = (
-        "import resource, numpy as np\n"
-        "from jobs.curation.cover import close_pairs, tile_rows\n"
-        "rng = np.random.default_rng(0)\n"
-        "x = rng.normal(size=(12000, 64)).astype('f4'); x[:6000] = x[0] + .01 * rng.normal(size=(6000, 64))\n"
-        "x /= np.linalg.norm(x, axis=1, keepdims=True)\n"
-        "x[:16] @ x[:16].T\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "n = sum(len(s) for _, _, s in close_pairs(x, x, .95, tile_rows(64_000_000, 64)))\n"
-        "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    pairs, grown_kib = map(int, done.stdout.split())
-    assert pairs >= 6000 * 6000
-    assert grown_kib * 1024 <= 1.1 * 64_000_000
+@pytest.mark.parametrize("tile", [7, 64, 200])
+def test_each_pair_of_one_set_is_found_once(tile: int) -> None:
+    vectors = _world(3, days=1, per_day=150)[0]
+    every = np.round(vectors.astype(np.float64) @ vectors.astype(np.float64).T, 6)
+    expected = [(i, j) for i in range(150) for j in range(i + 1, 150) if every[i, j] >= T]
+    found = [
+        (int(i), int(j)) for a, b, _ in close_pairs_among(vectors, T, tile) for i, j in zip(a, b, strict=True)
+    ]
+    assert sorted(found) == expected
 
 
 def test_the_tile_fits_what_it_declares() -> None:
