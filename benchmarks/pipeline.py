@@ -25,7 +25,7 @@ HOW = (
 def jobs(report: Report) -> str:
     """By job: rows in, rows out of its closing table, seconds, rows a second, peak memory."""
     rows = []
-    for one in job_rows(report.runs):
+    for one in job_rows(report.runs, report.costs):
         closing = list(one["tables"])[-1]
         read_in = one["rows_in"] or one["tables"][closing]
         rows.append(
@@ -54,7 +54,7 @@ def constraints(report: Report, split: str) -> str:
 def main(title: str) -> None:
     """Print the page."""
     settings = load_settings()
-    report = read(Lake.of(settings), 0)
+    report = read(Lake.of(settings), 0, 0)
     memory = psutil.virtual_memory().total / 1e9
     print(f"# {title}\n")
     print(

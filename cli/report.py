@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from cli import report_figures as figures
 from cli.report_data import DIMENSIONS, Report, Row, read
+from cli.report_map import lay_out
 from infra.lake import Lake
 from infra.settings import Settings
 
@@ -32,7 +33,7 @@ _REASONS_SHOWN = 20
 
 def render(settings: Settings, out: Path) -> Path:
     """Write the report of the lake that the settings name to `out` (its directory is made) and return it."""
-    report = read(Lake.of(settings), settings.report.examples)
+    report = read(Lake.of(settings), settings.report.examples, settings.report.map_points)
     page = _page(report)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.{os.getpid()}")
@@ -50,6 +51,7 @@ def _page(report: Report) -> str:
     )
     steps = funnel_steps(report)
     splits = sorted({row["split"] for row in report.constraints}, reverse=True)
+    plots = _plots(report, steps, splits)
     return templates.get_template("report.html.j2").render(
         report=report,
         steps=steps,
@@ -57,9 +59,19 @@ def _page(report: Report) -> str:
         hard={split: hard_constraints(report, split) for split in splits},
         targets={split: target_rows(report, split) for split in splits},
         dimensions=DIMENSIONS,
-        jobs=job_rows(report.runs),
+        jobs=job_rows(report.runs, report.costs),
+        alarms=[row for row in report.drift if row["status"] != "steady"],
         quality=quality_rows(report.quality),
-        plots=_plots(report, steps, splits),
+        plots=plots,
+        drawn={
+            f"{split}-{kind}": [
+                (f"{split}-{name}-{kind}", title)
+                for name, title in DIMENSIONS.items()
+                if f"{split}-{name}-{kind}" in plots
+            ]
+            for split in splits
+            for kind in ("days", "strata")
+        },
         plotly=_packed_plotly(),
     )
 
@@ -74,8 +86,20 @@ def _plots(report: Report, steps: Sequence[tuple[str, int]], splits: Sequence[st
             rows = [row for row in report.constraints if (row["split"], row["dimension"]) == (split, name)]
             if rows:
                 plots[f"{split}-{name}"] = figures.before_after(rows)
+            for kind, draw, found in (
+                ("days", figures.by_day, report.days),
+                ("strata", figures.strata, report.levels),
+            ):
+                these = [row for row in found if (row["split"], row["dimension"]) == (split, name)]
+                if these:
+                    plots[f"{split}-{name}-{kind}"] = draw(these)
+        if drifted := [row for row in report.drift if row["split"] == split]:
+            plots[f"{split}-drift"] = figures.drift(drifted, DIMENSIONS)
+    if places := lay_out(report.prompts):
+        plots["map"] = figures.prompt_map(places)
     if report.runs:
-        plots["seconds"] = figures.seconds([(row["job"], row["seconds"]) for row in job_rows(report.runs)])
+        costs = job_rows(report.runs, report.costs)
+        plots["seconds"] = figures.seconds([(row["job"], row["seconds"]) for row in costs])
     return plots
 
 
@@ -163,8 +187,8 @@ def target_rows(report: Report, split: str) -> list[Row]:
     return found
 
 
-def job_rows(runs: Sequence[Row]) -> list[Row]:
-    """Last runs by job: seconds of its distinct runs, rows in and out of its tables, largest memory, state."""
+def job_rows(runs: Sequence[Row], costs: Sequence[Row]) -> list[Row]:
+    """Last runs by job: seconds, rows in and out of its tables, what a thousand rows cost, largest memory, state."""
     jobs: dict[str, Row] = {}
     for row in runs:
         one = jobs.setdefault(
@@ -176,11 +200,15 @@ def job_rows(runs: Sequence[Row]) -> list[Row]:
         one["read"][row["table_name"]] = one["read"].get(row["table_name"], 0) + (row["rows_in"] or 0)
         one["memory"] = max(one["memory"], row["peak_memory_bytes"] or 0)
         one["failed"] += row["state"] == "failed"
+    rate = {row["job"]: row["seconds_a_thousand_rows"] for row in costs}
     # Each table of a job accounts for the same rows read.
     return [
-        {**one, "seconds": sum(one["runs"].values()), "rows_in": max(one["read"].values())}
+        {
+            **one, "seconds": sum(one["runs"].values()), "rows_in": max(one["read"].values()),
+            "seconds_a_thousand_rows": rate.get(one["job"]),
+        }
         for one in jobs.values()
-    ]
+    ]  # fmt: skip
 
 
 def quality_rows(results: Sequence[Row]) -> list[Row]:

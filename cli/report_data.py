@@ -24,6 +24,7 @@ DIMENSIONS = {
 }
 _WINDOW = re.compile(r"-(\d{8})-(\d{8})-[0-9a-f]+$")
 _SHOWN_CHARACTERS = 240
+_TEXTS = ("removed", "kept", "message")
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,21 @@ class Report:
     fates: Sequence[Row]
     constraints: Sequence[Row]
     duplicates: Sequence[Row]
+    days: Sequence[Row]
+    drift: Sequence[Row]
+    levels: Sequence[Row]
+    prompts: Sequence[Row]
     runs: Sequence[Row]
+    costs: Sequence[Row]
     quality: Sequence[Row]
 
 
-def read(lake: Lake, examples: int) -> Report:
+def read(lake: Lake, examples: int, map_points: int) -> Report:
     """The last dataset that was built and its window; without one, all curated days.
 
     Args:
         examples: near-duplicate pairs to show.
+        map_points: prompts to read with their vectors, for the embedding map.
     """
     with connect(lake) as database:
         database.execute("SET enable_progress_bar = false")
@@ -70,7 +77,12 @@ def read(lake: Lake, examples: int) -> Report:
             fates=rows(_FATES, dataset=dataset),
             constraints=rows(_CONSTRAINTS, dataset=dataset),
             duplicates=[_shortened(row) for row in rows(_DUPLICATES, **window, examples=examples)],
+            days=rows(_DAYS, dataset=dataset),
+            drift=rows(_DRIFT, dataset=dataset),
+            levels=rows(_LEVELS, dataset=dataset),
+            prompts=[_shortened(row) for row in rows(_PROMPTS, **window, points=map_points)],
             runs=rows(_RUNS),
+            costs=rows("SELECT * FROM views.stage_costs"),
             quality=rows(_QUALITY),
         )
 
@@ -89,11 +101,12 @@ def _all_days(rows: Any) -> tuple[date | None, date | None]:
 
 
 def _shortened(row: Row) -> Row:
-    def short(text: str | None) -> str:
-        text = text or ""
+    """The row with its redacted texts cut to what a reader takes in."""
+
+    def short(text: str) -> str:
         return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS].rstrip()} …"
 
-    return {**row, "removed": short(row["removed"]), "kept": short(row["kept"])}
+    return {**row, **{name: short(row[name] or "") for name in _TEXTS if name in row}}
 
 
 _OUTCOMES = """
@@ -124,6 +137,38 @@ WHERE p.reason = 'near_duplicate' AND p.ds BETWEEN $first AND $last
 QUALIFY row_number() OVER (PARTITION BY p.kept_turn_id ORDER BY p.similarity, p.turn_id) = 1
 ORDER BY lower(r.redacted_user_message) = lower(k.redacted_user_message), md5(p.turn_id)
 LIMIT $examples
+"""
+_DAYS = """
+SELECT split, ds, dimension, level, usable, selected, usable_pct, selected_pct, target_pct
+FROM views.dataset_days WHERE dataset_id = $dataset
+ORDER BY split, dimension, ds, level
+"""
+_DRIFT = """
+SELECT split, ds, dimension, turns, psi, excess, status
+FROM views.drift WHERE dataset_id = $dataset
+ORDER BY split, dimension, ds
+"""
+_LEVELS = """
+SELECT split, dimension, level, outcome, sum(turns) AS turns
+FROM views.level_funnel WHERE dataset_id = $dataset
+GROUP BY ALL ORDER BY split, dimension, level, outcome
+"""
+# A seeded sample of ranked turns of the encoder that reads most of them.
+_PROMPTS = """
+WITH ranked AS (
+  SELECT p.turn_id, p.text_hash, p.recipe, p.encoder, p.kept, p.reason
+  FROM curation.pruned p
+  WHERE p.ds BETWEEN $first AND $last AND p.encoder IS NOT NULL
+), largest AS (
+  SELECT encoder, count(*) AS turns FROM ranked GROUP BY encoder ORDER BY turns DESC, encoder LIMIT 1
+), chosen AS (
+  SELECT r.* FROM ranked r JOIN largest l ON l.encoder = r.encoder ORDER BY md5(r.turn_id) LIMIT $points
+)
+SELECT c.encoder, coalesce(c.reason, 'kept') AS fate, s.redacted_user_message AS message, e.embedding
+FROM chosen c
+JOIN curation.embeddings e ON e.text_hash = c.text_hash AND e.recipe = c.recipe AND e.encoder = c.encoder
+JOIN curation.screened s ON s.turn_id = c.turn_id AND s.verdict = 'pass'
+ORDER BY c.turn_id
 """
 _RUNS = """
 SELECT job, table_name, ds, scope, state, rows_in, rows_out, seconds, peak_memory_bytes, ended_ts, run_id, error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,9 +13,25 @@ from cli.report_data import Row
 
 INK, MUTED, FAINT = "#1c2b33", "#5b6b73", "#e4e9ec"
 KEPT, BEFORE, GONE = "#0b7a75", "#b9c6cc", "#d9773c"
+FATES = {
+    "selected": ("sampled", KEPT),
+    "not_sampled": ("not drawn", "#8fc7c2"),
+    "kept": ("kept", KEPT),
+    "split_leak": ("split leak", "#c9b458"),
+    "context_unsafe": ("context unsafe", "#e3d9a0"),
+    "near_duplicate": ("near-duplicate", GONE),
+    "diversity_budget": ("diversity budget", "#efb48f"),
+    "in_review": ("waits for review", "#a58bc4"),
+    "rejected": ("screened out", "#8c3b5e"),
+}
+"""Where a turn ended -> its name and colour, from used to refused."""
+_LINES = (KEPT, GONE, "#4a6fa5", "#a58bc4", "#8c3b5e")
 _ROW_PIXELS = 26
 _LEVELS_SHOWN = 12
 _LABEL_CHARACTERS = 28
+_STRATA_SHOWN = 8
+_FEW_DAYS = 10
+_ALARM = 0.25
 
 
 def funnel(steps: Sequence[tuple[str, int]]) -> str:
@@ -66,6 +84,104 @@ def seconds(rows: Sequence[tuple[str, float]]) -> str:
     return _bars(rows, [f"{value:,.1f} s" for _, value in rows], "%{customdata}: %{x:.1f} s", KEPT)
 
 
+def by_day(rows: Sequence[Row]) -> str:
+    """One dimension and split: what share of each day's sample its largest levels are, and were aimed at."""
+    sizes: dict[str, int] = {}
+    for row in rows:
+        sizes[row["level"]] = sizes.get(row["level"], 0) + row["usable"]
+    days = sorted({row["ds"] for row in rows})
+    at = {(row["level"], row["ds"]): row for row in rows}
+    figure = go.Figure()
+    shown = sorted(sizes, key=lambda level: (-sizes[level], level))[: len(_LINES)]
+    for level, label, colour in zip(shown, _labels(shown), _LINES, strict=False):
+        found = [at.get((level, day)) for day in days]
+        aim = next((row["target_pct"] for row in found if row and row["target_pct"] is not None), None)
+        figure.add_scatter(
+            x=days, y=[row["selected_pct"] if row else 0.0 for row in found], name=label, mode="lines+markers",
+            line={"color": colour}, hovertemplate=f"{label}: %{{y:.1f}} % of the sample on %{{x}}<extra></extra>",
+        )  # fmt: skip
+        if aim is not None:
+            figure.add_scatter(
+                x=[days[0], days[-1]], y=[aim, aim], mode="lines", showlegend=False,
+                line={"color": colour, "dash": "dot", "width": 1},
+                hovertemplate=f"{label}: target {aim:.1f} %<extra></extra>",
+            )  # fmt: skip
+    figure.update_layout(showlegend=True)
+    figure.update_yaxes(gridcolor=FAINT, ticksuffix=" %", rangemode="tozero", fixedrange=True)
+    figure.update_xaxes(
+        type="category" if len(days) <= _FEW_DAYS else "date", fixedrange=True, gridcolor=FAINT
+    )
+    return _styled(figure, 260)
+
+
+def drift(rows: Sequence[Row], titles: Mapping[str, str]) -> str:
+    """One split: days by dimensions, coloured by how far the day's traffic is from the other days'."""
+    days = sorted({row["ds"] for row in rows})
+    names = [name for name in titles if any(row["dimension"] == name for row in rows)]
+    at = {(row["dimension"], row["ds"]): row for row in rows}
+    cells = [[at.get((name, day)) for day in days] for name in names]
+    heat = go.Heatmap(
+        x=[str(day) for day in days], y=[titles[name] for name in names],
+        z=[[max(float(cell["excess"]), 0.0) if cell else None for cell in line] for line in cells],
+        zmin=0, zmax=_ALARM, xgap=2, ygap=2, showscale=False,
+        colorscale=[[0, "#eef3f2"], [0.4, "#f3e3c3"], [1, GONE]],
+        text=[[f"{cell['excess']:.2f}" if cell else "" for cell in line] for line in cells],
+        texttemplate="%{text}" if len(days) <= _FEW_DAYS else None,
+        hovertemplate="%{y}, %{x}: %{text}<extra></extra>",
+    )  # fmt: skip
+    figure = go.Figure(heat)
+    figure.update_yaxes(autorange="reversed", automargin=True, ticksuffix="  ", fixedrange=True)
+    figure.update_xaxes(type="category", fixedrange=True)
+    return _styled(figure, 90 + 34 * len(names))
+
+
+def strata(rows: Sequence[Row]) -> str:
+    """One dimension and split: of each of its largest levels, the shares that ended where."""
+    turns: dict[str, dict[str, int]] = {}
+    for row in rows:
+        turns.setdefault(row["level"], {})[row["outcome"]] = int(row["turns"])
+    totals = {level: sum(ends.values()) for level, ends in turns.items()}
+    levels = sorted(totals, key=lambda level: (-totals[level], level))[:_STRATA_SHOWN]
+    labels = _labels([f"{level} · {totals[level]:,}" for level in levels])
+    figure = go.Figure(
+        [
+            go.Bar(
+                name=name, y=labels, orientation="h", marker={"color": colour},
+                x=[100 * turns[level].get(outcome, 0) / totals[level] for level in levels],
+                customdata=[turns[level].get(outcome, 0) for level in levels],
+                hovertemplate=f"%{{y}}: %{{customdata:,}} {name} (%{{x:.1f}} %)<extra></extra>",
+            )
+            for outcome, (name, colour) in FATES.items()
+            if any(outcome in ends for ends in turns.values())
+        ]
+    )  # fmt: skip
+    figure.update_layout(barmode="stack", bargap=0.25, showlegend=True)
+    figure.update_xaxes(range=[0, 100], ticksuffix=" %")
+    return _drawn(figure, len(levels), row_pixels=30)
+
+
+def prompt_map(rows: Sequence[Row]) -> str:
+    """Prompts laid out by what they say: kept ones, and those that were pruned, each with its redacted text."""
+    figure = go.Figure()
+    for fate in ("kept", "diversity_budget", "near_duplicate"):
+        these = [row for row in rows if row["fate"] == fate]
+        name, colour = FATES[fate]
+        figure.add_scatter(
+            x=[row["x"] for row in these], y=[row["y"] for row in these], mode="markers", name=name,
+            marker={"color": colour, "size": 5 if fate == "kept" else 7, "opacity": 0.45 if fate == "kept" else 0.9},
+            customdata=[_wrapped(row["message"]) for row in these], hovertemplate="%{customdata}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(showlegend=True, hoverlabel={"align": "left"})
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x")
+    return _styled(figure, 520)
+
+
+def _wrapped(text: str) -> str:
+    """A text for a hover label: escaped, since plotly reads markup there, and broken into lines."""
+    return "<br>".join(escape(line) for line in textwrap.wrap(text, 60))
+
+
 def _bars(
     rows: Sequence[tuple[str, float]], told: list[str], hover: str, colour: str | list[str],
     row_pixels: int = _ROW_PIXELS, **more: Any,
@@ -102,8 +218,12 @@ def _drawn(figure: Any, rows: int, row_pixels: int = _ROW_PIXELS) -> str:
         autorange="reversed", automargin=True, ticksuffix="  ", fixedrange=True, type="category"
     )
     figure.update_xaxes(gridcolor=FAINT, zeroline=False, fixedrange=True, rangemode="tozero")
+    return _styled(figure, 90 + max(rows, 1) * row_pixels)
+
+
+def _styled(figure: Any, height: int) -> str:
     figure.update_layout(
-        height=90 + max(rows, 1) * row_pixels,
+        height=height,
         margin={"l": 4, "r": 12, "t": 30, "b": 36},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from cli.report import funnel_steps, hard_constraints, render, stops, target_rows
 from cli.report_data import read
+from cli.report_figures import prompt_map
+from cli.report_map import lay_out
 from infra.lake import Lake
 from infra.settings import Settings
 from tests.conftest import DAY, put
@@ -67,10 +70,25 @@ def filled(lake: Lake) -> Lake:
     put(lake, "curation.screened", [
         {"turn_id": f"t{n}", "verdict": "pass", "redacted_user_message": MARKUP if n == 5 else f"text {n}",
          "language": "en"}
-        for n in range(20)
+        for n in range(40)
     ])  # fmt: skip
+    fates = {3: "diversity_budget", 5: "near_duplicate"}
     put(lake, "curation.pruned", [
-        {"turn_id": "t5", "kept_turn_id": "t9", "reason": "near_duplicate", "similarity": 0.971}
+        {"turn_id": f"t{n}", "text_hash": f"h{n}", "recipe": "prompt-1", "encoder": "e", "kept": n not in fates,
+         "reason": fates.get(n), "kept_turn_id": "t9" if n == 5 else None, "similarity": 0.971 if n == 5 else None}
+        for n in range(40)
+    ])  # fmt: skip
+    put(lake, "curation.embeddings", [
+        {"text_hash": f"h{n}", "recipe": "prompt-1", "encoder": "e", "embedding": [math.cos(n), math.sin(n), 0.0]}
+        for n in range(40)
+    ])  # fmt: skip
+    put(lake, "curation.composition", [
+        {"dataset_id": DATASET, "split": "train", "dimension": "jtbd", "level": level, "outcome": outcome,
+         "reason": "", "turns": turns, "ds": DAY - timedelta(days=ago)}
+        for level, outcome, turns, ago in (
+            ("advice", "selected", 40, 0), ("small_talk", "selected", 1, 0), ("advice", "rejected", 1, 1),
+            ("small_talk", "selected", 40, 1),
+        )
     ])  # fmt: skip
     put(lake, "ops.runs", [
         {"run_id": "r1", "job": "curation.sample", "table_name": table, "scope": DATASET, "state": "succeeded",
@@ -85,7 +103,7 @@ def filled(lake: Lake) -> Lake:
 
 
 def test_numbers_are_those_of_the_tables(filled: Lake) -> None:
-    report = read(filled, examples=10)
+    report = read(filled, examples=10, map_points=0)
     assert report.dataset_id == DATASET
     assert (report.first_day, report.last_day) == (date(2026, 11, 18), DAY)
     assert [count for _, count in funnel_steps(report)] == [20, 18, 15, 11, 11, 10]
@@ -115,12 +133,26 @@ def test_one_small_page_that_text_cannot_break(filled: Lake, settings: Settings,
     assert not re.search(r'(?:src|href)="', page)
     plots = json.loads(re.search(r'id="plots">(.*?)</script>', page, re.DOTALL).group(1))  # type: ignore[union-attr]
     assert {"funnel", "reasons", "seconds", "train-jtbd", "train-depth_band"} <= set(plots)
+    assert {"train-jtbd-days", "train-jtbd-strata", "train-drift", "map"} <= set(plots)
     assert plots["funnel"]["data"][0]["type"] == "bar"
     assert all(f'id="{name}"' in page for name in plots)
     assert "context not null (critical)" in page
+    assert "alarm: Job to be done on 2026-11-20" in page
+
+
+def test_the_map_shows_each_prompt_where_its_vector_puts_it_and_what_became_of_it(filled: Lake) -> None:
+    prompts = read(filled, examples=0, map_points=100).prompts
+    places = lay_out(prompts)
+    assert [place["fate"] for place in places].count("near_duplicate") == 1
+    assert len({(place["x"], place["y"]) for place in places}) == len(places) == 40
+    assert places == lay_out(prompts)
+    plot = json.loads(prompt_map(places))
+    hovers = [text for trace in plot["data"] for text in trace["customdata"]]
+    assert not any("<b>" in text for text in hovers)  # plotly would read a user's markup
+    assert lay_out(prompts[:10]) == []
 
 
 def test_an_empty_lake_has_a_report_too(lake: Lake, settings: Settings, tmp_path: Path) -> None:
     page = render(settings, tmp_path / "index.html").read_text(encoding="utf-8")
     assert "Nothing is curated yet" in page
-    assert read(lake, 10).dataset_id is None
+    assert read(lake, 10, 0).dataset_id is None
