@@ -326,6 +326,9 @@ class ReportSettings(Section):
 
     path: str = Field("report", description="Directory; relative to the project.")
     examples: int = Field(10, ge=0, description="Near-duplicate examples shown, redacted.")
+    map_points: int = Field(
+        1_500, ge=0, description="Prompts on the embedding map (seconds to lay out); 0: none."
+    )
 
 
 class SecretSettings(Section):
