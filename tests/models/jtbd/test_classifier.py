@@ -56,7 +56,7 @@ def test_taxonomy_is_documented_and_complete() -> None:
 
 
 def test_prototypes_label_held_out_sentences() -> None:
-    spec = EncoderSettings(precision="fp32")
+    spec = EncoderSettings(backend="openvino", precision="fp32")
     encoder, space = load_encoder(spec), encoder_name(spec)
     classifier = Classifier.of({space: encoder})
     vectors = encoder.encode(list(HELD_OUT))
