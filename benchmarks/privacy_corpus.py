@@ -126,11 +126,8 @@ def _faker(locale: str) -> Any:
 
 
 def _seed(seed: int) -> random.Random:
-    for locale in {
-        "en_US",
-        *(name for group in (_LOCALES, _UNSEEN_LOCALES) for names in group.values() for name in names),
-    }:
-        _faker(locale).seed_instance(seed)
+    _faker.cache_clear()
+    Faker.seed(seed)
     return random.Random(seed)
 
 

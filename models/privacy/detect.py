@@ -1,18 +1,18 @@
 """Finds personal identifiers in texts of any length: rules on every view of the text, then names on what remains."""
 
-# ruff: noqa: E501 — patterns read better unbroken.
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from models.privacy import names
-from models.privacy.numbers import number_spans
-from models.privacy.patterns import pattern_spans
-from models.privacy.personal import personal_spans
+import numpy as np
+
+from models.privacy import names, numbers, patterns, personal
+from models.privacy.prefilter import SPELLED, SPOKEN, Gate, need
+from models.privacy.rule import Rule
 from models.privacy.span import Span, merge, placeholders, redact
-from models.privacy.view import View, normalised, views
+from models.privacy.view import SPOKEN_WORDS, View, joined_letters, normalised, spoken_digits
 
 # Which type a merged span takes: the one that would do most harm.
 PRIORITY = (
@@ -22,51 +22,49 @@ PRIORITY = (
     "MAC_ADDRESS", "URL", "DATE_TIME", "LOCATION", "PHONE_NUMBER", "PERSON",
 )  # fmt: skip
 ENTITY_TYPES = frozenset(PRIORITY)
-VERSION = "privacy-2"
-# No rule can match a text without a digit, a sign of these, a cue word or a long token.
-_MAYBE = re.compile(
-    r"\d|@|://|\.\w|[(\[{<_]\s?(?:at|dot|arroba)\b|\b(?:at|arroba|chiocciola|dot|punto)\b|[A-Za-z0-9_/+=\-]{16}"
-    r"|name|call|llam|nombre|hei(?:ß|ss)|chiam|nome|appel|\bnom\b|na+m\b|pass|pwd|\bpin\b|contraseña|clave|mot de|key|secret|token|bearer|\botp\b"
-    r"|\b(?:mr|mrs|ms|miss|mx|dr|prof|sra?|srta|herr|frau|signora?|monsieur|madame|mme|shri|smt)\b|signed|sincerely"
-    r"|\S \S \S \S \S \S(?!\S)",
-    re.IGNORECASE,
-)
+VERSION = "privacy-3"
 _MAX_ROUNDS = 4
 
 
-def maybe_identifying(text: str) -> bool:
-    """The prefilter: False only for texts in which no rule can match (any non-ASCII text is let through)."""
-    return not text.isascii() or _MAYBE.search(text) is not None or _DIGIT_WORD_PAIR.search(text) is not None
+RULES: tuple[Rule, ...] = (*numbers.RULES, *patterns.RULES, *personal.RULES)
 
 
-_DIGIT_WORD_PAIR = re.compile(
-    r"\b(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|null|cero|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve"
-    r"|ek|do|teen|tin|cha+r|pa+nch|chhe|cheh|chhah|sa+t|a+th|nau|shunya|sifar|nought|due|tre|quattro|cinque|sei|sette|otto|nove"
-    r"|eins|ein|zwei|zwo|drei|vier|sechs|sieben|acht|neun|un|une|deux|trois|quatre|cinq|six|sept|huit|neuf|double|triple|dabal|doble)\b\W{1,3}"
-    r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|null|cero|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve"
-    r"|ek|do|teen|tin|cha+r|pa+nch|chhe|cheh|chhah|sa+t|a+th|nau|shunya|sifar|nought|due|tre|quattro|cinque|sei|sette|otto|nove"
-    r"|eins|ein|zwei|zwo|drei|vier|sechs|sieben|acht|neun|un|une|deux|trois|quatre|cinq|six|sept|huit|neuf|double|triple|dabal|doble)\b",
-    re.IGNORECASE,
-)
+@lru_cache(maxsize=1)
+def gate() -> Gate:
+    """The prefilter of all rules and views; bit i of a mask is `RULES[i]`."""
+    return Gate([need(rule.pattern) for rule in RULES], SPOKEN_WORDS)
 
 
 def _on_original(view: View, spans: Sequence[Span]) -> list[Span]:
     return [Span(*view.original(span.start, span.end), span.type, span.score) for span in spans]
 
 
-def rule_spans(text: str) -> list[Span]:
-    """Identifiers found by rules on every view of the text, on original offsets, not merged."""
-    if not maybe_identifying(text):
-        return []
-    found: list[Span] = []
-    seen: set[str] = set()
-    for view in views(text):
-        if view.text in seen:
-            continue
-        seen.add(view.text)
-        spans = [*number_spans(view.text), *pattern_spans(view.text), *personal_spans(view.text)]
-        found += _on_original(view, spans)
+def rule_spans(texts: Sequence[str]) -> list[list[Span]]:
+    """Identifiers of each text found by rules on every view of it, on original offsets, not merged.
+
+    The prefilter names the rules and views that can have anything to say; the others are not asked.
+    """
+    found: list[list[Span]] = [[] for _ in texts]
+    bases = {index: normalised(text) for index, text in enumerate(texts) if not text.isascii()}
+    masks = gate().masks([bases[i].text if i in bases else text for i, text in enumerate(texts)])
+    for index in np.flatnonzero(masks).tolist():
+        base = bases.get(index) or View(texts[index])
+        found[index] = _spans(base, int(masks[index]))
     return found
+
+
+def _spans(base: View, mask: int) -> list[Span]:
+    found = _on_original(base, _matching(base.text, mask))
+    for bit, derive in ((SPELLED, joined_letters), (SPOKEN, spoken_digits)):
+        view = derive(base) if mask & bit else None
+        if view is not None:
+            (further,) = gate().masks([view.text])
+            found += _on_original(view, _matching(view.text, int(further)))
+    return found
+
+
+def _matching(text: str, mask: int) -> list[Span]:
+    return [span for bit, rule in enumerate(RULES) if mask >> bit & 1 for span in rule.spans(text)]
 
 
 def _outside_placeholders(text: str, spans: Sequence[Span]) -> list[Span]:
@@ -115,7 +113,7 @@ class PrivacyModel:
     def _once(
         self, texts: Sequence[str], languages: Sequence[str], allowed: Sequence[Sequence[str]]
     ) -> list[tuple[Span, ...]]:
-        raw = [rule_spans(text) for text in texts]
+        raw = rule_spans(texts)
         if self.use_names:
             plain = [normalised(text) for text in texts]
             found = names.name_spans([view.text for view in plain], languages)
@@ -123,6 +121,8 @@ class PrivacyModel:
                 spans += _on_original(view, more)
         return [
             merge(_outside_placeholders(text, names.without_allowed(text, spans, those)), PRIORITY)
+            if spans
+            else ()
             for text, spans, those in zip(texts, raw, allowed, strict=True)
         ]
 

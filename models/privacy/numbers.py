@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from models.privacy import checksums
+from models.privacy.rule import Rule
 from models.privacy.span import Span
 
 # Digits with the separators that people put between them; (), + and dots as phone numbers have them.
 _RUN = re.compile(
-    r"(?<![A-Za-z0-9_.,%/])[+(]{0,3}(?:(?<=\+)[ .\-])?\d(?:[\s\-.()/+_]{0,3}\d)*(?![A-Za-z0-9_]*@)"
+    r"(?<![A-Za-z0-9_.,%/])[+(]{0,3}(?:(?<=\+)[ .\-])?\d(?:[\s\-.()/+_]{0,3}\d){5,}(?![A-Za-z0-9_]*@)"
 )
 _EXTENSION = re.compile(r"\s?(?:x|ext\.?|extension|#)\s?\d{1,6}\b", re.IGNORECASE)
 _PHONE_CUE = re.compile(
@@ -68,6 +68,7 @@ _NANP_SHAPE = re.compile(r"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\)\s?[-. ]?|[2-9]\d{2}[
 _GROUPED_SHAPE = re.compile(r"\(?0?\d{1,4}\)?(?:[-. ]{1,2}\(?\d{2,5}\)?){1,4}")
 _AADHAAR_SHAPE = re.compile(r"\d{4}([- ])\d{4}\1\d{4}")
 _CPF_SHAPE = re.compile(r"\d{3}\.\d{3}\.\d{3}-\d{2}")
+_SINGLE_DIGITS = re.compile(r"\d(?:[ \-.]\d)*")
 _NIR_SHAPE = re.compile(r"[12] ?\d\d ?[01]\d ?\d[\dAB] ?\d{3} ?\d{3} ?\d\d")
 
 
@@ -86,17 +87,14 @@ class _Run:
         return _CUES[kind].search(self.around) is not None
 
 
-def runs(text: str) -> Iterator[_Run]:
-    """The digit runs of a text with at least seven digits, each with up to 40 characters of context a side."""
-    for match in _RUN.finditer(text):
-        start, end = match.span()
-        written = match.group()
-        if written.startswith("(") and ")" not in written:
-            start, written = start + 1, written[1:]
-        digits = "".join(filter(str.isdigit, written))
-        if len(digits) >= 6:
-            before = text[max(0, start - _CUE_REACH) : start]
-            yield _Run(start, end, written, digits, before, before + "\0" + text[end : end + _CUE_REACH])
+def _run(match: re.Match[str]) -> _Run:
+    start, end = match.span()
+    written = match.group()
+    if written.startswith("(") and ")" not in written:
+        start, written = start + 1, written[1:]
+    before = match.string[max(0, start - _CUE_REACH) : start]
+    around = before + "\0" + match.string[end : end + _CUE_REACH]
+    return _Run(start, end, written, "".join(filter(str.isdigit, written)), before, around)
 
 
 def _card(run: _Run) -> Span | None:
@@ -126,21 +124,27 @@ def _national(run: _Run) -> Span | None:
             found = "US_ITIN"
     elif (
         len(digits) == 12
-        and checksums.aadhaar(digits)
+        and checksums.valid("IN_AADHAAR", digits)
         and (_AADHAAR_SHAPE.fullmatch(written) or run.cued("IN_AADHAAR"))
     ):
         found = "IN_AADHAAR"
     elif (
-        len(digits) == 11 and checksums.cpf(digits) and (_CPF_SHAPE.fullmatch(written) or run.cued("BR_CPF"))
+        len(digits) == 11
+        and checksums.valid("BR_CPF", digits)
+        and (_CPF_SHAPE.fullmatch(written) or run.cued("BR_CPF"))
     ):
         found = "BR_CPF"
-    elif len(digits) == 11 and run.cued("DE_TAX_ID") and checksums.german_tax_id(digits):
+    elif len(digits) == 11 and run.cued("DE_TAX_ID") and checksums.valid("DE_TAX_ID", digits):
         found = "DE_TAX_ID"
-    elif len(digits) == 10 and run.cued("UK_NHS") and checksums.uk_nhs(digits):
+    elif len(digits) == 10 and run.cued("UK_NHS") and checksums.valid("UK_NHS", digits):
         found = "UK_NHS"
-    elif len(digits) == 15 and _NIR_SHAPE.fullmatch(written) and checksums.french_nir(digits):
+    elif len(digits) == 15 and _NIR_SHAPE.fullmatch(written) and checksums.valid("FR_NIR", digits):
         found = "FR_NIR"
-    elif len(digits) == 18 and written.isdigit() and checksums.chinese_id(digits):
+    elif (
+        len(digits) == 18
+        and (written.isdigit() or _SINGLE_DIGITS.fullmatch(written))
+        and checksums.valid("CN_RESIDENT_ID", digits)
+    ):
         found = "CN_RESIDENT_ID"
     if found is None and 7 <= len(digits) <= 17:
         for kind in ("IN_PASSPORT", "US_DRIVER_LICENSE", "US_BANK_NUMBER"):
@@ -171,26 +175,7 @@ def _dialable(digits: str, regions: tuple[str, ...]) -> bool:
 
 
 # Where numbers without a country code come from: the languages that are let in.
-_REGIONS = (
-    "US",
-    "IN",
-    "GB",
-    "ES",
-    "MX",
-    "DE",
-    "FR",
-    "IT",
-    "CN",
-    "AU",
-    "BR",
-    "AR",
-    "CO",
-    "NL",
-    "CH",
-    "AT",
-    "BE",
-    "CA",
-)
+_REGIONS = tuple("US IN GB ES MX DE FR IT CN AU BR AR CO NL CH AT BE CA".split())
 
 
 def _looks_like_date_or_years(run: _Run) -> bool:
@@ -264,18 +249,6 @@ def _phone(run: _Run, text: str) -> Span | None:
     return Span(start, end, "PHONE_NUMBER", score)
 
 
-def number_spans(text: str) -> list[Span]:
-    """Cards, national numbers and phone numbers of one view; at most one span a digit run."""
-    found = []
-    for run in runs(text):
-        if "." in run.written and re.fullmatch(r"\d{1,3}(?:\.\d{1,3}){3}", run.written):
-            continue  # an IPv4 address: another rule's
-        span = _card(run) or _national(run) or _phone(run, text) or _inner(run)
-        if span is not None:
-            found.append(span)
-    return found
-
-
 _INNER_CARD = re.compile(r"(?<!\d)(?:\d{4}[- ]?){3}\d{4}(?!\d)|(?<!\d)3\d{3}[- ]?\d{6}[- ]?\d{5}(?!\d)")
 
 
@@ -285,3 +258,14 @@ def _inner(run: _Run) -> Span | None:
         if checksums.card("".join(filter(str.isdigit, match.group()))):
             return Span(run.start, run.end, "CREDIT_CARD", 0.95)
     return None
+
+
+def _number(match: re.Match[str]) -> Span | None:
+    """A card, a national number or a phone number: at most one span a digit run."""
+    run = _run(match)
+    if re.fullmatch(r"\d{1,3}(?:\.\d{1,3}){3}", run.written):
+        return None  # an IPv4 address: another rule's
+    return _card(run) or _national(run) or _phone(run, match.string) or _inner(run)
+
+
+RULES = (Rule("number", _RUN, _number),)

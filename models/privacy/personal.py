@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from models.privacy.rule import Judge, Rule
 from models.privacy.span import Span
 
 _MONTHS = (
@@ -19,7 +20,7 @@ _DATE = (
     rf"|{_MONTHS}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?(?:\s+\d{{4}})?|\d{{4}}年\d{{1,2}}月\d{{1,2}}[日号]?)"
 )
 _BIRTH_CUE = (
-    r"(?:\bborn\b|\bd\.?\s?o\.?\s?b\b|date of birth|birth\s?date|birthday|\bnac[íi]\b|\bnacid[oa]\b|nacimiento|cumpleaños|geboren|"
+    r"(?:\bborn\b|\bd\.?[ \n\t]?o\.?[ \n\t]?b\b|date of birth|birth\s?date|birthday|\bnac[íi]\b|\bnacid[oa]\b|nacimiento|cumpleaños|geboren|"
     r"geburts(?:datum|tag)|\bn[ée]e?\b le|naissance|anniversaire|\bnat[oa]\b|nascita|compleanno|जन्म(?:दिन|तिथि)?|janm(?:din|tithi)?|paida|出生|生日)"
 )
 _BIRTH = re.compile(rf"{_BIRTH_CUE}[^.!?\n\d]{{0,40}}?(?P<date>{_DATE})", re.IGNORECASE)
@@ -49,79 +50,9 @@ _TITLED = re.compile(
     rf"\b(?:(?i:mr|mrs|ms|miss|mx|dr|prof|sr|sra|srta|herr|frau|signor|signora|monsieur|madame|mme|shri|smt)\.?) (?P<name>{_CAPITAL}(?: {_CAPITAL}){{1,2}})"
 )
 _NOT_A_NAME = frozenset(
-    [
-        "not",
-        "the",
-        "a",
-        "an",
-        "so",
-        "very",
-        "just",
-        "here",
-        "fine",
-        "good",
-        "tired",
-        "happy",
-        "sad",
-        "sorry",
-        "from",
-        "in",
-        "at",
-        "on",
-        "going",
-        "bored",
-        "ok",
-        "okay",
-        "sure",
-        "really",
-        "also",
-        "your",
-        "my",
-        "what",
-        "it",
-        "i",
-        "he",
-        "she",
-        "they",
-        "we",
-        "you",
-        "that",
-        "this",
-        "is",
-        "are",
-        "was",
-        "hai",
-        "hain",
-        "hoon",
-        "kya",
-        "nahi",
-        "aur",
-        "mera",
-        "tum",
-        "aap",
-        "un",
-        "una",
-        "el",
-        "la",
-        "no",
-        "es",
-        "de",
-        "y",
-        "que",
-        "bueno",
-        "the",
-        "same",
-        "nothing",
-        "no",
-        "secret",
-        "private",
-        "unknown",
-        "important",
-        "irrelevant",
-        "all",
-        "everything",
-        "difficult",
-    ]
+    "not the a an so very just here fine good tired happy sad sorry from in at on going bored ok okay sure really also your "
+    "my what it i he she they we you that this is are was hai hain hoon kya nahi aur mera tum aap un una el la no es de y que "
+    "bueno same nothing secret private unknown important irrelevant all everything difficult".split()
 )
 _TRAILING = re.compile(r"(?: (?:and|I|The|But|So|What|How|Please|My|Hai|हैं|है|और|मैं|hai|hoon))+$")
 
@@ -198,74 +129,60 @@ _LIVE_CUE = re.compile(
     r"\s*(?P<value>[^!?\n]*?\d[^!?\n]{0,60}?)(?=[!?\n]|(?<![Aa]pt)(?<!APT)(?<![Ss]te)(?<!STE)\.(?:\s|$)|$|;)",
     re.IGNORECASE,
 )
-_ADDRESSES = (
-    _ADDRESS_EN,
-    _ADDRESS_US,
-    _HOUSE_IN,
-    _ADDRESS_HI,
-    _ADDRESS_ES,
-    _ADDRESS_DE,
-    _ADDRESS_IT,
-    _ADDRESS_FR,
-    _ADDRESS_ZH,
-    _PO_BOX,
-)
 
 
-def birth_spans(text: str) -> list[Span]:
-    """Dates that the words beside them call a birth date."""
-    found = [Span(*match.span("date"), "DATE_TIME", 0.8) for match in _BIRTH.finditer(text)]
-    found += [Span(*match.span("date"), "DATE_TIME", 0.8) for match in _BIRTH_AFTER.finditer(text)]
-    return [
-        Span(span.start, span.start + len(text[span.start : span.end].rstrip(" ,")), span.type, span.score)
-        for span in found
-        if re.search(r"\d{4}|\d[-/.]\d+[-/.]\d", text[span.start : span.end])
-    ]
+def _birth(match: re.Match[str]) -> Span | None:
+    date = match.group("date").rstrip(" ,")
+    if not re.search(r"\d{4}|\d[-/.]\d+[-/.]\d", date):
+        return None
+    return Span(match.start("date"), match.start("date") + len(date), "DATE_TIME", 0.8)
 
 
-def address_spans(text: str) -> list[Span]:
-    """Postal addresses: a house number and a street, or what follows 'my address is'."""
-    found = [
-        Span(*match.span(), "LOCATION", 0.8) for pattern in _ADDRESSES for match in pattern.finditer(text)
-    ]
-    for match in _ADDRESS_EN_LOWER.finditer(text):
-        if not _WORDS_BEFORE_STREET.search(match.group()):
-            found.append(Span(*match.span(), "LOCATION", 0.6))
-    for match in _LIVE_CUE.finditer(text):
-        value = match.group("value")
-        if 5 <= len(value.strip()) <= 120:
-            start = match.start("value") + len(value) - len(value.lstrip())
-            found.append(Span(start, match.start("value") + len(value.rstrip(" .,")), "LOCATION", 0.75))
-    return [span for span in found if span.end > span.start and not _FICTION.match(text, span.start)]
+def _address(score: float) -> Judge:
+    def judge(match: re.Match[str]) -> Span | None:
+        known = _FICTION.match(match.string, match.start())
+        return None if known else Span(*match.span(), "LOCATION", score)
+
+    return judge
 
 
-def introduced_names(text: str) -> list[Span]:
-    """Names that somebody gives as a name ('my name is …'), and titled full names ('Dr. Ada Byron')."""
-    found = []
-    for pattern, score in ((_NAME_CUED, 0.85), (_CHINESE_NAME, 0.8), (_TITLED, 0.7)):
-        for match in pattern.finditer(text):
-            name = _TRAILING.sub("", match.group("name"))
-            if name.split(" ")[0].lower() in _NOT_A_NAME or len(name) < 2:
-                continue
-            found.append(Span(match.start("name"), match.start("name") + len(name), "PERSON", score))
-    return found
+def _lower_address(match: re.Match[str]) -> Span | None:
+    return None if _WORDS_BEFORE_STREET.search(match.group()) else _address(0.6)(match)
 
 
-_CUE_WORD = re.compile(
-    r"name|called|llam|nombre|hei(?:ß|ss)e|chiamo|nome|appelle|nom\b|naam|nam\b|नाम|我叫|名字|姓名|\b(?:mr|mrs|ms|miss|mx|dr|prof|sra?|srta|herr|frau|signora?|monsieur"
-    r"|madame|mme|shri|smt)\b|signed|sincerely",
-    re.IGNORECASE,
-)
-_BIRTH_WORD = re.compile(_BIRTH_CUE, re.IGNORECASE)
+def _told_address(match: re.Match[str]) -> Span | None:
+    value = match.group("value")
+    if not 5 <= len(value.strip()) <= 120 or not value.rstrip(" .,"):
+        return None
+    start = match.start("value") + len(value) - len(value.lstrip())
+    if _FICTION.match(match.string, start):
+        return None
+    return Span(start, match.start("value") + len(value.rstrip(" .,")), "LOCATION", 0.75)
 
 
-def personal_spans(text: str) -> list[Span]:
-    """Introduced names, dates of birth and addresses of one view."""
-    found: list[Span] = []
-    if _CUE_WORD.search(text):
-        found += introduced_names(text)
-    if any(map(str.isdigit, text)):
-        if _BIRTH_WORD.search(text):
-            found += birth_spans(text)
-        found += address_spans(text)
-    return found
+def _name(score: float) -> Judge:
+    def judge(match: re.Match[str]) -> Span | None:
+        name = _TRAILING.sub("", match.group("name"))
+        if name.split(" ")[0].lower() in _NOT_A_NAME or len(name) < 2:
+            return None
+        return Span(match.start("name"), match.start("name") + len(name), "PERSON", score)
+
+    return judge
+
+
+RULES = (
+    Rule("birth", _BIRTH, _birth),
+    Rule("birth_after", _BIRTH_AFTER, _birth),
+    *(
+        Rule(f"address_{name}", pattern, _address(0.8))
+        for name, pattern in {
+            "en": _ADDRESS_EN, "us": _ADDRESS_US, "in": _HOUSE_IN, "hi": _ADDRESS_HI, "es": _ADDRESS_ES, "de": _ADDRESS_DE,
+            "it": _ADDRESS_IT, "fr": _ADDRESS_FR, "zh": _ADDRESS_ZH, "po_box": _PO_BOX,
+        }.items()
+    ),
+    Rule("address_lower", _ADDRESS_EN_LOWER, _lower_address),
+    Rule("address_told", _LIVE_CUE, _told_address),
+    Rule("name_told", _NAME_CUED, _name(0.85)),
+    Rule("name_zh", _CHINESE_NAME, _name(0.8)),
+    Rule("name_titled", _TITLED, _name(0.7)),
+)  # fmt: skip

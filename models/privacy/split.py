@@ -100,7 +100,7 @@ def _kind(digits: str, sizes: Sequence[int], plus: bool, words: str, bare: bool)
             return "CREDIT_CARD"
     if (
         size == 12
-        and checksums.aadhaar(digits)
+        and checksums.valid("IN_AADHAAR", digits)
         and (_AADHAAR_CUE.search(words) or (bare and set(sizes) == {4}))
     ):
         return "IN_AADHAAR"
@@ -145,5 +145,5 @@ def _compact(kind: str, piece: str) -> str:
 
 def _complete(kind: str, joined: str) -> bool:
     if kind == "IBAN_CODE":
-        return checksums.iban(joined)
+        return checksums.valid("IBAN_CODE", joined)
     return _EMAIL.fullmatch(joined.rstrip(".,!")) is not None

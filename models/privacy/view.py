@@ -12,14 +12,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 # Look-alikes of Latin letters that NFKC leaves alone (Unicode TR39 confusables, the common ones).
 _HOMOGLYPHS = str.maketrans(
     "асеорхуіјѕһԁԛԝкмтАВЕКМНОРСТХУІЈЅαοενικρτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧɑɡıօսհո",
     "aceopxyijshdqwkmtABEKMHOPCTXYIJSaoevikptuxABEZHIKMNOPTYXagiouhn",
 )
-_HOMOGLYPH = re.compile("[" + "".join(chr(code) for code in _HOMOGLYPHS) + "]")
+_HOMOGLYPH_CHARS = frozenset(map(chr, _HOMOGLYPHS))
 _TOKEN = re.compile(r"\S+")
 _LATIN_OR_SIGN = re.compile(r"[A-Za-z0-9@]")
 _INVISIBLE = frozenset("\ufe0e\ufe0f\u20e3\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u3164")
@@ -43,6 +42,8 @@ _DIGIT_WORDS: dict[str, str] = {
     for word in words.split()
 }
 _REPEATS = {"double": 2, "doble": 2, "dabal": 2, "डबल": 2, "triple": 3, "treble": 3, "ट्रिपल": 3}
+# Every word of a spoken number and how many digits it adds: what the prefilter looks for.
+SPOKEN_WORDS = dict.fromkeys(_DIGIT_WORDS, 1) | {word: times - 1 for word, times in _REPEATS.items()}
 _WORD_RUN_MINIMUM = 5
 _NUMBER_TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f\u0951-\u0957])*|\d")
 _GAP = re.compile(r"[\s,.\-]{0,3}")
@@ -86,7 +87,6 @@ class View:
         return View("".join(text), starts, ends)
 
 
-@lru_cache(maxsize=8192)
 def _readable(char: str) -> str:
     """What one non-ASCII character reads as: '' when invisible, a digit, a plain space or dash, or NFKC."""
     category = unicodedata.category(char)
@@ -107,26 +107,40 @@ def _readable(char: str) -> str:
     return unicodedata.normalize("NFKC", char)
 
 
+class _Readings(dict[int, str]):
+    """What each code point reads as, filled on demand; `uneven` are the characters that read as none or several."""
+
+    def __init__(self) -> None:
+        super().__init__((code, chr(code)) for code in range(128))
+        self.uneven: set[str] = set()
+
+    def __missing__(self, code: int) -> str:
+        reads = self[code] = _readable(chr(code))
+        if len(reads) != 1:
+            self.uneven.add(chr(code))
+        return reads
+
+
+_READINGS = _Readings()
+
+
 def normalised(text: str) -> View:
-    """The view of a text with Unicode disguises removed; plain ASCII is its own view, at no cost."""
+    """The view of a text with Unicode disguises removed; a text without any is its own view."""
     if text.isascii():
         return View(text)
-    chars: list[str] = []
-    starts: list[int] = []
-    for index, char in enumerate(text):
-        reads = char if char < "\x80" else _readable(char)
-        chars.extend(reads)
-        starts.extend([index] * len(reads))
-    ends = [following if following > start else start + 1 for start, following in itertools.pairwise(starts)]
-    ends.append(len(text))
-    # A character that reads as several (a ligature) ends where the character ends, not where it starts.
-    for index in range(len(ends) - 2, -1, -1):
-        if starts[index] == starts[index + 1]:
-            ends[index] = ends[index + 1]
-    read = "".join(chars)
-    if _HOMOGLYPH.search(read):
+    read = text.translate(_READINGS)
+    starts: list[int] | None = None
+    ends: list[int] | None = None
+    if not _READINGS.uneven.isdisjoint(text):
+        sizes = [len(_READINGS[ord(char)]) for char in text]
+        starts = [index for index, size in enumerate(sizes) for _ in range(size)]
+        # What an invisible character follows ends behind it, so that a span leaves nothing of a disguise over.
+        shown = sorted(set(starts))
+        following = dict(itertools.pairwise([*shown, len(text)]))
+        ends = [following[start] for start in starts]
+    if not _HOMOGLYPH_CHARS.isdisjoint(read):
         read = _TOKEN.sub(_latin_token, read)
-    return View(read, starts, ends if read else [])
+    return View(read, starts, ends)
 
 
 def _latin_token(match: re.Match[str]) -> str:
@@ -165,14 +179,14 @@ def joined_letters(view: View) -> View | None:
 def spoken_digits(view: View) -> View | None:
     """The view with runs of five or more digit words (en, es, hi, de, it, fr) written as digits; None if none."""
     lowered = view.text.lower()
-    if len(lowered) != len(view.text):
-        return None
+    if len(lowered) != len(view.text):  # one capital letter (İ) has a small form of two
+        lowered = "".join(char.lower()[0] for char in view.text)
     edits: list[tuple[int, int, str]] = []
     run: list[tuple[int, int, str]] = []
     repeat, opened, previous_end = 1, -1, 0
 
     def close() -> None:
-        spoken = any(not view.text[start:end].strip(" ,.-").isdigit() for start, end, _ in run)
+        spoken = any(char.isalpha() for start, end, _ in run for char in view.text[start:end])
         if spoken and sum(len(value.strip()) for _, _, value in run) >= _WORD_RUN_MINIMUM and len(run) >= 2:
             edits.extend(run)
         run.clear()
@@ -212,24 +226,9 @@ _SPELLED = re.compile(
     rf"(?<![A-Za-z0-9])(?:{_UNIT.pattern}|[!-~])(?P<sign>[ .\-_])(?:(?:{_UNIT.pattern}|[!-~])(?P=sign)){{4,}}(?:{_UNIT.pattern}|[A-Za-z0-9@.])(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-_MAYBE_SPOKEN = re.compile(
-    r"(?:\b(?:"
-    + "|".join(sorted((w for w in _DIGIT_WORDS if w.isascii()), key=len, reverse=True))
-    + r")\b[\s,.\-]+){2}"
-    r"|" + "|".join(sorted((w for w in _DIGIT_WORDS if not w.isascii()), key=len, reverse=True)),
-    re.IGNORECASE,
-)
 
 
 def views(text: str) -> tuple[View, ...]:
     """Every view the rules must read: the normalised text, then joined letters and spoken digits where present."""
     base = normalised(text)
-    found = [base]
-    joined = joined_letters(base)
-    if joined is not None:
-        found.append(joined)
-    if _MAYBE_SPOKEN.search(base.text):
-        spoken = spoken_digits(base)
-        if spoken is not None:
-            found.append(spoken)
-    return tuple(found)
+    return tuple(view for view in (base, joined_letters(base), spoken_digits(base)) if view is not None)
