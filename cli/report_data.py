@@ -144,7 +144,7 @@ FROM views.dataset_days WHERE dataset_id = $dataset
 ORDER BY split, dimension, ds, level
 """
 _DRIFT = """
-SELECT split, ds, dimension, turns, psi, excess, status
+SELECT split, ds, dimension, users, psi, excess, status
 FROM views.drift WHERE dataset_id = $dataset
 ORDER BY split, dimension, ds
 """

@@ -22,19 +22,23 @@ def composition(attributes: DataFrame, outcomes: DataFrame, fates: DataFrame) ->
     """Turns by split, day, dimension, level, outcome and reason; each dimension adds up to all usable turns.
 
     Args:
-        attributes: usable turns with `turn_id`, `split`, `ds` and the seven dimensions.
+        attributes: usable turns with `turn_id`, `user_id`, `split`, `ds` and the seven dimensions.
         outcomes: `curation.outcomes` of the window.
         fates: `turn_id`, `outcome`, `reason` of the eligible ones in the dataset.
 
-    A reason that names a level or a turn is cut to its kind, so that the number of rows stays small.
+    A reason that names a level or a turn is cut to its kind, so that the number of rows stays small. `users` weighs
+    each turn by one over its user's turns of the day: a user's turns are alike, so users, not turns, are what a
+    statistic may count as independent.
     """
     daily = outcomes.select("turn_id", F.col("outcome").alias("_daily"), F.col("reason").alias("_why"))
     drawn = fates.select("turn_id", F.col("outcome").alias("_fate"), F.col("reason").alias("_binding"))
+    own = Window.partitionBy("split", "ds", "user_id")
     kind = F.when(F.col("_fate") == "not_sampled", F.substring_index("_binding", "=", 1))
     why = F.when(F.col("_why") != F.col("_daily"), F.col("_why"))
     pairs = F.array(*(F.struct(F.lit(n).alias("dimension"), F.col(n).alias("level")) for n in DIMENSIONS))
     counted = (
-        attributes.select("turn_id", "split", "ds", F.explode(pairs).alias("pair"))
+        attributes.select("turn_id", "split", "ds", pairs.alias("pairs"), (1 / F.count("*").over(own)).alias("_user"))
+        .select("turn_id", "split", "ds", "_user", F.explode("pairs").alias("pair"))
         .join(daily, "turn_id")
         .join(drawn, "turn_id", "left")
         .groupBy(
@@ -42,7 +46,7 @@ def composition(attributes: DataFrame, outcomes: DataFrame, fates: DataFrame) ->
             F.coalesce("_fate", "_daily").alias("outcome"),
             F.coalesce(F.when(F.col("_fate").isNotNull(), kind).otherwise(why), F.lit("")).alias("reason"),
         )
-        .agg(F.count("*").alias("turns"))
+        .agg(F.count("*").alias("turns"), F.round(F.sum("_user"), 6).alias("users"))
     )  # fmt: skip
     return _frequent_levels(counted)
 
@@ -58,5 +62,5 @@ def _frequent_levels(counted: DataFrame) -> DataFrame:
         counted.join(named, ["split", "dimension", "level"])
         .withColumn("level", F.when(F.col("_named"), F.col("level")).otherwise(OTHER))
         .groupBy("split", "ds", "dimension", "level", "outcome", "reason")
-        .agg(F.sum("turns").alias("turns"))
+        .agg(F.sum("turns").alias("turns"), F.round(F.sum("users"), 6).alias("users"))
     )

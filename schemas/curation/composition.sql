@@ -6,6 +6,7 @@ CREATE TABLE curation.composition (
   outcome STRING NOT NULL COMMENT 'Where the turns ended: rejected, in_review, near_duplicate, diversity_budget, split_leak, context_unsafe, not_sampled or selected.',
   reason STRING NOT NULL COMMENT 'First reason of the screening, or kind of the binding constraint; empty where the outcome says it all.',
   turns BIGINT NOT NULL COMMENT 'Usable turns: of each dimension they add up to all of the day and split.',
+  users DOUBLE NOT NULL COMMENT 'The same turns, weighed so that each user of the day and split counts once.',
   ds DATE NOT NULL COMMENT 'Day of the turns.',
   run_id STRING NOT NULL COMMENT 'Run that wrote the row.'
 ) USING delta

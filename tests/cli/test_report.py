@@ -84,7 +84,7 @@ def filled(lake: Lake) -> Lake:
     ])  # fmt: skip
     put(lake, "curation.composition", [
         {"dataset_id": DATASET, "split": "train", "dimension": "jtbd", "level": level, "outcome": outcome,
-         "reason": "", "turns": turns, "ds": DAY - timedelta(days=ago)}
+         "reason": "", "turns": turns, "users": float(turns), "ds": DAY - timedelta(days=ago)}
         for level, outcome, turns, ago in (
             ("advice", "selected", 40, 0), ("small_talk", "selected", 1, 0), ("advice", "rejected", 1, 1),
             ("small_talk", "selected", 40, 1),

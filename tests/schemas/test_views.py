@@ -26,7 +26,7 @@ def view(lake: Lake, query: str) -> list[dict[str, Any]]:
 def counted(level: str, outcome: str, turns: int, day: date = DAY, **more: Any) -> dict[str, Any]:
     row = {
         "dataset_id": "d", "split": "train", "dimension": "jtbd", "level": level, "outcome": outcome, "reason": "",
-        "turns": turns, "ds": day,
+        "turns": turns, "users": float(turns), "ds": day,
     }  # fmt: skip
     return row | more
 
@@ -71,37 +71,46 @@ def test_the_drift_index_by_hand(lake: Lake) -> None:
     put(
         lake,
         "curation.composition",
-        [counted("a", "selected", 30), counted("b", "selected", 10)]
-        + [counted("a", "selected", 10, YESTERDAY), counted("c", "selected", 30, YESTERDAY)],
-    )
+        [
+            counted("a", "selected", 30), counted("b", "selected", 10),
+            counted("a", "selected", 10, YESTERDAY), counted("c", "selected", 30, YESTERDAY),
+        ],
+    )  # fmt: skip
     today, yesterday = view(lake, "SELECT * FROM views.drift ORDER BY ds DESC")
     shares = [(30.5 / 41.5, 10.5 / 41.5), (10.5 / 41.5, 0.5 / 41.5), (0.5 / 41.5, 30.5 / 41.5)]
     expected = sum((day - rest) * math.log(day / rest) for day, rest in shares)
     assert today["psi"] == pytest.approx(expected, abs=1e-4)
     assert today["psi"] == yesterday["psi"]  # of two days each is the other's reference
+    assert today["users"] == 40  # in these rows every turn is another user's
     assert today["chance"] == pytest.approx(2 * (1 / 40 + 1 / 40), abs=1e-4)
     assert (today["turns"], today["levels"], today["status"]) == (40, 3, "alarm")
 
 
-def test_without_drift_the_index_is_what_chance_gives_and_a_shift_alarms(lake: Lake) -> None:
+def test_chatty_users_and_rare_levels_are_no_drift_and_a_shift_is(lake: Lake) -> None:
+    """Simulated users keep to one level and write 1 to 60 turns: counted as turns they would look like drift."""
     draws = np.random.default_rng(5)
-    usual = np.array([0.5, 0.3, 0.1, 0.07, 0.03])
-    moved = np.array([0.2, 0.3, 0.1, 0.07, 0.33])
+    rare = np.full(40, 0.1 / 40)
+    usual, moved = np.concatenate([[0.7, 0.2], rare]), np.concatenate([[0.2, 0.7], rare])
     rows = []
-    for number in range(400):
-        for day, shares in ((DAY, moved if number >= 300 else usual), (YESTERDAY, usual)):
-            counts = draws.multinomial(400, shares)
-            name = f"{'moved' if number >= 300 else 'still'}-{number}"
+    for number in range(150):
+        name = f"{'moved' if number >= 100 else 'still'}-{number}"
+        for day, shares in ((DAY, moved if number >= 100 else usual), (YESTERDAY, usual)):
+            levels = draws.choice(len(shares), size=200, p=shares)
+            turns = np.minimum(draws.geometric(0.1, size=200), 60)
             rows += [
-                counted(f"l{level}", "selected", int(n), day, dataset_id=name)
-                for level, n in enumerate(counts)
-                if n
+                counted(f"l{level}", "selected", int(turns[levels == level].sum()), day, dataset_id=name)
+                | {"users": float((levels == level).sum())}
+                for level in np.unique(levels)
             ]
     put(lake, "curation.composition", rows)
-    found = view(lake, f"SELECT dataset_id, excess, status FROM views.drift WHERE ds = DATE '{DAY}'")
-    still = np.array([float(row["excess"]) for row in found if row["dataset_id"].startswith("still")])
-    assert abs(still.mean()) < 3 * still.std(ddof=1) / math.sqrt(len(still))
-    assert {row["status"] for row in found if row["dataset_id"].startswith("still")} == {"steady"}
+    found = view(
+        lake, f"SELECT dataset_id, excess, status, users, levels FROM views.drift WHERE ds = DATE '{DAY}'"
+    )
+    still = [row for row in found if row["dataset_id"].startswith("still")]
+    excess = np.array([float(row["excess"]) for row in still])
+    assert abs(excess.mean()) < 3 * excess.std(ddof=1) / math.sqrt(len(excess))
+    assert {row["status"] for row in still} == {"steady"}
+    assert {(row["users"], row["levels"]) for row in still} == {(200.0, 3)}
     assert {row["status"] for row in found if row["dataset_id"].startswith("moved")} == {"alarm"}
 
 

@@ -30,8 +30,12 @@ def counted(spark: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(module, "LEVELS_KEPT", 3)
     fixed = [name for name in DIMENSIONS if name != "jtbd"]
     attributes = spark.createDataFrame(
-        [(turn, "train", day, jtbd, *("x" for _ in fixed)) for turn, day, jtbd, *_ in ENDS],
-        "turn_id string, split string, ds date, jtbd string, " + ", ".join(f"{n} string" for n in fixed),
+        [
+            (turn, "u1" if turn in ("t1", "t2") else f"u-{turn}", "train", day, jtbd, *("x" for _ in fixed))
+            for turn, day, jtbd, *_ in ENDS
+        ],
+        "turn_id string, user_id string, split string, ds date, jtbd string, "
+        + ", ".join(f"{n} string" for n in fixed),
     )
     outcomes = spark.createDataFrame(
         [(turn, end, why) for turn, _, _, end, why, *_ in ENDS],
@@ -66,3 +70,13 @@ def test_each_dimension_adds_up_to_all_usable_turns(counted: list[Any]) -> None:
     for row in counted:
         totals[row["dimension"]] += row["turns"]
     assert totals == dict.fromkeys(DIMENSIONS, len(ENDS))
+
+
+def test_each_user_counts_once_a_day(counted: list[Any]) -> None:
+    users = {
+        (row["ds"], row["level"], row["outcome"]): row["users"]
+        for row in counted
+        if row["dimension"] == "jtbd"
+    }
+    assert users[FIRST_DAY, "(unjudged)", "rejected"] == users[FIRST_DAY, "advice", "near_duplicate"] == 0.5
+    assert sum(value for (day, *_), value in users.items() if day == FIRST_DAY) == 3  # u1, u-t3, u-t4
