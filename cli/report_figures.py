@@ -107,7 +107,9 @@ def by_day(rows: Sequence[Row]) -> str:
                 hovertemplate=f"{label}: target {aim:.1f} %<extra></extra>",
             )  # fmt: skip
     figure.update_layout(showlegend=True)
-    figure.update_yaxes(gridcolor=FAINT, ticksuffix=" %", rangemode="tozero", fixedrange=True)
+    figure.update_yaxes(
+        gridcolor=FAINT, ticksuffix=" %", rangemode="tozero", fixedrange=True, automargin=True
+    )
     figure.update_xaxes(
         type="category" if len(days) <= _FEW_DAYS else "date", fixedrange=True, gridcolor=FAINT
     )
@@ -125,7 +127,7 @@ def drift(rows: Sequence[Row], titles: Mapping[str, str]) -> str:
         z=[[max(float(cell["excess"]), 0.0) if cell else None for cell in line] for line in cells],
         zmin=0, zmax=_ALARM, xgap=2, ygap=2, showscale=False,
         colorscale=[[0, "#eef3f2"], [0.4, "#f3e3c3"], [1, GONE]],
-        text=[[f"{cell['excess']:.2f}" if cell else "" for cell in line] for line in cells],
+        text=[[f"{max(cell['excess'], 0.0):.2f}" if cell else "" for cell in line] for line in cells],
         texttemplate="%{text}" if len(days) <= _FEW_DAYS else None,
         hovertemplate="%{y}, %{x}: %{text}<extra></extra>",
     )  # fmt: skip
