@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,11 @@ class Constraint:
             return math.ceil(exact)
         return math.floor(exact) if self.kind == "cap" else math.floor(exact + Fraction(1, 2))
 
+    def giving_way(self, size: int, slack: int) -> Constraint:
+        """The floor lower, or the cap higher, by `slack` rows than it is at K = `size`."""
+        rows = self.wanted(size) + (slack if self.kind == "cap" else -slack)
+        return replace(self, share=None, count=rows)
+
 
 @dataclass(frozen=True)
 class Strata:
@@ -97,18 +102,30 @@ class Strata:
 
     def holds(self, constraint: Constraint) -> npt.NDArray[np.bool_]:
         """(S,) whether each stratum belongs to the constraint's level. Unknown dimensions are an error."""
-        if constraint.dimension not in self.levels:
-            known = ", ".join(sorted(self.levels))
-            raise SettingsError(
-                f"the {constraint.name} names no dimension of the sample",
-                setting="sampling.constraints",
-                hint=f"Known are {known}.",
-            )
-        return cast("npt.NDArray[np.bool_]", self.levels[constraint.dimension] == constraint.level)
+        return cast("npt.NDArray[np.bool_]", _of_dimension(constraint, self.levels) == constraint.level)
 
 
-def expand(constraints: Sequence[Constraint], strata: Strata) -> tuple[Constraint, ...]:
-    """Replaces `ANY` by the levels that the strata name, without `NONE` and `OTHER`, in their order.
+_Column = TypeVar("_Column")
+
+
+def _of_dimension(constraint: Constraint, levels: Mapping[str, _Column]) -> _Column:
+    if constraint.dimension not in levels:
+        raise SettingsError(
+            f"the {constraint.name} names no dimension of the sample",
+            setting="sampling.constraints",
+            hint=f"Known are {', '.join(sorted(levels))}.",
+        )
+    return levels[constraint.dimension]
+
+
+Levels = Mapping[str, Collection[str] | npt.NDArray[Any]]
+"""dimension -> names of its levels, repeated or not."""
+
+
+def expand(
+    constraints: Sequence[Constraint], levels: Levels, kinds: Collection[Kind] = ("floor", "cap", "target")
+) -> tuple[Constraint, ...]:
+    """Replaces `ANY`, of those kinds, by the levels that there are, without `NONE` and `OTHER`, in their order.
 
     A level that has a constraint of that kind of its own keeps it. Two for one level are an error.
     """
@@ -118,16 +135,22 @@ def expand(constraints: Sequence[Constraint], strata: Strata) -> tuple[Constrain
         raise SettingsError(
             f"two constraints for {twice[2]} {twice[0]}={twice[1]}", setting="sampling.constraints"
         )
-    result: list[Constraint] = []
-    for item in constraints:
-        if item.level != ANY:
-            result.append(item)
-            continue
-        strata.holds(item)
-        levels = sorted({str(level) for level in strata.levels[item.dimension]} - {NONE, OTHER})
-        taken = {level for dimension, level, kind in own if (dimension, kind) == (item.dimension, item.kind)}
-        result.extend(replace(item, level=level) for level in levels if level not in taken)
-    return tuple(result)
+    return tuple(
+        one
+        for item in constraints
+        for one in (spell_out(item, constraints, levels) if item.kind in kinds else (item,))
+    )
+
+
+def spell_out(item: Constraint, constraints: Sequence[Constraint], levels: Levels) -> tuple[Constraint, ...]:
+    """A constraint on `ANY` as one on each level that has none of its kind of its own; any other as it is."""
+    if item.level != ANY:
+        return (item,)
+    names = {str(level) for level in _of_dimension(item, levels)} - {NONE, OTHER}
+    taken = {
+        other.level for other in constraints if (other.dimension, other.kind) == (item.dimension, item.kind)
+    }
+    return tuple(replace(item, level=level) for level in sorted(names - taken))
 
 
 def apportion(constraints: Sequence[Constraint], size: int) -> tuple[int, ...]:

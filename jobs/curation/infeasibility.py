@@ -1,45 +1,46 @@
-"""Why no sample satisfies floors, caps, supply and size together, and what would.
-
-Only the hard constraints matter here, so strata are merged by the set of constraints that hold them: what is
-left is small enough to be solved in whole numbers many times.
-"""
+"""Why no sample satisfies floors, caps, supply and size together, and the least change that would do."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-
 from infra.errors import InfeasibleConstraints
-from jobs.curation.constraints import ANY, SIZE, Constraint, Strata, Values, expand
+from jobs.curation.bounds import HardBounds
+from jobs.curation.constraints import SIZE, Constraint, Strata
 
 
 @dataclass(frozen=True)
 class Member:
-    """One constraint of a minimal conflict.
+    """One constraint of a minimal conflict, or of a minimal correction.
 
     wanted: rows it asks for (the size K for `size`; for a cap on every level, the cap of one level);
-    available: rows of its level(s); slack: rows it would have to give way by, alone, for the rest to hold
-    (None: no slack of this one alone is enough).
+    available: rows of its level(s); slack: rows it would have to give way by for the rest to hold: alone in a
+    conflict, together with the other members in a correction (None: no slack of this one is enough).
+    constraint: None for the size.
     """
 
     name: str
     wanted: int
     available: int
     slack: int | None
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A minimal set of constraints that cannot hold together (without any one of them the others can),
-    and the largest size not above the one asked for at which all constraints hold (None: no size does).
+    """What is wrong with a request that cannot be met.
+
+    conflict: a minimal set of constraints that cannot hold together: without any one of them the others can.
+    correction: a minimal set that must give way for all the others to hold: with any one of them as asked, they
+    cannot. Where several conflicts meet in one request it covers them all. The size is in it only when there are
+    fewer candidates than K.
+    largest_size: the largest size not above the one asked for at which everything holds (None: no size does).
     """
 
     size: int
     conflict: tuple[Member, ...]
+    correction: tuple[Member, ...]
     largest_size: int | None
 
 
@@ -49,6 +50,7 @@ class ConflictingConstraints(InfeasibleConstraints):
     def __init__(self, diagnosis: Diagnosis) -> None:
         self.diagnosis = diagnosis
         parts = [_sentence(member) for member in diagnosis.conflict]
+        least = " and ".join(f"{member.name} by {member.slack or 0:,}" for member in diagnosis.correction)
         size = (
             f"The largest size at which everything holds is {diagnosis.largest_size:,}."
             if diagnosis.largest_size is not None
@@ -57,7 +59,7 @@ class ConflictingConstraints(InfeasibleConstraints):
         super().__init__(
             f"no sample of {diagnosis.size:,} rows satisfies these together: {'; '.join(parts)}",
             setting="sampling.constraints",
-            hint=f"Change one of them by its slack. {size}",
+            hint=f"All else holds when these give way: {least}. {size}",
         )
 
 
@@ -68,192 +70,69 @@ def _sentence(member: Member) -> str:
 
 def explain(strata: Strata, size: int, constraints: Sequence[Constraint]) -> ConflictingConstraints:
     """The error to raise for constraints, as asked, that are known to conflict at K = `size`."""
-    return ConflictingConstraints(diagnose(strata, size, constraints))
+    return ConflictingConstraints(diagnose(HardBounds.of(strata, constraints), size))
 
 
-def feasible(strata: Strata, size: int, constraints: Sequence[Constraint]) -> bool:
-    """Whether some sample of exactly `size` rows satisfies every floor and cap."""
-    hard = _Hard.of(strata, constraints)
-    return hard.solvable(size, range(len(hard.asked)), exact_size=True)
+def diagnose(bounds: HardBounds, size: int, relaxable: Collection[int] = ()) -> Diagnosis:
+    """What is wrong at K = `size` with the constraints that are not in `relaxable`.
+
+    Raises ValueError when nothing is.
+    """
+    asked = [index for index in bounds.all if index not in relaxable]
+    if bounds.hold(size, asked):
+        raise ValueError("the constraints do not conflict")
+    return Diagnosis(
+        size,
+        _conflict(bounds, size, asked),
+        _correction(bounds, size, asked),
+        bounds.largest_size(size, asked),
+    )
 
 
-def diagnose(strata: Strata, size: int, constraints: Sequence[Constraint]) -> Diagnosis:
-    """Deletion filter over the size and the constraints as asked; a cap on every level counts as one.
+def _conflict(bounds: HardBounds, size: int, asked: Sequence[int]) -> tuple[Member, ...]:
+    """Deletion filter over the size and the constraints (Chinneck and Dravnieks 1991).
 
     A constraint whose removal leaves the rest in conflict is dropped for good, so what remains is minimal.
-    Raises ValueError when nothing conflicts.
     """
-    hard = _Hard.of(strata, constraints)
-    kept = list(range(len(hard.asked)))
-    if hard.solvable(size, kept, exact_size=True):
-        raise ValueError("the constraints do not conflict")
-    with_size = hard.solvable(size, kept, exact_size=False)
-    for index in list(kept):
+    with_size = bounds.hold(size, asked, exact_size=False)
+    kept = list(asked)
+    for index in asked:
         rest = [other for other in kept if other != index]
-        if not hard.solvable(size, rest, exact_size=with_size):
+        if not bounds.hold(size, rest, exact_size=with_size):
             kept = rest
-    members = [
-        Member(
-            hard.asked[index].name,
-            hard.asked[index].wanted(size),
-            hard.supply(index),
-            hard.slack(size, kept, index, with_size),
-        )
-        for index in kept
-    ]
+    members = []
+    for index in kept:
+        rest = [other for other in kept if other != index]
+        slacks = bounds.least_slacks(size, rest, [index], exact_size=with_size)
+        members.append(_member(bounds, size, index, None if slacks is None else slacks[index]))
     if with_size:
-        most = hard.most(size, kept)
-        short = None if most is None else size - most
-        members.insert(0, Member(SIZE, size, int(strata.available.sum()), short))
-    return Diagnosis(size, tuple(members), hard.largest_size(size))
+        most = bounds.most(size, kept)
+        members.insert(0, Member(SIZE, size, bounds.total, None if most is None else size - most))
+    return tuple(members)
 
 
-_MAX_STEPS = 2_000
+def _correction(bounds: HardBounds, size: int, asked: Sequence[int]) -> tuple[Member, ...]:
+    """The complement of a maximal set that can hold, grown from what the least sum of slacks leaves untouched."""
+    exact = bounds.total >= size
+    elastic = bounds.least_slacks(size, (), asked, exact_size=exact, in_order=False) or {}
+    held = [index for index in asked if not elastic[index]]
+    for index in sorted(
+        (index for index in asked if elastic[index]), key=lambda index: (elastic[index], index)
+    ):
+        if bounds.hold(size, [*held, index], exact_size=exact):
+            held.append(index)
+    giving = [index for index in asked if index not in held]
+    slacks = bounds.least_slacks(size, held, giving, exact_size=exact, in_order=False) or {}
+    members = [_member(bounds, size, index, slacks[index]) for index in giving]
+    if not exact:
+        most = bounds.most(size, asked, slacks)
+        members.insert(0, Member(SIZE, size, bounds.total, None if most is None else size - most))
+    return tuple(members)
 
 
-@dataclass(frozen=True)
-class _Hard:
-    """Strata merged by membership: `groups` (R, G) 0/1, `available` (G,), `owner` (R,) row -> asked index."""
-
-    asked: tuple[Constraint, ...]
-    every: tuple[Constraint, ...]
-    owner: tuple[int, ...]
-    groups: Values
-    available: Values
-
-    @staticmethod
-    def of(strata: Strata, constraints: Sequence[Constraint]) -> _Hard:
-        asked = tuple(item for item in constraints if item.kind != "target")
-        every: list[Constraint] = []
-        owner: list[int] = []
-        levels = expand(asked, strata)
-        for item in levels:
-            index = next(
-                i
-                for i, ask in sorted(enumerate(asked), key=lambda pair: pair[1].level == ANY)
-                if ask.dimension == item.dimension
-                and ask.kind == item.kind
-                and ask.level in (item.level, ANY)
-            )
-            every.append(item)
-            owner.append(index)
-        masks = np.array([strata.holds(item) for item in every], dtype=bool).reshape(len(every), len(strata))
-        patterns, group = np.unique(masks, axis=1, return_inverse=True)
-        available = np.zeros(patterns.shape[1])
-        np.add.at(available, group.ravel(), strata.available)
-        return _Hard(asked, tuple(every), tuple(owner), patterns.astype(float), available)
-
-    def supply(self, index: int) -> int:
-        """Candidates in the levels of one asked constraint."""
-        rows = [row for row, owner in enumerate(self.owner) if owner == index]
-        held = self.groups[rows].max(axis=0) if rows else np.zeros(len(self.available))
-        return int(held @ self.available)
-
-    def _bounds(self, size: int, active: Sequence[int]) -> tuple[Values, Values]:
-        on = set(active)
-        lower = np.full(len(self.every), -np.inf)
-        upper = np.full(len(self.every), np.inf)
-        for row, item in enumerate(self.every):
-            if self.owner[row] in on:
-                if item.kind == "floor":
-                    lower[row] = item.wanted(size)
-                else:
-                    upper[row] = item.wanted(size)
-        return lower, upper
-
-    def _solve(
-        self,
-        objective: Values,
-        matrix: Values,
-        lower: Values,
-        upper: Values,
-        ceiling: Values,
-    ) -> Values | None:
-        result = milp(
-            objective,
-            constraints=LinearConstraint(matrix, lower, upper),
-            bounds=Bounds(0, ceiling),
-            integrality=np.ones(len(objective)),
-        )
-        return None if result.x is None else np.round(np.asarray(result.x, dtype=float))
-
-    def solvable(self, size: int, active: Sequence[int] | range, *, exact_size: bool) -> bool:
-        """Whether whole rows exist under the active constraints: exactly `size` of them, or any number."""
-        lower, upper = self._bounds(size, list(active))
-        if np.any(lower > upper) or np.any(lower > self.groups @ self.available):
-            return False
-        if exact_size:
-            if self.available.sum() < size:
-                return False
-            lower, upper = np.append(lower, size), np.append(upper, size)
-            matrix = np.vstack([self.groups, np.ones(len(self.available))])
-        else:
-            matrix = self.groups
-        if not len(matrix):
-            return True
-        zero = np.zeros(len(self.available))
-        return self._solve(zero, matrix, lower, upper, self.available) is not None
-
-    def most(self, size: int, active: Sequence[int]) -> int | None:
-        """Most rows that the active constraints, as asked at `size`, allow: at most `size`."""
-        lower, upper = self._bounds(size, active)
-        matrix = np.vstack([self.groups, np.ones(len(self.available))])
-        rows = self._solve(
-            -np.ones(len(self.available)),
-            matrix,
-            np.append(lower, 0),
-            np.append(upper, size),
-            self.available,
-        )
-        return None if rows is None else int(rows.sum())
-
-    def slack(self, size: int, active: Sequence[int], index: int, exact_size: bool) -> int | None:
-        """Rows that one asked constraint must give way by, alone, for the other active ones to hold."""
-        lower, upper = self._bounds(size, active)
-        give = np.array(
-            [
-                0.0 if owner != index else (1.0 if item.kind == "floor" else -1.0)
-                for owner, item in zip(self.owner, self.every, strict=True)
-            ]
-        )
-        matrix = np.column_stack([self.groups, give])
-        if exact_size:
-            matrix = np.vstack([matrix, np.append(np.ones(len(self.available)), 0.0)])
-            lower, upper = np.append(lower, size), np.append(upper, size)
-        objective = np.append(np.zeros(len(self.available)), 1.0)
-        rows = self._solve(objective, matrix, lower, upper, np.append(self.available, np.inf))
-        return None if rows is None else int(rows[-1])
-
-    def largest_size(self, size: int) -> int | None:
-        """Largest whole K <= `size` at which everything asked for holds, with shares taken of that K.
-
-        The LP with K as a variable bounds it from above; rounding of floors and caps can only lower it.
-        """
-        groups = len(self.available)
-        rows: list[npt.NDArray[np.float64]] = [
-            np.append(np.ones(groups), -1.0),
-            -np.append(np.ones(groups), -1.0),
-        ]
-        ceiling = [0.0, 0.0]
-        for held, item in zip(self.groups, self.every, strict=True):
-            sign = -1.0 if item.kind == "floor" else 1.0
-            share = 0.0 if item.share is None else float(item.share)
-            rows.append(sign * np.append(held, -share))
-            ceiling.append(0.0 if item.count is None else sign * item.count)
-        result = linprog(
-            np.append(np.zeros(groups), -1.0),
-            A_ub=np.vstack(rows),
-            b_ub=np.array(ceiling),
-            bounds=[*((0.0, float(supply)) for supply in self.available), (1.0, float(size))],
-            method="highs",
-        )
-        if result.status != 0:
-            return None
-        highest = min(size, int(np.floor(-result.fun + 1e-6)))
-        for candidate in range(highest, max(0, highest - _MAX_STEPS), -1):
-            if self.solvable(candidate, range(len(self.asked)), exact_size=True):
-                return candidate
-        return None
+def _member(bounds: HardBounds, size: int, index: int, slack: int | None) -> Member:
+    asked = bounds.asked[index]
+    return Member(asked.name, asked.wanted(size), bounds.supply(index), slack, asked)
 
 
-__all__ = ["ConflictingConstraints", "Diagnosis", "Member", "diagnose", "explain", "feasible"]
+__all__ = ["ConflictingConstraints", "Diagnosis", "Member", "diagnose", "explain"]

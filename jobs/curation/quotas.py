@@ -122,7 +122,7 @@ def allocate(
         strata.available[order],
         strata.quality[order],
     )
-    every = expand(constraints, ordered)
+    every = expand(constraints, ordered.levels)
     problem = _Problem.of(ordered, size, tuple(constraints))
     solved = _solve(problem, solver or Solver())
     selected = solved.selected
@@ -150,6 +150,8 @@ def allocate(
 
 _PRICE_FLOOR = 1e-9
 _ROUND = 1e-6
+# From here on the interior point, with crossover to a vertex, beats the simplex: 3.8 to 15 s of CPU at 94,000 strata.
+_INTERIOR_POINT_STRATA = 20_000
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class _Problem:
 
     @staticmethod
     def of(strata: Strata, size: int, asked: tuple[Constraint, ...]) -> _Problem:
-        constraints = expand(asked, strata)
+        constraints = expand(asked, strata.levels)
         wanted = apportion(constraints, size)
         masks = [strata.holds(item) for item in constraints]
         hard = [index for index, item in enumerate(constraints) if item.kind != "target"]
@@ -232,13 +234,13 @@ class _Problem:
         distances = (self.distance(rows, aim) for aim in range(len(self.aims)))
         return (*distances, -float(self.quality @ rows))
 
-    def gap(self, rows: Counts, proven: Sequence[float]) -> float:
+    def gap(self, rows: Counts, proven: _Proven) -> float:
         """Largest relative gap: distances by the rows aimed at, quality by its bound."""
+        values = self.values(rows)
+        bounds = proven.at(values)
         scale = max(float(self.weight @ self.aims[0]) if self.aims else 0.0, 1.0)
-        *distances, quality = (
-            max(0.0, have - bound) for have, bound in zip(self.values(rows), proven, strict=True)
-        )
-        worst = max([distance / scale for distance in distances] + [quality / max(abs(proven[-1]), 1e-12)])
+        *distances, quality = (max(0.0, have - bound) for have, bound in zip(values, bounds, strict=True))
+        worst = max([distance / scale for distance in distances] + [quality / max(abs(bounds[-1]), 1e-12)])
         return 0.0 if worst < 1e-9 else worst
 
     def infeasible(self) -> ConflictingConstraints:
@@ -249,6 +251,24 @@ def _matrix(masks: list[npt.NDArray[np.bool_]], width: int) -> sparse.csr_array:
     if not masks:
         return sparse.csr_array((0, width))
     return sparse.csr_array(np.vstack(masks).astype(float))
+
+
+@dataclass(frozen=True)
+class _Proven:
+    """What no whole sample can do better than, objective after objective.
+
+    bounds: (J,) least value of each with the earlier ones at theirs; prices: (J, J) by how much the bound of an
+    objective (row) may fall for each unit that an earlier one (column) is above its own. A sample that rounding
+    holds off the best distance could have a better quality in exchange: by duality of the LP, so much at most.
+    """
+
+    bounds: tuple[float, ...]
+    prices: Values
+
+    def at(self, values: Sequence[float]) -> tuple[float, ...]:
+        """Bounds of each objective for samples that do as well on the earlier ones as `values`."""
+        above = np.maximum(0.0, np.array(values) - np.array(self.bounds))
+        return tuple(float(bound) for bound in np.array(self.bounds) - self.prices @ above)
 
 
 @dataclass(frozen=True)
@@ -263,10 +283,10 @@ class _Solved:
 
 @dataclass(frozen=True)
 class _Relaxed:
-    """Last LP of the sequence: rows (S,), every objective's bound, and what each row of constraints costs."""
+    """Last LP of the sequence: rows (S,), bounds of the objectives, and what each row of constraints costs."""
 
     rows: Values
-    proven: tuple[float, ...]
+    proven: _Proven
     reduced_cost: Values
     bound_price: Values
     target_price: Values
@@ -304,7 +324,8 @@ def _relax(problem: _Problem) -> _Relaxed:
         equalities = sparse.vstack([equalities, problem.aiming()])
     highest = np.concatenate([problem.available, np.full(extra, np.inf)])
     proven: list[float] = []
-    for cost in objectives:
+    prices = np.zeros((len(objectives), len(objectives)))
+    for step, cost in enumerate(objectives):
         result = linprog(
             cost,
             A_ub=inequalities.tocsr(),
@@ -312,13 +333,14 @@ def _relax(problem: _Problem) -> _Relaxed:
             A_eq=equalities.tocsr(),
             b_eq=np.concatenate([[problem.size], *problem.aims]),
             bounds=np.column_stack([np.zeros(strata + extra), highest]),
-            method="highs",
+            method="highs-ipm" if strata >= _INTERIOR_POINT_STRATA else "highs-ds",
         )
         if result.status == 2:
             raise problem.infeasible()
         if result.status != 0:
             raise RuntimeError(f"HiGHS ended an LP of {strata} strata with status {result.status}")
         proven.append(float(result.fun))
+        prices[step, :step] = -np.asarray(result.ineqlin.marginals, dtype=float)[len(floors) :]
         inequalities = sparse.vstack([inequalities, sparse.csr_array(cost[None, :])])
         ceiling = np.append(ceiling, _budget(float(result.fun)))
     inequality = np.asarray(result.ineqlin.marginals, dtype=float)
@@ -328,7 +350,7 @@ def _relax(problem: _Problem) -> _Relaxed:
     target_price = np.asarray(result.eqlin.marginals, dtype=float)[1:]
     return _Relaxed(
         rows=np.asarray(result.x[:strata], dtype=float),
-        proven=tuple(proven),
+        proven=_Proven(tuple(proven), prices),
         reduced_cost=np.asarray(result.lower.marginals + result.upper.marginals, dtype=float)[:strata],
         bound_price=bound_price,
         target_price=target_price.reshape(len(problem.aims), len(problem.weight)).sum(axis=0),
@@ -337,7 +359,7 @@ def _relax(problem: _Problem) -> _Relaxed:
 
 def _whole(
     problem: _Problem, solver: Solver, best: _Relaxed
-) -> tuple[Counts, tuple[float, ...], Literal["lp", "branch_and_bound"]]:
+) -> tuple[Counts, _Proven, Literal["lp", "branch_and_bound"]]:
     """Whole rows with the bounds they are judged by: from a growing pool of strata, at last from all."""
     strata = len(problem.available)
     fractional = np.abs(best.rows - np.round(best.rows)) > _ROUND
@@ -363,10 +385,10 @@ def _whole(
 
 def _branch(
     problem: _Problem, solver: Solver, pool: npt.NDArray[np.intp], rows: Values
-) -> tuple[Counts | None, tuple[float, ...]]:
+) -> tuple[Counts | None, _Proven]:
     """Branch and bound over the pool's strata, the others as the LP has them, objective after objective.
 
-    Returns (rows or None, proven bound of each objective given the earlier ones).
+    Returns rows or None, and the bound of each objective with the earlier ones at what was found.
     """
     base = np.round(rows).astype(np.int64)
     base[pool] = 0
@@ -401,7 +423,7 @@ def _branch(
         whole[pool] = np.round(result.x[: len(pool)]).astype(np.int64)
         ceiling = _budget(float(result.fun))
         constraints.append(LinearConstraint(sparse.csc_array(cost[columns][None, :]), -np.inf, ceiling))
-    return (whole if found else None), tuple(proven)
+    return (whole if found else None), _Proven(tuple(proven), np.zeros((len(proven), len(proven))))
 
 
 def _prices(problem: _Problem, best: _Relaxed) -> tuple[dict[str, float], tuple[str, ...]]:

@@ -14,24 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.curation.constraints import Constraint
+from jobs.curation.labels import Codes, Labels, Mask
 
-Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 
 def representatives(
-    conversations: Ints,
+    conversations: Codes,
     ranks: Ints,
-    floors: Sequence[tuple[Constraint, Mask]],
+    floors: Sequence[tuple[Constraint, Labels]],
     size: int,
     enough: Callable[[Mask], bool],
-) -> Mask:
-    """One candidate per conversation.
+) -> tuple[Mask, bool]:
+    """One candidate per conversation, and whether they are enough.
 
     Args:
         conversations: (N,) code of each candidate's conversation.
         ranks: (N,) seeded hash order of the candidates, each rank once.
-        floors: every floor with the (N,) candidates of its level.
+        floors: every floor with the (N,) levels of its dimension.
         size: K, which floors by share are taken of.
         enough: whether hard constraints can hold among the candidates of a (N,) mask.
 
@@ -41,54 +41,58 @@ def representatives(
     mask = np.zeros(len(ranks), dtype=bool)
     for mask in _choices(conversations, ranks, floors, size):
         if enough(mask):
-            break
-    return mask
+            return mask, True
+    return mask, False
 
 
 def _choices(
-    conversations: Ints, ranks: Ints, floors: Sequence[tuple[Constraint, Mask]], size: int
+    conversations: Codes, ranks: Ints, floors: Sequence[tuple[Constraint, Labels]], size: int
 ) -> Iterator[Mask]:
-    plain = _first(conversations, ranks, np.zeros(len(ranks), dtype=np.int64))
+    plain = _first(conversations, ranks, np.zeros(len(ranks), dtype=np.int8))
     yield plain
     if not floors:
         return
+    scarcest_first = _scarcest_first(conversations, floors, size)
     for factor in (1, 2, None):
-        preference = np.zeros(len(ranks), dtype=np.int64)
-        spoken_for: set[int] = set()
-        for constraint, held in _scarcest_first(conversations, floors, size):
-            able = _in_order(conversations[held], ranks[held])
-            have = int((plain & held & ~np.isin(conversations, list(spoken_for))).sum())
-            need = max(0, constraint.wanted(size) - have)
+        preference = np.zeros(len(ranks), dtype=np.int8)
+        spoken_for = np.zeros(int(conversations.max(initial=-1)) + 1, dtype=bool)
+        for constraint, labels in scarcest_first:
+            held = labels.holds(constraint.level)
             # Those that hold the level by chance already count; the others follow by hash.
-            by_chance = set(conversations[plain & held].tolist())
-            others = [one for one in able if one not in by_chance and one not in spoken_for]
-            chosen = others if factor is None else others[: need * factor]
-            moved = np.isin(conversations, [*chosen, *(by_chance - spoken_for)]) & held
-            preference[moved] = 1
-            spoken_for |= set(chosen) | by_chance
+            by_chance = np.zeros_like(spoken_for)
+            by_chance[conversations[plain & held]] = True
+            by_chance &= ~spoken_for
+            able = _in_order(conversations[held], ranks[held])
+            others = able[~(by_chance | spoken_for)[able]]
+            need = max(0, constraint.wanted(size) - int(by_chance.sum()))
+            standing = by_chance.copy()
+            standing[others if factor is None else others[: need * factor]] = True
+            preference[standing[conversations] & held] = 1
+            spoken_for |= standing
         yield _first(conversations, ranks, preference)
 
 
 def _scarcest_first(
-    conversations: Ints, floors: Sequence[tuple[Constraint, Mask]], size: int
-) -> list[tuple[Constraint, Mask]]:
-    def supply_per_row(item: tuple[Constraint, Mask]) -> tuple[float, str]:
-        constraint, held = item
-        return len(np.unique(conversations[held])) / max(constraint.wanted(size), 1), constraint.name
+    conversations: Codes, floors: Sequence[tuple[Constraint, Labels]], size: int
+) -> list[tuple[Constraint, Labels]]:
+    def supply_per_row(item: tuple[Constraint, Labels]) -> tuple[float, str]:
+        constraint, labels = item
+        able = np.unique(conversations[labels.holds(constraint.level)])
+        return len(able) / max(constraint.wanted(size), 1), constraint.name
 
     return sorted(floors, key=supply_per_row)
 
 
-def _in_order(conversations: Ints, ranks: Ints) -> list[int]:
+def _in_order(conversations: Codes, ranks: Ints) -> Codes:
     """Distinct conversations by the lowest rank of their candidates."""
     ordered = conversations[np.argsort(ranks)]
     _, first = np.unique(ordered, return_index=True)
-    return [int(one) for one in ordered[np.sort(first)]]
+    return ordered[np.sort(first)]
 
 
-def _first(conversations: Ints, ranks: Ints, preference: Ints) -> Mask:
+def _first(conversations: Codes, ranks: Ints, preference: npt.NDArray[np.int8]) -> Mask:
     """The candidate of each conversation with the highest preference, then the lowest rank."""
-    order = np.lexsort([ranks, -preference, conversations])
+    order = np.lexsort((ranks, -preference, conversations))
     _, first = np.unique(conversations[order], return_index=True)
     mask = np.zeros(len(ranks), dtype=bool)
     mask[order[first]] = True

@@ -1,4 +1,4 @@
--- What was asked of each dataset and what it got: share before curation, candidates, rows wanted and achieved.
+-- What was asked of each dataset and what it got: candidates, rows wanted, rows used and the entry of sampling.relax where a bound gave way, rows achieved.
 SELECT
   dataset_id,
   split,
@@ -6,6 +6,8 @@ SELECT
   level,
   kind,
   wanted,
+  used,
+  relax_order,
   available,
   achieved,
   slack,

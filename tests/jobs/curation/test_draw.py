@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pytest
 
 from infra.errors import InfeasibleConstraints
 from jobs.curation.constraints import ANY, NONE, OTHER, Constraint
-from jobs.curation.draw import ONE_PER_CONVERSATION, Candidates, Request, draw
+from jobs.curation.draw import ONE_PER_CONVERSATION, Drawn, Request, draw
+from jobs.curation.strata import Candidates
 
 
 def candidates(seed: int, conversations: int, turns: int, first: float = 1.0) -> Candidates:
@@ -24,18 +30,38 @@ def candidates(seed: int, conversations: int, turns: int, first: float = 1.0) ->
             depths.append("1" if turn == 1 else "2-5" if turn <= 5 else "6-20")
             names.append(name)
     quality = random.random(len(ids)).round(4)
-    levels = {
-        "first_turn": np.array(firsts, dtype=object),
-        "character": np.array(names, dtype=object),
-        "locale_language": random.choice(
-            np.array(["en-US/en", "es-MX/es"], dtype=object), len(ids), p=[0.8, 0.2]
-        ),
-        "depth_band": np.array(depths, dtype=object),
-        "quality_band": np.where(quality < 0.25, "low", np.where(quality < 0.5, "middle", "high")).astype(
-            object
-        ),
+    columns = {
+        "turn_id": ids,
+        "conversation_id": talks,
+        "quality": quality,
+        "first_turn": firsts,
+        "character": names,
+        "locale_language": random.choice(["en-US/en", "es-MX/es"], len(ids), p=[0.8, 0.2]),
+        "depth_band": depths,
+        "quality_band": np.where(quality < 0.25, "low", np.where(quality < 0.5, "middle", "high")),
     }
-    return Candidates(np.array(ids, dtype=object), np.array(talks, dtype=object), levels, quality)
+    return Candidates.of(pa.table(columns), DIMENSIONS)
+
+
+DIMENSIONS = ("first_turn", "character", "locale_language", "depth_band", "quality_band")
+
+
+def column(pool: Candidates, name: str) -> npt.NDArray[Any]:
+    """(N,) values of a column of the candidates."""
+    if name == "turn_id":
+        return np.array(pool.turn_id.to_pylist())
+    labels = pool.conversation_id if name == "conversation_id" else pool.levels[name]
+    return np.array(labels.arrow().to_pylist())
+
+
+def strata(drawn: Drawn) -> npt.NDArray[Any]:
+    """(N,) stratum of each candidate, None without one."""
+    return np.array(drawn.stratum.arrow().to_pylist(), dtype=object)
+
+
+def table(pool: Candidates) -> pa.Table:
+    names = ("turn_id", "conversation_id", *DIMENSIONS)
+    return pa.table({name: column(pool, name) for name in names} | {"quality": pool.quality})
 
 
 ASKED = (
@@ -51,64 +77,60 @@ def test_final_denominators(seed: int) -> None:
     pool = candidates(seed, conversations=120, turns=8)
     drawn = draw(pool, Request(40, ASKED, seed))
     assert int(drawn.selected.sum()) == 40
-    talks = pool.conversation_id[drawn.selected]
+    talks = column(pool, "conversation_id")[drawn.selected]
     assert len(set(talks)) == 40
-    assert (pool.levels["first_turn"][drawn.selected] == "first").sum() >= 12
-    names, counts = np.unique(pool.levels["character"][drawn.selected].astype(str), return_counts=True)
+    assert (column(pool, "first_turn")[drawn.selected] == "first").sum() >= 12
+    names, counts = np.unique(column(pool, "character")[drawn.selected], return_counts=True)
     assert all(count <= 8 for name, count in zip(names, counts, strict=True) if name != NONE)
-    assert (pool.levels["locale_language"][drawn.selected] == "es-MX/es").sum() == 16
+    assert (column(pool, "locale_language")[drawn.selected] == "es-MX/es").sum() == 16
     assert drawn.allocation.optimality_gap <= 1e-4
 
 
 def test_inclusion_probability_is_the_share_of_its_stratum() -> None:
     pool = candidates(3, conversations=120, turns=4)
     drawn = draw(pool, Request(40, ASKED, 3))
-    for stratum in {name for name in drawn.stratum if name is not None}:
-        rows = drawn.stratum == stratum
+    named = strata(drawn)
+    for stratum in set(named) - {None}:
+        rows = named == stratum
         share = drawn.selected[rows].sum() / rows.sum()
         assert set(drawn.probability[rows]) == {share}
-    outside = np.array([name is None for name in drawn.stratum])
-    assert set(drawn.reason[outside]) == {ONE_PER_CONVERSATION}
+    outside = drawn.stratum.codes < 0
+    reasons = np.array(drawn.reason.arrow().to_pylist(), dtype=object)
+    assert set(reasons[outside]) == {ONE_PER_CONVERSATION}
     assert not drawn.selected[outside].any()
-    assert all(reason is None for reason in drawn.reason[drawn.selected])
-    assert all(reason is not None for reason in drawn.reason[~drawn.selected])
+    assert set(reasons[drawn.selected]) == {None}
+    assert None not in set(reasons[~drawn.selected])
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_order_of_rows_changes_nothing(seed: int) -> None:
     pool = candidates(seed, conversations=60, turns=6)
     turned = np.random.default_rng(seed).permutation(len(pool))
-    other = Candidates(
-        pool.turn_id[turned],
-        pool.conversation_id[turned],
-        {name: column[turned] for name, column in pool.levels.items()},
-        pool.quality[turned],
-    )
+    other = Candidates.of(table(pool).take(turned), DIMENSIONS)
     request = Request(30, ASKED, seed)
     first, second = draw(pool, request), draw(other, request)
-    assert set(pool.turn_id[first.selected]) == set(other.turn_id[second.selected])
-    assert first.stratum[turned].tolist() == second.stratum.tolist()
-    assert set(pool.turn_id[first.selected]) != set(
-        pool.turn_id[draw(pool, Request(30, ASKED, seed + 1)).selected]
-    )
+    chosen = set(column(pool, "turn_id")[first.selected])
+    assert chosen == set(column(other, "turn_id")[second.selected])
+    assert strata(first)[turned].tolist() == strata(second).tolist()
+    assert chosen != set(column(pool, "turn_id")[draw(pool, replace(request, seed=seed + 1)).selected])
 
 
 def test_first_turns_stand_for_their_conversation_when_the_floor_needs_them() -> None:
     """100 conversations of 10 turns: one candidate each by chance gives about 10 first turns; the floor wants 40."""
     pool = candidates(1, conversations=100, turns=10)
     drawn = draw(pool, Request(80, (Constraint("first_turn", "first", "floor", share=0.5),), 1))
-    assert (pool.levels["first_turn"][drawn.selected] == "first").sum() >= 40
-    assert len(set(pool.conversation_id[drawn.selected])) == 80
-    standing = np.array([name is not None for name in drawn.stratum])
+    assert (column(pool, "first_turn")[drawn.selected] == "first").sum() >= 40
+    assert len(set(column(pool, "conversation_id")[drawn.selected])) == 80
+    standing = drawn.stratum.codes >= 0
     assert standing.sum() == 100
-    assert (pool.levels["first_turn"][standing] == "first").sum() < 100
+    assert (column(pool, "first_turn")[standing] == "first").sum() < 100
 
 
 def test_without_a_need_the_representative_is_chosen_by_hash_alone() -> None:
     pool = candidates(1, conversations=400, turns=5)
     drawn = draw(pool, Request(50, (Constraint("first_turn", "first", "floor", share=0.1),), 1))
-    standing = np.array([name is not None for name in drawn.stratum])
-    share = (pool.levels["first_turn"][standing] == "first").mean()
+    standing = drawn.stratum.codes >= 0
+    share = (column(pool, "first_turn")[standing] == "first").mean()
     assert 0.14 < share < 0.26
 
 
@@ -121,8 +143,8 @@ def test_several_turns_of_a_conversation_when_the_setting_allows() -> None:
 def test_only_characters_above_the_cap_have_a_class_of_their_own() -> None:
     pool = candidates(4, conversations=200, turns=1)
     drawn = draw(pool, Request(50, (Constraint("character", ANY, "cap", share=0.2),), 4))
-    classes = {dict(part.split("=") for part in name.split("|"))["character"] for name in set(drawn.stratum)}
-    names, counts = np.unique(pool.levels["character"].astype(str), return_counts=True)
+    classes = {dict(part.split("=") for part in name.split("|"))["character"] for name in set(strata(drawn))}
+    names, counts = np.unique(column(pool, "character"), return_counts=True)
     big = {str(name) for name, count in zip(names, counts, strict=True) if name != NONE and count > 10}
     assert classes == big | {OTHER, NONE}
 
@@ -130,10 +152,10 @@ def test_only_characters_above_the_cap_have_a_class_of_their_own() -> None:
 def test_conflicts_are_refused_or_answered_with_the_largest_size() -> None:
     """Conversations without a beginning in the window: 12 first turns at most, K = 60 wants 18, 40 wants 12."""
     pool = candidates(5, conversations=120, turns=3, first=0.1)
-    beginnings = int((pool.levels["first_turn"] == "first").sum())
+    beginnings = int((column(pool, "first_turn") == "first").sum())
     asked = (Constraint("first_turn", "first", "floor", share=0.3),)
     with pytest.raises(InfeasibleConstraints, match="floor first_turn=first"):
         draw(pool, Request(60, asked, 5))
     drawn = draw(pool, Request(60, asked, 5, allow_smaller=True))
     assert drawn.size == int(drawn.selected.sum()) == int(beginnings / 0.3 + 1e-9)
-    assert (pool.levels["first_turn"][drawn.selected] == "first").sum() == beginnings
+    assert (column(pool, "first_turn")[drawn.selected] == "first").sum() == beginnings

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
+from jobs.curation.bounds import HardBounds
 from jobs.curation.constraints import ANY, NONE, Constraint, Strata
-from jobs.curation.infeasibility import ConflictingConstraints, diagnose, feasible
+from jobs.curation.infeasibility import ConflictingConstraints, Diagnosis
+from jobs.curation.infeasibility import diagnose as diagnosed
 from jobs.curation.quotas import allocate
 
 
@@ -20,6 +24,15 @@ def cells(*rows: tuple[str, str, int]) -> Strata:
         np.array([available for _, _, available in rows], dtype=np.int64),
         np.full(len(rows), 0.5),
     )
+
+
+def diagnose(supply: Strata, size: int, asked: Sequence[Constraint]) -> Diagnosis:
+    return diagnosed(HardBounds.of(supply, asked), size)
+
+
+def feasible(supply: Strata, size: int, asked: Sequence[Constraint], exact_size: bool = True) -> bool:
+    bounds = HardBounds.of(supply, asked)
+    return bounds.hold(size, bounds.all, exact_size=exact_size)
 
 
 def test_short_supply_names_the_floor_alone() -> None:

@@ -114,7 +114,7 @@ def test_what_one_level_lacks_is_spread_over_the_others_in_proportion() -> None:
 def test_any_leaves_out_other_none_and_levels_of_their_own() -> None:
     cells = strata([({"c": level}, 5, 0.5) for level in ("a", "b", NONE, OTHER)])
     asked = [Constraint("c", ANY, "cap", share=0.5), Constraint("c", "b", "cap", share=0.9)]
-    assert {(item.level, item.share) for item in expand(asked, cells)} == {("a", 0.5), ("b", 0.9)}
+    assert {(item.level, item.share) for item in expand(asked, cells.levels)} == {("a", 0.5), ("b", 0.9)}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_wrong_constraints_are_refused(make: object) -> None:
 def brute_force(cells: Strata, size: int, asked: list[Constraint]) -> tuple[float, float] | None:
     """(least distance, best quality at it) over every allocation, or None."""
     best: tuple[float, float] | None = None
-    every = expand(asked, cells)
+    every = expand(asked, cells.levels)
     wanted = apportion(every, size)
     for rows in itertools.product(*(range(int(n) + 1) for n in cells.available)):
         if sum(rows) != size:
