@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import secrets as secrets_module
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -273,14 +272,8 @@ class SamplingSettings(Section):
         {"train": 0.1, "evaluation": 0.1},
         description="K of a split as a share of its eligible turns. A split with neither is not sampled.",
     )
-    relax: tuple[str, ...] = Field(
-        (),
-        description="Floors and caps that may give way, the first one first, by the fewest rows the others need: "
-        "`cap character` or `floor locale_language=hi-IN/hi`. None by default.",
-    )
     allow_smaller: bool = Field(
-        False,
-        description="Take the largest K at which all hard constraints hold (those of `relax` gave way before).",
+        False, description="Take the largest K at which all hard constraints hold instead of refusing."
     )
     first_turn_floor: float = Field(
         0.10, ge=0, le=1, description="Least share of first turns (Table 1: 10 %)."
@@ -336,8 +329,6 @@ class SamplingSettings(Section):
             raise ValueError("sample_size must be at least 1")
         if any(weight <= 0 for weight in self.target_weights.values()):
             raise ValueError("target_weights must be positive")
-        if bad := [one for one in self.relax if not re.fullmatch(r"(floor|cap) [a-z_]+(=.+)?", one)]:
-            raise ValueError(f"relax names '<floor or cap> <dimension>[=<level>]', which {bad[0]!r} is not")
         return self
 
 
@@ -404,9 +395,16 @@ class Settings(BaseSettings):
             return self.secrets.user_key.get_secret_value().encode()
         return _kept_key(self.home / ".flywheel" / "user_key")
 
-    def hash_of(self, sections: Sequence[str], extra: Mapping[str, str] | None = None) -> str:
-        """Hash of some sections' values: part of what decides whether a job's last result still stands."""
-        values: dict[str, Any] = {s: getattr(self, s).model_dump(mode="json") for s in sorted(sections)}
+    def hash_of(self, names: Sequence[str], extra: Mapping[str, str] | None = None) -> str:
+        """Hash of some sections' or single settings' (`section.name`) values.
+
+        It is part of what decides whether a job's last result still stands.
+        """
+        values: dict[str, Any] = {}
+        for whole in sorted(names):
+            section, _, name = whole.partition(".")
+            dump = getattr(self, section).model_dump(mode="json")
+            values[whole] = dump[name] if name else dump
         text = json.dumps({"sections": values, "extra": dict(extra or {})}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -95,7 +95,7 @@ class JobContext:
         done = write.write(
             self.spark, self.lake, self.locks[table], write.Write(table, frame, self.days, self.run_id, scope)
         )
-        self._record_quality(table, done.results)
+        self.record_quality(table, done.results)
         units = [self.days[-1]] if self.dataset_id else list(self.days)
         for day in units:
             rows = sum(done.rows.values()) if self.dataset_id else (rows_out or done.rows).get(day, 0)
@@ -137,7 +137,8 @@ class JobContext:
         seconds = (ledger.now() - self.started_ts).total_seconds()
         print(f"  {seconds:6.1f}s  {message}", file=sys.stderr, flush=True)
 
-    def _record_quality(self, table: str, results: Sequence[Any]) -> None:
+    def record_quality(self, table: str, results: Sequence[Any]) -> None:
+        """Keep results about a table for `ops.quality`: of its expectations, or of a job's own checks."""
         self.quality_rows += [
             {
                 "run_id": self.run_id,
@@ -155,4 +156,4 @@ class JobContext:
 
     def record_failed_quality(self, table: str, results: Sequence[Any]) -> None:
         """Keep the results of a write that was refused."""
-        self._record_quality(table, results)
+        self.record_quality(table, results)

@@ -27,7 +27,7 @@ class Job:
         name: `stage.job`; the module is `jobs/<stage>/<job>.py`.
         reads: tables read for the days of the run; "landing" is the landing zone.
         writes: tables written, in this order; the last is the one that downstream waits for.
-        settings: sections of the settings that change the result.
+        settings: sections of the settings, or single ones (`section.name`), that change the result.
         lookback: table to the dotted setting that says how many earlier days of it are read too.
         pinned: table to the dotted setting that, when set, names in `table_version` the one version of it that is read:
             such a table is not waited for, and only the setting makes the job due.

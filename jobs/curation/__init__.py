@@ -27,7 +27,8 @@ PRUNE = Job(
     "curation.prune",
     reads=["curation.screened", "curation.screened_characters", "curation.embeddings"],
     writes=["curation.pruned"],
-    settings=["diversity"],
+    # Floors of Phase III are protected from the cut.
+    settings=["diversity", "sampling.first_turn_floor", "sampling.constraints", "turns.first_turn_scope"],
     # What earlier days kept is compared by their prompts, and prompts quote the message before: both by their own days.
     lookback={"curation.pruned": "diversity.horizon_days", "curation.screened": "diversity.context_days"},
 )

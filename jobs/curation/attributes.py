@@ -40,15 +40,11 @@ def with_attributes(
     """
     vectors = embeddings.select("text_hash", "recipe", "encoder", "embedding")
     judged = ranked.select("turn_id", "text_hash", "recipe", "encoder", "quality")
-    index = "turn_index" if scope == "conversation" else "session_turn_index"
     low, high = settings.quality_bands
     return (
-        turns.join(judged, "turn_id", "left")
+        with_known_levels(turns, scope)
+        .join(judged, "turn_id", "left")
         .join(vectors, ["text_hash", "recipe", "encoder"], "left")
-        .withColumn("is_first_turn", F.col(index) == 1)
-        .withColumn("first_turn", F.when(F.col("is_first_turn"), FIRST).otherwise(LATER))
-        .withColumn("character", F.coalesce("character_id", F.lit(NONE)))
-        .withColumn("locale_language", F.concat_ws("/", "locale", "language"))
         .withColumn("depth_band", depth_band(F.col("turn_index"), settings.depth_bands))
         .withColumn(
             "quality_band",
@@ -57,6 +53,17 @@ def with_attributes(
             .when(F.col("quality") < high, "middle")
             .otherwise("high"),
         )
+    )
+
+
+def with_known_levels(turns: DataFrame, scope: str) -> DataFrame:
+    """`curation.screened` rows with the dimensions that neither settings nor text bear on, and is_first_turn."""
+    index = "turn_index" if scope == "conversation" else "session_turn_index"
+    return (
+        turns.withColumn("is_first_turn", F.col(index) == 1)
+        .withColumn("first_turn", F.when(F.col("is_first_turn"), FIRST).otherwise(LATER))
+        .withColumn("character", F.coalesce("character_id", F.lit(NONE)))
+        .withColumn("locale_language", F.concat_ws("/", "locale", "language"))
     )
 
 

@@ -10,17 +10,22 @@ after normalisation (`lexical.Normal.key`): their similarity is 1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isqrt
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
+
+from jobs.curation.constraints import Constraint
+from jobs.curation.floors import Levels, with_floors
 
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Names = npt.NDArray[np.object_]
 
 DIGITS: Final = 6
 # More than what float32 loses on a dot product of unit vectors of some thousand dimensions.
@@ -177,24 +182,41 @@ class Graph:
         self._target, self._value = target[distinct], value[distinct]
         self._starts = np.searchsorted(source[distinct], np.arange(len(texts.day) + 1))
 
-    def close_to(self, text: int) -> tuple[Ints, Floats]:
-        """Close texts, and how close."""
-        part = slice(self._starts[text], self._starts[text + 1])
-        return self._target[part], self._value[part]
+    def close_to(self, some: Ints) -> Edges:
+        """The close texts of some texts."""
+        counts = self._starts[some + 1] - self._starts[some]
+        owner = np.repeat(np.arange(len(some)), counts)
+        place = self._starts[some][owner] + np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
+        return Edges(owner, self._target[place], self._value[place])
+
+
+@dataclass(frozen=True)
+class Edges:
+    """From places in a list of texts to text numbers, with similarities; (e,) each, ordered by place."""
+
+    owner: Ints
+    text: Ints
+    value: Floats
+
+    def where(self, wanted: Flags) -> Edges:
+        """Some of them."""
+        return Edges(self.owner[wanted], self.text[wanted], self.value[wanted])
 
 
 @dataclass(frozen=True)
 class Turns:
-    """The turns of one day and split: ids, the text of each, and quality in 0..1."""
+    """The turns of one day and split: ids, the text of each, quality in 0..1; their levels in dimensions of floors."""
 
     turn_id: Sequence[str]
     text: Ints
     quality: Floats
+    floors: Sequence[Constraint] = ()
+    levels: Levels = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What became of each of the day's turns, in the order given.
+    """What became of each of the day's turns, in the order given; (n,) each.
 
     Attributes:
         priority: rank from 0.
@@ -207,8 +229,8 @@ class Ranking:
 
     priority: Ints
     kept: Flags
-    duplicate_of: list[str | None]
-    kept_turn: list[str | None]
+    duplicate_of: Names
+    kept_turn: Names
     similarity: Floats
     near: Flags
 
@@ -218,143 +240,164 @@ def kept_count(keep_proportion: float, turns: int) -> int:
     return round(keep_proportion * turns)
 
 
+@dataclass(frozen=True)
+class _Day:
+    """One day's turns by text; m distinct texts.
+
+    Attributes:
+        own: (m,) text numbers, rising. at: (n,) place in `own` of each turn's text. taken: (n,) turns by quality.
+        top: (m,) each text's first turn in `taken`. twin: (m,) twin group, numbered from 0.
+        edges: from places in `own` to close texts. place: (e,) their places in `own`, _NOWHERE for earlier days.
+    """
+
+    own: Ints
+    at: Ints
+    taken: Ints
+    top: Ints
+    twin: Ints
+    edges: Edges
+    place: Ints
+
+    @staticmethod
+    def of(turns: Turns, texts: Texts, graph: Graph) -> _Day:
+        """The day's turns among all texts and their close pairs."""
+        own, at = np.unique(turns.text, return_inverse=True)
+        taken = np.lexsort((np.array(turns.turn_id), texts.hash_rank[turns.text], -turns.quality))
+        twin = np.unique(texts.twin[own], return_inverse=True)[1]
+        edges = graph.close_to(own)
+        return _Day(own, at, taken, _first(at, taken, len(own)), twin, edges, _places(own, edges.text))
+
+
+def _first(at: Ints, order: Ints, groups: int) -> Ints:
+    """For each group the first of `order` that is of it, else _NOWHERE; at: group of each."""
+    found = np.full(groups, _NOWHERE)
+    found[at[order[::-1]]] = order[::-1]  # the last assignment stays
+    return found
+
+
+def _places(own: Ints, wanted: Ints) -> Ints:
+    if not len(own):
+        return np.full(len(wanted), _NOWHERE)
+    place = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
+    return np.where(own[place] == wanted, place, _NOWHERE)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _greedy(order: Ints, starts: Ints, close: Ints, twin: Ints) -> Flags:
+    """Take places in order unless a close one or a twin was taken; close[starts[i]:starts[i + 1]] are close to i."""
+    cover = np.zeros(len(twin), dtype=np.bool_)
+    blocked = np.zeros(len(twin), dtype=np.bool_)
+    twin_taken = np.zeros(len(twin), dtype=np.bool_)
+    for one in order:
+        if blocked[one] or twin_taken[twin[one]]:
+            continue
+        cover[one] = twin_taken[twin[one]] = True
+        for edge in range(starts[one], starts[one + 1]):
+            if close[edge] >= 0:
+                blocked[close[edge]] = True
+    return cover
+
+
 class Fold:
-    """Days of one split in order, each ranked against what the days before it kept."""
+    """Days of one split in order, each ranked against what the days before it kept.
+
+    Attributes:
+        kept_turn_of: (texts,) the kept turn of highest priority of each text, None where none is kept.
+    """
 
     def __init__(self, texts: Texts, graph: Graph, horizon_days: int, keep_proportion: float) -> None:
         self._texts, self._graph = texts, graph
         self._horizon, self._proportion = horizon_days, keep_proportion
-        self.kept_turn_of: dict[int, str] = {}
+        self.kept_turn_of: Names = np.full(len(texts.day), None, dtype=object)
         self._kept = np.zeros(len(texts.day), dtype=bool)
-        self._kept_twin: dict[int, int] = {}
+        self._kept_twin = np.full(int(texts.twin.max(initial=-1)) + 1, _NOWHERE)
 
-    def remember(self, kept_turns: dict[int, str]) -> None:
-        """Take over what was kept: text number to its kept turn of highest priority. Days in order."""
-        for text in sorted(kept_turns, key=lambda t: (self._texts.day[t], -self._texts.hash_rank[t])):
-            self._kept_twin[int(self._texts.twin[text])] = text
-        self.kept_turn_of |= kept_turns
-        self._kept[list(kept_turns)] = True
+    def remember(self, kept: Ints, turns: Names) -> None:
+        """Take over what was kept: texts and the kept turn of highest priority of each. Days in order."""
+        order = kept[np.lexsort((-self._texts.hash_rank[kept], self._texts.day[kept]))]
+        self._kept_twin[self._texts.twin[order]] = order  # of twins the latest, then the smallest hash, stays
+        self.kept_turn_of[kept] = turns
+        self._kept[kept] = True
 
     def rank(self, day: int, turns: Turns) -> Ranking:
         """Rank and cut one day; later days see what it kept."""
-        taken = np.lexsort((np.array(turns.turn_id), self._texts.hash_rank[turns.text], -turns.quality))
-        top = {int(turns.text[t]): int(t) for t in taken[::-1]}
-        before = {text: self._kept_before(text, day) for text in top}
-        cover = self._cover([text for text in dict.fromkeys(turns.text[taken].tolist()) if not before[text]])
-        nearest_cover = {
-            text: found
-            for text in top
-            if text not in cover and (found := self._best(text, cover, before[text])) is not None
-        }
-        ranked = self._order(turns, taken, top, cover, nearest_cover)
+        ids = np.array(turns.turn_id, dtype=object)
+        today = _Day.of(turns, self._texts, self._graph)
+        before = self._kept_before(today, day)
+        cover = self._cover(today, before)
+        near_cover, closeness = self._closest(today, cover, before)
+        ranked = with_floors(_order(today, cover, closeness), turns.floors, turns.levels)
         priority = np.empty(len(ranked), dtype=np.int64)
         priority[ranked] = np.arange(len(ranked))
         kept = priority < kept_count(self._proportion, len(ranked))
-        kept_today: dict[int, str] = {}
-        for turn in ranked[kept[ranked]]:
-            kept_today.setdefault(int(turns.text[turn]), turns.turn_id[turn])
-        duplicate_of: list[str | None] = [None] * len(ranked)
-        kept_turn: list[str | None] = [None] * len(ranked)
-        similarity = np.full(len(ranked), np.nan)
-        removed_near: dict[int, tuple[int, float] | None] = {}
-        members = _by_twin(kept_today, self._texts)
-        for turn, text in enumerate(turns.text.tolist()):
-            if text in cover:
-                duplicate_of[turn] = turns.turn_id[top[text]] if top[text] != turn else None
-            else:
-                near, _ = nearest_cover[text]
-                duplicate_of[turn] = turns.turn_id[top[near]] if near in cover else self.kept_turn_of[near]
-            if kept[turn]:
-                continue
-            if text not in removed_near:
-                own = (text, 1.0) if text in kept_today else None
-                removed_near[text] = own or self._best(text, members, before[text])
-            if (found := removed_near[text]) is not None:
-                kept_turn[turn] = kept_today.get(found[0]) or self.kept_turn_of[found[0]]
-                similarity[turn] = found[1]
-        self.remember(kept_today)
-        return Ranking(priority, kept, duplicate_of, kept_turn, similarity, ~np.isnan(similarity))
-
-    def _kept_before(self, text: int, day: int) -> tuple[int, float] | None:
-        """The closest text kept within the horizon, if any is close."""
-        close, values = self._graph.close_to(text)
-        days = self._texts.day[close]
-        usable = self._kept[close] & (days < day) & (days >= day - self._horizon)
-        candidates = list(zip(close[usable].tolist(), values[usable].tolist(), strict=True))
-        twin = self._kept_twin.get(int(self._texts.twin[text]))
-        if twin is not None and day - self._horizon <= self._texts.day[twin] < day:
-            candidates.append((twin, 1.0))
-        return self._closest(candidates)
-
-    def _cover(self, uncovered: Sequence[int]) -> _Members:
-        """Greedy cover of the texts, taken in the order given: none of it is close to another of it."""
-        cover: set[int] = set()
-        twins: dict[int, int] = {}
-        blocked: set[int] = set()
-        for text in uncovered:
-            twin = int(self._texts.twin[text])
-            if text in blocked or twin in twins:
-                continue
-            cover.add(text)
-            twins[twin] = text
-            blocked.update(self._graph.close_to(text)[0].tolist())
-        return _Members(cover, twins)
-
-    def _best(
-        self, text: int, members: _Members, before: tuple[int, float] | None
-    ) -> tuple[int, float] | None:
-        """The closest of today's members or of what was kept before."""
-        close, values = self._graph.close_to(text)
-        candidates = [
-            (other, value)
-            for other, value in zip(close.tolist(), values.tolist(), strict=True)
-            if other in members
+        lead = _first(today.at, ranked[kept[ranked]], len(today.own))
+        near_kept, similarity = self._closest(today, lead >= 0, before)
+        near_kept, similarity = (
+            np.where(lead >= 0, today.own, near_kept), np.where(lead >= 0, 1.0, similarity)
+        )  # fmt: skip
+        duplicate_of = np.where(cover, ids[today.top], self._named(near_cover, today, today.top, ids))[
+            today.at
         ]
-        twin = members.twins.get(int(self._texts.twin[text]))
-        if twin is not None and twin != text:
-            candidates.append((twin, 1.0))
-        if before:
-            candidates.append(before)
-        return self._closest(candidates)
+        duplicate_of[cover[today.at] & (today.top[today.at] == np.arange(len(ids)))] = None
+        kept_turn = self._named(near_kept, today, lead, ids)[today.at]
+        kept_turn[kept] = None
+        value = np.where(kept, np.nan, similarity[today.at])
+        self.remember(today.own[lead >= 0], ids[lead[lead >= 0]])
+        return Ranking(priority, kept, duplicate_of, kept_turn, value, ~np.isnan(value))
 
-    def _closest(self, candidates: Sequence[tuple[int, float]]) -> tuple[int, float] | None:
-        """Largest similarity; ties to the later day, then to the smaller hash."""
-        texts = self._texts
-        return min(candidates, key=lambda c: (-c[1], -texts.day[c[0]], texts.hash_rank[c[0]]), default=None)
+    def _kept_before(self, today: _Day, day: int) -> Edges:
+        """To the closest text kept within the horizon, from each place where one is close."""
+        days = self._texts.day
+        twin = self._kept_twin[self._texts.twin[today.own]]
+        owner = np.flatnonzero((twin != _NOWHERE) & (days[twin] >= day - self._horizon) & (days[twin] < day))
+        text = today.edges.text
+        usable = self._kept[text] & (days[text] < day) & (days[text] >= day - self._horizon)
+        return self._best([today.edges.where(usable), Edges(owner, twin[owner], np.ones(len(owner)))])
 
-    def _order(
-        self,
-        turns: Turns,
-        taken: Ints,
-        top: dict[int, int],
-        cover: _Members,
-        nearest_cover: dict[int, tuple[int, float]],
-    ) -> Ints:
-        """First the cover as it was taken, then the rest by falling distance to it."""
-        texts = turns.text.tolist()
-        leads = np.fromiter(
-            (texts[t] in cover and top[texts[t]] == t for t in taken), dtype=bool, count=len(taken)
-        )
-        rest = taken[~leads]
-        closeness = np.fromiter(
-            (nearest_cover[texts[t]][1] if texts[t] not in cover else 1.0 for t in rest),
-            dtype=np.float64,
-            count=len(rest),
-        )
-        return np.concatenate([taken[leads], rest[np.argsort(closeness, kind="stable")]])
+    def _cover(self, today: _Day, before: Edges) -> Flags:
+        """Greedy cover of what nothing kept before is close to, by quality: none of it is close to another of it."""
+        position = np.empty_like(today.taken)
+        position[today.taken] = np.arange(len(today.taken))
+        uncovered = np.ones(len(today.own), dtype=bool)
+        uncovered[before.owner] = False
+        order = np.argsort(position[today.top])
+        starts = np.searchsorted(today.edges.owner, np.arange(len(today.own) + 1))
+        found: Flags = _greedy(order[uncovered[order]], starts, today.place, today.twin)
+        return found
+
+    def _closest(self, today: _Day, members: Flags, before: Edges) -> tuple[Ints, Floats]:
+        """The closest other of today's members or of what was kept before, of each place: text or _NOWHERE, and NaN."""
+        chosen = np.flatnonzero(members)
+        by_hash = chosen[np.argsort(self._texts.hash_rank[today.own[chosen]])]
+        twin = _first(today.twin, by_hash, len(today.own))[today.twin]
+        owner = np.flatnonzero((twin != _NOWHERE) & (twin != np.arange(len(twin))))
+        twins = Edges(owner, today.own[twin[owner]], np.ones(len(owner)))
+        inside = (today.place != _NOWHERE) & members[today.place]
+        best = self._best([today.edges.where(inside), twins, before])
+        text, value = np.full(len(today.own), _NOWHERE), np.full(len(today.own), np.nan)
+        text[best.owner], value[best.owner] = best.text, best.value
+        return text, value
+
+    def _best(self, parts: Sequence[Edges]) -> Edges:
+        """The largest similarity of each owner; ties to the later day, then to the smaller hash."""
+        owner, text = (np.concatenate([getattr(p, name) for p in parts]) for name in ("owner", "text"))
+        value = np.concatenate([part.value for part in parts])
+        order = np.lexsort((self._texts.hash_rank[text], -self._texts.day[text], -value, owner))
+        first = order[np.r_[True, owner[order][1:] != owner[order][:-1]][: len(order)]]
+        return Edges(owner[first], text[first], value[first])
+
+    def _named(self, wanted: Ints, today: _Day, turn_of: Ints, ids: Names) -> Names:
+        """Turns of texts: today's by turn_of (place to turn), others as they were kept; None for _NOWHERE."""
+        names: Names = self.kept_turn_of[wanted]
+        names[wanted == _NOWHERE] = None
+        place = _places(today.own, wanted)
+        names[place >= 0] = ids[turn_of[place[place >= 0]]]
+        return names
 
 
-@dataclass(frozen=True)
-class _Members:
-    """A set of today's texts and, for each twin group in it, the one with the smallest hash."""
-
-    texts: set[int]
-    twins: dict[int, int]
-
-    def __contains__(self, text: object) -> bool:
-        return text in self.texts
-
-
-def _by_twin(kept: dict[int, str], texts: Texts) -> _Members:
-    ordered = sorted(kept, key=lambda text: int(texts.hash_rank[text]), reverse=True)
-    return _Members(set(kept), {int(texts.twin[text]): text for text in ordered})
+def _order(today: _Day, cover: Flags, closeness: Floats) -> Ints:
+    """First the cover as it was taken, then the rest by falling distance to it."""
+    leads = cover[today.at[today.taken]] & (today.top[today.at[today.taken]] == today.taken)
+    rest = today.taken[~leads]
+    value = np.where(cover, 1.0, closeness)[today.at[rest]]
+    return np.concatenate([today.taken[leads], rest[np.argsort(value, kind="stable")]])

@@ -8,6 +8,8 @@ encoder reads can be called a duplicate only for its wording, which keeps more o
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -20,11 +22,15 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
+from infra.quality import Result
 from infra.settings import DiversitySettings
 from jobs.curation import candidates
+from jobs.curation.attributes import with_known_levels
 from jobs.curation.candidates import LEXICAL_SPACE, Search
-from jobs.curation.cover import Fold, Graph, Ranking, Texts, Turns
+from jobs.curation.constraints import Constraint
+from jobs.curation.cover import Fold, Graph, Ints, Ranking, Texts, Turns
 from jobs.curation.embed import with_days_before
+from jobs.curation.floors import Supply, expanded, protected_floors, supplies
 from jobs.curation.prompts import described, prompts, with_encoder
 from jobs.curation.spaces import Centroids, centroids, encoder_names, pinned
 
@@ -71,12 +77,13 @@ def pruned(ctx: JobContext, rules: DiversitySettings) -> tuple[DataFrame, dict[d
         pairs = candidates.semantic_pairs(placed, search).unionByName(
             candidates.lexical_pairs(texts, table.num_rows, search)
         )
-        folded = _folded(ctx, rules, turns.drop("prompt_text").toArrow(), table, pairs.toArrow())
+        found = pairs.toArrow()
+        ctx.say(f"{found.num_rows:,} close pairs")
+        floors = protected_floors(ctx.settings.sampling)
+        folded = _folded(rules, floors, _with_levels(ctx, turns, floors).toArrow(), table, found)
         _fill_nearest(ctx, placed, folded, search)
-        clusters = placed.select("text", F.col("clusters")[0].alias("cluster")).toArrow()
-        result = folded.rows(
-            rules, dict(zip(*(clusters.column(i).to_pylist() for i in range(2)), strict=True))
-        )
+        _tell_supplies(ctx, folded)
+        result = folded.rows(rules, _homes(ctx, placed, table.num_rows))
         rows = pc.value_counts(result.column("ds")).to_pylist()
         return ctx.spark.createDataFrame(result, PRUNED), {row["values"]: row["counts"] for row in rows}
     finally:
@@ -105,6 +112,26 @@ def _turns(ctx: JobContext, rules: DiversitySettings, before: list[date]) -> tup
     )
     # A turn whose text changed since it was kept makes its own day stale; it is no yardstick until that day has run.
     return turns, history.where("kept_hash = text_hash")
+
+
+def _with_levels(ctx: JobContext, turns: DataFrame, floors: Sequence[Constraint]) -> DataFrame:
+    """What the fold needs of the turns, with their levels in the dimensions of the floors."""
+    levels = with_known_levels(ctx.read("curation.screened"), ctx.settings.turns.first_turn_scope)
+    wanted = levels.select("turn_id", *sorted({one.dimension for one in floors}))
+    return turns.select("turn_id", *_NODE, "quality").join(wanted, "turn_id")
+
+
+def _homes(ctx: JobContext, placed: DataFrame, texts: int) -> Ints:
+    """Home cluster of each text; says how many clusters texts looked into."""
+    rows = placed.select(
+        "text", F.col("clusters")[0].alias("home"), F.size("clusters").alias("probes")
+    ).toArrow()
+    homes = np.zeros(texts, dtype=np.int64)
+    homes[rows.column("text").to_numpy()] = rows.column("home").to_numpy()
+    probes = rows.column("probes").to_numpy()
+    if len(probes):
+        ctx.say(f"{probes.mean():.1f} clusters probed by a text on average, {probes.max()} at most")
+    return homes
 
 
 def _nodes(
@@ -170,17 +197,22 @@ def _spaces(ctx: JobContext, rules: DiversitySettings, embeddings: DataFrame) ->
     }
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Day:
-    """One day and split: rows of the turns table, their texts, and what became of them."""
+    """One day and split: its turns and what became of them."""
 
     split: str
     day: date
     turns: Turns
     ranking: Ranking
 
+    @property
+    def open_rows(self) -> Ints:
+        """Removed turns whose nearest kept turn is not known: no kept turn is close to them."""
+        return np.flatnonzero(~self.ranking.kept & (self.ranking.kept_turn == None))  # noqa: E711
 
-@dataclass
+
+@dataclass(frozen=True)
 class _Folded:
     """Everything ranked, before and after the nearest kept turns of the others are filled in."""
 
@@ -188,105 +220,146 @@ class _Folded:
     days: list[_Day]
     folds: dict[str, Fold]
 
-    def pending(self) -> list[int]:
+    def pending(self) -> Ints:
         """Texts of removed turns that no kept turn is close to."""
-        found: set[int] = set()
-        for one in self.days:
-            open_rows = ~one.ranking.kept & np.array([k is None for k in one.ranking.kept_turn], dtype=bool)
-            found.update(one.turns.text[open_rows].tolist())
-        return sorted(found)
+        return np.unique(np.concatenate([_NONE, *(one.turns.text[one.open_rows] for one in self.days)]))
 
-    def rows(self, rules: DiversitySettings, cluster_of: dict[int, int]) -> pa.Table:
-        """The table that is written, without run_id."""
-        hashes, spaces = (self.texts.column(n).to_pylist() for n in ("text_hash", "space"))
-        parts: dict[str, list[Any]] = {part.split()[0]: [] for part in PRUNED.split(", ")}
+    def supplies(self) -> dict[tuple[str, date], list[Supply]]:
+        """What the floors of each split and day had to take from, and got."""
+        return {
+            (one.split, one.day): supplies(one.turns.floors, one.turns.levels, one.ranking.kept)
+            for one in self.days
+        }
+
+    def rows(self, rules: DiversitySettings, clusters: Ints) -> pa.Table:
+        """The table that is written, without run_id; clusters: (texts,)."""
+        read = pc.not_equal(self.texts.column("space"), LEXICAL_SPACE).to_numpy(zero_copy_only=False)
+        parts = [_SCHEMA.empty_table()]
         for one in self.days:
-            for i, turn_id in enumerate(one.turns.turn_id):
-                text, ranking = int(one.turns.text[i]), one.ranking
-                read = spaces[text] != LEXICAL_SPACE
-                value = None if np.isnan(ranking.similarity[i]) else float(ranking.similarity[i])
-                near = value is not None and ranking.near[i]
-                reason = None if ranking.kept[i] else "near_duplicate" if near else "diversity_budget"
-                row = (
-                    turn_id, one.split, hashes[text], rules.recipe, spaces[text] if read else None,
-                    float(one.turns.quality[i]), int(ranking.priority[i]), bool(ranking.kept[i]),
-                    ranking.duplicate_of[i], ranking.kept_turn[i], value, reason,
-                    "semantic" if read else "no_semantic_check", cluster_of[text] if read else None, one.day,
-                )  # fmt: skip
-                for column, cell in zip(parts.values(), row, strict=True):
-                    column.append(cell)
-        return pa.table(parts, schema=_SCHEMA)
+            text, ranking = one.turns.text, one.ranking
+            removed = pc.if_else(pa.array(ranking.near), "near_duplicate", "diversity_budget")
+            no_encoder = pa.array(~read[text])
+            columns = {
+                "turn_id": one.turns.turn_id, "split": pa.repeat(one.split, len(text)),
+                "text_hash": self.texts.column("text_hash").take(text), "recipe": pa.repeat(rules.recipe, len(text)),
+                "encoder": pc.if_else(no_encoder, None, self.texts.column("space").take(text)),
+                "quality": one.turns.quality, "priority": ranking.priority, "kept": ranking.kept,
+                "is_duplicate_of": ranking.duplicate_of, "kept_turn_id": ranking.kept_turn,
+                "similarity": pa.array(ranking.similarity, from_pandas=True),
+                "reason": pc.if_else(pa.array(ranking.kept), None, removed),
+                "check_kind": pc.if_else(no_encoder, "no_semantic_check", "semantic"),
+                "cluster_id": pa.array(clusters[text], mask=~read[text]), "ds": pa.repeat(one.day, len(text)),
+            }  # fmt: skip
+            parts.append(pa.table(columns).cast(_SCHEMA))
+        return pa.concat_tables(parts)
 
 
 _ARROW = {
     "string": pa.string(), "double": pa.float64(), "int": pa.int32(), "boolean": pa.bool_(), "date": pa.date32(),
 }  # fmt: skip
 _SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in (part.split() for part in PRUNED.split(", "))])
+_NONE = np.empty(0, dtype=np.int64)
 
 
 def _folded(
-    ctx: JobContext, rules: DiversitySettings, turns: pa.Table, table: pa.Table, pairs: pa.Table
+    rules: DiversitySettings,
+    floors: Sequence[Constraint],
+    turns: pa.Table,
+    table: pa.Table,
+    pairs: pa.Table,
 ) -> _Folded:
     """Rank the days of every split in order."""
-    ds = table.column("ds").to_pylist()
-    split, hashes = table.column("split").to_pylist(), table.column("text_hash").to_pylist()
-    kept_turn = table.column("kept_turn").to_pylist()
-    number = {key: i for i, key in enumerate(zip(ds, split, hashes, strict=True)) if kept_turn[i] is None}
-    _, twin = np.unique(table.column("twin").to_numpy(), return_inverse=True)
-    _, rank = np.unique(np.array(hashes, dtype=str), return_inverse=True)
     texts = Texts(
-        np.array([(d - _EPOCH).days for d in ds], dtype=np.int64),
-        rank.astype(np.int64),
-        twin.astype(np.int64),
+        pc.days_between(pa.scalar(_EPOCH), table.column("ds")).to_numpy(),
+        pc.rank(table.column("text_hash"), tiebreaker="dense").to_numpy().astype(np.int64),
+        np.unique(table.column("twin").to_numpy(), return_inverse=True)[1],
     )
     graph = Graph(texts, *(pairs.column(n).to_numpy() for n in ("first", "second", "similarity")))
-    ctx.say(f"{pairs.num_rows:,} close pairs")
-    own = [turns.column(n).to_pylist() for n in ("turn_id", *_NODE, "quality")]
-    groups: dict[tuple[str, date], list[tuple[str, int, float]]] = {}
-    for turn_id, day, part, text_hash, quality in zip(*own, strict=True):
-        groups.setdefault((part, day), []).append((turn_id, number[day, part, text_hash], quality))
+    new = table.filter(pc.is_null(table.column("kept_turn"))).select([*_NODE, "text"])
+    turns = turns.join(new, _NODE).sort_by(
+        [("split", "ascending"), ("ds", "ascending"), ("turn_id", "ascending")]
+    )
+    old = table.filter(pc.is_valid(table.column("kept_turn")))
     folds: dict[str, Fold] = {}
     done: list[_Day] = []
-    history: dict[str, list[tuple[date, int]]] = {}
-    for i, turn in enumerate(kept_turn):
-        if turn is not None:
-            history.setdefault(split[i], []).append((ds[i], i))
-    for part, day in sorted(groups):
-        fold = folds.setdefault(part, Fold(texts, graph, rules.horizon_days, rules.keep_proportion))
-        past = [i for d, i in history.get(part, []) if d < day]
-        fold.remember({i: kept_turn[i] for i in past if i not in fold.kept_turn_of})
-        ids, numbers, quality = zip(*groups[part, day], strict=True)
-        these = Turns(ids, np.array(numbers, dtype=np.int64), np.array(quality))
-        done.append(_Day(part, day, these, fold.rank((day - _EPOCH).days, these)))
+    for part in pc.unique(turns.column("split")).to_pylist():
+        folds[part] = fold = Fold(texts, graph, rules.horizon_days, rules.keep_proportion)
+        own = turns.filter(pc.equal(turns.column("split"), part))
+        history = old.filter(pc.equal(old.column("split"), part))
+        known = date.min
+        for day in pc.unique(own.column("ds")).to_pylist():
+            days = history.column("ds")
+            past = history.filter(pc.and_(pc.greater_equal(days, known), pc.less(days, day)))
+            fold.remember(
+                past.column("text").to_numpy(), past.column("kept_turn").to_numpy(zero_copy_only=False)
+            )
+            known = day
+            these = _turns_of(own.filter(pc.equal(own.column("ds"), day)), floors)
+            done.append(_Day(part, day, these, fold.rank((day - _EPOCH).days, these)))
     return _Folded(table, done, folds)
+
+
+def _turns_of(rows: pa.Table, floors: Sequence[Constraint]) -> Turns:
+    levels = {
+        one.dimension: rows.column(one.dimension).to_numpy(zero_copy_only=False).astype(object)
+        for one in floors
+    }
+    return Turns(
+        rows.column("turn_id").to_pylist(), rows.column("text").to_numpy(), rows.column("quality").to_numpy(),
+        expanded(floors, levels), levels,
+    )  # fmt: skip
 
 
 def _fill_nearest(ctx: JobContext, placed: DataFrame, folded: _Folded, search: Search) -> None:
     """Give removed turns that are close to nothing kept their nearest kept turn: near clusters first, then all."""
-    kept_turn = {text: turn for fold in folded.folds.values() for text, turn in fold.kept_turn_of.items()}
-    pending = folded.pending()
-    spaces = folded.texts.column("space").to_pylist()
+    kept_turn = np.full(folded.texts.num_rows, None, dtype=object)
+    for fold in folded.folds.values():
+        has = fold.kept_turn_of != None  # noqa: E711
+        kept_turn[has] = fold.kept_turn_of[has]
+    kept = np.flatnonzero(kept_turn != None)  # noqa: E711
+    day = pc.days_between(pa.scalar(_EPOCH), folded.texts.column("ds")).to_numpy()
+    read = pc.not_equal(folded.texts.column("space"), LEXICAL_SPACE).to_numpy(zero_copy_only=False)
     for everywhere in (False, True):
-        if not pending or not kept_turn:
+        pending = folded.pending()
+        if not len(pending) or not len(kept):
             return
-        wanted, kept = (
-            ctx.spark.createDataFrame(pa.table({"text": pa.array(t, pa.int64())}))
-            for t in (pending, sorted(kept_turn))
-        )
-        answers = candidates.nearest_kept(placed, wanted, kept, search, everywhere).toArrow().to_pylist()
-        best: dict[int, tuple[float, int]] = {}
-        rank = {
-            a["answer"]: (folded.texts.column("ds")[a["answer"]].as_py().toordinal(), -a["answer"])
-            for a in answers
-        }
-        for a in answers:
-            old = best.get(a["text"])
-            if old is None or (a["similarity"], rank[a["answer"]]) > (old[0], rank[old[1]]):
-                best[a["text"]] = (a["similarity"], a["answer"])
+        wanted, able = (ctx.spark.createDataFrame(pa.table({"text": some})) for some in (pending, kept))
+        found = candidates.nearest_kept(placed, wanted, able, search, everywhere).toArrow()
+        text, answer, value = (found.column(n).to_numpy() for n in ("text", "answer", "similarity"))
+        order = np.lexsort(
+            (answer, -day[answer], -value, text)
+        )  # ties: the later day, then the smaller number
+        order = order[np.r_[True, text[order][1:] != text[order][:-1]][: len(order)]]
+        closest = np.full(folded.texts.num_rows, -1)
+        closeness = np.full(folded.texts.num_rows, np.nan)
+        closest[text[order]], closeness[text[order]] = answer[order], value[order]
         for one in folded.days:
-            for i, text in enumerate(one.turns.text.tolist()):
-                if not one.ranking.kept[i] and one.ranking.kept_turn[i] is None and text in best:
-                    value, answer = best[text]
-                    one.ranking.kept_turn[i], one.ranking.similarity[i] = kept_turn[answer], value
-                    one.ranking.near[i] = spaces[text] != LEXICAL_SPACE and value >= search.similarity
-        pending = [text for text in pending if text not in best]
+            rows = one.open_rows
+            rows = rows[closest[one.turns.text[rows]] >= 0]
+            texts = one.turns.text[rows]
+            one.ranking.kept_turn[rows] = kept_turn[closest[texts]]
+            one.ranking.similarity[rows] = closeness[texts]
+            one.ranking.near[rows] = read[texts] & (closeness[texts] >= search.similarity)
+
+
+def _tell_supplies(ctx: JobContext, folded: _Folded) -> None:
+    """Into the ledger: what each floor of Phase III had to take from and got, over the days of each split."""
+    by_name: dict[tuple[str, str], list[Supply]] = {}
+    for (split, _), day in folded.supplies().items():
+        for one in day:
+            by_name.setdefault((split, one.floor.name), []).append(one)
+    results = []
+    for (split, name), days in sorted(by_name.items()):
+        short = [one.short for one in days if one.short]
+        observed = {
+            "turns": sum(one.turns for one in days), "supply": sum(one.held for one in days),
+            "kept": sum(one.kept for one in days), "kept_supply": sum(one.kept_held for one in days),
+            "wanted": sum(one.wanted for one in days), "short": sum(short), "days_short": len(short),
+        }  # fmt: skip
+        results.append(Result(f"{name} in {split}", "warning", not short, json.dumps(observed)))
+        if short:
+            ctx.say(
+                f"{split}: too few turns for the {name} on {len(short)} of {len(days)} days, {sum(short):,} missing of "
+                f"{observed['wanted']:,}"
+            )
+    ctx.record_quality("curation.pruned", results)

@@ -30,6 +30,7 @@ class Bench:
     tables: dict[str, DataFrame] = field(default_factory=dict)
     written: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     partitions: int = 2
+    quality: list[Any] = field(default_factory=list)
 
     def put(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         """Set a table's rows; columns that a row leaves out are NULL, or empty where the DDL wants a value."""
@@ -68,6 +69,10 @@ class Bench:
             old = [row for row in old if row["ds"] not in self.days]
         self.written[table] = [*old, *new]
         self.put(table, self.written[table])
+
+    def record_quality(self, table: str, results: Sequence[Any]) -> None:
+        """As JobContext.record_quality."""
+        self.quality += results
 
     def say(self, message: str) -> None:
         """Progress is not shown in tests."""

@@ -43,7 +43,7 @@ def fill(bench: Bench, per_day: int = 40, days: int = 3, seed: int = 1) -> dict[
             message = f"{names[root]} {' '.join(words)}" if i % 7 else f"said {names[root]}"
             name = f"t{day}-{i:03d}"
             split = "evaluation" if i % 3 == 0 else "train"
-            turns.append(bench.turn(name, message, day, split=split))
+            turns.append(bench.turn(name, message, day, split=split, turn_index=1 if i % 9 == 4 else 2))
             digest = text_hash(bench.settings.user_key(), f"\n\n{message}")
             if digest not in embeddings:
                 vector = roots[root] + 0.09 * rng.normal(size=DIMENSION)
@@ -87,6 +87,15 @@ def test_exact_share_coverage_and_labels_against_all_pairs(bench: Bench) -> None
             own = [row for row in rows.values() if row["ds"] == day and row["split"] == split]
             assert sum(row["kept"] for row in own) == round(0.6 * len(own))
             assert sorted(row["priority"] for row in own) == list(range(len(own)))
+    first = {row["turn_id"] for row in bench.tables["curation.screened"].where("turn_index = 1").collect()}
+    for day in bench.days:
+        own = [row for row in rows.values() if row["ds"] == day and row["split"] == "train"]
+        kept, supply = sum(row["kept"] for row in own), sum(row["turn_id"] in first for row in own)
+        held = sum(row["kept"] and row["turn_id"] in first for row in own)
+        assert held >= min(supply, -(-kept // 10))
+    told = {result.expectation: result for result in bench.quality}
+    assert set(told) == {"floor first_turn=first in train", "floor first_turn=first in evaluation"}
+    assert '"short": 0' in told["floor first_turn=first in train"].observed
     near = 0
     for row in rows.values():
         if row["kept"]:
