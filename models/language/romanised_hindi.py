@@ -13,7 +13,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -21,10 +21,14 @@ from itertools import product
 from pathlib import Path
 
 _WORD = re.compile(r"[^\W\d_]+")
+_REPEATED = re.compile(r"([^\W\d_])\1{2,}")
 _CORPUS_LINE = re.compile(r"(?:- -|  -) +(.+)")
 _NGRAM_SIZES = (2, 3, 4)
 _CLIP = 4.0
 _SMOOTHING = 0.5
+_CACHED_WORDS = 200_000
+_Evidence = tuple[bool, bool, bool, float]
+"""Of one word: certain, likely or shared Hindi, and its log-odds."""
 _OTHER_CORPORA = (
     "english", "spanish", "german", "french", "italian", "dutch", "portuguese", "indonesian", "turkish",
     "swedish",
@@ -72,11 +76,25 @@ _AMBIGUOUS = frozenset(
     """)
 ) - {"kya", "hum", "apna"}
 
+# Spellings of hurried chat, and forms that requests are made of.
+_CHAT_SPELLINGS = _listed("""
+mei pta nai nhi krna kr krta krti krte krke krunga krungi rha rhi rhe kha phle pucha tmko tmhe chlo bhot bht bhut
+kch thk kro krdo kardo krlo karlo dedo lelo btao bta btana smjh smjha nind mjhe tjhe tumne maine usne unhone humne
+aapne isme usme jisme jo jisne jiska jiski jise kisi kisne kiska kiski kise kisko wali walo sach sb jb tb khan yha
+wha yahi wahi esa aesa aysa kyo kyoki ky haal gyi gaye liyo diyo pr pe dono dhundo dhoodo ghr lg agr mgr hogya
+hogyi jana jaana aana sona uthna baithna dekhna sunna bolna bole bola boli puch pucho kahi kahin kyonki baje tarikh
+mahine hafte dinon samay agle agale pichle har dusra teesra pehla akhri lgta lgti lga dena deta deti lena leta leti
+aata aati aate jaata jaati dikha dikhao dikhaye dikhayen sunao sunaye bajao bajaye bajayen chalao chalaye banao
+banaye karein karen karo kare bhejo bheje bhejen hatao hataye badlo badle badal jodo jode roko roke shuru khol
+kholo milao dilao dilaye ni koe kon sbhi
+""")
+
 _CLOSING_VERBS = frozenset(_listed("hai hain hay hoon hu hun tha thi hoga hogi"))
 _ENGLISH_LOOKING = frozenset(
     _listed("to me main is us the are or log school he so pass door do char mat din rang tin")
 )
-_SHARED_FUNCTION_WORDS = (_AMBIGUOUS | frozenset(_FUNCTION_WORDS)) - _ENGLISH_LOOKING
+_SHARED_FUNCTION_WORDS = (_AMBIGUOUS | frozenset(_FUNCTION_WORDS + _CHAT_SPELLINGS)) - _ENGLISH_LOOKING
+_CLOSING = _CLOSING_VERBS | frozenset(_CHAT_SPELLINGS)
 
 _VERB_STEMS = _listed("""
 kar ja aa de le bol sun dekh kha pi so bata samajh samjh chal reh mil likh padh parh khel seekh sikh pooch puch
@@ -103,6 +121,14 @@ _NASALS = {"ं": "n", "ँ": "n", "ः": "h"}
 _VIRAMA, _NUKTA = "\u094d", "\u093c"
 
 
+# Logistic weights of `RomanisedHindi.signs`, fitted by benchmarks.labels on the tuning half of every set of texts:
+# shares and log counts of certain, likely and shared words; mean and highest word score; closes on a verb; share of
+# words known to any other language, and to any but English; fastText's belief in another language. The intercept that
+# was fitted is 1.77: lowered, for a false alarm costs more than a miss.
+WEIGHTS = (1.13, 0.72, 5.89, 3.99, 2.02, 2.87, 1.28, 0.63, 3.81, -5.06, -5.34, -1.08)
+INTERCEPT = 0.0
+
+
 def transliterate(devanagari: str) -> str:
     """Casual Romanisation of Devanagari text, as people type it (no diacritics, final schwa dropped)."""
     out: list[str] = []
@@ -124,7 +150,7 @@ def transliterate(devanagari: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Lower-cased alphabetic words with repeated letters cut to two ('haaaan' → 'haan')."""
-    return [re.sub(r"(.)\1{2,}", r"\1\1", word) for word in _WORD.findall(text.lower())]
+    return _WORD.findall(_REPEATED.sub(r"\1\1", text.lower()))
 
 
 @lru_cache(maxsize=32)
@@ -226,19 +252,22 @@ class RomanisedHindi:
         return frozenset(w for w in self.hindi if len(w) >= 4 and w not in self.other and w not in _AMBIGUOUS)
 
     @cached_property
-    def _cache(self) -> dict[str, float]:
+    def _cache(self) -> dict[str, _Evidence]:
         return {}
 
-    def word_score(self, word: str) -> float:
-        """Log-odds that one lower-cased word is Romanised Hindi, clipped to ±4."""
+    def _evidence(self, word: str) -> _Evidence:
         found = self._cache.get(word)
         if found is None:
-            found = self._cache[word] = self._word_score(word)
-            if len(self._cache) > 200_000:
+            if len(self._cache) > _CACHED_WORDS:
                 self._cache.clear()
+            certain = word in self._certain
+            likely = not certain and word in self._likely
+            shared = not (certain or likely) and word in _SHARED_FUNCTION_WORDS
+            found = self._cache[word] = (certain, likely, shared, self._word_score(word))
         return found
 
     def _word_score(self, word: str) -> float:
+        """Log-odds that one lower-cased word is Romanised Hindi, clipped to ±4."""
         if word in self._certain:
             return _CLIP
         if word in _AMBIGUOUS:
@@ -253,21 +282,33 @@ class RomanisedHindi:
         total = sum(table.get(gram, unseen) for gram in _ngrams(word))
         return max(-_CLIP, min(_CLIP / 2, total / 2))
 
-    def score(self, text: str) -> float:
-        """Evidence in [0, 1] that the text is Romanised Hindi (code-mixed with English included)."""
-        words = words_of(text)
-        certain = sum(word in self._certain for word in words)
-        likely = sum(word in self._likely and word not in self._certain for word in words)
-        shared = sum(word in _SHARED_FUNCTION_WORDS and word not in self._certain for word in words)
-        if words and words[-1] in _CLOSING_VERBS:
-            # Hindi closes on its verb; the same letters stand elsewhere in Italian or German sentences.
-            likely += 1
-        if not certain + likely:
+    def signs(self, words: Sequence[str], known: Mapping[str, float], guess: float) -> tuple[float, ...]:
+        """What speaks for Romanised Hindi in a text, in the order of WEIGHTS; arguments as in `score`."""
+        certain, likely, shared, scores = zip(*(self._evidence(word) for word in words), strict=True)
+        counts = (sum(certain), sum(likely), sum(shared))
+        return (
+            *(count / len(words) for count in counts),
+            *(math.log1p(count) for count in counts),
+            sum(scores) / len(words),
+            max(scores),
+            float(words[-1] in _CLOSING),
+            max(known.values()),
+            max(share for tag, share in known.items() if tag != "en"),
+            guess,
+        )
+
+    def score(self, words: Sequence[str], known: Mapping[str, float], guess: float) -> float:
+        """Evidence in [0, 1] that a text is Romanised Hindi, code-mixed with English included.
+
+        Args:
+            words: of the text, as `words_of` gives them; at least one.
+            known: share of the words that the vocabulary of each other chat language knows.
+            guess: log-probability that fastText gives the likeliest of those languages.
+        """
+        signs = self.signs(words, known, guess)
+        if not any(signs[:3]):
             return 0.0
-        # A sentence that mixes English nouns with Hindi grammar is Hindi: its function words decide.
-        evidence = certain + 0.6 * likely + 0.5 * shared
-        mean = sum(self.word_score(word) for word in words) / len(words)
-        logit = 6.0 * evidence / len(words) + 0.7 * min(evidence, 3.0) + 0.4 * mean - 2.2
+        logit = INTERCEPT + sum(weight * sign for weight, sign in zip(WEIGHTS, signs, strict=True))
         return 1.0 / (1.0 + math.exp(-logit))
 
 

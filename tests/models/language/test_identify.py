@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.language import Language, identify
-from models.language.romanised_hindi import romanised_hindi, transliterate
+from models.language.romanised_hindi import transliterate
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,10 @@ from models.language.romanised_hindi import romanised_hindi, transliterate
         ("你今天过得怎么样", "zh"),
         ("HELLO HOW ARE YOU", "en"),
         ("ok thanks", "en"),
+        ("Me and Ha ha and he", "en"),
+        ("alarm snooze kare", "hi-Latn"),
+        ("Jag heter Anna och bor i Sverige", "sv"),
+        ("sdfkjh sdkjfh", "und"),
     ],
 )
 def test_known_languages(text: str, tag: str) -> None:
@@ -56,7 +60,7 @@ def test_transliteration_drops_the_final_schwa() -> None:
 
 def test_english_is_not_hindi() -> None:
     for text in ("who is he? the main door", "is there traffic on the 22", "to me or to us"):
-        assert romanised_hindi().score(text) < 0.5
+        assert identify([text])[0].tag == "en"
 
 
 def _share(texts: list[str], tag: str) -> float:
@@ -94,6 +98,6 @@ def test_romanised_hindi_on_real_text(shared_data: Path) -> None:
     }
     print(measured)
     assert measured["tweets"] >= 0.95
-    assert measured["requests"] >= 0.70
-    assert measured["chat"] >= 0.80
+    assert measured["requests"] >= 0.93
+    assert measured["chat"] >= 0.93
     assert measured["false alarms on English requests"] <= 0.01
