@@ -8,6 +8,7 @@ Everything is made by Faker and python-stdnum from a seed. Templates come in two
 from __future__ import annotations
 
 import base64
+import itertools
 import random
 import string
 from collections.abc import Callable, Iterator, Mapping
@@ -434,7 +435,7 @@ def _split(template: str, value: str, parts: int, rng: random.Random) -> tuple[s
     """The sentence up to a piece of the value, then the other pieces as messages of their own."""
     room = len(value) // parts
     cuts = [0, *(room * index + rng.randint(-1, 1) for index in range(1, parts)), len(value)]
-    pieces = [value[a:b].strip() for a, b in zip(cuts, cuts[1:], strict=False)]
+    pieces = [value[a:b].strip() for a, b in itertools.pairwise(cuts)]
     return (template[: template.index("{}")] + pieces[0], *pieces[1:])
 
 
@@ -480,6 +481,17 @@ def _number_texts(rng: random.Random) -> dict[str, Callable[[], str]]:
     }  # fmt: skip
 
 
+_TELLTALES = {
+    "es": frozenset("la que de año unos pedido ganamos uno igual feliz".split()),
+    "hi-Latn": frozenset("kya mera ek".split()),
+}
+
+
+def _language(text: str) -> str:
+    words = set(text.lower().split())
+    return next((language for language, telltales in _TELLTALES.items() if words & telltales), "en")
+
+
 def harmless(seed: int, size: int) -> list[Harmless]:
     """`size` texts without an identifier, every kind equally often; a third of them are role play with fictional names."""
     rng = _seed(seed)
@@ -489,10 +501,11 @@ def harmless(seed: int, size: int) -> list[Harmless]:
         if index % 3 == 0:
             invented = index % 2 == 0
             name = _full_name("en", rng, _LOCALES) if invented else rng.choice(_FICTIONAL)
-            template = rng.choice(_ROLE_PLAY)
+            text = rng.choice(_ROLE_PLAY).format(name)
             kind = "role's own name" if invented else "famous fiction"
-            made.append(Harmless(kind, template.format(name), "en", (name,) if invented else ()))
+            made.append(Harmless(kind, text, _language(text), (name,) if invented else ()))
         else:
             kind = list(makers)[index % len(makers)]
-            made.append(Harmless(kind, makers[kind]()))
+            text = makers[kind]()
+            made.append(Harmless(kind, text, _language(text)))
     return made

@@ -7,14 +7,17 @@ belongs to the character or somebody else on the list of allowed names.
 from __future__ import annotations
 
 import importlib
+import itertools
 import re
 import sys
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
 from infra.errors import DetectorUnavailable
+from models.privacy.fiction import FAMOUS
 from models.privacy.span import PLACEHOLDER, Span
 
 _SCORE = 0.6
@@ -25,6 +28,7 @@ _CAPITALISED_PAIR = re.compile(
 )
 _NAME_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*")
 _PROVIDERS = {
+    "en": ("en_US", "en_GB"),
     "es": ("es_ES", "es_MX"),
     "de": ("de_DE",),
     "it": ("it_IT",),
@@ -34,6 +38,7 @@ _PROVIDERS = {
     "und": ("en_US", "es_ES", "en_IN"),
 }
 _ENGLISH = ("en", "und")
+_CAPITALS_ARE_NAMES = ("es", "it", "fr", "hi-Latn")
 # Capitalised pairs that open sentences or stand in titles, never names of people.
 _COMMON = frozenset(
     "i oh yes no the a an my your his her what how why when where who do did are is was were have has can "
@@ -75,14 +80,19 @@ def _name_lists(language: str) -> tuple[frozenset[str], frozenset[str]]:
     """Faker's first and last names of a language, lower-cased."""
     first: set[str] = set()
     last: set[str] = set()
+
+    def words(names: Iterable[object]) -> Iterator[str]:
+        # Normalised as the texts are: one letter with a dot below can be written in two ways.
+        return (part for name in names for part in unicodedata.normalize("NFKC", str(name)).lower().split())
+
     for locale in _PROVIDERS.get(language, ()):
         provider = cast(Any, importlib.import_module(f"faker.providers.person.{locale}")).Provider
         for attribute in dir(provider):
             names = getattr(provider, attribute)
             if attribute.startswith("first_names") and not callable(names):
-                first.update(part.lower() for name in names for part in str(name).split())
+                first.update(words(names))
             elif attribute.startswith("last_names") and not callable(names):
-                last.update(part.lower() for name in names for part in str(name).split())
+                last.update(words(names))
     return frozenset(first), frozenset(last)
 
 
@@ -142,30 +152,49 @@ def entity_names(texts: Sequence[str]) -> list[list[Span]]:
 
 
 def listed_names(text: str, language: str) -> list[Span]:
-    """PERSON spans of a listed first name followed by a listed last name (languages without an entity model)."""
+    """PERSON spans of two or three words in a row, written as names, that a list of names vouches for."""
     first, last = _name_lists(language)
     if not first:
         return []
     found: list[Span] = []
     words = list(_NAME_WORD.finditer(text))
-    for index, word in enumerate(words[:-1]):
-        following = words[index + 1]
-        if not _cased_as_name(word.group()) or word.group().lower() not in first:
+    for index, (word, following) in enumerate(itertools.pairwise(words)):
+        if not _vouched(text, word, following, first, last, language):
             continue
-        if text[word.end() : following.start()] != " " or not _cased_as_name(following.group()):
-            continue
-        if following.group().lower() in last or following.group().lower() in first:
-            end = following.end()
-            if index + 2 < len(words):
-                third = words[index + 2]
-                if (
-                    text[end : third.start()] == " "
-                    and _cased_as_name(third.group())
-                    and third.group().lower() in last
-                ):
-                    end = third.end()
-            found.append(Span(word.start(), end, "PERSON", _SCORE))
+        end = following.end()
+        if index + 2 < len(words):
+            third = words[index + 2]
+            if (
+                text[end : third.start()] == " "
+                and _cased_as_name(third.group())
+                and third.group().lower() in last
+            ):
+                end = third.end()
+        found.append(Span(word.start(), end, "PERSON", _SCORE))
     return found
+
+
+def _vouched(
+    text: str,
+    word: re.Match[str],
+    following: re.Match[str],
+    first: frozenset[str],
+    last: frozenset[str],
+    language: str,
+) -> bool:
+    if text[word.end() : following.start()] != " ":
+        return False
+    given, family = word.group(), following.group()
+    if not _cased_as_name(given) or not _cased_as_name(family):
+        return False
+    given, family = given.lower(), family.lower()
+    if given in first and (family in last or family in first):
+        return True
+    # Where only names are capitalised, one half known to be a name vouches for the other, inside a sentence.
+    if language not in _CAPITALS_ARE_NAMES or given in _COMMON or family in _COMMON:
+        return False
+    opens = not text[: word.start()].strip() or text[: word.start()].rstrip()[-1:] in '.!?¿¡\n:*"“'
+    return (given in first and len(family) > 2) or (family in last and not opens and len(given) > 2)
 
 
 def _cased_as_name(word: str) -> bool:
@@ -173,22 +202,30 @@ def _cased_as_name(word: str) -> bool:
 
 
 def name_spans(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span]]:
-    """Full names of people in each text, by the entity model for English and by name lists elsewhere."""
+    """Full names of people in each text: by name lists, and by the entity model where the text may be English."""
     found: list[list[Span]] = [[] for _ in texts]
     english = [index for index, language in enumerate(languages) if language in _ENGLISH]
     if english:
         for index, spans in zip(english, entity_names([texts[index] for index in english]), strict=True):
             found[index].extend(spans)
-    for index, language in enumerate(languages):
-        if language != "en":
-            found[index].extend(listed_names(texts[index], language))
+    for index, (text, language) in enumerate(zip(texts, languages, strict=True)):
+        if language == "hi" or worth_reading(text):
+            found[index].extend(listed_names(text, language))
     return found
 
 
+def _is_famous(text: str, span: Span) -> bool:
+    # From the start of the word: the entity model takes "Wan Kenobi" out of "Obi-Wan Kenobi".
+    start = text.rfind(" ", 0, span.start) + 1
+    names = (text[span.start : span.end], text[start : span.end])
+    return any(name.lower().removesuffix("'s").strip("*\"'“") in FAMOUS for name in names)
+
+
 def without_allowed(text: str, spans: Sequence[Span], allowed: Sequence[str]) -> list[Span]:
-    """Drop PERSON spans whose words all belong to allowed names (the character's own, for one)."""
+    """Drop PERSON spans that name somebody famous from fiction, or whose words all belong to allowed names."""
+    spans = [span for span in spans if span.type != "PERSON" or not _is_famous(text, span)]
     if not allowed:
-        return list(spans)
+        return spans
     known = {word.lower() for name in allowed for word in _NAME_WORD.findall(name)}
     return [
         span

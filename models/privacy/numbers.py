@@ -33,16 +33,18 @@ _NOT_PHONE = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
-    r"(?:order|invoice|ticket|tracking|ref|case|pedido|factura|version|isbn)\W{0,4}(?:no\.?|number)?\W{0,3}$",
+    r"(?:order|invoice|ticket|tracking|ref|case|pedido|factura|version|isbn)\W{0,4}(?:no\.?|number|id|code)?"
+    r"(?:\s(?:is|was|es|hai))?\W{0,3}$",
     re.IGNORECASE,
 )
 _CUES = {
+    "PHONE_NUMBER": _PHONE_CUE,
     "US_SSN": re.compile(r"\bssn\b|social[\s-]?security|\bsoc\b|\bitin\b|\btax ?payer", re.IGNORECASE),
     "IN_AADHAAR": re.compile(r"aadh?aa?r|adhaar|\buidai?\b|आधार", re.IGNORECASE),
     "UK_NHS": re.compile(r"\bnhs\b", re.IGNORECASE),
     "DE_TAX_ID": re.compile(r"steuer", re.IGNORECASE),
     "CREDIT_CARD": re.compile(
-        r"\bcards?\b|\bcc\b|credit|debit|tarjeta|visa|master\s?card|amex|kreditkarte|carte|carta|कार्ड|卡",
+        r"\bcards?\b|\bcc\b|credit|debit|tarjeta|visa|master\s?card|amex|kreditkarte|carte|carta|कार्ड|卡|karte",
         re.IGNORECASE,
     ),
     "US_BANK_NUMBER": re.compile(
@@ -54,6 +56,7 @@ _CUES = {
     "US_DRIVER_LICENSE": re.compile(
         r"driver'?s?\W{1,3}licen[cs]e|driving licen[cs]e|\bdl (?:no|number|#)", re.IGNORECASE
     ),
+    "CN_RESIDENT_ID": re.compile(r"身份证|身份證|resident id|identity", re.IGNORECASE),
     "BR_CPF": re.compile(r"\bcpf\b", re.IGNORECASE),
 }
 _CUE_REACH = 40
@@ -72,6 +75,11 @@ _SINGLE_DIGITS = re.compile(r"\d(?:[ \-.]\d)*")
 _NIR_SHAPE = re.compile(r"[12] ?\d\d ?[01]\d ?\d[\dAB] ?\d{3} ?\d{3} ?\d\d")
 
 
+def cued(kind: str, words: str) -> bool:
+    """Whether a word stands in `words` that announces this kind of number."""
+    return _CUES[kind].search(words) is not None
+
+
 @dataclass(frozen=True)
 class _Run:
     """A digit run of a text: its range, what is written there, its digits and the words around it."""
@@ -84,7 +92,7 @@ class _Run:
     around: str
 
     def cued(self, kind: str) -> bool:
-        return _CUES[kind].search(self.around) is not None
+        return cued(kind, self.around)
 
 
 def _run(match: re.Match[str]) -> _Run:
@@ -187,20 +195,20 @@ def _phone_score(run: _Run) -> float:
     size = len(digits)
     if size > 17 or len(set(digits)) < 2:
         return 0.0
-    cued = _PHONE_CUE.search(run.around) is not None
+    told = run.cued("PHONE_NUMBER")
     against = _NOT_PHONE.search(run.before[-24:]) is not None
     if _looks_like_date_or_years(run):
         return 0.0
     if _NUMBERED.search(run.before):
         return 0.0
     if written.startswith(("+", "(+")) and 8 <= size <= 15:
-        return 0.95 if _dialable("+" + digits, ("ZZ",)) or cued else 0.6
-    if against and not cued:
+        return 0.95 if _dialable("+" + digits, ("ZZ",)) or told else 0.6
+    if against and not told:
         return 0.0
     if digits.startswith("00") and 10 <= size <= 17:
-        return 0.9 if cued or _dialable("+" + digits[2:], ("ZZ",)) or size <= 15 else 0.3
+        return 0.9 if told or _dialable("+" + digits[2:], ("ZZ",)) or size <= 15 else 0.3
     if (
-        cued
+        told
         and size <= 15
         and (size >= 7 or (len(re.findall(r"\d+", written)) >= 3 and _SHORT_CUE.search(run.before)))
     ):
@@ -242,8 +250,8 @@ def _phone(run: _Run, text: str) -> Span | None:
     if extension and score < 0.6 and not _looks_like_date_or_years(run) and 9 <= len(run.digits) <= 14:
         score = 0.75
     start = run.start
-    if not score:
-        return None
+    if not score or (text[end : end + 1].isalpha() and not run.cued("PHONE_NUMBER")):
+        return None  # nothing, or the head of a longer code
     while text[start] in "(" and text[start:end].count("(") > text[start:end].count(")"):
         start += 1
     return Span(start, end, "PHONE_NUMBER", score)

@@ -33,9 +33,7 @@ _BIRTH_AFTER = re.compile(
 _WORD = r"[^\W\d_]['’\-]?(?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*"
 _CAPITAL = r"(?:[A-ZÀ-ÖØ-Þ]|[\u0900-\u097f])(?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*"
 _FULL = rf"{_CAPITAL}(?: (?:(?:de|del|della|di|van|von|der|den|la|le|bin|al|da|dos|y) ){{0,2}}(?:[A-Z]\. ?)?{_CAPITAL}){{0,3}}"
-_LOWER_FULL = (
-    rf"{_WORD} {_WORD}(?= ?(?:[.,;!?\n]|$|and\b|und\b|y\b|e\b|et\b|है|hai\b|hoon\b|hun\b|from\b|i\b))"
-)
+_LOWER_FULL = rf"{_WORD} {_WORD}(?![^\W\d_])(?= ?(?:[.,;!?\n]|$|and\b|und\b|y\b|e\b|et\b|है|hai\b|hoon\b|hun\b|from\b|i\b))"
 _INTRODUCED = (
     r"(?:(?i:\bmy (?:full |real |legal |last |first )?name(?: is|'s|’s| =|:)|\bname(?: on (?:it|the \w+))? is|\bfull name:|\bname:"
     r"|(?:\bi am|\bi'm|\bi’m|\bthis is) (?:called |named )"
@@ -52,7 +50,7 @@ _TITLED = re.compile(
 _NOT_A_NAME = frozenset(
     "not the a an so very just here fine good tired happy sad sorry from in at on going bored ok okay sure really also your "
     "my what it i he she they we you that this is are was hai hain hoon kya nahi aur mera tum aap un una el la no es de y que "
-    "bueno same nothing secret private unknown important irrelevant all everything difficult".split()
+    "bueno same nothing secret private unknown important irrelevant all everything difficult mat igual como same too not mi mis tu".split()
 )
 _TRAILING = re.compile(r"(?: (?:and|I|The|But|So|What|How|Please|My|Hai|हैं|है|और|मैं|hai|hoon))+$")
 
@@ -98,6 +96,25 @@ _ADDRESS_ES = re.compile(
     r"(?:\s*[,\n]\s*[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)?(?:,?\s*\d{5}\b)?(?:\s*,?\s+[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)?",
     re.IGNORECASE,
 )
+_ADDRESS_ES_CAPITAL = re.compile(
+    r"\b(?:Ampliación|Andador|Calzada|Cerrada|Circuito|Circunvalación|Continuación|Corredor|Diagonal|Eje [Vv]ial|Peatonal|"
+    r"Periférico|Privada|Prolongación|Retorno|Viaducto|Boulevard|Bulevar|Blvd\.?|Pasadizo|Avenida|Calle|Callejón|Pasaje)"
+    r"(?: (?:de|del|la|el|las|los|y|[A-ZÁÉÍÓÚÑ][\wáéíóúñü'\-]*\.?)){1,6},? \d{1,5}\b"
+    r"(?:[ ,]{1,3}(?:(?:Interior|Int\.?|Edif\.?|Depto\.?|Apt\.?|Piso|Puerta|Local) ?)?\d{1,4}\b){0,3}"
+    r"(?:\s?[,\n]\s?(?:[A-ZÁÉÍÓÚÑ][\wáéíóúñü'\-]*[ ,]{1,2}|(?:de|del|la|el|las|los|altos|bajos)[ ,]{1,2}){1,7}"
+    r"(?:[A-Z.]{2,5} ?){0,2}\d{5}(?:-\d{4})?\b)?"
+)
+# A number, capitalised words and the post code that closes an address: India, then Britain.
+_ADDRESS_IN_PIN = re.compile(
+    r"(?<![\w/])(?:H\.? ?No\.? ?)?\d{1,5}[A-Z]?(?:/\d{1,5})?[,\n]{0,2} ?(?:[A-Z][\w'.\-]*[ ,\n]{1,2}){0,6}[A-Z][\w'.\-]*?[ ,\-]{1,2}\d{6}\b"
+)
+_ADDRESS_HI_PIN = re.compile(
+    r"(?<![\w/])\d{1,5}(?:/\d{1,5})?[,\n]{0,2} ?(?:[\u0900-\u0963\u0970-\u097f'’.\-]{2,}[ ,\n]{1,2}){0,6}[\u0900-\u0963\u0970-\u097f'’.\-]{2,}?[ ,\-]{1,2}\d{6}(?!\d)"
+)
+_ADDRESS_GB = re.compile(
+    r"(?<!\w)(?:(?:Flat|Studio|Apartment|Unit|Room) \d{1,4}[A-Za-z]?,?\s(?:\d{1,4}[A-Za-z]? )?|\d{1,4}[A-Za-z]?,? )"
+    r"(?:[A-Z][\w'\-]*[ ,\n]{1,2}){1,7}[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b"
+)
 _ADDRESS_DE = re.compile(
     r"\b[A-ZÄÖÜ][\wäöüß.\-]*?(?:straße|strasse|str\.|weg|allee|gasse|platz|ring|damm|ufer|chaussee|laan|straat|plein|baan|steenweg)\s\d{1,4}(?:[a-z]\b)?(?:/\d+)*(?:,?\s*\d{5}(?:\s[A-ZÄÖÜ][\wäöüß\-]+)?)?"
     r"|\b[A-ZÄÖÜ][\wäöüß\-]+(?:-| )(?:Straße|Strasse|Str\.|Weg|Allee|Gasse|Platz|Ring)\s\d{1,4}(?:[a-z]\b)?(?:,?\s*\d{5}(?:\s[A-ZÄÖÜ][\wäöüß\-]+)?)?"
@@ -116,7 +133,7 @@ _ADDRESS_ZH = re.compile(
     r"(?:[\u4e00-\u9fff]{2,8}(?:省|市|区|县))*[\u4e00-\u9fff]{1,10}(?:路|街|道|巷|弄)\s?\d{1,5}\s?(?:号|弄)(?:[\u4e00-\u9fff\d\-]{0,12}(?:室|楼|栋|单元))?"
 )
 _ADDRESS_US = re.compile(
-    r"\b\d{1,6} [A-Z][\w'’.\- ]{2,60}?,? [A-Z][\w'’.\- ]{1,40}, [A-Z]{2} \d{5}(?:-\d{4})?\b|\b(?:USN?S|USCGC|PSC|Unit) [\w ]{2,30}?(?: Box \d+)?,? (?:[AFD]PO) A[AEP] \d{5}"
+    r"\b\d{1,6} [A-Z][\w'’.\- ]{2,60}?,? [A-Z][\w'’.\- ]{1,40}, [A-Z]{2} \d{5}(?:-\d{4})?\b|\b(?:USN?S|USCGC|PSC|Unit) [\w ,]{2,30}?(?: Box \d+)?,? (?:[AFD]PO) A[AEP] \d{5}"
 )
 _PO_BOX = re.compile(
     r"\bp\.?\s?o\.?\s?box\s\d{1,6}\b|\bapartado(?: de correos)?\s\d{1,6}\b|\bpostfach\s\d{1,6}\b",
@@ -176,7 +193,8 @@ RULES = (
     *(
         Rule(f"address_{name}", pattern, _address(0.8))
         for name, pattern in {
-            "en": _ADDRESS_EN, "us": _ADDRESS_US, "in": _HOUSE_IN, "hi": _ADDRESS_HI, "es": _ADDRESS_ES, "de": _ADDRESS_DE,
+            "en": _ADDRESS_EN, "us": _ADDRESS_US, "in": _HOUSE_IN, "hi": _ADDRESS_HI, "es": _ADDRESS_ES, "es_capital": _ADDRESS_ES_CAPITAL,
+            "in_pin": _ADDRESS_IN_PIN, "hi_pin": _ADDRESS_HI_PIN, "gb": _ADDRESS_GB, "de": _ADDRESS_DE,
             "it": _ADDRESS_IT, "fr": _ADDRESS_FR, "zh": _ADDRESS_ZH, "po_box": _PO_BOX,
         }.items()
     ),

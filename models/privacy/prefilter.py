@@ -77,7 +77,7 @@ def fold(char: str) -> str:
 
 
 def _with_word_starts(literal: str) -> str:
-    """The literal with a mark where a word begins for certain: inside it, or at its head where a boundary was asked for.
+    """The literal with a mark where a word begins for certain: inside it, or at its head if a boundary was asked for.
 
     Marks that say nothing here (before a character of no word) are dropped.
     """

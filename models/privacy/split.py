@@ -8,26 +8,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.privacy import checksums
+from models.privacy.detect import RULES, gate
+from models.privacy.numbers import cued
+from models.privacy.rule import Rule
 from models.privacy.span import Span
 from models.privacy.view import View, views
 
-_FRAGMENT = re.compile(r"(?<![A-Za-z0-9.,$€£/:])\+?\d(?:[ \-.]?\d)*(?![A-Za-z0-9:/%])")
+_FRAGMENT = re.compile(r"(?<![A-Za-z0-9$€£/:])(?<![A-Za-z0-9][.,])\+?\d(?:[ \-.]?\d)*(?![A-Za-z0-9:/%])")
 _MIN_DIGITS, _MAX_DIGITS, _MAX_PIECES = 2, 19, 6
-_CARD_CUE = re.compile(
-    r"\bcards?\b|\bcc\b|credit|debit|tarjeta|visa|master\s?card|karte|carte|carta|कार्ड|卡", re.IGNORECASE
-)
-_PHONE_CUE = re.compile(
-    r"phone|mobile|\bcell|call me|whats\s?app|tel[ée]fono|m[óo]vil|\bnumber\b|n[úu]mero|numero|handy|telefon|cellulare|फ़?ोन|नंबर|电话|手机",
-    re.IGNORECASE,
-)
-_SSN_CUE = re.compile(r"\bssn\b|social security", re.IGNORECASE)
-_AADHAAR_CUE = re.compile(r"aadh?aa?r|आधार", re.IGNORECASE)
-_IBAN_TAIL = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2} ?\d{2}(?: ?[A-Za-z0-9]){0,30}$")
-_IBAN_HEAD = re.compile(r"^\s*[A-Za-z0-9]{1,30}(?: [A-Za-z0-9]{1,4}){0,7}")
-_EMAIL = re.compile(r"[\w.+%\-]{1,64}@(?:[\w\-]{1,63}\.){1,5}[A-Za-z]{2,24}")
-_LAST_TOKEN = re.compile(r"[^\s<>]+(?:\s+(?:at|@))?\s*$", re.IGNORECASE)
-_FIRST_TOKEN = re.compile(r"^\s*(?:at\s+)?[^\s<>]+", re.IGNORECASE)
 _BARE_WORDS = 6
+# Rules so particular that a match across two messages is no accident; the second need the piece to be a message of its own.
+_SURE = frozenset(
+    "email es_nif es_nie iban cn_resident_id it_fiscal_code wallet_base58 wallet_bech32 wallet_eth".split()
+)
+_ALONE = frozenset("in_pan uk_nino known_key token ipv4 ipv6".split())
+# Rules that are content with part of an identifier: a further piece belongs to it if it reads like code.
+_OPEN_ENDED = frozenset(("known_key", "token"))
+_SPOKEN = frozenset(("email_spoken",))
+_REACH_CHARS, _MAX_MESSAGES = 160, 4
+_ONE_PIECE = re.compile(r"\s*\S+(?: \S{1,4}){0,8}\s*")
+_CODE = re.compile(r"\s*(?=\S*\d|\S*[a-z]\S*[A-Z])\S{4,}\s*")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def _pieces(index: int, view: View) -> list[_Piece]:
     made = []
     for match in _FRAGMENT.finditer(view.text):
         digits = "".join(filter(str.isdigit, match.group()))
-        if _MIN_DIGITS <= len(digits) < 16:
+        alone = len(digits) == len(re.sub(r"[\s.\-+]", "", view.text))
+        if (alone or len(digits) >= _MIN_DIGITS) and len(digits) < 18:
             start, end = view.original(*match.span())
             made.append(_Piece(index, start, end, digits, match.group().startswith("+")))
     return made if len(made) <= _MAX_PIECES else []
@@ -91,59 +92,103 @@ def _digits_from(
                 found.setdefault(part.text, []).append(Span(part.start, part.end, kind, 0.9))
 
 
+# Numbers that a checksum tells: type, digits, and whether it takes a cue word beside the checksum.
+_CHECKED = (
+    ("BR_CPF", 11, False),
+    ("CN_RESIDENT_ID", 18, False),
+    ("DE_TAX_ID", 11, True),
+    ("UK_NHS", 10, True),
+)
+
+
 def _kind(digits: str, sizes: Sequence[int], plus: bool, words: str, bare: bool) -> str | None:
     """What the joined digits are, None for nothing; without a cue word only whole groups alone in their texts count."""
     size = len(digits)
     if size in (15, 16) and checksums.card(digits):
         grouped = all(part % 4 == 0 for part in sizes) or list(sizes) == [4, 6, 5]
-        if _CARD_CUE.search(words) or (bare and grouped):
+        if cued("CREDIT_CARD", words) or (bare and grouped):
             return "CREDIT_CARD"
-    if (
-        size == 12
-        and checksums.valid("IN_AADHAAR", digits)
-        and (_AADHAAR_CUE.search(words) or (bare and set(sizes) == {4}))
-    ):
+    whole_groups = bare and set(sizes) == {4}
+    if size == 12 and (cued("IN_AADHAAR", words) or whole_groups) and checksums.valid("IN_AADHAAR", digits):
         return "IN_AADHAAR"
-    if size == 9 and _SSN_CUE.search(words) and checksums.us_ssn(digits):
+    if size == 9 and cued("US_SSN", words) and checksums.us_ssn(digits):
         return "US_SSN"
-    if 9 <= size <= 13 and min(sizes) >= 2 and bare and (plus or _PHONE_CUE.search(words)):
+    for kind, length, needs_cue in _CHECKED:
+        told = cued(kind, words) or (bare and not needs_cue)
+        if size == length and told and checksums.valid(kind, digits):
+            return kind
+    if 9 <= size <= 13 and bare and (plus or cued("PHONE_NUMBER", words)):
         return "PHONE_NUMBER"
     return None
 
 
 def _letters_from(first: int, readable: Sequence[View], found: dict[int, list[Span]]) -> None:
-    """IBANs and e-mail addresses that begin at the end of text `first` and go on at the head of the next ones."""
-    for kind, tail, head in (
-        ("IBAN_CODE", _IBAN_TAIL, _IBAN_HEAD),
-        ("EMAIL_ADDRESS", _LAST_TOKEN, _FIRST_TOKEN),
-    ):
-        begin = tail.search(readable[first].text.rstrip())
-        if not begin:
+    """Identifiers with letters that begin at the end of text `first` and go on at the head of the next ones."""
+    for last in range(first + 1, min(first + _MAX_MESSAGES, len(readable))):
+        message = readable[last].text
+        alone = _ONE_PIECE.fullmatch(message) is not None
+        crossing = _crossing(readable, first, last, "", _SURE | _ALONE if alone else _SURE)
+        crossing = crossing or _crossing(readable, first, last, " ", _SPOKEN)
+        for place, span in crossing:
+            found.setdefault(place, []).append(span)
+        if not alone:
+            return
+
+
+def _crossing(
+    readable: Sequence[View], first: int, last: int, between: str, names: frozenset[str]
+) -> list[tuple[int, Span]]:
+    """By message: the pieces of identifiers that all messages from `first` to `last`, written on, make together."""
+    glued, origins = _glue(readable, first, last, between)
+    (mask,) = gate().masks([glued])
+    for bit, rule in enumerate(RULES):
+        if rule.name not in names or not int(mask) >> bit & 1:
             continue
-        joined = _compact(kind, begin.group())
-        places = [(first, begin.span())]
-        for index in range(first + 1, min(first + 4, len(readable))):
-            following = head.match(readable[index].text)
-            if not following:
-                break
-            joined += _compact(kind, following.group())
-            places.append((index, following.span()))
-            if _complete(kind, joined):
-                for place, span in places:
-                    start, end = readable[place].original(*span)
-                    found.setdefault(place, []).append(Span(start, end, kind, 0.9))
-                break
-            if following.end() < len(readable[index].text.rstrip(" .,!")):
-                break
+        for span in rule.spans(glued):
+            pieces: dict[int, list[int]] = {}
+            for place, position in origins[span.start : span.end]:
+                pieces.setdefault(place, []).append(position)
+            parts = {
+                place: readable[place].text[held[0] : held[-1] + 1]
+                for place, held in pieces.items()
+                if place >= 0
+            }
+            if len(parts) <= last - first or _complete(rule, list(parts.values())):
+                continue
+            return [
+                (
+                    place,
+                    Span(*readable[place].original(pieces[place][0], pieces[place][-1] + 1), span.type, 0.9),
+                )
+                for place in parts
+            ]
+    return []
 
 
-def _compact(kind: str, piece: str) -> str:
-    if kind == "IBAN_CODE":
-        return piece.replace(" ", "").upper()
-    return re.sub(r"\s*\bat\b\s*", "@", piece.strip(), flags=re.IGNORECASE).replace(" ", "")
+def _complete(rule: Rule, parts: Sequence[str]) -> bool:
+    """Whether one piece is the identifier already, so that the others only happen to stand beside it."""
+    if rule.name in _OPEN_ENDED and all(map(_CODE.fullmatch, parts[1:])):
+        return False
+    whole = [span for part in parts for span in rule.spans(part)]
+    # d@example.org alone is rather the end of somebody's address.
+    return bool(whole) and not (rule.name == "email" and parts[-1].find("@") in (1, 2))
 
 
-def _complete(kind: str, joined: str) -> bool:
-    if kind == "IBAN_CODE":
-        return checksums.valid("IBAN_CODE", joined)
-    return _EMAIL.fullmatch(joined.rstrip(".,!")) is not None
+def _glue(readable: Sequence[View], first: int, last: int, between: str) -> tuple[str, list[tuple[int, int]]]:
+    """The end of the first message and the heads of the others as one text; each character's message and place in it."""
+    glued: list[str] = []
+    origins: list[tuple[int, int]] = []
+    for place in range(first, last + 1):
+        text = readable[place].text
+        start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+        start, end = (
+            (max(start, end - _REACH_CHARS), end)
+            if place == first
+            else (start, min(end, start + _REACH_CHARS))
+        )
+        if glued:
+            glued.append(between)
+            origins.extend([(-1, 0)] * len(between))
+        glued.append(text[start:end])
+        origins.extend((place, position) for position in range(start, end))
+    return "".join(glued), origins
