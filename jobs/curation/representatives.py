@@ -58,15 +58,15 @@ def _choices(
         spoken_for = np.zeros(int(conversations.max(initial=-1)) + 1, dtype=bool)
         for constraint, labels in scarcest_first:
             held = labels.holds(constraint.level)
-            # Those that hold the level by chance already count; the others follow by hash.
             by_chance = np.zeros_like(spoken_for)
             by_chance[conversations[plain & held]] = True
-            by_chance &= ~spoken_for
             able = _in_order(conversations[held], ranks[held])
-            others = able[~(by_chance | spoken_for)[able]]
-            need = max(0, constraint.wanted(size) - int(by_chance.sum()))
-            standing = by_chance.copy()
-            standing[others if factor is None else others[: need * factor]] = True
+            able = able[~spoken_for[able]]
+            # Those that hold the level by chance come first, the others follow by hash; what is left over is free for
+            # other floors.
+            able = np.concatenate([able[by_chance[able]], able[~by_chance[able]]])
+            standing = np.zeros_like(spoken_for)
+            standing[able if factor is None else able[: constraint.wanted(size) * factor]] = True
             preference[standing[conversations] & held] = 1
             spoken_for |= standing
         yield _first(conversations, ranks, preference)

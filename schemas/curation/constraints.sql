@@ -22,3 +22,5 @@ TBLPROPERTIES (
   'flywheel.root' = 'curated', 'flywheel.key' = 'dataset_id, split, dimension, level, kind', 'flywheel.write' = 'replace_scope:dataset_id',
   'flywheel.pii' = 'none', 'flywheel.retention_days' = '400'
 );
+ALTER TABLE curation.constraints ADD CONSTRAINT bounds_hold CHECK (kind NOT IN ('floor', 'cap') OR slack >= 0 OR relax_order IS NOT NULL OR sample_size = 0);
+ALTER TABLE curation.constraints ADD CONSTRAINT size_is_exact CHECK (dimension <> 'size' OR achieved = sample_size);

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
+from scipy.stats import chi2
 
 from infra.errors import InfeasibleConstraints
 from jobs.curation.constraints import ANY, NONE, OTHER, Constraint
@@ -159,3 +160,69 @@ def test_conflicts_are_refused_or_answered_with_the_largest_size() -> None:
     drawn = draw(pool, Request(60, asked, 5, allow_smaller=True))
     assert drawn.size == int(drawn.selected.sum()) == int(beginnings / 0.3 + 1e-9)
     assert (column(pool, "first_turn")[drawn.selected] == "first").sum() == beginnings
+
+
+def test_over_seeds_rows_are_drawn_as_often_as_their_probability_says() -> None:
+    """Chi-square within strata: n of N rows without replacement vary (N-1)/N as much as independent draws."""
+    pool = candidates(6, conversations=150, turns=1)
+    seeds = 200
+    drawn = [draw(pool, Request(40, ASKED, seed)) for seed in range(seeds)]
+    times = np.sum([one.selected for one in drawn], axis=0)
+    probability, stratum = drawn[0].probability, drawn[0].stratum.codes
+    assert all(np.array_equal(one.probability, probability) for one in drawn)
+    statistic, degrees = 0.0, 0
+    for code in np.unique(stratum):
+        rows = stratum == code
+        share, size = probability[rows][0], int(rows.sum())
+        if 0 < share < 1:
+            spread = seeds * share * (1 - share) * size / (size - 1)
+            statistic += float(((times[rows] - seeds * share) ** 2).sum() / spread)
+            degrees += size - 1
+        else:
+            assert (times[rows] == seeds * share).all()
+    assert degrees > 30
+    assert 0.001 < chi2.sf(statistic, degrees) < 0.999
+
+
+def test_weighted_totals_are_unbiased_given_the_representatives() -> None:
+    """Horvitz-Thompson: the drawn rows' value/probability adds up to the total of the strata drawn from."""
+    pool = candidates(7, conversations=90, turns=3)
+    value = np.random.default_rng(1).lognormal(size=len(pool))
+    errors = []
+    for seed in range(200):
+        drawn = draw(pool, Request(30, ASKED, seed))
+        reached = (drawn.stratum.codes >= 0) & (drawn.probability > 0)
+        estimate = (value[drawn.selected] / drawn.probability[drawn.selected]).sum()
+        errors.append(estimate / value[reached].sum() - 1)
+    assert abs(np.mean(errors)) < 3.3 * np.std(errors) / np.sqrt(len(errors))
+
+
+def test_what_may_give_way_does_so_before_the_size_does() -> None:
+    """12 beginnings or so for 18 first turns: with the floor in `relax` K stays; else it falls, when it may."""
+    pool = candidates(5, conversations=120, turns=3, first=0.1)
+    beginnings = int((column(pool, "first_turn") == "first").sum())
+    floor = Constraint("first_turn", "first", "floor", share=0.3)
+    request = Request(60, (floor,), 5, relax=("cap character", "floor first_turn"), allow_smaller=True)
+    drawn = draw(pool, request)
+    assert int(drawn.selected.sum()) == drawn.size == 60
+    assert [(one.constraint, one.order, one.slack) for one in drawn.settled.relaxed] == [
+        (floor, 2, 18 - beginnings)
+    ]
+    assert (column(pool, "first_turn")[drawn.selected] == "first").sum() == beginnings
+    assert draw(pool, replace(request, relax=("cap character",))).size < 60
+    # Nothing gives way that need not.
+    assert draw(pool, replace(request, size=20)).settled.relaxed == ()
+
+
+def test_a_floor_on_every_level_holds_for_a_level_that_no_representative_has_by_chance() -> None:
+    """Every conversation has one Spanish turn among nineteen English ones; half of them must stand with it."""
+    turns = [(talk, turn) for talk in range(40) for turn in range(20)]
+    names = {
+        "turn_id": [f"t{talk}-{turn}" for talk, turn in turns],
+        "conversation_id": [f"c{talk}" for talk, _ in turns],
+        "locale_language": ["es" if turn == 7 else "en" for _, turn in turns],
+    }
+    rest = {name: ["x"] * len(turns) for name in DIMENSIONS if name not in names}
+    pool = Candidates.of(pa.table(names | rest | {"quality": np.full(len(turns), 0.5)}), DIMENSIONS)
+    drawn = draw(pool, Request(20, (Constraint("locale_language", ANY, "floor", share=0.5),), 3))
+    assert (column(pool, "locale_language")[drawn.selected] == "es").sum() == 10

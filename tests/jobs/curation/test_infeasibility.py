@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jobs.curation.bounds import HardBounds
-from jobs.curation.constraints import ANY, NONE, Constraint, Strata
+from jobs.curation.constraints import ANY, NONE, SIZE, Constraint, Strata
 from jobs.curation.infeasibility import ConflictingConstraints, Diagnosis
 from jobs.curation.infeasibility import diagnose as diagnosed
 from jobs.curation.quotas import allocate
@@ -130,14 +130,36 @@ def test_injected_conflicts_are_named(seed: int) -> None:
     asked = [*background, *injected]
     found = diagnose(supply, size, asked)
     names = {member.name for member in found.conflict}
-    by_name = {item.name: item for item in asked}
     assert names & {item.name for item in injected}
-    chosen = [by_name[name] for name in names if name != "size"]
-    if "size" in names:
-        assert not feasible(supply, size, chosen)
-    for member in found.conflict:
-        if member.name != "size":
-            rest = [item for item in chosen if item.name != member.name]
-            assert "size" not in names or feasible(supply, size, rest)
-            if member.slack is not None:
-                assert member.slack > 0
+    # The conflict cannot hold together; without any one member it can.
+    by_name = {item.name: item for item in asked}
+    chosen = [by_name[name] for name in names - {SIZE}]
+    assert not feasible(supply, size, chosen, exact_size=SIZE in names)
+    for item in chosen:
+        rest = [other for other in chosen if other is not item]
+        assert feasible(supply, size, rest, exact_size=SIZE in names)
+    assert SIZE not in names or feasible(supply, size, chosen, exact_size=False)
+    # Without the correction everything holds; with any one member of it, it does not.
+    giving = {member.name for member in found.correction}
+    assert feasible(supply, size, [item for item in asked if item.name not in giving])
+    for name in giving:
+        assert not feasible(supply, size, [item for item in asked if item.name not in giving - {name}])
+    slacks = {member.name: member.slack or 0 for member in found.correction}
+    given = [item.giving_way(size, slacks[item.name]) if item.name in slacks else item for item in asked]
+    assert feasible(supply, size, given)
+
+
+def test_two_conflicts_at_once_are_corrected_together() -> None:
+    """12 first turns are wanted and 6 are there; of character b 9 are wanted and 4 are there: one conflict each."""
+    supply = cells(("first", "a", 6), ("later", "a", 200), ("later", "b", 4))
+    asked = [
+        Constraint("first_turn", "first", "floor", count=12),
+        Constraint("character", "b", "floor", count=9),
+        Constraint("character", "a", "cap", share=1.0),
+    ]
+    found = diagnose(supply, 100, asked)
+    assert [member.name for member in found.conflict] == ["floor character=b"]
+    assert {member.name: member.slack for member in found.correction} == {
+        "floor first_turn=first": 6,
+        "floor character=b": 5,
+    }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from infra.errors import SettingsError
 from jobs.curation.constraints import ANY, NONE, OTHER, Constraint, Strata, apportion, expand
-from jobs.curation.quotas import Allocation, allocate
+from jobs.curation.quotas import Allocation, Solver, allocate
 
 
 def strata(rows: list[tuple[dict[str, str], int, float]]) -> Strata:
@@ -235,6 +235,21 @@ def test_random_feasible_instances_have_no_violation(block: int) -> None:
             assert item.kind != "floor" or have >= item.wanted(size)
             assert item.kind != "cap" or have <= item.wanted(size)
         assert answer.optimality_gap <= 1e-4, (seed, answer.bound)
+
+
+def test_the_stated_gap_holds_for_a_search_that_stops_early() -> None:
+    """However far from the best a sample is, the best is no farther than the gap says: distance, then quality."""
+    early = 0
+    for seed in range(60):
+        cells, size, asked = random_instance(seed)
+        found = allocate(cells, size, asked, Solver(max_gap=1.0, pool=1))
+        best = allocate(cells, size, asked)
+        shares = zip(asked, apportion(asked, size), strict=True)
+        aimed = sum(item.weight * want for item, want in shares if item.kind == "target")
+        assert found.distance - best.distance <= found.optimality_gap * max(aimed, 1.0) + 1e-6
+        assert best.quality * (1 - found.optimality_gap) <= found.quality + 1e-4
+        early += found.optimality_gap > best.optimality_gap
+    assert early > 0
 
 
 @settings(max_examples=25, deadline=None)
