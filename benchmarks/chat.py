@@ -5,21 +5,39 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 
-def user_messages(data: Path) -> list[str]:
-    """Distinct user messages of `data`/chatlogs/*.jsonl.gz in the order of the files; empty when there are none."""
-    found: dict[str, None] = {}
+@dataclass(frozen=True)
+class Exchange:
+    """A user's message, what the character answered, and the language that the log names."""
+
+    message: str
+    response: str
+    language: str
+
+
+def exchanges(data: Path) -> Iterator[Exchange]:
+    """All exchanges of `data`/chatlogs/*.jsonl.gz in the order of the files; none when there are no files."""
     for path in sorted((data / "chatlogs").glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
-                for message in json.loads(line)["messages"]:
-                    if message["role"] == "user" and message["content"]:
-                        found[message["content"]] = None
-    return list(found)
+                talk = json.loads(line)
+                said = [(one["role"], one["content"]) for one in talk["messages"]] + [("", "")]
+                for (role, message), (answered_by, response) in pairwise(said):
+                    if role == "user" and message:
+                        answer = response if answered_by == "character" else ""
+                        yield Exchange(message, answer, talk["language"])
+
+
+def user_messages(data: Path) -> list[str]:
+    """Distinct user messages in the order of the files; empty when there are none."""
+    return list(dict.fromkeys(one.message for one in exchanges(data)))
 
 
 def held_out(messages: list[str]) -> list[str]:

@@ -14,8 +14,14 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-def arguments(description: str | None, size: int) -> argparse.Namespace:
-    """`--data`, `--seed` and `--size` (rows; the default is the race's own)."""
+def arguments(
+    description: str | None, size: int, more: Mapping[str, tuple[str, str]] | None = None
+) -> argparse.Namespace:
+    """`--data`, `--seed`, `--size` (rows; the default is the race's own).
+
+    Args:
+        more: options of one race, name to (default, help); their values are text.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--data",
@@ -25,6 +31,8 @@ def arguments(description: str | None, size: int) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--size", type=int, default=size, help="rows")
+    for name, (default, text) in (more or {}).items():
+        parser.add_argument(f"--{name}", default=default, help=f"{text} (default: {default or 'none'})")
     return parser.parse_args()
 
 

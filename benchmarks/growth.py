@@ -1,0 +1,298 @@
+"""How the cost of the whole curation path grows: the real jobs on Spark, on turns of which no two are the same.
+
+Two parts. *With embedding*: screen, embed, prune, outcomes, sample. *Without*: the same, but vectors are there before
+(made of the text's hash: 2,000 topics, a tenth of the texts in families). Turns are real chat; where more are wanted
+than there are, halves of two messages of one language are joined, each pair once. Without chat logs sentences are made
+up.
+
+Each size runs in a process of its own, on a fresh lake. CPU seconds are those of the whole process tree (driver, JVM,
+Python workers), job by job, without the start of Java. The exponent is the slope of log(CPU seconds) over log(turns).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow as pa
+
+from benchmarks.chat import Exchange, exchanges, made_up
+from benchmarks.race import arguments, close, table
+
+GOAL = {"exponent_with_embedding": 1.1, "exponent_without": 1.3, "embedding_share": 0.85}
+DAYS = tuple(date(2026, 11, 1) + timedelta(days=n) for n in range(3))
+_TURNS_A_CONVERSATION = 6
+_CONVERSATIONS_A_USER = 4
+_CHARACTERS = 300
+_ROWS_AT_ONCE = 100_000
+_TOPICS = 2_000
+_WITH, _WITHOUT = "with embedding", "without"
+
+
+def different(data: Path, rng: np.random.Generator) -> Iterator[Exchange]:
+    """Exchanges without end, no two with the same message; real ones first."""
+    real = list({one.message: one for one in exchanges(data)}.values())
+    if not real:
+        said = made_up(rng, 20_000)
+        real = [Exchange(one, two, "en") for one, two in zip(said[::2], said[1::2], strict=True)]
+    seen = {one.message for one in real}
+    for place in rng.permutation(len(real)).tolist():
+        yield real[place]
+    by_language: dict[str, list[Exchange]] = {}
+    for one in real:
+        by_language.setdefault(one.language, []).append(one)
+    while True:
+        for place in rng.integers(0, len(real), 10_000).tolist():
+            others = by_language[real[place].language]
+            one, two = real[place], others[int(rng.integers(len(others)))]
+            head, tail = one.message.split(), two.message.split()
+            message = " ".join([*head[: (len(head) + 1) // 2], *tail[len(tail) // 2 :]])
+            if message not in seen:
+                seen.add(message)
+                yield Exchange(message, two.response, one.language)
+
+
+def land(lake: Any, data: Path, turns: int, rng: np.random.Generator) -> None:
+    """Write `traffic.turns` and `traffic.characters`, and tell the ledger that their days are done."""
+    from deltalake import write_deltalake
+
+    from infra import ledger
+
+    characters = [
+        {
+            "character_id": f"c{n}", "valid_from": datetime(2026, 11, 1, tzinfo=UTC), "name": name, "traits": ["kind"],
+            "instructions": "Stay in character.", "state": "published", "is_current": True, "ds": DAYS[0],
+        }
+        for n, name in enumerate(made_up(rng, _CHARACTERS))
+    ]  # fmt: skip
+    ledger.append(lake, "traffic.characters", [{**one, "run_id": "growth"} for one in characters], "growth")
+    said = different(data, rng)
+    schema = pa.schema(lake.open("traffic.turns").schema().to_arrow())
+    for start in range(0, turns, _ROWS_AT_ONCE):
+        rows = [_turn(n, turns, next(said)) for n in range(start, min(turns, start + _ROWS_AT_ONCE))]
+        write_deltalake(lake.path("traffic.turns"), pa.Table.from_pylist(rows, schema), mode="append")
+    tell(lake, "traffic.turns", "traffic.turns")
+    tell(lake, "traffic.characters", "traffic.characters")
+
+
+def tell(lake: Any, job: str, written: str) -> None:
+    """A line in the ledger for each day of a table that this race wrote in place of its job."""
+    from infra import ledger
+
+    moment = ledger.now()
+    rows = [
+        {
+            "run_id": "growth", "job": job, "table_name": written, "ds": day, "started_ts": moment, "ended_ts": moment,
+            "state": "succeeded", "content_hash": f"growth-{day}", "input_fingerprint": "growth",
+            "settings_hash": "growth", "output_version": 1,
+        }
+        for day in DAYS
+    ]  # fmt: skip
+    ledger.append(lake, "ops.runs", rows, "growth")
+
+
+def _turn(n: int, turns: int, said: Exchange) -> dict[str, Any]:
+    talk, index = divmod(n, _TURNS_A_CONVERSATION)
+    day = DAYS[n * len(DAYS) // turns]
+    moment = datetime(day.year, day.month, day.day, 8, tzinfo=UTC) + timedelta(seconds=n % 36_000)
+    user = hashlib.sha256(str(talk // _CONVERSATIONS_A_USER).encode()).hexdigest()
+    return {
+        "turn_id": f"t{n:09d}", "conversation_id": f"v{talk:09d}", "session_id": f"v{talk:09d}#0",
+        "turn_index": index + 1, "session_turn_index": index + 1, "is_final": True, "user_id": user,
+        "character_id": f"c{int(user[:6], 16) % _CHARACTERS}", "model_version": "m1", "source": "user",
+        "locale": said.language, "language": said.language, "user_message": said.message,
+        "response": said.response or "I see.", "message_ts": moment, "response_ts": moment + timedelta(seconds=2),
+        "is_synthetic_time": True, "split": "evaluation" if int(user[-2:], 16) < 26 else "train", "ds": day,
+        "run_id": "growth",
+    }  # fmt: skip
+
+
+def made_embeddings(settings: Any, lake: Any, turns: int) -> None:
+    """Vectors in place of `curation.embed`'s."""
+    from pyspark.sql import functions as F
+
+    from infra.spark import session
+    from jobs.curation.embed import EMBEDDED, distinct_texts
+    from jobs.curation.prompts import hashed, prompts
+    from jobs.curation.spaces import pinned
+    from models.encoders import encoder_name, load_encoder
+
+    spark = session(settings)
+    rules = pinned(settings.diversity, lake.artifacts)
+
+    def read(name: str) -> Any:
+        return spark.read.format("delta").load(lake.path(name))
+
+    texts = prompts(read("curation.screened"), read("curation.screened_characters"), rules)
+    texts = distinct_texts(hashed(texts, settings.user_key()), rules).select("text_hash", "encoder", "ds")
+    dimensions = {encoder_name(spec): load_encoder(spec).dimension for spec in rules.encoders}
+    made = texts.mapInArrow(_vectors(dimensions, turns // 20), EMBEDDED)
+    made.withColumns({"recipe": F.lit(rules.recipe), "run_id": F.lit("growth")}).write.format("delta").mode(
+        "append"
+    ).save(lake.path("curation.embeddings"))
+    tell(lake, "curation.embed", "curation.embeddings")
+
+
+def _vectors(
+    dimensions: dict[str, int], families: int
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        topics = np.random.default_rng(1).normal(size=(_TOPICS, max(dimensions.values())))
+        for batch in batches:
+            rows = []
+            for text_hash, encoder in zip(*(batch.column(i).to_pylist() for i in (0, 1)), strict=True):
+                seed = int(text_hash[:15], 16)
+                root = np.random.default_rng(seed // 10 % families if seed % 10 == 0 else seed)
+                row = topics[root.integers(_TOPICS)] + 0.9 * root.normal(size=topics.shape[1])
+                row += 0.2 * np.random.default_rng(seed).normal(size=topics.shape[1])
+                row = row[: dimensions[encoder]]
+                rows.append((row / np.linalg.norm(row)).astype(np.float32))
+            column = pa.array(rows, pa.list_(pa.float32()))
+            yield pa.RecordBatch.from_arrays([*batch.columns, column], [*batch.schema.names, "embedding"])
+
+    return apply
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and all its descendants so far, those that ended included."""
+    top = psutil.Process()
+    total = 0.0
+    for process in (top, *top.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def one_size(data: Path, seed: int, turns: int, part: str, home: Path) -> dict[str, Any]:
+    """The path once: CPU seconds by job, peak memory, and whether the answer is right."""
+    from infra.lake import Lake
+    from infra.migrate import migrate
+    from infra.settings import load_settings
+    from infra.spark import session
+    from jobs.runner import run_job
+
+    settings = load_settings(home=home, sampling={"allow_smaller": True})
+    lake = Lake.of(settings)
+    migrate(settings)
+    land(lake, data, turns, np.random.default_rng(seed))
+    session(settings).range(1).count()
+    jobs = ["screen_characters", "screen", "embed", "prune", "outcomes", "sample"]
+    seconds = {}
+    for job in jobs:
+        if job == "embed" and part == _WITHOUT:
+            made_embeddings(settings, lake, turns)
+            continue
+        began = cpu_seconds()
+        run_job(settings, f"curation.{job}", DAYS)
+        seconds[job] = cpu_seconds() - began
+    return {"turns": turns, "seconds": seconds, **answer(settings, lake, turns)}
+
+
+def answer(settings: Any, lake: Any, turns: int) -> dict[str, Any]:
+    """Peak memory, and whether every turn has one outcome and each day and split kept exactly its share."""
+    from infra import ledger
+
+    outcomes = ledger.query(
+        lake, "SELECT count(*), count(DISTINCT turn_id) FROM curation_outcomes", (), ["curation.outcomes"]
+    )
+    kept = ledger.query(
+        lake,
+        "SELECT count(*), sum(kept::int) FROM curation_pruned GROUP BY ds, split",
+        (),
+        ["curation.pruned"],
+    )
+    peak = ledger.query(lake, "SELECT max(peak_memory_bytes) FROM ops_runs", (), ["ops.runs"])[0][0]
+    share = settings.diversity.keep_proportion
+    right = outcomes == [(turns, turns)] and all(some == round(share * every) for every, some in kept)
+    return {"right": right, "peak_bytes": peak, "kept": int(sum(some for _, some in kept))}
+
+
+def exponent(runs: Sequence[dict[str, Any]]) -> float:
+    """Slope of log(CPU seconds) over log(turns); NaN with fewer than two sizes."""
+    if len(runs) < 2:
+        return float("nan")
+    size = np.log([run["turns"] for run in runs])
+    return float(np.polyfit(size, np.log([sum(run["seconds"].values()) for run in runs]), 1)[0])
+
+
+def _in_a_process(data: Path, seed: int, turns: int, part: str, place: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="flywheel-growth-", dir=place or None) as home:
+        Path(home, "flywheel.toml").write_text("", encoding="utf-8")
+        command = [sys.executable, "-m", "benchmarks.growth", "--one", f"{turns},{part},{home}"]
+        command += ["--data", str(data), "--seed", str(seed)]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "FLYWHEEL_HOME": home}
+        )
+        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> bool:
+    """Both parts, size by size."""
+    args = arguments(__doc__, 0, {
+        "sizes": ("100000,1000000,3000000", "turns of the part without embedding; empty: none"),
+        "embedded-sizes": ("30000,100000,300000", "turns of the part with embedding; empty: none"),
+        "place": ("", "directory for the lakes; about 4 kB a turn"),
+        "one": ("", "turns,part,home: run one size here; what the race calls itself with"),
+    })  # fmt: skip
+    if args.one:
+        turns, part, home = args.one.split(",", 2)
+        print(json.dumps(one_size(args.data, args.seed, int(turns), part, Path(home))))
+        return True
+    sizes = {_WITH: args.embedded_sizes, _WITHOUT: args.sizes}
+    runs = {
+        part: [
+            _in_a_process(args.data, args.seed, int(size), part, args.place)
+            for size in text.split(",")
+            if size
+        ]
+        for part, text in sizes.items()
+    }
+    for part, those in runs.items():
+        if those:
+            print(f"{part[0].upper()}{part[1:]}\n\n{_page(those)}")
+    found = {part: exponent(those) for part, those in runs.items()}
+    figures, met = {}, {"answers": all(run["right"] for those in runs.values() for run in those)}
+    for part, name in ((_WITH, "exponent_with_embedding"), (_WITHOUT, "exponent_without")):
+        if len(runs[part]) > 1:
+            figures[name] = round(found[part], 3)
+            met[name] = found[part] <= GOAL[name]
+    if runs[_WITH]:
+        last = runs[_WITH][-1]["seconds"]
+        figures["embedding_share"] = round(last["embed"] / sum(last.values()), 3)
+        met["embedding_share"] = figures["embedding_share"] >= GOAL["embedding_share"]
+    return close("growth", {**figures, "runs": runs}, GOAL, met)
+
+
+def _page(runs: Sequence[dict[str, Any]]) -> str:
+    jobs = list(runs[0]["seconds"])
+    rows = [
+        (
+            f"{run['turns']:,}", *(f"{run['seconds'][job]:,.0f}" for job in jobs),
+            f"{sum(run['seconds'].values()):,.0f}", f"{run['turns'] / sum(run['seconds'].values()):,.0f}",
+            f"{run['peak_bytes'] / 1e9:.1f}", "yes" if run["right"] else "no",
+        )
+        for run in runs
+    ]  # fmt: skip
+    slopes = [
+        f"{exponent([{'turns': r['turns'], 'seconds': {job: r['seconds'][job]}} for r in runs]):.2f}"
+        for job in jobs
+    ]
+    last = ("exponent", *slopes, f"{exponent(runs):.2f}", "", "", "")
+    return table(("turns", *jobs, "all, CPU s", "turns/s/core", "peak GB", "right"), [*rows, last])
+
+
+if __name__ == "__main__":
+    sys.exit(not main())
