@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from infra.settings import EncoderSettings
 from models.encoders import encoder_name, load_encoder
-from models.jtbd.classifier import Classifier, by_cue
+from models.jtbd.classifier import Classifier, by_cue, by_hint
 from models.jtbd.taxonomy import NAMES, OTHER, TAXONOMY, UNKNOWN
 
 HELD_OUT = {
@@ -37,8 +38,6 @@ HELD_OUT = {
         ("Hola!", "small_talk"),
         ("cuéntame un chiste", "entertainment"),
         ("me siento muy sola", "emotional_support"),
-        ("मुझे क्या करना चाहिए?", "advice"),
-        ("yaar mujhe kya karna chahiye", "advice"),
         ("*draws her sword* who goes there", "role_play"),
         ("Could you draw me a picture of a fox?", "image_request"),
         ("Please translate this for my aunt", "planning_task"),
@@ -49,10 +48,24 @@ def test_cues(message: str, intent: str | None) -> None:
     assert by_cue(message) == intent
 
 
+@pytest.mark.parametrize(
+    ("message", "intent"),
+    [
+        ("मुझे क्या करना चाहिए?", "advice"),
+        ("yaar mujhe kya karna chahiye", "advice"),
+        ("cuál es la capital de Perú", "information"),
+        ("The sky was grey.", None),
+    ],
+)
+def test_hints_speak_where_there_is_no_vector(message: str, intent: str | None) -> None:
+    assert by_hint(message) == intent
+    assert Classifier({}).labels([message], [None], [None]) == [intent or UNKNOWN]
+
+
 def test_taxonomy_is_documented_and_complete() -> None:
     assert len(NAMES) == len(set(NAMES)) == 10
     assert NAMES[-1] == OTHER
-    assert all(intent.meaning.endswith(".") and len(intent.prototypes) >= 2 for intent in TAXONOMY)
+    assert all(intent.meaning.endswith(".") and len(intent.prototypes) >= 10 for intent in TAXONOMY)
 
 
 def test_prototypes_label_held_out_sentences() -> None:
@@ -62,6 +75,8 @@ def test_prototypes_label_held_out_sentences() -> None:
     vectors = encoder.encode(list(HELD_OUT))
     labels = classifier.labels(list(HELD_OUT), [space] * len(HELD_OUT), list(vectors))
     right = sum(label == intent for label, intent in zip(labels, HELD_OUT.values(), strict=True))
-    assert right / len(HELD_OUT) >= 0.75, list(zip(HELD_OUT, labels, strict=True))
+    assert right / len(HELD_OUT) >= 0.85, list(zip(HELD_OUT, labels, strict=True))
+    away = -classifier.spaces[space].prototypes.mean(axis=0)
+    assert classifier.labels(["like nothing we know"], [space], [away / np.linalg.norm(away)]) == [OTHER]
     assert classifier.labels(["nothing to go by"], [None], [None]) == [UNKNOWN]
     assert classifier.labels([None], [space], [vectors[0]]) == [UNKNOWN]
