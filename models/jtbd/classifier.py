@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -25,8 +26,11 @@ _NEAREST = 3
 _OUTLIERS = 0.02
 _CUES = tuple((intent.name, re.compile("|".join(intent.cues))) for intent in TAXONOMY if intent.cues)
 _HINTS = tuple((intent.name, re.compile("|".join(intent.hints))) for intent in TAXONOMY if intent.hints)
-_INTENT_OF = np.repeat(np.arange(len(TAXONOMY)), [len(intent.prototypes) for intent in TAXONOMY])
-"""Index of the intent of each prototype, in the order of the taxonomy."""
+_ENDS = tuple(accumulate(len(intent.prototypes) for intent in TAXONOMY))
+_COLUMNS = tuple(
+    slice(end - len(intent.prototypes), end) for intent, end in zip(TAXONOMY, _ENDS, strict=True)
+)
+"""Where the prototypes of each intent stand."""
 _SCANNED_CHARACTERS = 400
 
 
@@ -49,8 +53,9 @@ class Space:
         """Calibrates `least` on the prototypes, each held out in turn."""
         cosine = _cosines(prototypes, prototypes)
         np.fill_diagonal(cosine, -1.0)
-        own = _likeness(cosine)[np.arange(len(prototypes)), _INTENT_OF]
-        return Space(prototypes, float(np.quantile(own, _OUTLIERS)))
+        likeness = _likeness(cosine)
+        own = [likeness[columns, intent] for intent, columns in enumerate(_COLUMNS)]
+        return Space(prototypes, float(np.quantile(np.concatenate(own), _OUTLIERS)))
 
     def nearest(self, vectors: Vectors) -> list[str]:
         """Intents of n vectors; `other` where even the nearest is too far."""
@@ -129,8 +134,5 @@ def _cosines(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
 
 def _likeness(cosine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(n, intents): the mean cosine with the nearest prototypes of each intent."""
-    columns = [
-        np.sort(cosine[:, np.flatnonzero(_INTENT_OF == intent)], axis=1)[:, -_NEAREST:].mean(axis=1)
-        for intent in range(len(NAMES))
-    ]
+    columns = [np.sort(cosine[:, own], axis=1)[:, -_NEAREST:].mean(axis=1) for own in _COLUMNS]
     return np.stack(columns, axis=1)
