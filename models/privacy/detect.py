@@ -27,6 +27,7 @@ _MAX_ROUNDS = 4
 
 
 RULES: tuple[Rule, ...] = (*numbers.RULES, *patterns.RULES, *personal.RULES)
+_RULE_BITS = (1 << len(RULES)) - 1
 
 
 @lru_cache(maxsize=1)
@@ -35,21 +36,24 @@ def gate() -> Gate:
     return Gate([need(rule.pattern) for rule in RULES], SPOKEN_WORDS)
 
 
-def _on_original(view: View, spans: Sequence[Span]) -> list[Span]:
+def _on_original(view: View, spans: list[Span]) -> list[Span]:
+    if view.starts is None:
+        return spans
     return [Span(*view.original(span.start, span.end), span.type, span.score) for span in spans]
 
 
-def rule_spans(texts: Sequence[str]) -> list[list[Span]]:
-    """Identifiers of each text found by rules on every view of it, on original offsets, not merged.
+def rule_spans(texts: Sequence[str]) -> dict[int, list[Span]]:
+    """By index of text: identifiers found by rules on every view of it, on original offsets, not merged.
 
     The prefilter names the rules and views that can have anything to say; the others are not asked.
     """
-    found: list[list[Span]] = [[] for _ in texts]
     bases = {index: normalised(text) for index, text in enumerate(texts) if not text.isascii()}
     masks = gate().masks([bases[i].text if i in bases else text for i, text in enumerate(texts)])
+    found: dict[int, list[Span]] = {}
     for index in np.flatnonzero(masks).tolist():
-        base = bases.get(index) or View(texts[index])
-        found[index] = _spans(base, int(masks[index]))
+        spans = _spans(bases.get(index) or View(texts[index]), int(masks[index]))
+        if spans:
+            found[index] = spans
     return found
 
 
@@ -64,7 +68,13 @@ def _spans(base: View, mask: int) -> list[Span]:
 
 
 def _matching(text: str, mask: int) -> list[Span]:
-    return [span for bit, rule in enumerate(RULES) if mask >> bit & 1 for span in rule.spans(text)]
+    found: list[Span] = []
+    rest = mask & _RULE_BITS
+    while rest:
+        lowest = rest & -rest
+        found += RULES[lowest.bit_length() - 1].spans(text)
+        rest ^= lowest
+    return found
 
 
 def _outside_placeholders(text: str, spans: Sequence[Span]) -> list[Span]:
@@ -113,18 +123,17 @@ class PrivacyModel:
     def _once(
         self, texts: Sequence[str], languages: Sequence[str], allowed: Sequence[Sequence[str]]
     ) -> list[tuple[Span, ...]]:
-        raw = rule_spans(texts)
+        found = rule_spans(texts)
         if self.use_names:
-            plain = [normalised(text) for text in texts]
-            found = names.name_spans([view.text for view in plain], languages)
-            for spans, view, more in zip(raw, plain, found, strict=True):
-                spans += _on_original(view, more)
-        return [
-            merge(_outside_placeholders(text, names.without_allowed(text, spans, those)), PRIORITY)
-            if spans
-            else ()
-            for text, spans, those in zip(texts, raw, allowed, strict=True)
-        ]
+            views = [normalised(text) for text in texts]
+            for index, spans in enumerate(names.name_spans([view.text for view in views], languages)):
+                if spans:
+                    found.setdefault(index, []).extend(_on_original(views[index], spans))
+        merged: list[tuple[Span, ...]] = [()] * len(texts)
+        for index, spans in found.items():
+            others = names.without_allowed(texts[index], spans, allowed[index])
+            merged[index] = merge(_outside_placeholders(texts[index], others), PRIORITY)
+        return merged
 
     def _settled(
         self, text: str, language: str, allowed: Sequence[str], spans: tuple[Span, ...]

@@ -14,8 +14,10 @@ from models.privacy.span import Span
 
 # Blanks as views have them, written as a list so that the prefilter can read " at " out of the pattern.
 _S = r"[ \n\t]"
-_AT = rf"(?:\s?@\s?|{_S}?[(\[{{<]{_S}?(?:at|arroba|@){_S}?[)\]}}>]\s?|{_S}(?:at|arroba|chiocciola|एट|ऐट|at the rate){_S}|_at_)"
-_DOT = r"(?:\s?\.\s?|\s?[(\[{<]\s?(?:dot|punto|\.)\s?[)\]}>]\s?|\s(?:dot|punto|punkt|point|डॉट|डाट)\s|_dot_)"
+_AT_SIGN = rf"(?:\s?@\s?|{_S}?[(\[{{<]{_S}?(?:at|arroba|@){_S}?[)\]}}>]\s?|_at_)"
+_AT_WORD = rf"{_S}(?:at|arroba|chiocciola|एट|ऐट|at the rate){_S}"
+_POINT = r"\s?\.\s?"
+_DOT_WORD = r"(?:\s?[(\[{<]\s?(?:dot|punto|\.)\s?[)\]}>]\s?|\s(?:dot|punto|punkt|point|डॉट|डाट)\s|_dot_)"
 _TLDS = (
     "com|org|net|edu|gov|info|biz|io|co|ai|app|dev|me|us|uk|in|es|mx|de|fr|it|cn|eu|hu|nl|be|ch|at|au|ca|br|ar|cl|pe|ru|pl|se|"
     "no|dk|fi|pt|ie|nz|jp|kr|tr|gr|cz|ro|tv|cc|xyz|online|site|club|example|test|invalid|local"
@@ -23,11 +25,20 @@ _TLDS = (
 _STRICT_EMAIL = re.compile(
     r"[A-Za-z0-9\u00c0-\u024f][\w.+%'\-]{0,63}@(?:[\w\-]{1,63}\.){1,5}[A-Za-z\u00c0-\u024f]{2,24}|\w@(?:[\w\-]{1,63}\.){1,5}[A-Za-z]{2,24}"
 )
-_LOOSE_EMAIL = re.compile(
-    rf"(?<![\w@])\w[\w.+%\-]{{0,63}}(?:\s(?:dot|punto|punkt|डॉट|underscore|gui[óo]n bajo)\s[\w\-]+){{0,3}}{_AT}"
-    rf"(?:[\w\-]{{1,63}}{_DOT}){{1,4}}(?:{_TLDS})(?![\w@])",
-    re.IGNORECASE,
-)
+_SURE_TLDS = "com|org|net|edu|gov|info|biz"
+# "dinner at home. It was" is no address: beside the word "at", a full stop stands close or before a sure domain.
+_LOOSE_EMAILS = {
+    name: re.compile(
+        rf"(?<![\w@])\w[\w.+%\-]{{0,63}}(?:\s(?:dot|punto|punkt|डॉट|underscore|gui[óo]n bajo)\s[\w\-]+){{0,3}}{at}"
+        rf"(?:[\w\-]{{1,63}}(?:{_POINT}|{_DOT_WORD})){{0,3}}[\w\-]{{1,63}}{domain}(?![\w@])",
+        re.IGNORECASE,
+    )
+    for name, at, domain in (
+        ("email_loose", _AT_SIGN, rf"(?:{_POINT}|{_DOT_WORD})(?:{_TLDS})"),
+        ("email_spoken", _AT_WORD, rf"(?:\.(?:{_TLDS})|{_S}?\.{_S}?(?:{_SURE_TLDS}))"),
+        ("email_spelled", _AT_WORD, rf"{_DOT_WORD}(?:{_TLDS})"),
+    )
+}
 _NOT_A_MAILBOX = frozenset(
     "look looking be am is are was were meet met stay stayed arrive here there sign go went good bad not just me us it "
     "working work works live lives up in out".split()
@@ -69,7 +80,10 @@ _ID_CUE = re.compile(
 _WALLET_58 = re.compile(r"(?<![A-Za-z0-9])[13LDX9A][1-9A-HJ-NP-Za-km-z]{25,34}(?![A-Za-z0-9])")
 _WALLET_BECH32 = re.compile(r"(?<![A-Za-z0-9])(?:bc1|tb1|ltc1)[a-z0-9]{11,87}(?![A-Za-z0-9])", re.IGNORECASE)
 _WALLET_ETH = re.compile(r"(?<![A-Za-z0-9])0x[0-9A-Fa-f]{40}(?![A-Za-z0-9])")
-_MAC = re.compile(r"(?<![\w:\-])[0-9A-Fa-f]{2}(?:([:\-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![\w:\-])")
+_MACS = {
+    name: re.compile(rf"(?<![\w:\-])(?:[0-9A-Fa-f]{{2}}{sign}){{5}}[0-9A-Fa-f]{{2}}(?![\w:\-])")
+    for name, sign in {"mac": ":", "mac_dashed": "-"}.items()
+}
 _KNOWN_KEYS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|\b(?:AKIA|ASIA|AROA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}\b|\bgithub_pat_\w{22,}\b|\bglpat-[\w\-]{20,}"
@@ -211,12 +225,12 @@ def _token(match: re.Match[str]) -> Span | None:
 
 RULES = (
     Rule("email", _STRICT_EMAIL, always("EMAIL_ADDRESS", 1.0)),
-    Rule("email_spoken", _LOOSE_EMAIL, _loose_email),
+    *(Rule(name, pattern, _loose_email) for name, pattern in _LOOSE_EMAILS.items()),
     Rule("url", _URL, _url),
     Rule("domain", _BARE_DOMAIN, _domain),
     Rule("ipv4", _IPV4, _machine),
     Rule("ipv6", _IPV6, _machine),
-    Rule("mac", _MAC, always("MAC_ADDRESS", 0.9)),
+    *(Rule(name, pattern, always("MAC_ADDRESS", 0.9)) for name, pattern in _MACS.items()),
     Rule("iban", _IBAN, _iban),
     Rule("es_nif", _NIF, _checked("ES_NIF")),
     Rule("es_nie", _NIE, _checked("ES_NIE")),

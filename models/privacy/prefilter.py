@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 _parser: Any = re._parser  # type: ignore[attr-defined]  # the parser of `re` itself: no second reading of a pattern
 _TOKEN_CHARS = re.compile(r"[A-Za-z0-9_/+=\-]", re.IGNORECASE)
 _TOKEN_ASCII = frozenset(filter(_TOKEN_CHARS.match, map(chr, range(128))))
-_MOST_STRINGS, _MOST_CHOICES = 96, 6
+_MOST_STRINGS, _MOST_CHOICES = 800, 6
 _MOST_DIGITS, _LONGEST_RUN = 31, 63
 
 _DIGIT, _TOKEN, _SIGN, _LETTER, _PRINTABLE, _WORD = 1, 2, 4, 8, 16, 32
@@ -34,9 +34,9 @@ _MOST_RULES = 60
 
 @dataclass(frozen=True)
 class Need:
-    """What every match of a pattern holds: one of `literals` (folded; None: nothing known), digits, a token run."""
+    """What every match of a pattern holds: one of each set of `literals` (folded; at most two), digits, a token run."""
 
-    literals: frozenset[str] | None
+    literals: tuple[frozenset[str], ...]
     digits: int
     run: int
 
@@ -45,29 +45,33 @@ class Need:
 class _Part:
     """What is known of every string that a piece of a pattern matches.
 
-    `exact`: all such strings, when they are few; `literals`: one of them is inside; `tokens`: only token characters.
+    `exact`: all such strings, when few; `literals`: one of each set is inside; `tokens`: token characters only.
     """
 
     exact: frozenset[str] | None
-    literals: frozenset[str] | None
+    literals: tuple[frozenset[str], ...]
     digits: int
     run: int
     tokens: bool
     length: int
 
+    def known(self) -> tuple[frozenset[str], ...]:
+        """What of `literals` and `exact` says most."""
+        return _rarest(*self.literals, self.exact)
+
 
 # In a literal: here a word begins. The scan passes it before each first character of a word.
 _WORD_STARTS = "\b"
 _WORD_CHAR = re.compile(r"\w")
-_EMPTY = _Part(frozenset({""}), None, 0, 0, True, 0)
-_WORD_BOUNDARY = _Part(frozenset({_WORD_STARTS}), None, 0, 0, True, 0)
+_EMPTY = _Part(frozenset({""}), (), 0, 0, True, 0)
+_WORD_BOUNDARY = _Part(frozenset({_WORD_STARTS}), (), 0, 0, True, 0)
 
 
 def need(pattern: re.Pattern[str]) -> Need:
     """What every match of `pattern` holds."""
     part = _sequence(_parser.parse(pattern.pattern, pattern.flags))
-    literals = _rarer(part.literals, part.exact)
-    return Need(literals and frozenset(map(_with_word_starts, literals)), part.digits, part.run)
+    literals = tuple(frozenset(map(_with_word_starts, one)) for one in part.known())
+    return Need(literals, part.digits, part.run)
 
 
 def fold(char: str) -> str:
@@ -93,7 +97,7 @@ def _with_word_starts(literal: str) -> str:
 
 
 def _sequence(items: Iterable[tuple[Any, Any]]) -> _Part:
-    best: frozenset[str] | None = None
+    known: list[frozenset[str] | None] = []
     stretch: frozenset[str] | None = frozenset({""})
     whole = tokens = True
     digits = run = best_run = length = 0
@@ -108,13 +112,12 @@ def _sequence(items: Iterable[tuple[Any, Any]]) -> _Part:
         joined = _joined(stretch, part.exact)
         if joined is None:
             whole = False
-            best = _rarer(_rarer(best, stretch), part.literals)
+            known += [stretch, *part.literals]
             stretch = part.exact if part.exact is not None else frozenset({""})
         else:
             stretch = joined
-    return _Part(
-        stretch if whole else None, _rarer(best, stretch), digits, max(best_run, run), tokens, length
-    )
+    known.append(stretch)
+    return _Part(stretch if whole else None, _rarest(*known), digits, max(best_run, run), tokens, length)
 
 
 def _joined(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
@@ -143,7 +146,7 @@ def _part(operator: str, argument: Any) -> _Part:
     if operator in ("AT", "ASSERT", "ASSERT_NOT"):
         return _EMPTY  # takes no character: what stands before and after it is still side by side
     if operator in ("ANY", "NOT_LITERAL", "CATEGORY", "GROUPREF"):
-        return _Part(None, None, 0, 0, False, 0)
+        return _Part(None, (), 0, 0, False, 0)
     raise NotImplementedError(f"no prefilter for the regular-expression operator {operator}")
 
 
@@ -158,7 +161,7 @@ def _is_no_word_before(direction: int, items: Sequence[tuple[Any, Any]]) -> bool
 def _char(char: str) -> _Part:
     token = char in _TOKEN_ASCII
     digit = int(char.isdecimal())
-    return _Part(frozenset({fold(char)}), frozenset({fold(char)}), digit, int(token), token, 1)
+    return _Part(frozenset({fold(char)}), (), digit, int(token), token, 1)
 
 
 def _set(items: Sequence[tuple[Any, Any]]) -> _Part:
@@ -181,16 +184,17 @@ def _set(items: Sequence[tuple[Any, Any]]) -> _Part:
     digits = digits and all(map(str.isdecimal, chars))
     tokens = tokens and all(char in _TOKEN_ASCII for char in chars)
     exact = frozenset(map(fold, chars)) if listed and len(chars) <= _MOST_CHOICES else None
-    return _Part(exact, exact, int(digits), int(tokens), tokens, 1)
+    return _Part(exact, (), int(digits), int(tokens), tokens, 1)
 
 
 def _either(parts: Sequence[_Part]) -> _Part:
     exact: frozenset[str] | None = frozenset()
-    literals: frozenset[str] | None = frozenset()
     for part in parts:
         exact = None if exact is None or part.exact is None else exact | part.exact
-        known = _rarer(part.literals, part.exact)
-        literals = None if literals is None or known is None else literals | known
+    # One of the first sets of the branches is there whichever branch matches, and one of the second.
+    literals = tuple(
+        frozenset().union(*sets) for sets in zip(*(part.known() for part in parts), strict=False)
+    )
     if exact is not None and len(exact) > _MOST_STRINGS:
         exact = None
     return _Part(
@@ -207,7 +211,7 @@ def _repeated(least: int, most: int, part: _Part) -> _Part:
     if (least, most) == (1, 1):
         return part
     exact = part.exact | {""} if (least, most) == (0, 1) and part.exact is not None else None
-    literals = _rarer(part.literals, part.exact) if least else None
+    literals = part.known() if least else ()
     run = (least * part.length if part.tokens else part.run) if least else 0
     return _Part(exact, literals, least * part.digits, run, part.tokens, least * part.length)
 
@@ -223,14 +227,10 @@ def _commonness(literals: frozenset[str]) -> float:
     return sum(float(np.prod([share(char) for char in literal])) for literal in literals)
 
 
-def _rarer(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
-    """The set that says more; a set with the empty string says nothing."""
-    known = [
-        literals
-        for literals in (left, right)
-        if literals and all(literal.strip(_WORD_STARTS) for literal in literals)
-    ]
-    return min(known, key=_commonness) if known else None
+def _rarest(*sets: frozenset[str] | None) -> tuple[frozenset[str], ...]:
+    """The two sets that say most; a set with the empty string says nothing."""
+    known = {one for one in sets if one and all(literal.strip(_WORD_STARTS) for literal in one)}
+    return tuple(sorted(known, key=lambda one: (_commonness(one), sorted(one)))[:2])
 
 
 @lru_cache(maxsize=1)
@@ -255,13 +255,15 @@ class Gate:
         """Build the automaton. Raises ValueError for more rules than a mask has bits."""
         if len(needs) > _MOST_RULES:
             raise ValueError(f"{len(needs)} rules do not fit into {_MOST_RULES} bits")
-        outputs: dict[str, int] = {}
-        always = 0
+        outputs: dict[str, list[int]] = {}
+        always = [0, 0]
         for bit, one in enumerate(needs):
-            always |= (one.literals is None) << bit
-            for literal in one.literals or ():
-                outputs[literal] = outputs.get(literal, 0) | 1 << bit
-        self._always = np.uint64(always)
+            for place in (0, 1):
+                literals = one.literals[place : place + 1]
+                always[place] |= (not literals) << bit
+                for literal in chain(*literals):
+                    outputs.setdefault(literal, [0, 0])[place] |= 1 << bit
+        self._always = np.array(always, np.uint64)
         self._digits = _thresholds([one.digits for one in needs], _MOST_DIGITS)
         self._runs = _thresholds([one.run for one in needs], _LONGEST_RUN)
         words = {_with_word_starts("".join(map(fold, word))): digits for word, digits in words.items()}
@@ -321,22 +323,25 @@ def _char_classes(
 
 
 def _automaton(
-    outputs: Mapping[str, int], words: Mapping[str, int], ids: Mapping[str, Sequence[int]], classes: int
+    outputs: Mapping[str, Sequence[int]],
+    words: Mapping[str, int],
+    ids: Mapping[str, Sequence[int]],
+    classes: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]:
     """Aho–Corasick: the next state by class; by state the rules, the longest digit word that ends there, its digits."""
     moves: list[dict[str, int]] = [{}]
-    out, word, weight = [0], [0], [0]
+    out, word, weight = [[0, 0]], [0], [0]
     for literal in sorted({*outputs, *words}):
         state = 0
         for char in literal:
             if char not in moves[state]:
                 moves[state][char] = len(moves)
                 moves.append({})
-                out.append(0)
+                out.append([0, 0])
                 word.append(0)
                 weight.append(0)
             state = moves[state][char]
-        out[state] |= outputs.get(literal, 0)
+        out[state] = list(outputs.get(literal, (0, 0)))
         if literal in words:
             word[state], weight[state] = len(literal.replace(_WORD_STARTS, "")), words[literal]
     table = np.zeros((len(moves), classes), np.int32)
@@ -353,7 +358,7 @@ def _automaton(
         for char, following in moves[state].items():
             table[state, ids[char]] = following
         if state:
-            out[state] |= out[fail[state]]
+            out[state] = [a | b for a, b in zip(out[state], out[fail[state]], strict=True)]
             if not word[state]:
                 word[state], weight[state] = word[fail[state]], weight[fail[state]]
     return table, np.array(out, np.uint64), np.array(word, np.int32), np.array(weight, np.int32)
@@ -370,7 +375,7 @@ def _scan(
     for text in range(len(sizes)):
         end = begin + sizes[text]
         state = digits = run = longest = 0
-        bits = np.uint64(always)
+        bits, more = always
         spelled = spelled_end = best_spelled = 0
         spoken = best_spoken = 0
         spoken_end = -9
@@ -382,7 +387,9 @@ def _scan(
                 state = moves[state, word_starts]
             in_word = kind & _WORD != 0
             state = moves[state, classes[codes[i]]]
-            bits |= out[state]
+            if out[state, 0] or out[state, 1]:
+                bits |= out[state, 0]
+                more |= out[state, 1]
             unit = 0  # its length
             worth = 0
             if kind & _TOKEN:
@@ -423,7 +430,9 @@ def _scan(
                 spelled = spelled + 1 if spelled and first == spelled_end + 2 else 1
                 spelled_end = i
                 best_spelled = max(best_spelled, spelled)
-        bits &= digit_bits[min(digits, len(digit_bits) - 1)] & run_bits[min(longest, len(run_bits) - 1)]
+        bits &= (
+            more & digit_bits[min(digits, len(digit_bits) - 1)] & run_bits[min(longest, len(run_bits) - 1)]
+        )
         if best_spelled >= 4:
             bits |= np.uint64(1) << np.uint64(62)
         if best_spoken >= 5:

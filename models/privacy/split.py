@@ -24,7 +24,7 @@ _SURE = frozenset(
 _ALONE = frozenset("in_pan uk_nino known_key token ipv4 ipv6".split())
 # Rules that are content with part of an identifier: a further piece belongs to it if it reads like code.
 _OPEN_ENDED = frozenset(("known_key", "token"))
-_SPOKEN = frozenset(("email_spoken",))
+_SPOKEN = frozenset(("email_spoken", "email_spelled"))
 _REACH_CHARS, _MAX_MESSAGES = 160, 4
 _ONE_PIECE = re.compile(r"\s*\S+(?: \S{1,4}){0,8}\s*")
 _CODE = re.compile(r"\s*(?=\S*\d|\S*[a-z]\S*[A-Z])\S{4,}\s*")

@@ -35,20 +35,21 @@ def _all_rules(text: str) -> list[Span]:
 
 
 def _assert_nothing_lost(texts: Sequence[str]) -> None:
-    for text, spans in zip(texts, rule_spans(texts), strict=True):
-        assert set(spans) == set(_all_rules(text))
+    found = rule_spans(texts)
+    for index, text in enumerate(texts):
+        assert set(found.get(index, [])) == set(_all_rules(text))
 
 
 def test_needs_by_hand() -> None:
     """Literals, digits and runs of a few expressions, worked out by hand (\\b: here a word begins)."""
-    assert need(re.compile(r"[a-z]+@\w+\.com")) == Need(frozenset({".\bcom"}), 0, 3)
+    assert need(re.compile(r"[a-z]+@\w+\.com")) == Need((frozenset({".\bcom"}), frozenset({"@"})), 0, 3)
     assert need(re.compile(r"\bcall(?:ed)? (?:me|us)", re.I)) == Need(
-        frozenset({"\bcalled \bme", "\bcalled \bus", "\bcall \bme", "\bcall \bus"}), 0, 4
+        (frozenset({"\bcalled \bme", "\bcalled \bus", "\bcall \bme", "\bcall \bus"}),), 0, 4
     )
-    assert need(re.compile(r"(?<!\w)\d{3}-?\d{4}")) == Need(None, 7, 0)
-    assert need(re.compile(r"(?<!\w)[0-9]{3}-?[0-9]{4}")) == Need(None, 7, 7)
-    assert need(re.compile(r"x*y?")) == Need(None, 0, 0)
-    assert need(re.compile(r"ab(?!c)|[^a]d{2}")) == Need(frozenset({"ab", "d"}), 0, 2)
+    assert need(re.compile(r"(?<!\w)\d{3}-?\d{4}")) == Need((), 7, 0)
+    assert need(re.compile(r"(?<!\w)[0-9]{3}-?[0-9]{4}")) == Need((), 7, 7)
+    assert need(re.compile(r"x*y?")) == Need((), 0, 0)
+    assert need(re.compile(r"ab(?!c)|[^a]d{2}")) == Need((frozenset({"ab", "d"}),), 0, 2)
 
 
 def _drawn(items: Iterable[tuple[Any, Any]], rng: random.Random, groups: dict[int, str]) -> str:
@@ -57,7 +58,7 @@ def _drawn(items: Iterable[tuple[Any, Any]], rng: random.Random, groups: dict[in
     for operator, argument in items:
         name = str(operator)
         if name == "LITERAL":
-            made += rng.choice((chr(argument), chr(argument).swapcase()))
+            made += chr(argument)
         elif name in ("ANY", "NOT_LITERAL"):
             made += rng.choice("xX7 é")
         elif name == "IN":
@@ -126,7 +127,8 @@ def test_further_views_are_announced(units: list[tuple[str, str]], sign: str | N
 
 _PIECES = st.sampled_from(
     (
-        "my card is |4111 1111 1111 1111|a.b@c.com| at | dot com|+1 212 555 0187|\n|my name is Ada Byron |born on 1/2/1990"
+        "my card is |4111 1111 1111 1111|a.b@c.com| at | dot com|+1 212 555 0187|\n|my name is Ada Byron "
+        "|born on 1/2/1990"
         "|four one one one |10.0.0.1|<EMAIL_ADDRESS>|12 Oak Street|call 5551234567|x|PIN: 4821|GB82 WEST 1234 5698 7654 32"
         "|Calle de Alcalá 45|मेरा नाम |sk-abcdefghijklmnop1234| K |İ|ſ|\u200b"
     ).split("|")
@@ -144,7 +146,8 @@ def test_disguised_and_mixed_texts(pieces: list[tuple[str, object]], noise: str)
 @given(st.lists(st.text(max_size=60), max_size=4))
 def test_any_text_in_any_company(texts: list[str]) -> None:
     """Answers do not depend on the batch, lone surrogates and empty texts included."""
-    assert rule_spans(texts) == [rule_spans([text])[0] for text in texts]
+    alone = [rule_spans([text]).get(0) for text in texts]
+    assert rule_spans(texts) == {index: spans for index, spans in enumerate(alone) if spans}
     _assert_nothing_lost(texts)
 
 
@@ -175,4 +178,4 @@ def test_real_texts(shared_data: Path) -> None:
 def test_a_view_of_nothing() -> None:
     """A text of invisible characters only has an empty view and no spans."""
     assert normalised("\u200b\u2060") == View("", [], [])
-    assert rule_spans(["\u200b\u2060", ""]) == [[], []]
+    assert rule_spans(["\u200b\u2060", ""]) == {}
