@@ -220,10 +220,11 @@ def _fates(table: pa.Table, barred: pa.ChunkedArray, solved: Sequence[Solved]) -
     out = table.filter(barred)
     none = pa.nulls(out.num_rows, pa.string())
     columns = [*out.select(["turn_id", "barred", "why"]).columns, none, pa.nulls(out.num_rows, pa.float64())]
-    return pa.concat_tables([pa.table(columns, schema=_FATES), *(_fates_of(one) for one in solved)])
+    return pa.concat_tables([pa.table(columns, schema=_FATES), *(fates_of(one) for one in solved)])
 
 
-def _fates_of(one: Solved) -> pa.Table:
+def fates_of(one: Solved) -> pa.Table:
+    """Where each candidate of a split ended: turn_id, outcome, reason, stratum, inclusion_probability."""
     ids, drawn = one.candidates.turn_id, one.drawn
     if drawn is None:
         outcome, reason = (pa.repeat(pa.scalar(text), len(ids)) for text in ("not_sampled", SIZE))
@@ -235,4 +236,4 @@ def _fates_of(one: Solved) -> pa.Table:
     return pa.Table.from_arrays([ids, outcome, reason, stratum, probability], schema=_FATES)
 
 
-__all__ = ["run", "solve"]
+__all__ = ["fates_of", "run", "solve"]

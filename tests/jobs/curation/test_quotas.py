@@ -294,7 +294,7 @@ def test_a_million_candidates_by_counts() -> None:
     columns = {"character": np.array([*(f"c{i}" for i in big), OTHER])[parts[0]]}
     for (name, (levels, _)), part in zip(names.items(), parts[1:], strict=True):
         columns[name] = np.array(levels)[part]
-    quality = np.round(random.random(len(flat)) * 0.3 + parts[-1] * 0.3, 6)
+    quality = np.asarray(np.round(random.random(len(flat)) * 0.3 + parts[-1] * 0.3, 6), dtype=np.float64)
     aims = {
         "locale_language": [0.5, 0.2, 0.1, 0.06, 0.05, 0.04, 0.03, 0.02],
         "jtbd": [0.1] * 10,
