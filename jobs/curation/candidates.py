@@ -38,6 +38,10 @@ ANSWERS = "text long, answer long, similarity double"
 Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]
 _CELL = ("split", "space", "cluster", "query_block", "target_block")
 _LEXICAL_UNITS_ROWS = 200_000
+_ENTRY = np.dtype([
+    ("text", np.int64), ("day", np.int32), ("twin", np.int64), ("decided", np.bool_),
+    ("key", np.int64), ("whole", np.int64), ("message", np.int64),
+])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -296,12 +300,9 @@ def lexical_pairs(texts: DataFrame, rows: int, search: Search) -> DataFrame:
         rows: how many, to choose the number of tasks.
     """
     units = max(2, -(-rows * lexical.BANDS // _LEXICAL_UNITS_ROWS))
-    keyed = texts.select("text", "day", "decided", "split", "twin", "prompt_text").mapInArrow(
-        _sign,
-        "text long, day int, decided boolean, split string, twin long, key long, whole long, message long",
-    )
     met = (
-        keyed.withColumn("unit", F.pmod("key", F.lit(units)))
+        texts.select("text", "day", "decided", "split", "twin", "prompt_text")
+        .mapInArrow(_sign(units), "split string, unit int, entries binary")
         .groupBy("split", "unit")
         .applyInArrow(_meet(search.horizon_days), "first long, second long")
         .distinct()
@@ -311,18 +312,38 @@ def lexical_pairs(texts: DataFrame, rows: int, search: Search) -> DataFrame:
     return met.join(one, "first").join(two, "second").mapInArrow(_verify(search.lexical_similarity), PAIRS)
 
 
-def _sign(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        made = lexical.signatures(_normals(batch.column("prompt_text")))
-        owner = np.repeat(np.arange(batch.num_rows), lexical.BANDS)
-        names = ["text", "day", "decided", "split", "twin"]
-        keys = [made.bands.ravel(), made.whole_sketch[owner], made.message_sketch[owner]]
-        yield pa.RecordBatch.from_arrays(
-            [*(batch.column(n).take(pa.array(owner)) for n in names), *(pa.array(k) for k in keys)],
-            names=[*names, "key", "whole", "message"],
-        )
+def _sign(units: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The band keys of a batch, packed by split and unit: a row for each key would cost more than all else."""
+
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            splits = batch.column("split").to_numpy(zero_copy_only=False)
+            for split in sorted(set(splits)):
+                entries = _entries(batch.filter(pa.array(splits == split)))
+                unit = entries["key"] % units
+                order = np.argsort(unit, kind="stable")
+                present, starts = np.unique(unit[order], return_index=True)
+                packed = [part.tobytes() for part in np.split(entries[order], starts[1:])]
+                columns = [
+                    pa.repeat(split, len(packed)),
+                    pa.array(present.astype(np.int32)),
+                    pa.array(packed),
+                ]
+                yield pa.RecordBatch.from_arrays(columns, names=["split", "unit", "entries"])
+
+    return apply
+
+
+def _entries(rows: pa.RecordBatch) -> npt.NDArray[np.void]:
+    """One entry a text and band: (texts · BANDS,) of _ENTRY."""
+    made = lexical.signatures(_normals(rows.column("prompt_text")))
+    owner = np.repeat(np.arange(rows.num_rows), lexical.BANDS)
+    entries = np.empty(len(owner), dtype=_ENTRY)
+    for name in ("text", "day", "twin", "decided"):
+        entries[name] = rows.column(name).to_numpy(zero_copy_only=False)[owner]
+    entries["key"], entries["whole"] = made.bands.ravel(), made.whole_sketch[owner]
+    entries["message"] = made.message_sketch[owner]
+    return entries
 
 
 def _normals(prompt_texts: pa.Array) -> list[lexical.Normal]:
@@ -331,15 +352,17 @@ def _normals(prompt_texts: pa.Array) -> list[lexical.Normal]:
 
 def _meet(horizon_days: int) -> Callable[[pa.Table], pa.Table]:
     def apply(table: pa.Table) -> pa.Table:
-        columns = {n: table.column(n).to_numpy() for n in ("text", "day", "twin", "key", "whole", "message")}
-        decided = table.column("decided").to_numpy(zero_copy_only=False)
-        met = [np.empty((2, 0), dtype=np.int64)]
-        for a, b in lexical.meeting_pairs(columns["key"], columns["whole"], columns["message"]):
-            usable = (columns["twin"][a] != columns["twin"][b]) & ~(decided[a] & decided[b])
-            usable &= np.abs(columns["day"][a].astype(np.int64) - columns["day"][b]) <= horizon_days
-            met.append(np.unique(np.sort(columns["text"][np.stack([a[usable], b[usable]])], axis=0), axis=1))
-        pairs = np.concatenate(met, axis=1)
-        return pa.table({"first": pairs[0], "second": pairs[1]})
+        entries = np.frombuffer(b"".join(table.column("entries").to_pylist()), dtype=_ENTRY)
+        text, day, twin, decided = (entries[n].copy() for n in ("text", "day", "twin", "decided"))
+        keys, whole, message = (entries[n].copy() for n in ("key", "whole", "message"))
+        met = [np.empty(0, dtype=np.int64)]
+        for a, b in lexical.meeting_pairs(keys, whole, message):
+            usable = (twin[a] != twin[b]) & ~(decided[a] & decided[b])
+            usable &= np.abs(day[a] - day[b]) <= horizon_days
+            one, two = text[a[usable]], text[b[usable]]
+            met.append(np.unique((np.minimum(one, two) << 32) | np.maximum(one, two)))
+        pairs = np.unique(np.concatenate(met))
+        return pa.table({"first": pairs >> 32, "second": pairs & 0xFFFFFFFF})
 
     return apply
 

@@ -142,10 +142,11 @@ def nearest(queries: Side, targets: Side, horizon_days: int, tile: int) -> tuple
             )
             order = np.lexsort((-merit[2], -merit[1], -merit[0], rows))
             first = order[np.r_[True, rows[order][1:] != rows[order][:-1]]]
-            for at in first:
-                row = rows[at]
-                if tuple(merit[:, at]) > tuple(best[:, row]):
-                    best[:, row], best_text[row] = merit[:, at], targets.text[columns[at]]
+            row, merit, text = rows[first], merit[:, first], targets.text[columns[first]]
+            old = best[:, row]
+            better = (merit[0] > old[0]) | ((merit[0] == old[0]) & (merit[1] > old[1]))
+            better |= (merit[0] == old[0]) & (merit[1] == old[1]) & (merit[2] > old[2])
+            best[:, row[better]], best_text[row[better]] = merit[:, better], text[better]
     return best_text, np.where(best_text == _NOWHERE, np.nan, best[0])
 
 

@@ -83,3 +83,24 @@ def test_memory_stays_within_the_budget_when_everything_is_close() -> None:
     pairs, block, grown_kib = map(int, done.stdout.split())
     assert pairs == block * block
     assert grown_kib * 1024 <= 1.1 * 64_000_000
+
+
+def test_wordings_meet_across_batches_and_partitions(spark: SparkSession) -> None:
+    said = ["how tall is the lighthouse", "how tall is the lighthose", "tell me about the sea and its fish"]
+    rows = [
+        (10 * i + copy, day, decided, split, 100 + i, f"Luna\n\n{text}")
+        for i, text in enumerate(said)
+        for copy, day, decided, split in (
+            (0, 0, True, "train"),
+            (1, 1, False, "train"),
+            (2, 1, False, "evaluation"),
+        )
+    ]
+    schema = "text long, day int, decided boolean, split string, twin long, prompt_text string"
+    search = Search(0.95, 0.85, HORIZON, 256_000_000, 8)
+    for partitions in (1, 4):
+        texts = spark.createDataFrame(rows, schema).repartition(partitions)
+        found = candidates.lexical_pairs(texts, len(rows), search).collect()
+        # Twins are one text, kept texts are settled, and splits are worlds apart.
+        assert {(row.first, row.second) for row in found} == {(0, 11), (1, 10), (1, 11), (2, 12)}
+        assert len({row.similarity for row in found}) == 1
