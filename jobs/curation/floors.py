@@ -98,7 +98,9 @@ class _Merge:
         self._queues = [
             _Queue(ranked[held[ranked]].tolist(), share) for held, share in zip(holds, shares, strict=True)
         ]
-        self._floors_of = [np.flatnonzero(column).tolist() for column in holds.T]
+        turns, numbers = np.nonzero(holds.T)
+        self._numbers: list[int] = numbers.tolist()  # floors of turn t: numbers[starts[t]:starts[t + 1]]
+        self._starts: list[int] = np.searchsorted(turns, np.arange(len(ranked) + 1)).tolist()
         self._placed = np.zeros(len(ranked), dtype=bool).tolist()
 
     def run(self) -> list[int]:
@@ -118,7 +120,7 @@ class _Merge:
                 turn = self._ranked[cursor]
             order.append(turn)
             self._placed[turn] = True
-            for number in self._floors_of[turn]:
+            for number in self._numbers[self._starts[turn] : self._starts[turn + 1]]:
                 self._queues[number].placed += 1
         return order
 

@@ -70,3 +70,11 @@ def test_light_modules_import_neither_spark_nor_torch() -> None:
         "assert not bad, bad\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_hash_of_single_settings_minds_only_those(tmp_path: Path) -> None:
+    names = ["diversity", "sampling.first_turn_floor"]
+    plain = load_settings(home=tmp_path).hash_of(names)
+    assert load_settings(home=tmp_path, sampling={"sample_share": {"train": 0.5}}).hash_of(names) == plain
+    assert load_settings(home=tmp_path, sampling={"first_turn_floor": 0.2}).hash_of(names) != plain
+    assert load_settings(home=tmp_path, diversity={"probes": 3}).hash_of(names) != plain
