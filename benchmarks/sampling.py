@@ -113,10 +113,10 @@ def _race(table: pa.Table, rng: np.random.Generator, origin: str) -> tuple[dict[
         "greedy": lambda: _greedy(columns, size, constraints),
     }
     seconds, answers = race.alternate(sides)
-    hard = [item for item in _spelled_out(constraints, columns) if item.kind != "target"]
+    hard = [item for item in _spelled_out(constraints, columns) if _can_break(item, columns, size)]
     broken = {name: _broken(hard, columns, chosen, size) for name, chosen in answers.items()}
     print(
-        f"\n{len(candidates):,} candidates ({origin}), K = {size:,}, {len(hard)} floors and caps, bands of "
+        f"\n{len(candidates):,} candidates ({origin}), K = {size:,}, {len(hard)} floors and caps that bind, bands of "
         f"{width:.0%} on either side, gap {gap:.1e}\n"
     )
     rows = []
@@ -234,6 +234,14 @@ def _spelled_out(constraints: Sequence[Constraint], columns: Columns) -> list[Co
         levels = sorted(set(columns[item.dimension].tolist()) - {NONE}) if item.level == ANY else [item.level]
         found += [replace(item, level=level) for level in levels]
     return found
+
+
+def _can_break(item: Constraint, columns: Columns, size: int) -> bool:
+    """Whether a floor or cap rules anything out: a floor of some rows, a cap below the supply."""
+    supply = int((columns[item.dimension] == item.level).sum())
+    return (item.kind == "floor" and item.wanted(size) > 0) or (
+        item.kind == "cap" and supply > item.wanted(size)
+    )
 
 
 def _broken(hard: Sequence[Constraint], columns: Columns, chosen: Mask, size: int) -> int:
@@ -484,7 +492,8 @@ def _large(tables: Mapping[str, pa.Table], seed: int) -> dict[str, Any]:
             with context.Pool(1) as pool:
                 found[name] = pool.apply(_measured, (str(path), seed))
     rows = [
-        (name, f"{one['candidates']:,}", f"{one['size']:,}", f"{one['strata']:,}", one["one_per_conversation"], one["broken"], f"{one['gap']:.1e}",
+        (name, f"{one['candidates']:,}", f"{one['size']:,}", f"{one['strata']:,}", one["one_per_conversation"],
+         one["broken"], f"{one['gap']:.1e}",
          f"{one['cpu_seconds']:.1f}", f"{one['peak_bytes'] / 1e9:.2f}", f"{one['base_bytes'] / 1e9:.2f}")
         for name, one in found.items()
     ]  # fmt: skip
@@ -528,7 +537,8 @@ def _measured(path: str, seed: int) -> dict[str, Any]:
     broken = [chosen.num_rows != size, firsts < -(-size // 10), max(names.values()) > 3 * size // 100,
               rules.one_per_conversation and not alone]  # fmt: skip
     return {
-        "candidates": table.num_rows, "size": size, "one_per_conversation": rules.one_per_conversation, "strata": len(solved.drawn.allocation.selected),
+        "candidates": table.num_rows, "size": size, "one_per_conversation": rules.one_per_conversation,
+        "strata": len(solved.drawn.allocation.selected),
         "constraints": len(rows), "broken": sum(broken), "gap": solved.drawn.allocation.optimality_gap,
         "cpu_seconds": cpu_seconds, "peak_bytes": peak, "base_bytes": base,
     }  # fmt: skip

@@ -20,7 +20,7 @@ from jobs.curation.infeasibility import ConflictingConstraints, diagnose
 from jobs.curation.labels import Labels, Mask
 from jobs.curation.quotas import Allocation, Solver, allocate
 from jobs.curation.relaxation import Relaxed, relax, relaxable, relaxed_constraints
-from jobs.curation.representatives import Ints, representatives
+from jobs.curation.representatives import Ints, fewest_moved, kinds_of, representatives
 from jobs.curation.strata import Candidates, StandsAlone, binding_at, binding_below, collapse
 
 ONE_PER_CONVERSATION = "one_per_conversation"
@@ -90,18 +90,33 @@ def _settle(candidates: Candidates, ranks: Ints, request: Request) -> tuple[Mask
     asked = expand(request.constraints, candidates.level_names, kinds=("floor", "target"))
     size = request.size
     while True:
-        frame, holds = _frame(candidates, ranks, asked, size, request.one_per_conversation)
-        if holds:
+        frame = _frame(candidates, ranks, asked, size, request.one_per_conversation)
+        if frame is not None:
             return frame, Settled(size, asked)
-        bounds = _bounds(candidates, frame, asked, binding_below(candidates, frame, size, asked))
-        relaxed = relax(bounds, size, request.relax)
-        if relaxed is not None:
-            return frame, Settled(size, relaxed_constraints(asked, relaxed, size), relaxed)
-        diagnosis = diagnose(bounds, size, relaxable(bounds, request.relax))
-        smaller = diagnosis.largest_size
-        if not request.allow_smaller or not smaller or smaller >= size:
-            raise ConflictingConstraints(diagnosis)
-        size = smaller
+        settled = _given_way(candidates, asked, size, request)
+        if isinstance(settled, Settled):
+            return _last_resort(candidates, ranks, settled, request.one_per_conversation), settled
+        size = settled
+
+
+def _given_way(
+    candidates: Candidates, asked: tuple[Constraint, ...], size: int, request: Request
+) -> Settled | int:
+    """What gives way at K = `size`, if anything need; or the smaller size to look at.
+
+    Raises ConflictingConstraints when what may give way is not enough.
+    """
+    bounds = _largest_choice(candidates, asked, size, request.one_per_conversation)
+    if bounds.hold(size, bounds.all):
+        return Settled(size, asked)
+    relaxed = relax(bounds, size, request.relax)
+    if relaxed is not None:
+        return Settled(size, relaxed_constraints(asked, relaxed, size), relaxed)
+    diagnosis = diagnose(bounds, size, relaxable(bounds, request.relax))
+    smaller = diagnosis.largest_size
+    if not request.allow_smaller or not smaller or smaller >= size:
+        raise ConflictingConstraints(diagnosis)
+    return smaller
 
 
 def _ranks(seed: int, turn_ids: pa.Array) -> Ints:
@@ -114,26 +129,49 @@ def _ranks(seed: int, turn_ids: pa.Array) -> Ints:
 
 def _frame(
     candidates: Candidates, ranks: Ints, asked: Sequence[Constraint], size: int, one_per_conversation: bool
-) -> tuple[Mask, bool]:
-    """The candidates that strata are made of, and whether the hard constraints can hold among them."""
+) -> Mask | None:
+    """Candidates to make strata of, among which the hard constraints can hold: a choice by hash, None if none does."""
 
     def enough(mask: Mask) -> bool:
-        bounds = _bounds(candidates, mask, asked, binding_at(size))
+        bounds, _ = _grouped(candidates, mask, asked, binding_at(size))
         return bounds.hold(size, bounds.all)
 
     if not one_per_conversation:
-        frame = np.ones(len(candidates), dtype=bool)
-        return frame, enough(frame)
+        every = np.ones(len(candidates), dtype=bool)
+        return every if enough(every) else None
     floors = [(item, candidates.levels[item.dimension]) for item in asked if item.kind == "floor"]
     return representatives(candidates.conversation_id.codes, ranks, floors, size, enough)
 
 
-def _bounds(
-    candidates: Candidates, frame: Mask, constraints: Sequence[Constraint], alone: StandsAlone
+def _largest_choice(
+    candidates: Candidates, asked: Sequence[Constraint], size: int, one_per_conversation: bool
 ) -> HardBounds:
+    """The hard constraints over everything that could be chosen."""
+    every = np.ones(len(candidates), dtype=bool)
+    bounds, groups = _grouped(candidates, every, asked, binding_below(candidates, every, size, asked))
+    if not one_per_conversation:
+        return bounds
+    kinds, _ = kinds_of(candidates.conversation_id.codes, groups, len(bounds.available))
+    return bounds.one_per_conversation(kinds)
+
+
+def _last_resort(candidates: Candidates, ranks: Ints, settled: Settled, one_per_conversation: bool) -> Mask:
+    """Candidates among which what was settled can hold, where no choice by hash does."""
+    every = np.ones(len(candidates), dtype=bool)
+    if not one_per_conversation:
+        return every
+    bounds, groups = _grouped(candidates, every, settled.constraints, binding_at(settled.size))
+    return fewest_moved(candidates.conversation_id.codes, ranks, groups, bounds, settled.size)
+
+
+def _grouped(
+    candidates: Candidates, frame: Mask, constraints: Sequence[Constraint], alone: StandsAlone
+) -> tuple[HardBounds, Counts]:
+    """The hard constraints over the frame's candidates, and (N,) the group of each (-1: outside)."""
     hard = [item for item in constraints if item.kind != "target"]
-    strata, _ = collapse(candidates, frame, hard, alone)
-    return HardBounds.of(strata, hard)
+    strata, member = collapse(candidates, frame, hard, alone)
+    bounds, group = HardBounds.grouped(strata, hard)
+    return bounds, np.append(group, -1)[member]
 
 
 def _rows(

@@ -4,6 +4,8 @@ The choice is made before strata are counted, by seeded hash: every candidate of
 other. Only when floors could not be met so, conversations that have a turn of a scarce level stand with it instead:
 the scarcest floor first, conversations in the order of their hash, no more of them than are needed (then twice as
 many, then all, since caps can make some of them useless). Rows that a floor does not need are thus not favoured.
+Where that is not enough either, an integer programme over kinds of conversations finds the fewest that must stand with
+another turn, or that there is no such choice.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
 
+from jobs.curation.bounds import HardBounds, Kinds
 from jobs.curation.constraints import Constraint
 from jobs.curation.labels import Codes, Labels, Mask
 
@@ -25,8 +30,8 @@ def representatives(
     floors: Sequence[tuple[Constraint, Labels]],
     size: int,
     enough: Callable[[Mask], bool],
-) -> tuple[Mask, bool]:
-    """One candidate per conversation, and whether they are enough.
+) -> Mask | None:
+    """One candidate per conversation, by hash as far as floors allow.
 
     Args:
         conversations: (N,) code of each candidate's conversation.
@@ -36,13 +41,81 @@ def representatives(
         enough: whether hard constraints can hold among the candidates of a (N,) mask.
 
     Returns:
-        (N,) mask: the first choice of the rule above that is enough, else the last.
+        (N,) mask: the first choice of the rule above that is enough, or None.
     """
-    mask = np.zeros(len(ranks), dtype=bool)
-    for mask in _choices(conversations, ranks, floors, size):
-        if enough(mask):
-            return mask, True
-    return mask, False
+    return next((mask for mask in _choices(conversations, ranks, floors, size) if enough(mask)), None)
+
+
+def kinds_of(conversations: Codes, groups: Ints, count: int) -> tuple[Kinds, Ints]:
+    """Kinds of conversations by the groups, of so many, of their candidates; and (C,) the kind of each conversation."""
+    able = np.zeros((int(conversations.max(initial=-1)) + 1, count), dtype=bool)
+    able[conversations, groups] = True
+    packed, kind, number = np.unique(
+        np.packbits(able, axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    return Kinds(np.unpackbits(packed, axis=1, count=count).astype(bool), number), kind.ravel()
+
+
+def fewest_moved(conversations: Codes, ranks: Ints, groups: Ints, bounds: HardBounds, size: int) -> Mask:
+    """One candidate per conversation among which the bounds can hold, as few as possible other than by hash.
+
+    Args:
+        groups: (N,) group of each candidate, in the order of `bounds`, which count rows (not conversations).
+
+    Of the conversations of one kind, those that come first in the order of their hash stand with another turn.
+    Raises ValueError when there is no such choice.
+    """
+    count = len(bounds.available)
+    plain = _first(conversations, ranks, np.zeros(len(ranks), dtype=np.int8))
+    stands = np.zeros(int(conversations.max(initial=-1)) + 1, dtype=np.int64)
+    stands[conversations[plain]] = groups[plain]
+    kinds, kind = kinds_of(conversations, groups, count)
+    # Kinds are told apart by the group that stands by hash, too.
+    told, place, number = np.unique(kind * count + stands, return_inverse=True, return_counts=True)
+    able = kinds.able[told // count]
+    row, group = np.nonzero(able)
+    moved = group != (told % count)[row]
+    standing = _least_moves(bounds, size, row, group, moved, number)
+    mask = plain.copy()
+    in_order = _in_order(conversations, ranks)
+    for at in np.flatnonzero(moved & (standing > 0)):
+        waiting = in_order[place[in_order] == row[at]]
+        taken = waiting[: standing[at]]
+        in_order = in_order[~np.isin(in_order, taken)]
+        inside = np.isin(conversations, taken)
+        mask[inside] = False
+        mask |= _first_of(conversations, ranks, inside & (groups == group[at]))
+    return mask
+
+
+def _least_moves(bounds: HardBounds, size: int, row: Ints, group: Ints, moved: Mask, number: Ints) -> Ints:
+    """Conversations of each kind that stand with each of its groups, so that K rows of them can be within bounds."""
+    columns, count = len(row), len(bounds.available)
+    places = np.arange(columns)
+    every = sparse.csr_array((np.ones(columns), (row, places)), shape=(len(number), columns))
+    supply = sparse.csr_array((np.ones(columns), (group, places)), shape=(count, columns))
+    matrix = sparse.vstack(
+        [
+            sparse.hstack([every, sparse.csr_array((len(number), count))]),
+            sparse.hstack([supply, -sparse.identity(count)]),
+            sparse.hstack([sparse.csr_array((bounds.held.shape[0], columns)), bounds.held]),
+            sparse.hstack([sparse.csr_array((1, columns)), sparse.csr_array(np.ones((1, count)))]),
+        ]
+    )
+    lower, upper = bounds.limits(size, bounds.all)
+    answer = milp(
+        np.append(moved.astype(float), np.zeros(count)),
+        constraints=LinearConstraint(
+            matrix.tocsc(),
+            np.concatenate([number, np.zeros(count), lower, [size]]),
+            np.concatenate([number, np.full(count, np.inf), upper, [size]]),
+        ),
+        bounds=Bounds(0, np.inf),
+        integrality=np.ones(columns + count),
+    )
+    if answer.x is None:
+        raise ValueError("no choice of one turn a conversation satisfies the bounds")
+    return np.round(answer.x[:columns]).astype(np.int64)
 
 
 def _choices(
@@ -96,4 +169,12 @@ def _first(conversations: Codes, ranks: Ints, preference: npt.NDArray[np.int8]) 
     _, first = np.unique(conversations[order], return_index=True)
     mask = np.zeros(len(ranks), dtype=bool)
     mask[order[first]] = True
+    return mask
+
+
+def _first_of(conversations: Codes, ranks: Ints, rows: Mask) -> Mask:
+    """Of some candidates, the one of each conversation with the lowest rank."""
+    places = np.flatnonzero(rows)
+    mask = np.zeros(len(ranks), dtype=bool)
+    mask[places[_first(conversations[places], ranks[places], np.zeros(len(places), dtype=np.int8))]] = True
     return mask

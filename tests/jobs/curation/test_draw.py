@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from infra.errors import InfeasibleConstraints
@@ -226,3 +229,54 @@ def test_a_floor_on_every_level_holds_for_a_level_that_no_representative_has_by_
     pool = Candidates.of(pa.table(names | rest | {"quality": np.full(len(turns), 0.5)}), DIMENSIONS)
     drawn = draw(pool, Request(20, (Constraint("locale_language", ANY, "floor", share=0.5),), 3))
     assert (column(pool, "locale_language")[drawn.selected] == "es").sum() == 10
+
+
+def of_groups(talks: list[str]) -> Candidates:
+    """A conversation for each word, a turn of its own locale for each letter of it."""
+    turns = [(talk, letter) for talk, word in enumerate(talks) for letter in word]
+    names = {
+        "turn_id": [f"t{talk:03}-{letter}" for talk, letter in turns],
+        "conversation_id": [f"c{talk:03}" for talk, _ in turns],
+        "locale_language": [letter for _, letter in turns],
+    }
+    rest = {name: ["x"] * len(turns) for name in DIMENSIONS if name not in names}
+    return Candidates.of(pa.table(names | rest | {"quality": np.full(len(turns), 0.5)}), DIMENSIONS)
+
+
+def test_a_choice_that_only_looking_ahead_finds() -> None:
+    """a is scarcest and hash order may give it the conversations that b cannot do without; there is one split only."""
+    pool = of_groups(["ab"] * 4 + ["a"] * 3 + ["bc"] * 4)
+    asked = (
+        Constraint("locale_language", "a", "floor", count=3),
+        Constraint("locale_language", "b", "floor", count=4),
+        Constraint("locale_language", "c", "floor", count=4),
+    )
+    for seed in range(10):
+        drawn = draw(pool, Request(11, asked, seed))
+        found = column(pool, "locale_language")[drawn.selected].tolist()
+        assert (found.count("a"), found.count("b"), found.count("c")) == (3, 4, 4)
+        assert len(set(column(pool, "conversation_id")[drawn.selected])) == 11
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_what_can_be_met_with_one_turn_a_conversation_is_met(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    talks = [
+        "".join(random.choice(list("abcde"), int(random.integers(1, 4)), replace=False)) for _ in range(40)
+    ]
+    pool = of_groups(talks)
+    witness = [str(random.choice(list(word))) for word in talks][: int(random.integers(5, 41))]
+    asked = []
+    for level in sorted({letter for word in talks for letter in word}):
+        have = witness.count(level)
+        asked.append(
+            Constraint("locale_language", level, "floor", count=max(0, have - int(random.integers(0, 2))))
+        )
+        asked.append(Constraint("locale_language", level, "cap", count=have + int(random.integers(0, 2))))
+    drawn = draw(pool, Request(len(witness), tuple(asked), seed))
+    counts = Counter(column(pool, "locale_language")[drawn.selected].tolist())
+    assert len(set(column(pool, "conversation_id")[drawn.selected])) == len(witness)
+    for item in asked:
+        want = item.wanted(len(witness))
+        assert counts[item.level] >= want if item.kind == "floor" else counts[item.level] <= want
