@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from models.privacy import names, numbers, patterns, personal
-from models.privacy.prefilter import SPELLED, SPOKEN, Gate, need
+from models.privacy.expression import need
+from models.privacy.prefilter import SPELLED, SPOKEN, Gate
 from models.privacy.rule import Rule
 from models.privacy.span import Span, merge, placeholders, redact
 from models.privacy.view import SPOKEN_WORDS, View, joined_letters, normalised, spoken_digits
@@ -101,7 +102,8 @@ class PrivacyModel:
     version: str = VERSION
 
     def load(self, languages: Sequence[str]) -> None:
-        """Load every model. Raises DetectorUnavailable when one is missing."""
+        """Load every model and build the prefilter. Raises DetectorUnavailable when one is missing."""
+        gate()
         if self.use_names:
             names.load(languages)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
+from models.privacy.expression import guarded
 from models.privacy.span import Span
 
 Judge = Callable[[re.Match[str]], Span | None]
@@ -22,9 +24,13 @@ class Rule:
     pattern: re.Pattern[str]
     judge: Judge
 
+    @cached_property
+    def _guarded(self) -> re.Pattern[str]:
+        return guarded(self.pattern)
+
     def spans(self, text: str) -> Iterator[Span]:
         """The spans of one view."""
-        for match in self.pattern.finditer(text):
+        for match in self._guarded.finditer(text):
             span = self.judge(match)
             if span is not None:
                 yield span

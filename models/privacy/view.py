@@ -108,16 +108,16 @@ def _readable(char: str) -> str:
 
 
 class _Readings(dict[int, str]):
-    """What each code point reads as, filled on demand; `uneven` are the characters that read as none or several."""
+    """What each code point reads as, filled on demand; `special` are those that take more than a swap of characters."""
 
     def __init__(self) -> None:
         super().__init__((code, chr(code)) for code in range(128))
-        self.uneven: set[str] = set()
+        self.special: set[str] = set()
 
     def __missing__(self, code: int) -> str:
         reads = self[code] = _readable(chr(code))
-        if len(reads) != 1:
-            self.uneven.add(chr(code))
+        if len(reads) != 1 or reads in _HOMOGLYPH_CHARS:
+            self.special.add(chr(code))
         return reads
 
 
@@ -129,15 +129,13 @@ def normalised(text: str) -> View:
     if text.isascii():
         return View(text)
     read = text.translate(_READINGS)
-    starts: list[int] | None = None
-    ends: list[int] | None = None
-    if not _READINGS.uneven.isdisjoint(text):
-        sizes = [len(_READINGS[ord(char)]) for char in text]
-        starts = [index for index, size in enumerate(sizes) for _ in range(size)]
-        # What an invisible character follows ends behind it, so that a span leaves nothing of a disguise over.
-        shown = sorted(set(starts))
-        following = dict(itertools.pairwise([*shown, len(text)]))
-        ends = [following[start] for start in starts]
+    if _READINGS.special.isdisjoint(text):
+        return View(read)
+    sizes = [len(_READINGS[ord(char)]) for char in text]
+    starts = [index for index, size in enumerate(sizes) for _ in range(size)]
+    # What an invisible character follows ends behind it, so that a span leaves nothing of a disguise over.
+    following = dict(itertools.pairwise([*sorted(set(starts)), len(text)]))
+    ends = [following[start] for start in starts]
     if not _HOMOGLYPH_CHARS.isdisjoint(read):
         read = _TOKEN.sub(_latin_token, read)
     return View(read, starts, ends)
