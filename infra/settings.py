@@ -124,6 +124,9 @@ class ScreeningSettings(Section):
         ge=0,
         description="A text of unknown language up to this long is read by every language's detectors.",
     )
+    deadline_seconds: float = Field(
+        30.0, gt=0, description="A detector busy for longer with a text, or 256 of them, has failed on it."
+    )
     use_names: bool = Field(True, description="Look for full names with the entity model and name lists.")
 
     @model_validator(mode="after")

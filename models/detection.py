@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from infra.errors import DetectorUnavailable
 from infra.settings import ScreeningSettings
+from models.deadline import Overrun, within
 from models.language import Language, identify
 from models.privacy import ENTITY_TYPES, PrivacyModel, Span, merge
 from models.privacy.detect import PRIORITY
 from models.safety import CATEGORIES, SAFE, LexiconModel, ProfanityModel, SafetyModel, SafetyScore
 
 _T = TypeVar("_T")
+_Q = TypeVar("_Q")
 _LETTER = re.compile(r"[^\W\d_]")
 _SURE_LANGUAGE = 0.8
+_TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
+# Texts that a detector reads under one deadline, before each is read under its own.
+_BATCH_TEXTS = 256
+# Each text that runs out of time halves the patience with the rest of its batch, down to this part of it.
+_LEAST_PATIENCE = 1 / 64
 
 
 class PrivacyDetector(Protocol):
@@ -78,6 +85,10 @@ class Question:
     allowed_names: tuple[str, ...] = ()
 
 
+# A piece of a question: the question, where the piece begins in it, the piece, the language to read it in.
+_Chunk = tuple[Question, int, Question, str]
+
+
 @dataclass(frozen=True)
 class Findings:
     """What the detectors say of one text; `errors` names the detectors that failed on it."""
@@ -96,11 +107,12 @@ def examine(
     """One `Findings` a question, in order; equal questions are judged once.
 
     No exception of a detector leaves this function but DetectorUnavailable, which means that nothing can be judged.
+    A detector that takes longer than `deadline_seconds` has failed on the text that kept it busy (see models.deadline).
     """
     distinct = list(dict.fromkeys(questions))
     readable = [q for q in distinct if len(q.text) <= settings.max_text_chars]
     languages = _languages(readable, settings, detectors)
-    chunks: list[tuple[Question, int, Question, str]] = []
+    chunks: list[_Chunk] = []
     for question in readable:
         language, supported, failed = languages[question]
         if supported and not failed:
@@ -108,8 +120,8 @@ def examine(
                 (question, start, Question(piece, allowed_names=question.allowed_names), language)
                 for start, piece in chunked(question.text, settings.chunk_chars, settings.chunk_overlap_chars)
             ]
-    spans = _privacy(chunks, detectors)
-    scores = _safety(chunks, detectors)
+    spans = _privacy(chunks, settings, detectors)
+    scores = _safety(chunks, settings, detectors)
     known: dict[Question, Findings] = {q: Findings(oversize=True) for q in distinct if q not in languages}
     found_spans: dict[Question, list[Span]] = {}
     found_scores: dict[Question, SafetyScore] = {}
@@ -140,35 +152,69 @@ def chunked(text: str, size: int, overlap: int) -> list[tuple[int, str]]:
     return [(start, text[start : start + size]) for start in range(0, len(text) - overlap, size - overlap)]
 
 
-def _attempt(ask: Callable[[], _T]) -> _T | None:
-    """The answer, or None for whatever went wrong: failing closed must not depend on how a detector fails."""
+def attempt(ask: Callable[[], _T], seconds: float) -> tuple[_T | None, bool]:
+    """The answer, or None for whatever went wrong, and whether the time ran out.
+
+    Failing closed must not depend on how a detector fails: native code raises what is no Exception, and some exit.
+    """
     try:
-        return ask()
-    except DetectorUnavailable:
+        return within(seconds, ask), False
+    except (DetectorUnavailable, KeyboardInterrupt):
         raise
-    except Exception:  # noqa: BLE001 — the caller records the failure by detector name and rejects the text
-        return None
+    except Overrun:
+        return None, True
+    except BaseException:  # noqa: BLE001 — the caller records the failure by detector name and rejects the text
+        return None, False
+
+
+def _answers(
+    ask: Callable[[Sequence[_Q]], object], questions: Sequence[_Q], seconds: float
+) -> Iterator[object]:
+    """One answer a question, None where there is none: asked in batches, one by one where a batch goes wrong.
+
+    Without a whole list of answers nobody knows which answer is whose.
+    """
+    for start in range(0, len(questions), _BATCH_TEXTS):
+        batch = questions[start : start + _BATCH_TEXTS]
+        answers, _ = attempt(lambda batch=batch: ask(batch), seconds)  # type: ignore[misc]
+        if isinstance(answers, list | tuple) and len(answers) == len(batch):
+            yield from answers
+            continue
+        patience = seconds
+        for question in batch:
+            answers, late = attempt(lambda one=question: ask([one]), patience)  # type: ignore[misc]
+            if late:
+                patience = max(patience / 2, seconds * _LEAST_PATIENCE)
+            yield answers[0] if isinstance(answers, list | tuple) and len(answers) == 1 else None
 
 
 def _languages(
     questions: Sequence[Question], settings: ScreeningSettings, detectors: Detectors
 ) -> dict[Question, tuple[str, bool, bool]]:
     """Language to judge in, whether it is let in, and whether identification failed, by question."""
-    texts = [question.text for question in questions]
-    answers: Sequence[Language | None] | None = _attempt(lambda: detectors.language(texts))
-    if answers is None or len(answers) != len(texts):
-        answers = [_alone(_attempt(lambda text=text: detectors.language([text]))) for text in texts]  # type: ignore[misc]
-    found: dict[Question, tuple[str, bool, bool]] = {}
-    for question, answer in zip(questions, answers, strict=True):
-        if (
-            not isinstance(answer, Language)
-            or not isinstance(answer.tag, str)
-            or not math.isfinite(answer.score)
-        ):
-            found[question] = ("und", False, True)
-            continue
-        found[question] = (*_settled_language(question, answer, settings), False)
-    return found
+    answers = _answers(
+        detectors.language, [question.text for question in questions], settings.deadline_seconds
+    )
+    return {
+        question: (*_settled_language(question, answer, settings), False)
+        if isinstance(answer, Language) and _sane_language(answer)
+        else ("und", False, True)
+        for question, answer in zip(questions, answers, strict=True)
+    }
+
+
+def _sane_language(answer: Language) -> bool:
+    return isinstance(answer.tag, str) and _TAG.fullmatch(answer.tag) is not None and _is_share(answer.score)
+
+
+def _is_share(value: object) -> bool:
+    """Whether it is a number in [0, 1]."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and 0 <= value <= 1
+    )
 
 
 def _settled_language(question: Question, answer: Language, settings: ScreeningSettings) -> tuple[str, bool]:
@@ -191,43 +237,42 @@ def _latin_only(text: str) -> bool:
 
 
 def _privacy(
-    chunks: Sequence[tuple[Question, int, Question, str]], detectors: Detectors
+    chunks: Sequence[_Chunk], settings: ScreeningSettings, detectors: Detectors
 ) -> list[tuple[Span, ...] | None]:
     """Spans of each chunk, None where the detector failed or answered nonsense."""
 
-    def ask(some: Sequence[tuple[Question, int, Question, str]]) -> list[tuple[Span, ...]]:
+    def ask(some: Sequence[_Chunk]) -> list[tuple[Span, ...]]:
         return detectors.privacy.find(
             [piece.text for _, _, piece, _ in some],
             [language for *_, language in some],
             [piece.allowed_names for _, _, piece, _ in some],
         )
 
-    answers: Sequence[tuple[Span, ...] | None] | None = _attempt(lambda: ask(chunks)) if chunks else []
-    if answers is None or len(answers) != len(chunks):
-        answers = [_alone(_attempt(lambda chunk=chunk: ask([chunk]))) for chunk in chunks]  # type: ignore[misc]
+    answers = _answers(ask, chunks, settings.deadline_seconds)
     return [
-        spans if spans is not None and all(_sane_span(span, len(piece.text)) for span in spans) else None
+        tuple(spans)
+        if isinstance(spans, list | tuple) and all(_sane_span(span, len(piece.text)) for span in spans)
+        else None
         for spans, (_, _, piece, _) in zip(answers, chunks, strict=True)
     ]
 
 
-def _alone(answers: Sequence[_T] | None) -> _T | None:
-    return answers[0] if answers is not None and len(answers) == 1 else None
-
-
-def _sane_span(span: Span, size: int) -> bool:
+def _sane_span(span: object, size: int) -> bool:
     return (
         isinstance(span, Span)
+        and type(span.start) is type(span.end) is int
         and 0 <= span.start < span.end <= size
+        and isinstance(span.type, str)
         and span.type in ENTITY_TYPES
-        and 0.0 <= span.score <= 1.0
+        and _is_share(span.score)
     )
 
 
 def _safety(
-    chunks: Sequence[tuple[Question, int, Question, str]], detectors: Detectors
+    chunks: Sequence[_Chunk], settings: ScreeningSettings, detectors: Detectors
 ) -> list[tuple[SafetyScore, frozenset[str]]]:
     """Highest score of each chunk over the models that know its language, and the models that failed on it."""
+    seconds = settings.deadline_seconds
     best: list[SafetyScore] = [SAFE] * len(chunks)
     failed: list[set[str]] = [set() for _ in chunks]
     asked = [0] * len(chunks)
@@ -235,14 +280,19 @@ def _safety(
     for index, (*_, language) in enumerate(chunks):
         by_language.setdefault(language, []).append(index)
     for language, indices in sorted(by_language.items()):
+        texts = [chunks[index][2].text for index in indices]
         for model in detectors.safety:
-            knows = _attempt(lambda model=model, language=language: model.supports(language))  # type: ignore[misc]
+            knows, _ = attempt(lambda model=model, language=language: model.supports(language), seconds)  # type: ignore[misc]
             if knows is False:
                 continue
-            scores = _scored(model, [chunks[index][2].text for index in indices], language)
+            scores = _answers(
+                lambda some, model=model, language=language: model.score(some, language),  # type: ignore[misc]
+                texts,
+                seconds,
+            )
             for index, score in zip(indices, scores, strict=True):
                 asked[index] += 1
-                if score is None or not _sane_score(score):
+                if not isinstance(score, SafetyScore) or not _sane_score(score):
                     failed[index].add(model.name)
                 elif score.score > best[index].score:
                     best[index] = score
@@ -252,14 +302,6 @@ def _safety(
     return [(score, frozenset(names)) for score, names in zip(best, failed, strict=True)]
 
 
-def _scored(model: SafetyModel, texts: Sequence[str], language: str) -> Sequence[SafetyScore | None]:
-    answers: Sequence[SafetyScore | None] | None = _attempt(lambda: model.score(texts, language))
-    if answers is None or len(answers) != len(texts):
-        return [_alone(_attempt(lambda text=text: model.score([text], language))) for text in texts]  # type: ignore[misc]
-    return answers
-
-
 def _sane_score(score: SafetyScore) -> bool:
-    if not isinstance(score, SafetyScore) or not 0.0 <= score.score <= 1.0:
-        return False
-    return score.category in CATEGORIES or (score.category is None and score.score == 0.0)
+    known = isinstance(score.category, str) and score.category in CATEGORIES
+    return _is_share(score.score) and (known or (score.category is None and score.score == 0))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from infra.settings import ScreeningSettings, Settings
-from models.detection import Detectors, Findings, Question, examine
+from models.detection import Detectors, Findings, Question, attempt, examine
 from models.privacy import Span, merge, redact
 from models.privacy.detect import PRIORITY
 from models.privacy.split import split_spans
@@ -200,8 +200,12 @@ def _rule_conversation(
     findings: Sequence[tuple[Findings, Findings, Findings]],
     settings: ScreeningSettings,
 ) -> list[TurnVerdict]:
-    split_users = split_spans([turn.user_message or "" for turn in turns], settings.context_turns)
-    split_responses = split_spans([turn.response for turn in turns], settings.context_turns)
+    split_users = _split(
+        [(t.user_message or "", f) for t, (f, _, _) in zip(turns, findings, strict=True)], settings
+    )
+    split_responses = _split(
+        [(t.response, f) for t, (_, f, _) in zip(turns, findings, strict=True)], settings
+    )
     judged: list[TurnVerdict] = []
     for index, (turn, (message, response, _)) in enumerate(zip(turns, findings, strict=True)):
         parts = []
@@ -209,8 +213,10 @@ def _rule_conversation(
             (turn.user_message, message, split_users),
             (turn.response, response, split_responses),
         ):
-            pieces = split.get(index, ())
+            pieces = () if split is None else split.get(index, ())
             whole = replace(found, spans=merge([*found.spans, *pieces], PRIORITY)) if pieces else found
+            if split is None:
+                whole = replace(whole, errors=tuple(sorted({*whole.errors, "split"})))
             verdict = ruled(text or "", whole, settings)
             if pieces:
                 verdict = replace(
@@ -225,10 +231,19 @@ def _rule_conversation(
                 parts[0],
                 parts[1],
                 in_context,
-                bool(split_users.get(index) or split_responses.get(index)),
+                any(split and split.get(index) for split in (split_users, split_responses)),
             )
         )
     return judged
+
+
+def _split(said: Sequence[tuple[str, Findings]], settings: ScreeningSettings) -> dict[int, list[Span]] | None:
+    """Spans of identifiers that one speaker splits over turns, by index of the turn; None where the search failed.
+
+    A text too long to be read is rejected anyway and takes no part.
+    """
+    texts = ["" if found.oversize else text for text, found in said]
+    return attempt(lambda: split_spans(texts, settings.context_turns), settings.deadline_seconds)[0]
 
 
 def _in_context(
@@ -246,7 +261,8 @@ def _in_context(
     # What the messages before reached without this one is theirs, not this turn's.
     known = max((max(m.safety.score, j.safety.score) for m, _, j in recent), default=0.0)
     score = joined.safety if joined.safety.score > max(message.safety.score, known) else SAFE
-    follows = turn.user_message is not None and _FOLLOW_UP.fullmatch(turn.user_message) is not None
+    said = turn.user_message or ""
+    follows = len(said) <= _JOINED_CHARS and _FOLLOW_UP.fullmatch(said) is not None
     if follows and known >= settings.reject_at and score.score < settings.review_at:
         worst = max((s for m, _, j in recent for s in (m.safety, j.safety)), key=lambda s: s.score)
         score = SafetyScore(worst.category, settings.review_at)
@@ -379,7 +395,7 @@ def _batches(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
 def _parsed(line: bytes) -> tuple[object, str] | None:
     try:
         row = json.loads(line.decode("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if (
         not isinstance(row, dict)

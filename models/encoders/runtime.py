@@ -91,17 +91,17 @@ def openvino_runtime(source: Source, precision: str, threads: int) -> tuple[Runt
 
     folder = converted(source)
     core = openvino.Core()
-    compiled = core.compile_model(
-        core.read_model(folder / _GRAPH),
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[precision],
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            # Workers share the machine: pinned ones would all sit on the first core.
-            "ENABLE_CPU_PINNING": False,
-        },
-    )
+    options = {
+        "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[precision],
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        # Workers share the machine: pinned ones would all sit on the first core.
+        "ENABLE_CPU_PINNING": False,
+    }
+    if precision == "bf16":
+        # Short texts are 14 % faster without fused element-wise kernels, long ones as fast (measured).
+        options["SNIPPETS_MODE"] = "DISABLE"
+    compiled = core.compile_model(core.read_model(folder / _GRAPH), "CPU", options)
     request = compiled.create_infer_request()
 
     def run(ids: Ids, mask: Ids) -> Vectors:
