@@ -68,7 +68,7 @@ def topical_chat(data: Path) -> list[RatedTurn]:
 
 
 def satisfaction(data: Path, part: str) -> list[RatedTurn]:
-    """User Satisfaction Simulation: each system reply with the mean satisfaction that annotators gave the user after it."""
+    """User Satisfaction Simulation: each system reply and how satisfied annotators took the user to be after it."""
     found: list[RatedTurn] = []
     conversation, said = 0, [("", ""), ("", ""), ("", "")]
     with _open(data / "uss_satisfaction" / f"{part}.txt.gz") as lines:
@@ -86,7 +86,7 @@ def satisfaction(data: Path, part: str) -> list[RatedTurn]:
                 before, message, response = (text for _, text in said[-3:])
                 found.append(
                     RatedTurn(
-                        f"{part}/{conversation}",
+                        f"{part}{conversation}",
                         before,
                         message,
                         response,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -146,13 +146,28 @@ def _identify_one(text: str) -> Language:
     return Language("hi", devanagari) if devanagari >= 0.5 and found.tag == UNDETERMINED else found
 
 
+def _views(text: str, cleaned: str) -> tuple[list[str], dict[str, float], dict[str, float]]:
+    """Words of a text in Latin script, the share that each chat language knows, and fastText's log-probabilities."""
+    words = words_of(cleaned)
+    return words, _known_shares(words), _guesses(text, cleaned)
+
+
+def _best_chat_guess(guesses: Mapping[str, float]) -> float:
+    return max(guesses.get(tag, math.log(_LEAST_PROBABILITY)) for tag in _WORD_LISTS)
+
+
+def romanised_hindi_signs(text: str) -> tuple[float, ...] | None:
+    """`RomanisedHindi.signs` of a text as `identify` sees them, for fitting; None of a text without words."""
+    cleaned = _clean(text)
+    words, known, guesses = _views(text, cleaned)
+    return romanised_hindi().signs(words, known, _best_chat_guess(guesses)) if words else None
+
+
 def _latin(text: str, cleaned: str) -> Language:
     """Language of a text in Latin script: fastText on two readings of it, known words, and Romanised Hindi."""
-    words = words_of(cleaned)
-    known = _known_shares(words)
-    guesses = _guesses(text, cleaned)
+    words, known, guesses = _views(text, cleaned)
     least = math.log(_LEAST_PROBABILITY)
-    hindi = romanised_hindi().score(words, known, max(guesses.get(tag, least) for tag in known))
+    hindi = romanised_hindi().score(words, known, _best_chat_guess(guesses))
     if hindi >= _HINDI_THRESHOLD:
         return Language(ROMANISED_HINDI, hindi)
     odds = {tag: guess for tag, guess in guesses.items() if tag not in known}
