@@ -29,6 +29,7 @@ from benchmarks.privacy_corpus import (
     structured,
 )
 from benchmarks.race import alternate, arguments, close, table
+from models.language.romanised_hindi import corpus_lines
 from models.privacy import PrivacyModel, Span
 from models.privacy.names import worth_reading
 from models.privacy.split import split_spans
@@ -81,10 +82,20 @@ def chat(data: Path, seed: int, size: int) -> tuple[list[tuple[str, str]], str]:
     rng = random.Random(seed)
     if found:
         return rng.sample(found, min(size, len(found))), f"real chat ({len(paths)} logs)"
-    texts = [(harm.text, harm.language) for harm in harmless(seed, size)]
-    for planted in rng.sample(list(structured(seed, 2)), size // 50):
+    lines = [
+        (line, language)
+        for folder, language in (
+            ("english", "en"),
+            ("spanish", "es"),
+            ("hinglish", "hi-Latn"),
+            ("german", "de"),
+        )
+        for line in corpus_lines(folder)
+    ]
+    texts = [rng.choice(lines) for _ in range(size)]
+    for planted in rng.sample(list(structured(seed, 2)), size // 200):
         texts[rng.randrange(size)] = (planted.text, "en")
-    return texts, "generated text (no chat logs under --data)"
+    return texts, "lines of chatterbot-corpus, 1 in 200 with a planted identifier (no chat logs under --data)"
 
 
 def seven_entities(data: Path, seed: int) -> tuple[list[Labelled], str]:
@@ -386,11 +397,13 @@ def main() -> None:
 
     planted = list(structured(args.seed, _PER_CLASS))
     plain = [(t, lang) for t, lang in messages if t.isascii()]
+    numbers = [harm.text for harm in harmless(args.seed, 3_000)]
     hidden = [one.text for one in planted if not one.texts and one.disguise != "plain"]
     rules, full = PrivacyModel(use_names=False), PrivacyModel()
     rate = {
         "rules, all chat": speed(texts, languages, rules),
         "rules, plain (ASCII) chat": speed([t for t, _ in plain], [lang for _, lang in plain], rules),
+        "rules, harmless texts full of numbers": speed(numbers, ["en"] * len(numbers), rules),
         "rules, disguised identifiers": speed(hidden, ["und"] * len(hidden), rules),
         "rules and names, all chat": speed(texts[:5_000], languages[:5_000], full),
     }

@@ -253,7 +253,7 @@ def guarded(pattern: re.Pattern[str]) -> re.Pattern[str]:
 
 
 def _first(items: Iterable[tuple[Any, Any]]) -> tuple[frozenset[str] | None, bool]:
-    """What can begin a match, as members of a set in `re` (None: too many to list), and whether a match can be empty."""
+    """What can begin a match, as members of a set in `re` (None: too many), and whether a match can be empty."""
     found: frozenset[str] = frozenset()
     for operator, argument in items:
         name = str(operator)

@@ -42,9 +42,10 @@ _CAPITALS_ARE_NAMES = ("es", "it", "fr", "hi-Latn")
 # Capitalised pairs that open sentences or stand in titles, never names of people.
 _COMMON = frozenset(
     "i oh yes no the a an my your his her what how why when where who do did are is was were have has can "
-    "could would will it that this there hello hi hey thank thanks good happy new united states north "
-    "south east west san los las great and or but so if not you we he she they me im well ok okay please "
-    "sorry just maybe let one".split()
+    "could would will it that this there hello hi hey thank thanks good happy new united states north south "
+    "east west san los las great and or but so if not you we he she they me im well ok okay please sorry just "
+    "maybe let one casa calle avenida plaza universidad real nuevo nueva gran isla río monte puerto villa "
+    "torre iglesia catedral museo palacio banco partido copa liga premio guerra reina rey".split()
 )
 
 
