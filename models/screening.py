@@ -403,6 +403,10 @@ def _parsed(line: bytes) -> tuple[object, str] | None:
         or not isinstance(row.get("id"), str | int)
     ):
         return None
+    try:
+        f"{row['id']}{row['text']}".encode()
+    except UnicodeEncodeError:  # an escaped half of a character is no text
+        return None
     return row["id"], row["text"]
 
 
