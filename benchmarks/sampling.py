@@ -556,6 +556,11 @@ def _traffic(table: pa.Table) -> Supplies:
 
 
 def _peak_bytes() -> int:
+    """Peak resident memory of this process. Linux: getrusage would count the parent's, from before exec."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -90,23 +90,23 @@ def _settle(candidates: Candidates, ranks: Ints, request: Request) -> tuple[Mask
     asked = expand(request.constraints, candidates.level_names, kinds=("floor", "target"))
     size = request.size
     while True:
-        frame = _frame(candidates, ranks, asked, size, request.one_per_conversation)
-        if frame is not None:
+        frame, holds = _frame(candidates, ranks, asked, size, request.one_per_conversation)
+        if holds:
             return frame, Settled(size, asked)
-        settled = _given_way(candidates, asked, size, request)
+        bounds = _by_conversation(candidates, asked, size) if request.one_per_conversation else None
+        settled = _given_way(bounds or _within(candidates, frame, asked, size), asked, size, request)
         if isinstance(settled, Settled):
-            return _last_resort(candidates, ranks, settled, request.one_per_conversation), settled
+            return _fewest_moved(candidates, ranks, settled) if bounds else frame, settled
         size = settled
 
 
 def _given_way(
-    candidates: Candidates, asked: tuple[Constraint, ...], size: int, request: Request
+    bounds: HardBounds, asked: tuple[Constraint, ...], size: int, request: Request
 ) -> Settled | int:
     """What gives way at K = `size`, if anything need; or the smaller size to look at.
 
     Raises ConflictingConstraints when what may give way is not enough.
     """
-    bounds = _largest_choice(candidates, asked, size, request.one_per_conversation)
     if bounds.hold(size, bounds.all):
         return Settled(size, asked)
     relaxed = relax(bounds, size, request.relax)
@@ -129,8 +129,8 @@ def _ranks(seed: int, turn_ids: pa.Array) -> Ints:
 
 def _frame(
     candidates: Candidates, ranks: Ints, asked: Sequence[Constraint], size: int, one_per_conversation: bool
-) -> Mask | None:
-    """Candidates to make strata of, among which the hard constraints can hold: a choice by hash, None if none does."""
+) -> tuple[Mask, bool]:
+    """Candidates to make strata of, chosen by hash, and whether the hard constraints can hold among them."""
 
     def enough(mask: Mask) -> bool:
         bounds, _ = _grouped(candidates, mask, asked, binding_at(size))
@@ -138,28 +138,27 @@ def _frame(
 
     if not one_per_conversation:
         every = np.ones(len(candidates), dtype=bool)
-        return every if enough(every) else None
+        return every, enough(every)
     floors = [(item, candidates.levels[item.dimension]) for item in asked if item.kind == "floor"]
     return representatives(candidates.conversation_id.codes, ranks, floors, size, enough)
 
 
-def _largest_choice(
-    candidates: Candidates, asked: Sequence[Constraint], size: int, one_per_conversation: bool
-) -> HardBounds:
-    """The hard constraints over everything that could be chosen."""
+def _within(candidates: Candidates, frame: Mask, asked: Sequence[Constraint], size: int) -> HardBounds:
+    """The hard constraints over the frame, at this K and below."""
+    return _grouped(candidates, frame, asked, binding_below(candidates, frame, size, asked))[0]
+
+
+def _by_conversation(candidates: Candidates, asked: Sequence[Constraint], size: int) -> HardBounds | None:
+    """As `_within`, over every choice of a turn a conversation; None when there are too many to look at."""
     every = np.ones(len(candidates), dtype=bool)
     bounds, groups = _grouped(candidates, every, asked, binding_below(candidates, every, size, asked))
-    if not one_per_conversation:
-        return bounds
-    kinds, _ = kinds_of(candidates.conversation_id.codes, groups, len(bounds.available))
-    return bounds.one_per_conversation(kinds)
+    kinds = kinds_of(candidates.conversation_id.codes, groups, len(bounds.available))
+    return None if kinds is None else bounds.one_per_conversation(kinds)
 
 
-def _last_resort(candidates: Candidates, ranks: Ints, settled: Settled, one_per_conversation: bool) -> Mask:
-    """Candidates among which what was settled can hold, where no choice by hash does."""
+def _fewest_moved(candidates: Candidates, ranks: Ints, settled: Settled) -> Mask:
+    """Candidates, one a conversation, among which what was settled can hold, where no choice by hash does."""
     every = np.ones(len(candidates), dtype=bool)
-    if not one_per_conversation:
-        return every
     bounds, groups = _grouped(candidates, every, settled.constraints, binding_at(settled.size))
     return fewest_moved(candidates.conversation_id.codes, ranks, groups, bounds, settled.size)
 

@@ -5,7 +5,7 @@ other. Only when floors could not be met so, conversations that have a turn of a
 the scarcest floor first, conversations in the order of their hash, no more of them than are needed (then twice as
 many, then all, since caps can make some of them useless). Rows that a floor does not need are thus not favoured.
 Where that is not enough either, an integer programme over kinds of conversations finds the fewest that must stand with
-another turn, or that there is no such choice.
+another turn, or that there is no such choice; it is left out where conversations are of too many kinds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from jobs.curation.constraints import Constraint
 from jobs.curation.labels import Codes, Labels, Mask
 
 Ints = npt.NDArray[np.int64]
+# Up to here the programme takes seconds; 55,000 columns did not end within ten minutes.
+_MOST_COLUMNS = 5_000
+_MOST_CELLS = 200_000_000
 
 
 def representatives(
@@ -30,8 +33,8 @@ def representatives(
     floors: Sequence[tuple[Constraint, Labels]],
     size: int,
     enough: Callable[[Mask], bool],
-) -> Mask | None:
-    """One candidate per conversation, by hash as far as floors allow.
+) -> tuple[Mask, bool]:
+    """One candidate per conversation, by hash as far as floors allow, and whether they are enough.
 
     Args:
         conversations: (N,) code of each candidate's conversation.
@@ -41,13 +44,25 @@ def representatives(
         enough: whether hard constraints can hold among the candidates of a (N,) mask.
 
     Returns:
-        (N,) mask: the first choice of the rule above that is enough, or None.
+        (N,) mask: the first choice of the rule above that is enough, else the last.
     """
-    return next((mask for mask in _choices(conversations, ranks, floors, size) if enough(mask)), None)
+    mask = np.zeros(len(ranks), dtype=bool)
+    for mask in _choices(conversations, ranks, floors, size):
+        if enough(mask):
+            return mask, True
+    return mask, False
 
 
-def kinds_of(conversations: Codes, groups: Ints, count: int) -> tuple[Kinds, Ints]:
-    """Kinds of conversations by the groups, of so many, of their candidates; and (C,) the kind of each conversation."""
+def kinds_of(conversations: Codes, groups: Ints, count: int) -> Kinds | None:
+    """Kinds of conversations by the groups, of so many, of their candidates; None when there are too many to solve."""
+    if (int(conversations.max(initial=-1)) + 1) * count > _MOST_CELLS:
+        return None
+    kinds, _ = _kinds(conversations, groups, count)
+    return kinds if kinds.able.sum() <= _MOST_COLUMNS else None
+
+
+def _kinds(conversations: Codes, groups: Ints, count: int) -> tuple[Kinds, Ints]:
+    """The kinds, and (C,) the kind of each conversation."""
     able = np.zeros((int(conversations.max(initial=-1)) + 1, count), dtype=bool)
     able[conversations, groups] = True
     packed, kind, number = np.unique(
@@ -69,7 +84,7 @@ def fewest_moved(conversations: Codes, ranks: Ints, groups: Ints, bounds: HardBo
     plain = _first(conversations, ranks, np.zeros(len(ranks), dtype=np.int8))
     stands = np.zeros(int(conversations.max(initial=-1)) + 1, dtype=np.int64)
     stands[conversations[plain]] = groups[plain]
-    kinds, kind = kinds_of(conversations, groups, count)
+    kinds, kind = _kinds(conversations, groups, count)
     # Kinds are told apart by the group that stands by hash, too.
     told, place, number = np.unique(kind * count + stands, return_inverse=True, return_counts=True)
     able = kinds.able[told // count]
@@ -115,7 +130,7 @@ def _least_moves(bounds: HardBounds, size: int, row: Ints, group: Ints, moved: M
     )
     if answer.x is None:
         raise ValueError("no choice of one turn a conversation satisfies the bounds")
-    return np.round(answer.x[:columns]).astype(np.int64)
+    return np.asarray(np.round(answer.x[:columns]), dtype=np.int64)
 
 
 def _choices(
