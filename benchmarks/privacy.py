@@ -50,7 +50,7 @@ _OURS_REPEATED = 20  # so that a round of ours is long enough to time
 _PER_CLASS = 25
 
 Finding = tuple[int, int, str]
-Finder = Callable[[Sequence[str]], list[list[Finding]]]
+Finder = Callable[[Sequence[str]], Sequence[Sequence[Finding]]]
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def ours(use_names: bool = False) -> Finder:
     """Our rules; with `use_names` the name lists and the entity model too."""
     model = PrivacyModel(use_names=use_names)
 
-    def find(texts: Sequence[str]) -> list[list[Finding]]:
-        return [_sure(spans) for spans in model.find(texts, ["en"] * len(texts))]
+    def find(texts: Sequence[str]) -> Sequence[Sequence[Finding]]:
+        return [_sure(spans) if spans else () for spans in model.find(texts, ["en"] * len(texts))]
 
     return find
 
@@ -166,7 +166,7 @@ def presidio() -> Finder:
     )
     engine = AnalyzerEngine(registry=registry, nlp_engine=words, supported_languages=["en"])
 
-    def find(texts: Sequence[str]) -> list[list[Finding]]:
+    def find(texts: Sequence[str]) -> Sequence[Sequence[Finding]]:
         return [_strongest(engine.analyze(text, language="en")) for text in texts]
 
     return find

@@ -116,7 +116,7 @@ def _automaton(
     words: Mapping[str, int],
     ids: Mapping[str, Sequence[int]],
     classes: int,
-) -> tuple[NDArray[np.int32], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]:
+) -> tuple[NDArray[np.uint16], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]:
     """Aho–Corasick: the next state by class; by state the rules, the longest digit word that ends there, its digits."""
     moves: list[dict[str, int]] = [{}]
     out, word, weight = [[0, 0]], [0], [0]
@@ -133,7 +133,7 @@ def _automaton(
         out[state] = list(outputs.get(literal, (0, 0)))
         if literal in words:
             word[state], weight[state] = len(literal.replace(WORD_STARTS, "")), words[literal]
-    table = np.zeros((len(moves), classes), np.int32)
+    table = np.zeros((len(moves), classes), np.uint16)
     fail = [0] * len(moves)
     queue = deque([0])
     while queue:

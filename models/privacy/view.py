@@ -11,7 +11,7 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Look-alikes of Latin letters that NFKC leaves alone (Unicode TR39 confusables, the common ones).
 _HOMOGLYPHS = str.maketrans(
@@ -49,8 +49,7 @@ _NUMBER_TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f\u09
 _GAP = re.compile(r"[\s,.\-]{0,3}")
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """A text to read and, for each of its characters, the half-open original range that it stands for.
 
     `starts` and `ends` are None when the view is the original text itself.
