@@ -109,20 +109,20 @@ def measure_quality(data: Path, seed: int, size: int) -> Answer:
 
 
 def rated_sets(data: Path, seed: int) -> dict[str, list[RatedTurn]]:
-    """Rated turns by set; generated: packaged questions with their own answer (1) or another's (0)."""
+    """Rated turns by set; generated: packaged lines taken up (1) or brushed off (0)."""
     if (data / "uss_satisfaction").is_dir():
         found = {"topical_chat": topical_chat(data), **{part: satisfaction(data, part) for part in USS}}
         return {**found, "convai2": thumbs(data)}
-    print("no real data: questions of chatterbot-corpus with their answer, or with another question's\n")
+    print(
+        "no real data: packaged lines answered by taking them up, or by an apology: what the estimator must tell\n"
+    )
     lines = [line for line in corpus_lines("english") if len(line.split()) > 2]
     draw = random.Random(seed)
-    pairs = list(zip(lines[::2], lines[1::2], strict=False))
-    return {
-        "packaged": [
-            RatedTurn(f"{i}", "", asked, answer if i % 2 else draw.choice(pairs)[1], i % 2)
-            for i, (asked, answer) in enumerate(pairs)
-        ]
-    }
+    found = []
+    for i, asked in enumerate(lines):
+        start = " ".join(asked.split()[-3:]) if i % 2 else "Sorry, no idea"
+        found.append(RatedTurn(str(i), "", asked, f"{start}. {draw.choice(lines)}", i % 2))
+    return {"packaged": found}
 
 
 def _judge(turns: Sequence[RatedTurn], lowest_good: float, rng: np.random.Generator) -> dict[str, Any]:
