@@ -59,8 +59,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
             # The default of 10000 makes listing a small table take minutes.
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
             # Runs on one machine are short and mostly Python: the first compiler tier and the serial collector start
-            # fastest and leave the second core to the workers. With one tier Java reserves 48 MB for code, which several
-            # jobs in one process fill: it then stops compiling.
+            # fastest and leave the second core to the workers. With one tier Java reserves 48 MB for code, which
+            # several jobs in one process fill: it then stops compiling.
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
