@@ -1,4 +1,4 @@
-"""What a lake keeps for its spaces: a backend and precision, and centroids that stay until they are retrained on purpose."""
+"""What a lake keeps for its spaces: backend and precision, and centroids that stay until they are trained anew."""
 
 from __future__ import annotations
 
