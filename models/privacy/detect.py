@@ -102,8 +102,8 @@ class PrivacyModel:
     version: str = VERSION
 
     def load(self, languages: Sequence[str]) -> None:
-        """Load every model and build the prefilter. Raises DetectorUnavailable when one is missing."""
-        gate()
+        """Load every model, the prefilter included. Raises DetectorUnavailable when one is missing."""
+        rule_spans([""])
         if self.use_names:
             names.load(languages)
 

@@ -35,7 +35,7 @@ _CAPITAL = r"(?:[A-ZÀ-ÖØ-Þ]|[\u0900-\u097f])(?:[^\W\d_]|[\u0900-\u0903\u093a
 _FULL = rf"{_CAPITAL}(?: (?:(?:de|del|della|di|van|von|der|den|la|le|bin|al|da|dos|y) ){{0,2}}(?:[A-Z]\. ?)?{_CAPITAL}){{0,3}}"
 _LOWER_FULL = rf"{_WORD} {_WORD}(?![^\W\d_])(?= ?(?:[.,;!?\n]|$|and\b|und\b|y\b|e\b|et\b|है|hai\b|hoon\b|hun\b|from\b|i\b))"
 _INTRODUCED = (
-    r"(?:(?i:\bmy (?:full |real |legal |last |first )?name(?: is|'s|’s| =|:)|\bname(?: on (?:it|the \w+))? is|\bfull name:|\bname:"
+    r"(?:(?i:\bmy (?:full |real |legal |last |first )?name(?: is|'s|’s| =|:)|\bname(?: on (?:it|the \w+))? is|\bfull name:|\b(?:name|surname|nombre(?: completo)?|apellidos?|cognome|nachname|nom|pr[ée]nom):"
     r"|(?:\bi am|\bi'm|\bi’m|\bthis is) (?:called |named )"
     r"|(?:\bme llamo|\bmi nombre (?:completo )?es|\bse llama|\bich hei(?:ß|ss)e|\bmein name ist|\bmi chiamo|\bil mio nome è|\bje m['’]appelle"
     r"|\bmon nom est|\bmera (?:poora |pura )?naa?m|मेरा (?:पूरा )?नाम|我叫|我的名字是|我的名字叫|\bsigned,|\byours sincerely,)))\s*"
