@@ -22,7 +22,7 @@ from jobs.curation.constraints import Constraint
 from jobs.curation.labels import Codes, Labels, Mask
 
 Ints = npt.NDArray[np.int64]
-# Up to here the programme takes seconds; 55,000 columns did not end within ten minutes.
+# Up to here the programme takes seconds; 55,000 columns did not end within a minute.
 _MOST_COLUMNS = 5_000
 _MOST_CELLS = 200_000_000
 
