@@ -281,12 +281,12 @@ def _tell_jobs(
         [
             domain,
             int(mine.sum()),
-            f"{(found[mine] == jobs[mine]).mean():.3f}",
+            f"{(found[mine] == jobs[mine]).mean():.3f}" if scored[mine].all() else "-",
             f"{(found[mine] == 'other').mean():.3f}",
         ]
         for domain in sorted(set(domains))
         for mine in [place == domain]
-    ]  # fmt: skip
+    ]
     print(table(["domain", "texts", "accuracy", "labelled other"], rows))
 
 
