@@ -75,7 +75,7 @@ def kept(vectors: Vectors) -> npt.NDArray[np.bool_]:
         else (rows[:0], rows[:0], np.zeros(0))
     )
     texts = Texts(np.zeros_like(rows), rows, rows)
-    turns = Turns(np.array([f"{row:08d}" for row in rows], dtype=object), rows, np.zeros(len(rows)))
+    turns = Turns([f"{row:08d}" for row in rows], rows, np.zeros(len(rows)))
     return Fold(texts, Graph(texts, first, second, value), 0, RULES.keep_proportion).rank(0, turns).kept
 
 

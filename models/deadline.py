@@ -31,22 +31,24 @@ def within(seconds: float, ask: Callable[[], _T]) -> _T:
     """
     if threading.current_thread() is not threading.main_thread():
         return ask()
-    armed = True
+    armed = False
 
     def ring(_signal: int, _frame: FrameType | None) -> None:
         if armed:
             raise Overrun
 
     began = time.monotonic()
+    others, interval = signal.getitimer(signal.ITIMER_REAL)
     handler = signal.signal(signal.SIGALRM, ring)
-    others, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
+    # An alarm may ring at any step from here on, so every step is inside: it never outlives the call.
     try:
+        armed = True
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
         try:
             return ask()
         finally:
             armed = False
     finally:
-        # Out of reach of an alarm that rang just before it was disarmed.
         armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)

@@ -14,6 +14,7 @@ from models.deadline import Overrun, within
 from models.language import Language, identify
 from models.privacy import ENTITY_TYPES, PrivacyModel, Span, merge
 from models.privacy.detect import PRIORITY
+from models.privacy.split import split_spans
 from models.safety import CATEGORIES, SAFE, LexiconModel, ProfanityModel, SafetyModel, SafetyScore
 
 _T = TypeVar("_T")
@@ -50,14 +51,19 @@ class Detectors:
     language: Callable[[Sequence[str | None]], list[Language]] = identify
     privacy: PrivacyDetector = field(default_factory=PrivacyModel)
     safety: tuple[SafetyModel, ...] = (LexiconModel(), ProfanityModel())
+    _loaded: set[tuple[str, ...]] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def load(self, languages: Sequence[str]) -> None:
-        """Load everything, so that a missing model stops a job before it judges anything.
+        """Load everything, once, so that a missing model stops a job before it judges anything.
 
         Raises DetectorUnavailable, also for a language that no safety model knows.
         """
+        if tuple(languages) in self._loaded:
+            return
         self.language(["hello"])
         self.privacy.load(languages)
+        # Rules compile themselves on first use, which no deadline of a text's should pay for.
+        split_spans(["call 12", "34"], 1)
         for model in self.safety:
             model.load()
         for language in languages:
@@ -67,6 +73,7 @@ class Detectors:
                     setting="screening.languages",
                     hint="Take the language out or add models/safety/lexicons/<language>.toml.",
                 )
+        self._loaded.add(tuple(languages))
 
     @property
     def versions(self) -> dict[str, str]:
@@ -109,6 +116,7 @@ def examine(
     No exception of a detector leaves this function but DetectorUnavailable, which means that nothing can be judged.
     A detector that takes longer than `deadline_seconds` has failed on the text that kept it busy (see models.deadline).
     """
+    detectors.load(settings.languages)
     distinct = list(dict.fromkeys(questions))
     readable = [q for q in distinct if len(q.text) <= settings.max_text_chars]
     languages = _languages(readable, settings, detectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import random
@@ -171,6 +172,15 @@ def test_a_deadline_leaves_the_alarms_of_others_alone() -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, *others)
+
+
+def test_a_deadline_of_no_time_at_all_ends_with_the_call() -> None:
+    """Wherever the alarm rings, it does not ring again afterwards."""
+    before = signal.getsignal(signal.SIGALRM)
+    for n in range(3_000):
+        with contextlib.suppress(Overrun):
+            within(1e-6 * (n % 100 + 1), lambda: sum(range(50)))
+    assert signal.getsignal(signal.SIGALRM) is before
 
 
 def test_in_another_thread_there_is_no_deadline() -> None:
