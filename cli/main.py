@@ -246,5 +246,14 @@ def _register_review() -> None:
 _register_review()
 
 
+def _register_safety() -> None:
+    from cli.safety import safety_app
+
+    app.add_typer(safety_app, name="safety")
+
+
+_register_safety()
+
+
 if __name__ == "__main__":
     main()

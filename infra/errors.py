@@ -73,6 +73,14 @@ class DetectorUnavailable(FlywheelError):
     """A screening detector cannot be loaded, so nothing may pass."""
 
 
+class TrainingRefused(FlywheelError):
+    """A model cannot be trained from what was given, or not to the bounds that were asked for."""
+
+
+class RegistrationRefused(FlywheelError):
+    """A trained model may not become a version of the registry."""
+
+
 class EncoderUnavailable(FlywheelError):
     """An encoder's model or backend is not there or does not work on this machine."""
 

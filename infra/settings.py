@@ -128,6 +128,11 @@ class ScreeningSettings(Section):
         30.0, gt=0, description="A detector busy for longer with a text, or 256 of them, has failed on it."
     )
     use_names: bool = Field(True, description="Look for full names with the entity model and name lists.")
+    safety_model: str = Field(
+        "",
+        description="Beside the rules: empty for the packaged classifier, else a trained classifier's folder, "
+        "models:/NAME@ALIAS, or Llama Guard by hub id or folder (section 2.6).",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> ScreeningSettings:
@@ -345,6 +350,12 @@ class ReportSettings(Section):
     )
 
 
+class TrackingSettings(Section):
+    """Where runs, models and aliases are registered."""
+
+    uri: str = Field("", description="MLflow's tracking URI. Default: SQLite in <project>/.flywheel.")
+
+
 class SecretSettings(Section):
     """Keys. An unset user key is made once and kept in `<project>/.flywheel/user_key`, readable by its owner only."""
 
@@ -373,6 +384,7 @@ class Settings(BaseSettings):
     sampling: SamplingSettings = SamplingSettings()
     report: ReportSettings = ReportSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    tracking: TrackingSettings = TrackingSettings()
     secrets: SecretSettings = SecretSettings()
 
     @classmethod

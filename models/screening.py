@@ -26,6 +26,7 @@ from models.privacy import Span, merge, redact
 from models.privacy.detect import PRIORITY
 from models.privacy.split import split_spans
 from models.safety import SAFE, SafetyScore
+from models.safety.named import safety_models
 
 Ruling = Literal["pass", "review", "reject"]
 Field = Literal["user_message", "response"]
@@ -51,7 +52,7 @@ class ScreeningPolicy:
     @classmethod
     def of(cls, settings: ScreeningSettings, detectors: Detectors | None = None) -> ScreeningPolicy:
         """The policy of these settings and detectors (by default the packaged ones)."""
-        return cls(settings, dict((detectors or packaged_detectors(settings.use_names)).versions))
+        return cls(settings, dict((detectors or detectors_of(settings)).versions))
 
     @property
     def policy_version(self) -> str:
@@ -103,11 +104,19 @@ class TurnVerdict:
 
 
 @lru_cache(maxsize=2)
-def packaged_detectors(use_names: bool = True) -> Detectors:
-    """The detectors that packages carry."""
+def packaged_detectors(use_names: bool = True, safety_model: str = "") -> Detectors:
+    """The detectors that packages carry, or with the safety model that is named in place of the packaged classifier.
+
+    Raises DetectorUnavailable when that model is not there.
+    """
     from models.privacy import PrivacyModel
 
-    return Detectors(privacy=PrivacyModel(use_names=use_names))
+    return Detectors(privacy=PrivacyModel(use_names=use_names), safety=safety_models(safety_model))
+
+
+def detectors_of(settings: ScreeningSettings) -> Detectors:
+    """The detectors that the settings ask for."""
+    return packaged_detectors(settings.use_names, settings.safety_model)
 
 
 def content_hash(key: bytes, user_message: str | None, response: str) -> str:
@@ -125,7 +134,7 @@ def screen_text(
     allowed_names: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on one text of any length. Raises DetectorUnavailable when a model cannot be loaded at all."""
-    chosen = detectors or packaged_detectors(policy.settings.use_names)
+    chosen = detectors or detectors_of(policy.settings)
     (findings,) = examine([Question(text, hint, tuple(allowed_names))], policy.settings, chosen)
     return ruled(text, findings, policy.settings)
 
@@ -152,7 +161,7 @@ def screen_conversations(
     A turn is judged with up to `context_turns` turns before it, and with as many after it for identifiers
     that a later turn completes.
     """
-    chosen = detectors or packaged_detectors(policy.settings.use_names)
+    chosen = detectors or detectors_of(policy.settings)
     questions: list[Question] = []
     for turns in conversations:
         hints = _hints(turns, policy.settings.context_turns)
@@ -359,7 +368,7 @@ def screen_file(path_in: Path, out: Path | None, settings: Settings) -> Counter[
     A malformed line gives a line too: verdict reject, reason malformed_line, its line number as id. `redacted` is
     null unless the verdict is pass. Writes to standard output when `out` is None, else whole or not at all.
     """
-    detectors = packaged_detectors(settings.screening.use_names)
+    detectors = detectors_of(settings.screening)
     detectors.load(settings.screening.languages)
     policy = ScreeningPolicy.of(settings.screening, detectors)
     counts: Counter[str] = Counter()

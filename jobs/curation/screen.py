@@ -21,7 +21,7 @@ from models.screening import (
     Turn,
     TurnVerdict,
     content_hash,
-    packaged_detectors,
+    detectors_of,
     screen_conversations,
 )
 
@@ -62,12 +62,12 @@ def run(ctx: JobContext) -> None:
     """Judge the days' turns; write the review queue, then the verdicts; mark the other days that a split touches."""
     settings = ctx.settings.screening
     # Loading here stops the job before it starts when a model is missing; workers load their own.
-    packaged_detectors(settings.use_names).load(settings.languages)
+    detectors_of(settings).load(settings.languages)
     screening = Screening(
         ScreeningPolicy.of(settings),
         ctx.settings.user_key(),
         character_names(ctx),
-        Packaged(settings.use_names),
+        Packaged(settings),
     )
     turns = ctx.read("traffic.turns")
     rows_in = {row["ds"]: row["count"] for row in turns.groupBy("ds").count().collect()}
@@ -90,13 +90,13 @@ def run(ctx: JobContext) -> None:
 
 @dataclass(frozen=True)
 class Packaged:
-    """Names the packaged detectors without carrying them to workers: each loads its own, once."""
+    """Names the detectors that the settings ask for without carrying them to workers: each loads its own, once."""
 
-    use_names: bool
+    settings: ScreeningSettings
 
     def __call__(self) -> Detectors:
         """The detectors of this process."""
-        return packaged_detectors(self.use_names)
+        return detectors_of(self.settings)
 
 
 def character_names(ctx: JobContext) -> dict[str, tuple[str, ...]]:

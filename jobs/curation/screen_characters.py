@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from jobs.curation.screen import Packaged
 from models.detection import Detectors, Question, examine
-from models.screening import ScreeningPolicy, Verdict, packaged_detectors, ruled
+from models.screening import ScreeningPolicy, Verdict, detectors_of, ruled
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -27,14 +27,14 @@ _SCREENED = (
 def run(ctx: JobContext) -> None:
     """Judge every character version of the days, and those whose validity changed with them."""
     settings = ctx.settings.screening
-    packaged_detectors(settings.use_names).load(settings.languages)
+    detectors_of(settings).load(settings.languages)
     policy = ScreeningPolicy.of(settings)
     current = ctx.read("traffic.characters")
     rows_in = {row["ds"]: row["count"] for row in current.groupBy("ds").count().collect()}
     # A late version closes an earlier one: all versions of a touched character are written again.
     touched = current.select("character_id").distinct()
     versions = ctx.read("traffic.characters", None).join(touched, "character_id", "left_semi")
-    frame = screen_characters(versions, policy, Packaged(settings.use_names))
+    frame = screen_characters(versions, policy, Packaged(settings))
     ctx.write("curation.screened_characters", frame, rows_in=rows_in)
 
 

@@ -24,6 +24,11 @@ CATEGORIES = {
     "S14": "code interpreter abuse",
 }
 
+# The scale that all models share: from REVIEW a person should look, from REJECT the model is sure. A model maps what
+# it measures to this scale itself, so that one pair of settings (screening.review_at, .reject_at) moves them all.
+REVIEW = 0.4
+REJECT = 0.7
+
 
 @dataclass(frozen=True)
 class SafetyScore:

@@ -237,7 +237,7 @@ def test_turns_are_judged_in_their_conversation() -> None:
     ]  # fmt: skip
     judged = screen_conversation(turns, POLICY)
     assert [verdict.verdict for verdict in judged] == ["reject", "reject", "pass", "reject", "pass"]
-    assert judged[3].reasons == ("unsafe_in_context:S9",)
+    assert judged[3].reasons[0] == "unsafe_in_context:S9"
     assert "split:CREDIT_CARD" in judged[0].reasons
     assert screen_turn(turns[1], turns[:1], POLICY) == judged[1]
 

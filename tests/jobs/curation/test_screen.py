@@ -43,7 +43,10 @@ TURNS = [
 def screening() -> job.Screening:
     """The packaged policy, with a fixed key and one character."""
     return job.Screening(
-        ScreeningPolicy.of(ScreeningSettings()), b"key", {"knight": ("Sir Galahad",)}, job.Packaged(True)
+        ScreeningPolicy.of(ScreeningSettings()),
+        b"key",
+        {"knight": ("Sir Galahad",)},
+        job.Packaged(ScreeningSettings()),
     )
 
 
@@ -231,9 +234,8 @@ def test_screen_characters(spark: SparkSession) -> None:
         [(key, moment, None, True, "published", DAYS[0], *fields) for key, *fields in made], schema
     )
     policy = ScreeningPolicy.of(ScreeningSettings())
-    rows = {
-        row["character_id"]: row for row in screen_characters(frame, policy, job.Packaged(True)).collect()
-    }
+    judged = screen_characters(frame, policy, job.Packaged(ScreeningSettings())).collect()
+    rows = {row["character_id"]: row for row in judged}
     assert rows["ok"]["redacted_instructions"] == "Speak like a pirate. Reach me at <EMAIL_ADDRESS>."
     assert rows["ok"]["redacted_name"] == "Captain Nova"
     assert (rows["bad"]["verdict"], rows["bad"]["redacted_name"], rows["bad"]["redacted_traits"]) == (
