@@ -121,7 +121,8 @@ FROM curation.sample_outcomes WHERE dataset_id = $dataset
 GROUP BY ALL ORDER BY turns DESC, split, outcome, reason
 """
 _CONSTRAINTS = """
-SELECT split, dimension, level, kind, wanted, available, "before", achieved, slack, sample_size, optimality_gap
+SELECT split, dimension, level, kind, wanted, used, relax_order, available, "before", achieved, slack, sample_size,
+  optimality_gap
 FROM curation.constraints WHERE dataset_id = $dataset
 ORDER BY split, dimension, level, kind
 """
