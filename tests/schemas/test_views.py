@@ -54,6 +54,22 @@ def test_every_day_has_what_was_aimed_at_and_what_came(lake: Lake) -> None:
     assert rows[0]["target_pct"] is None
 
 
+def test_what_waits_for_reviewers_by_language_and_category(lake: Lake) -> None:
+    waiting = {"verdict": "review", "language": "en", "reasons": ["unsure:S9", "redacted:EMAIL_ADDRESS"]}
+    put(
+        lake,
+        "curation.screened",
+        [
+            waiting, waiting | {"language": "hi", "reasons": ["uncertain:PERSON", "unsure:S9"]},
+            waiting | {"verdict": "pass", "reasons": ["redacted:EMAIL_ADDRESS"]},
+        ],
+    )  # fmt: skip
+    rows = view(lake, "SELECT language, kind, category, in_review FROM views.review_causes ORDER BY ALL")
+    assert [tuple(row.values()) for row in rows] == [
+        ("en", "unsure", "S9", 1), ("hi", "uncertain", "PERSON", 1), ("hi", "unsure", "S9", 1),
+    ]  # fmt: skip
+
+
 def test_a_stratum_says_where_its_turns_went(lake: Lake) -> None:
     rejected = counted("advice", "rejected", 1, reason="unsafe:S2")
     put(
