@@ -49,6 +49,10 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         # asks for it sees that.
         "spark.log.level": "WARN" if os.environ.get("FLYWHEEL_DEBUG") else "FATAL",
         "spark.executor.syncLogLevel.enabled": "true",
+        # A worker that hangs in native code, where no deadline of ours reaches it, is silent: it is killed, and its
+        # task fails.
+        "spark.sql.execution.pyspark.udf.idleTimeoutSeconds": "3600",
+        "spark.sql.execution.pyspark.udf.killOnIdleTimeout": "true",
     }
     if settings.spark.is_local:
         conf |= {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jobs.context import JobContext
 
 _TEXTS_A_TASK = 2000
+_TEXTS_A_BATCH = 500
 EMBEDDED = "text_hash string, encoder string, ds date, embedding array<float>"
 
 
@@ -76,7 +77,7 @@ def _embedding(
     spec: EncoderSettings, unknown_share: float
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+        for batch in (part for whole in batches for part in _parts(whole)):
             encoder = _loaded(spec)
             texts = batch.column("prompt_text").to_pylist()
             readable = encoder.unknown_shares(texts) <= unknown_share
@@ -90,6 +91,12 @@ def _embedding(
             )
 
     return apply
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Enough texts to find others of like length, and few enough that a slow encoder is not silent for an hour."""
+    for start in range(0, batch.num_rows, _TEXTS_A_BATCH):
+        yield batch.slice(start, _TEXTS_A_BATCH)
 
 
 @cache
