@@ -14,6 +14,8 @@ from models.safety.classifier import Thresholds
 
 _Z = 1.959963984540054
 _BINS = 10
+# What is likelier unsafe than not is never passed, however few of them a bound would forgive.
+_EVEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,12 @@ def choose(
     Raises TrainingRefused when no pair does: it names the review share that the two errors would need.
     """
     _finite(probabilities)
-    levels = np.unique(np.concatenate([np.quantile(probabilities, np.linspace(0, 1, 401)), [1.0]]))
+    levels = np.unique(np.concatenate([np.quantile(probabilities, np.linspace(0, 1, 401)), [_EVEN, 1.0]]))
     kept = [
         level
         for level in levels
-        if level > 0 and band(probabilities, unsafe, Thresholds(level)).pass_error_upper <= bounds.pass_error
+        if 0 < level <= _EVEN
+        and band(probabilities, unsafe, Thresholds(level)).pass_error_upper <= bounds.pass_error
     ]
     if not kept:
         raise TrainingRefused(
