@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets as secrets_module
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -280,8 +281,14 @@ class SamplingSettings(Section):
         {"train": 0.1, "evaluation": 0.1},
         description="K of a split as a share of its eligible turns. A split with neither is not sampled.",
     )
+    relax: tuple[str, ...] = Field(
+        (),
+        description="Floors and caps that may give way, the first one first, by the fewest rows the others need: "
+        "`cap character` or `floor locale_language=hi-IN/hi`. None by default.",
+    )
     allow_smaller: bool = Field(
-        False, description="Take the largest K at which all hard constraints hold instead of refusing."
+        False,
+        description="Take the largest K at which all hard constraints hold (those of `relax` gave way before).",
     )
     first_turn_floor: float = Field(
         0.10, ge=0, le=1, description="Least share of first turns (Table 1: 10 %)."
@@ -314,7 +321,8 @@ class SamplingSettings(Section):
         (0.3, 0.45), description="Prompt difficulty that divides easy, medium and hard: thirds of real chat."
     )
     difficulty_scores: DifficultyScoresSettings | None = Field(
-        None, description="Band difficulty by the variance of these scores; unset: by an estimate of the text."
+        None,
+        description="Band difficulty by the variance of these scores; unset: by an estimate of the text.",
     )
     leak_similarity: float = Field(
         0.95, gt=0, le=1, description="Cosine from which a training turn duplicates an evaluation turn."
@@ -337,6 +345,8 @@ class SamplingSettings(Section):
             raise ValueError("sample_size must be at least 1")
         if any(weight <= 0 for weight in self.target_weights.values()):
             raise ValueError("target_weights must be positive")
+        if bad := [one for one in self.relax if not re.fullmatch(r"(floor|cap) [a-z_]+(=.+)?", one)]:
+            raise ValueError(f"relax names '<floor or cap> <dimension>[=<level>]', which {bad[0]!r} is not")
         return self
 
 
