@@ -61,6 +61,10 @@ class LandingFileBroken(FlywheelError):
     """A landing file is half written or unreadable as a whole; the tables are as they were."""
 
 
+class InputDamaged(FlywheelError):
+    """A file that was given to a command cannot be read to its end."""
+
+
 class DiskFull(FlywheelError):
     """The lake's disk has too little room; the tables are as they were."""
 

@@ -24,6 +24,7 @@ _SURE_LANGUAGE = 0.8
 _TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
 # Texts that a detector reads under one deadline, before each is read under its own.
 _BATCH_TEXTS = 256
+_LOADING_SECONDS = 600.0
 # Each text that runs out of time halves the patience with the rest of its batch, down to this part of it.
 _LEAST_PATIENCE = 1 / 64
 
@@ -60,7 +61,8 @@ class Detectors:
         """
         if tuple(languages) in self._loaded:
             return
-        self.language(["hello"])
+        # One that fails on a word like this will fail on texts too, where it is counted and the text rejected.
+        attempt(lambda: self.language(["hello"]), _LOADING_SECONDS)
         self.privacy.load(languages)
         # Rules compile themselves on first use, which no deadline of a text's should pay for.
         split_spans(["call 12", "34"], 1)

@@ -12,6 +12,7 @@ import hmac
 import json
 import re
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -20,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Literal
 
+from infra.errors import InputDamaged
 from infra.settings import ScreeningSettings, Settings
 from models.detection import Detectors, Findings, Question, attempt, examine
 from models.privacy import Span, merge, redact
@@ -367,6 +369,8 @@ def screen_file(path_in: Path, out: Path | None, settings: Settings) -> Counter[
 
     A malformed line gives a line too: verdict reject, reason malformed_line, its line number as id. `redacted` is
     null unless the verdict is pass. Writes to standard output when `out` is None, else whole or not at all.
+
+    Raises InputDamaged for a compressed file that ends too early or is none.
     """
     detectors = detectors_of(settings.screening)
     detectors.load(settings.screening.languages)
@@ -375,13 +379,22 @@ def screen_file(path_in: Path, out: Path | None, settings: Settings) -> Counter[
     draft = out.with_name(out.name + ".part") if out else None
     opened = gzip.open if path_in.name.endswith(".gz") else open
     target = draft.open("w", encoding="utf-8") if draft else nullcontext(sys.stdout)
-    with opened(path_in, "rb") as lines, target as sink:
-        for batch in _batches(lines):
-            for row in _screen_lines(batch, policy, detectors):
-                counts[str(row["verdict"])] += 1
-                _put(sink, row)
-    if draft and out:
-        draft.replace(out)
+    try:
+        with opened(path_in, "rb") as lines, target as sink:
+            for batch in _batches(lines):
+                for row in _screen_lines(batch, policy, detectors):
+                    counts[str(row["verdict"])] += 1
+                    _put(sink, row)
+        if draft and out:
+            draft.replace(out)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise InputDamaged(
+            f"{path_in.name} ends too early or is damaged after {counts.total():,} lines",
+            hint="Copy the whole file again." + (" Nothing was written." if out else ""),
+        ) from None
+    finally:
+        if draft:
+            draft.unlink(missing_ok=True)
     return counts
 
 

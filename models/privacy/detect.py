@@ -23,7 +23,7 @@ PRIORITY = tuple(
     "PHONE_NUMBER PERSON".split()
 )
 ENTITY_TYPES = frozenset(PRIORITY)
-VERSION = "privacy-3"
+VERSION = "privacy-4"
 _MAX_ROUNDS = 4
 
 

@@ -231,6 +231,9 @@ def _uncued_phone_score(run: _Run, written: str, digits: str) -> float:
         if (size == 10 and digits[0] in "6789") or 10 <= size <= 13:
             return 0.6 if _dialable(digits, _REGIONS) else 0.0
         return 0.0
+    if len(groups) == size and set(written) <= set("0123456789 "):
+        # One digit at a time, as people spell a number out; a list of figures is hardly ever a number that exists.
+        return 0.6 if 10 <= size <= 13 and _dialable(digits, _REGIONS) else 0.0
     if "/" in written or "_" in written or size > 13 or min(map(len, groups)) < 2:
         return 0.0
     if groups[0].startswith("0") and size >= 8:

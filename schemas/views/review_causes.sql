@@ -1,11 +1,10 @@
--- What a person must look at and why: turns in review by day, language and cause (an S category, an identifier type, an error).
--- A turn with two causes counts under both.
+-- What a person must look at and why: turns in review by day, language and what decided it (an S category, an identifier type, an error).
 SELECT
   ds,
   language,
-  split_part(cause, ':', 1) AS kind,
-  split_part(cause, ':', 2) AS category,
+  split_part(reason, ':', 1) AS kind,
+  split_part(reason, ':', 2) AS category,
   count(*) AS in_review
-FROM (SELECT ds, language, unnest(reasons) AS cause FROM curation.screened WHERE verdict = 'review')
-WHERE NOT cause LIKE 'redacted:%'
-GROUP BY ds, language, kind, category
+FROM curation.outcomes
+WHERE outcome = 'in_review'
+GROUP BY ds, language, split_part(reason, ':', 1), split_part(reason, ':', 2)

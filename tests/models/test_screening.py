@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra.errors import DetectorUnavailable, SettingsError
+from infra.errors import DetectorUnavailable, InputDamaged, SettingsError
 from infra.settings import ScreeningSettings, Settings, load_settings
 from models.detection import Detectors, chunked
 from models.language import Language
@@ -276,3 +277,15 @@ def test_screen_file(tmp_path: Path, settings: Settings) -> None:
     assert "call me at +1 212 555 0187"[span["start"] : span["end"]] == "+1 212 555 0187"
     assert [row["reasons"] for row in rows if row["id"] in (2, 3, 5, 7)] == [["malformed_line"]] * 4
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_damaged_file_is_one_clear_error_and_leaves_nothing_behind(
+    tmp_path: Path, settings: Settings
+) -> None:
+    whole = gzip.compress(b'{"id": 1, "text": "hello"}\n' * 50)
+    source, target = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
+    for content in (whole[: len(whole) // 2], b"no gzip at all"):
+        source.write_bytes(content)
+        with pytest.raises(InputDamaged, match=r"in\.jsonl\.gz"):
+            screen_file(source, target, settings)
+        assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl.gz"]

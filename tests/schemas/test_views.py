@@ -55,18 +55,18 @@ def test_every_day_has_what_was_aimed_at_and_what_came(lake: Lake) -> None:
 
 
 def test_what_waits_for_reviewers_by_language_and_category(lake: Lake) -> None:
-    waiting = {"verdict": "review", "language": "en", "reasons": ["unsure:S9", "redacted:EMAIL_ADDRESS"]}
+    waiting = {"outcome": "in_review", "language": "en", "reason": "unsure:S9"}
     put(
         lake,
-        "curation.screened",
+        "curation.outcomes",
         [
-            waiting, waiting | {"language": "hi", "reasons": ["uncertain:PERSON", "unsure:S9"]},
-            waiting | {"verdict": "pass", "reasons": ["redacted:EMAIL_ADDRESS"]},
+            waiting, waiting, waiting | {"language": "hi", "reason": "uncertain:PERSON"},
+            waiting | {"outcome": "rejected", "reason": "unsafe:S9"},
         ],
     )  # fmt: skip
     rows = view(lake, "SELECT language, kind, category, in_review FROM views.review_causes ORDER BY ALL")
     assert [tuple(row.values()) for row in rows] == [
-        ("en", "unsure", "S9", 1), ("hi", "uncertain", "PERSON", 1), ("hi", "unsure", "S9", 1),
+        ("en", "unsure", "S9", 2), ("hi", "uncertain", "PERSON", 1),
     ]  # fmt: skip
 
 

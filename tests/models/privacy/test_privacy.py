@@ -45,6 +45,7 @@ def _types(text: str, language: str = "en") -> list[tuple[str, str]]:
         ("john dot smith at gmail dot com please", "john dot smith at gmail dot com", "EMAIL_ADDRESS"),
         ("reach me on +1 (212) 555-0187 today", "+1 (212) 555-0187", "PHONE_NUMBER"),
         ("my number is nine eight seven six five four three two one zero ok", "nine eight seven six five four three two one zero", "PHONE_NUMBER"),
+        ("mera number hai nau aath saat chhe paanch char teen do ek shunya", "nau aath saat chhe paanch char teen do ek shunya", "PHONE_NUMBER"),
         ("मेरा नंबर ९८७६५४३२१० है", "९८७६५४३२१०", "PHONE_NUMBER"),
         ("mi número es seis uno dos tres cuatro cinco seis siete ocho", "seis uno dos tres cuatro cinco seis siete ocho", "PHONE_NUMBER"),
         ("pay GB82 WEST 1234 5698 7654 32 now", "GB82 WEST 1234 5698 7654 32", "IBAN_CODE"),
