@@ -1,4 +1,17 @@
-"""Curation: I screen, II diversify, III sample. Imports no Spark."""
+"""Curation: I screen, II diversify, III sample. Imports no Spark.
+
+==============  ==================================================================================================
+jobs            what they stand on
+==============  ==================================================================================================
+screen          `reviews`; detectors and verdicts are in `models.screening`
+embed, prune    `prompts` (what is compared) · `spaces` (centroids) · `candidates`, `lexical` (what is close) ·
+                `cover` (what is kept) · `floors` (what sampling will need) · `quality`
+outcomes        –
+sample          `attributes`, `labels`, `difficulty` (Table 1) · `splitleak`, `conversation_context` (what is barred) ·
+                `asked`, `constraints` (the request) · `strata`, `representatives`, `quotas`, `bounds`,
+                `draw` (the answer) · `infeasibility`, `relaxation`, `supply` (when there is none) · `achieved`, `composition` (the account)
+==============  ==================================================================================================
+"""
 
 from __future__ import annotations
 
