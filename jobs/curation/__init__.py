@@ -9,7 +9,8 @@ embed, prune    `prompts` (what is compared) · `spaces` (centroids) · `candida
 outcomes        –
 sample          `attributes`, `labels`, `difficulty` (Table 1) · `splitleak`, `conversation_context` (what is barred) ·
                 `asked`, `constraints` (the request) · `strata`, `representatives`, `quotas`, `bounds`,
-                `draw` (the answer) · `infeasibility`, `relaxation`, `supply` (when there is none) · `achieved`, `composition` (the account)
+                `draw` (the answer) · `infeasibility`, `relaxation`, `supply` (when there is none) ·
+                `achieved`, `composition` (the account)
 ==============  ==================================================================================================
 """
 
