@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from infra.errors import InputDamaged
+from infra.nesting import too_deep
 from infra.settings import ScreeningSettings, Settings
 from models.detection import Detectors, Findings, Question, attempt, examine
 from models.privacy import Span, merge, redact
@@ -416,7 +417,8 @@ def _batches(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
 
 def _parsed(line: bytes) -> tuple[object, str] | None:
     try:
-        row = json.loads(line.decode("utf-8"))
+        content = line.decode("utf-8")
+        row = None if too_deep(content) else json.loads(content)
     except (ValueError, RecursionError):
         return None
     if (

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
+from infra.nesting import too_deep
 from jobs.traffic.landing import LandingFile, RawRow, broken, iter_rows
 
 EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exposure", "character_update")
@@ -36,7 +37,6 @@ _KNOWN_FIELDS = frozenset(
 ) | frozenset(_IDS)
 _TEXT_FIELDS = ("text", "name", "instructions", "traits")
 _MAX_ID_LENGTH = 512
-_MAX_DEPTH = 64
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z")
 _NOON = time(12, tzinfo=UTC)
 _ORIGIN = re.compile(r"[\w.\-+@=/ ]{1,300}\Z")
@@ -148,7 +148,7 @@ def _record(row: RawRow) -> dict[str, Any]:
 def _load_object(content: bytes) -> dict[str, Any]:
     """Strict JSON: one object, no NaN, no duplicate keys, bounded depth. Raises _Refused with the reason."""
     text = _decoded(content)
-    if text.count("{") + text.count("[") > _MAX_DEPTH and _depth(text) > _MAX_DEPTH:
+    if too_deep(text):
         raise _Refused("too_deep")
     try:
         value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
@@ -176,18 +176,6 @@ def _decoded(content: bytes) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         raise _Refused("not_utf8") from None
-
-
-def _depth(text: str) -> int:
-    """Deepest nesting of brackets outside strings."""
-    depth = deepest = 0
-    for bracket in re.findall(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
-        if bracket in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif bracket in "]}":
-            depth -= 1
-    return deepest
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

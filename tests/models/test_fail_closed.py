@@ -7,10 +7,11 @@ import gzip
 import json
 import random
 import signal
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -133,9 +134,22 @@ def test_a_model_that_is_missing_stops_before_anything_is_judged(
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.jsonl"]
 
 
+@pytest.fixture
+def raised_recursion_limit() -> Iterator[None]:
+    """As other libraries leave it: then Python's JSON parser overflows the stack on nesting without end."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
 @pytest.mark.parametrize("opened", [open, gzip.open])
 def test_files_in_wrong_encodings_give_a_line_each(
-    tmp_path: Path, settings: Settings, opened: Callable[..., object], capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    settings: Settings,
+    opened: Callable[..., object],
+    capfd: pytest.CaptureFixture[str],
+    raised_recursion_limit: None,
 ) -> None:
     """Broken UTF-8, UTF-16, lone surrogates, nesting without end, wrong types: rejected by number, never quoted."""
     text = f"My mail is {CANARY}, write to me soon"
