@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from models.safety.classifier import (
     version_of,
 )
 from models.safety.corpus import corpus_hash, corpus_languages, generated
-from models.safety.interface import SafetyScore
+from models.safety.interface import SAFE, SafetyScore
 from models.safety.ngrams import RECIPE, features
 
 # Of calibrated probability; chosen on the tune half of public sets (docs/measurements/curation/safety.md).
@@ -57,6 +58,10 @@ def build() -> ClassifierModel:
     weights = calibrated(fit(rows, counts), out_of_fold(rows, counts), unsafe)
     thresholds = Thresholds(_REVIEW_AT)
     return ClassifierModel(weights, thresholds, version_of(weights, thresholds), corpus_languages())
+
+
+_LEAST_WORDS = 3
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\W\d_]+")
 
 
 @lru_cache(maxsize=1)
@@ -105,8 +110,8 @@ class GeneratedTextModel:
 
     @property
     def version(self) -> str:
-        """Hash of the generated text and of how it is fitted."""
-        return recipe_hash()
+        """Hash of the generated text and of how it is fitted, and the fewest words that are scored."""
+        return f"{recipe_hash()}-{_LEAST_WORDS}"
 
     def load(self) -> None:
         """Build or read the classifier. Raises DetectorUnavailable."""
@@ -117,5 +122,15 @@ class GeneratedTextModel:
         return language in corpus_languages() or language == "und"
 
     def score(self, texts: Sequence[str], language: str) -> list[SafetyScore]:
-        """One score a text; at most .65, so that nothing is rejected on its word alone."""
-        return packaged_classifier().score(texts, language)
+        """One score a text; at most .65, so that nothing is rejected on its word alone.
+
+        Of "go on" or "do it" letters tell nothing: texts under three words are left to the rules, and to the text that
+        they make together with the messages before them.
+        """
+        worth = [index for index, text in enumerate(texts) if len(_WORD.findall(text)) >= _LEAST_WORDS]
+        scores = [SAFE] * len(texts)
+        for index, score in zip(
+            worth, packaged_classifier().score([texts[i] for i in worth], language), strict=True
+        ):
+            scores[index] = score
+        return scores

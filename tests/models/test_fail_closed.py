@@ -126,6 +126,7 @@ def test_a_model_that_is_missing_stops_before_anything_is_judged(
         raise DetectorUnavailable("the name model is missing", setting="screening.use_names")
 
     monkeypatch.setattr("models.privacy.names.load", missing)
+    screening.packaged_detectors.cache_clear()  # another test of this process may have loaded them
     lines = tmp_path / "in.jsonl"
     lines.write_text(json.dumps({"id": 1, "text": CANARY}))
     with pytest.raises(DetectorUnavailable) as raised:

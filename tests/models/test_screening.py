@@ -289,3 +289,9 @@ def test_a_damaged_file_is_one_clear_error_and_leaves_nothing_behind(
         with pytest.raises(InputDamaged, match=r"in\.jsonl\.gz"):
             screen_file(source, target, settings)
         assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl.gz"]
+
+
+@pytest.mark.parametrize("text", ["go on", "do it", "keep going", "yes please", "और बताओ", "tell me more"])
+def test_a_nudge_of_two_words_is_no_hazard(text: str) -> None:
+    """They are common, and what they ask for stands in the messages before them."""
+    assert screen_text(text, POLICY).verdict == "pass"
