@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 import random
 import signal
 import sys
@@ -88,6 +89,10 @@ def test_conversations() -> None:
     assert set(clean) == {"pass"}
 
 
+@pytest.mark.skipif(
+    "PYTEST_XDIST_WORKER" in os.environ,
+    reason="interrupting a hung detector has ended a long-lived pytest worker (SIGSEGV), cause unknown; run it with -n 0",
+)
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_a_detector_that_never_comes_back(detector: str) -> None:
     """Sleeping, computing, matching, waiting, swallowing exceptions: interrupted, rejected, the others judged."""
