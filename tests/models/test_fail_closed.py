@@ -91,7 +91,7 @@ def test_conversations() -> None:
 
 @pytest.mark.skipif(
     "PYTEST_XDIST_WORKER" in os.environ,
-    reason="interrupting a hung detector has ended a long-lived pytest worker (SIGSEGV), cause unknown; run it with -n 0",
+    reason="interrupting a hung detector ended long-lived pytest workers (SIGSEGV), cause unknown: use -n 0",
 )
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_a_detector_that_never_comes_back(detector: str) -> None:
