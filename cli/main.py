@@ -236,23 +236,16 @@ def report() -> None:
     out.print(f"Open {path}")
 
 
-def _register_review() -> None:
+def _register_groups() -> None:
     from cli.review import review_app, screen
+    from cli.safety import safety_app
 
     app.add_typer(review_app, name="review")
     app.command()(screen)
-
-
-_register_review()
-
-
-def _register_safety() -> None:
-    from cli.safety import safety_app
-
     app.add_typer(safety_app, name="safety")
 
 
-_register_safety()
+_register_groups()
 
 
 if __name__ == "__main__":

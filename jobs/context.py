@@ -153,7 +153,3 @@ class JobContext:
             }
             for result in results
         ]
-
-    def record_failed_quality(self, table: str, results: Sequence[Any]) -> None:
-        """Keep the results of a write that was refused."""
-        self.record_quality(table, results)

@@ -156,7 +156,7 @@ def _record_success(context: JobContext, plan: Plan) -> None:
 
 def _record_failure(context: JobContext, error: Exception) -> None:
     if isinstance(error, ExpectationFailed):
-        context.record_failed_quality(str(error.table), getattr(error, "results", []))
+        context.record_quality(str(error.table), getattr(error, "results", []))
     ended = ledger.now()
     rows = [
         {

@@ -29,6 +29,15 @@ UNJUDGED = "(unjudged)"
 """Level of what only text tells (jtbd, quality, difficulty) for a turn whose text did not pass screening."""
 
 
+def each_dimension() -> Column:
+    """A row for each dimension of a turn that has them all: a struct of `dimension` and `level`."""
+    return F.explode(
+        F.array(
+            *(F.struct(F.lit(name).alias("dimension"), F.col(name).alias("level")) for name in DIMENSIONS)
+        )
+    )
+
+
 def with_attributes(
     turns: DataFrame, ranked: DataFrame, embeddings: DataFrame, settings: SamplingSettings, scope: str
 ) -> DataFrame:

@@ -11,39 +11,36 @@ from typing import Final
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.curation.attributes import DIMENSIONS
+from jobs.curation.attributes import each_dimension
 from jobs.curation.constraints import OTHER
 
 LEVELS_KEPT: Final = 200
 """Levels of a dimension that are counted by name, most frequent first: characters can be millions."""
 
 
-def composition(attributes: DataFrame, outcomes: DataFrame, fates: DataFrame) -> DataFrame:
+def composition(attributes: DataFrame, fates: DataFrame) -> DataFrame:
     """Turns by split, day, dimension, level, outcome and reason; each dimension adds up to all usable turns.
 
     Args:
-        attributes: usable turns with `turn_id`, `user_id`, `split`, `ds` and the seven dimensions.
-        outcomes: `curation.outcomes` of the window.
+        attributes: usable turns with `turn_id`, `user_id`, `split`, `ds`, daily `outcome` and `reason`, and the seven
+            dimensions.
         fates: `turn_id`, `outcome`, `reason` of the eligible ones in the dataset.
 
     A reason that names a level or a turn is cut to its kind, so that the number of rows stays small. `users` weighs
     each turn by one over its user's turns of the day: a user's turns are alike, so users, not turns, are what a
     statistic may count as independent.
     """
-    daily = outcomes.select("turn_id", F.col("outcome").alias("_daily"), F.col("reason").alias("_why"))
     drawn = fates.select("turn_id", F.col("outcome").alias("_fate"), F.col("reason").alias("_binding"))
     own = Window.partitionBy("split", "ds", "user_id")
     kind = F.when(F.col("_fate") == "not_sampled", F.substring_index("_binding", "=", 1))
-    why = F.when(F.col("_why") != F.col("_daily"), F.col("_why"))
-    pairs = F.array(*(F.struct(F.lit(n).alias("dimension"), F.col(n).alias("level")) for n in DIMENSIONS))
+    why = F.when(F.col("reason") != F.col("outcome"), F.col("reason"))
     counted = (
-        attributes.select("turn_id", "split", "ds", pairs.alias("pairs"), (1 / F.count("*").over(own)).alias("_user"))
-        .select("turn_id", "split", "ds", "_user", F.explode("pairs").alias("pair"))
-        .join(daily, "turn_id")
+        attributes.withColumn("_user", 1 / F.count("*").over(own))
+        .select("turn_id", "split", "ds", "outcome", "reason", "_user", each_dimension().alias("pair"))
         .join(drawn, "turn_id", "left")
         .groupBy(
             "split", "ds", F.col("pair.dimension").alias("dimension"), F.col("pair.level").alias("level"),
-            F.coalesce("_fate", "_daily").alias("outcome"),
+            F.coalesce("_fate", "outcome").alias("outcome"),
             F.coalesce(F.when(F.col("_fate").isNotNull(), kind).otherwise(why), F.lit("")).alias("reason"),
         )
         .agg(F.count("*").alias("turns"), F.round(F.sum("_user"), 6).alias("users"))

@@ -83,7 +83,7 @@ def _write(
         "curation.constraints",
         ctx.spark.createDataFrame(rows, COLUMNS).select(dataset, "*", F.lit(last).alias("ds")),
     )
-    counted = composition(attributes, ctx.read("curation.outcomes"), fates)
+    counted = composition(attributes, fates)
     ctx.write("curation.composition", counted.select(dataset, "*"), rows_in={last: eligible})
     chosen = fates.where("outcome = 'selected'").select("turn_id", "stratum", "inclusion_probability")
     selected = attributes.join(F.broadcast(chosen), "turn_id")
@@ -112,14 +112,16 @@ def _screened(ctx: JobContext) -> DataFrame:
 
 def _attributes(ctx: JobContext) -> DataFrame:
     """Turns of the window that could have been used (no greeting, none superseded), with Table 1's dimensions
-    and their daily outcome."""
+    and their daily outcome and its reason."""
     diversity = pinned(ctx.settings.diversity, ctx.lake.artifacts)
-    usable = ctx.read("curation.outcomes").where("outcome != 'ineligible'").select("turn_id", "outcome")
+    usable = (
+        ctx.read("curation.outcomes").where("outcome != 'ineligible'").select("turn_id", "outcome", "reason")
+    )
     turns = ctx.read("curation.screened").join(usable, "turn_id")
     columns = [
-        "turn_id", "outcome", "conversation_id", "turn_index", "session_turn_index", "user_id", "character_id",
-        "model_version", "source", "locale", "language", "response_ts", "split", "redacted_user_message",
-        "redacted_response", "ds",
+        "turn_id", "outcome", "reason", "conversation_id", "turn_index", "session_turn_index", "user_id",
+        "character_id", "model_version", "source", "locale", "language", "response_ts", "split",
+        "redacted_user_message", "redacted_response", "ds",
     ]  # fmt: skip
     described = with_attributes(
         turns.select(*columns),

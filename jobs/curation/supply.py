@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.curation.attributes import DIMENSIONS
+from jobs.curation.attributes import DIMENSIONS, each_dimension
 from jobs.curation.constraints import SIZE
 from jobs.curation.infeasibility import Diagnosis, Member
 from jobs.curation.strata import Candidates
@@ -31,13 +31,8 @@ Supplies = Mapping[tuple[str, str, str], Supply]
 
 def supplies(attributes: DataFrame) -> Supplies:
     """Count usable turns (`split`, daily `outcome` and the dimensions) by level of each dimension."""
-    pairs = F.explode(
-        F.array(
-            *(F.struct(F.lit(name).alias("dimension"), F.col(name).alias("level")) for name in DIMENSIONS)
-        )
-    )
     counted = (
-        attributes.select("split", "outcome", pairs.alias("pair"))
+        attributes.select("split", "outcome", each_dimension().alias("pair"))
         .groupBy("split", "pair")
         .agg(
             F.count("*").alias("traffic"),

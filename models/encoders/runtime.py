@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import tempfile
 import warnings
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from infra.cache import user_cache
 from infra.errors import EncoderUnavailable
 from models.encoders.reading import Ids, Reading
 
@@ -116,7 +116,7 @@ def converted(source: Source) -> Path:
     It is named by a hash of the source's content, this code and OpenVINO's version, under the user's cache directory.
     """
     name = _content_name(source)
-    folder = cache_directory() / name
+    folder = user_cache() / "encoders" / name
     if not (folder / _GRAPH).exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
@@ -128,12 +128,6 @@ def converted(source: Source) -> Path:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return folder
-
-
-def cache_directory() -> Path:
-    """Where converted networks are kept: `characterflywheel/encoders` under XDG_CACHE_HOME or ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "characterflywheel" / "encoders"
 
 
 def _content_name(source: Source) -> str:

@@ -225,6 +225,7 @@ def _rarest(*sets: frozenset[str] | None) -> tuple[frozenset[str], ...]:
 
 @lru_cache(maxsize=1)
 def characters() -> str:
+    """Every code point, in order."""
     return "".join(map(chr, range(0x110000)))
 
 

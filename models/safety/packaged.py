@@ -6,7 +6,6 @@ It can ask for a review and never rejects: what was learnt from templates is a s
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from infra.cache import user_cache
 from infra.errors import DetectorUnavailable
 from models.safety.classifier import (
     ClassifierModel,
@@ -36,11 +36,8 @@ from models.safety.ngrams import RECIPE, features
 # Of calibrated probability; chosen on the tune half of public sets (docs/measurements/curation/safety.md).
 _REVIEW_AT = 0.5
 _FIT = "fit-1"
-
-
-def cache_folder() -> Path:
-    """Where fitted models are kept between processes: `$XDG_CACHE_HOME` or `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "characterflywheel"
+_LEAST_WORDS = 3
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\W\d_]+")
 
 
 @lru_cache(maxsize=1)
@@ -60,14 +57,10 @@ def build() -> ClassifierModel:
     return ClassifierModel(weights, thresholds, version_of(weights, thresholds), corpus_languages())
 
 
-_LEAST_WORDS = 3
-_WORD = re.compile(r"[\u3400-\u9fff]|[^\W\d_]+")
-
-
 @lru_cache(maxsize=1)
 def packaged_classifier() -> ClassifierModel:
     """The fitted classifier from the cache, built where it is not there yet. Raises DetectorUnavailable."""
-    folder = cache_folder() / f"safety-{recipe_hash()}"
+    folder = user_cache() / f"safety-{recipe_hash()}"
     if is_classifier(folder):
         try:
             return _named(load_classifier(folder))

@@ -31,21 +31,26 @@ def counted(spark: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     fixed = [name for name in DIMENSIONS if name != "jtbd"]
     attributes = spark.createDataFrame(
         [
-            (turn, "u1" if turn in ("t1", "t2") else f"u-{turn}", "train", day, jtbd, *("x" for _ in fixed))
-            for turn, day, jtbd, *_ in ENDS
+            (
+                turn,
+                "u1" if turn in ("t1", "t2") else f"u-{turn}",
+                "train",
+                day,
+                end,
+                why,
+                jtbd,
+                *("x" for _ in fixed),
+            )
+            for turn, day, jtbd, end, why, *_ in ENDS
         ],
-        "turn_id string, user_id string, split string, ds date, jtbd string, "
+        "turn_id string, user_id string, split string, ds date, outcome string, reason string, jtbd string, "
         + ", ".join(f"{n} string" for n in fixed),
-    )
-    outcomes = spark.createDataFrame(
-        [(turn, end, why) for turn, _, _, end, why, *_ in ENDS],
-        "turn_id string, outcome string, reason string",
     )
     fates = spark.createDataFrame(
         [(turn, fate, why) for turn, *_, fate, why in ENDS if fate],
         "turn_id string, outcome string, reason string",
     )
-    return [row.asDict() for row in composition(attributes, outcomes, fates).collect()]
+    return [row.asDict() for row in composition(attributes, fates).collect()]
 
 
 def test_levels_outcomes_and_reasons(counted: list[Any]) -> None:
