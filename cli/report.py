@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
-
 from cli import report_figures as figures
+from cli.page import write_page
 from cli.report_data import DIMENSIONS, Report, Row, read
 from cli.report_map import lay_out
 from infra.lake import Lake
@@ -34,25 +30,13 @@ _REASONS_SHOWN = 20
 def render(settings: Settings, out: Path) -> Path:
     """Write the report of the lake that the settings name to `out` (its directory is made) and return it."""
     report = read(Lake.of(settings), settings.report.examples, settings.report.map_points)
-    page = _page(report)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.{os.getpid()}")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(out)
-    return out
-
-
-def _page(report: Report) -> str:
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     steps = funnel_steps(report)
     splits = sorted({row["split"] for row in report.constraints}, reverse=True)
     plots = _plots(report, steps, splits)
-    return templates.get_template("report.html.j2").render(
+    return write_page(
+        "report.html.j2",
+        out,
+        plots,
         report=report,
         steps=steps,
         reasons=stops(report),
@@ -62,7 +46,6 @@ def _page(report: Report) -> str:
         jobs=job_rows(report.runs, report.costs),
         alarms=[row for row in report.drift if row["status"] != "steady"],
         quality=quality_rows(report.quality),
-        plots=plots,
         drawn={
             f"{split}-{kind}": [
                 (f"{split}-{name}-{kind}", title)
@@ -72,7 +55,6 @@ def _page(report: Report) -> str:
             for split in splits
             for kind in ("days", "strata")
         },
-        plotly=_packed_plotly(),
     )
 
 
@@ -223,10 +205,3 @@ def quality_rows(results: Sequence[Row]) -> list[Row]:
         else:
             one["failed"].append(f"{row['expectation']} ({row['severity']})")
     return [tables[name] for name in sorted(tables)]
-
-
-def _packed_plotly() -> str:
-    """plotly.js, gzipped and in base64: a third of its size, unpacked by the browser."""
-    from plotly.offline import get_plotlyjs
-
-    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()

@@ -9,10 +9,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from cli.figures import BAD, FAINT, GOOD, INK, LINES, labelled, styled
 from cli.report_data import Row
 
-INK, MUTED, FAINT = "#1c2b33", "#5b6b73", "#e4e9ec"
-KEPT, BEFORE, GONE = "#0b7a75", "#b9c6cc", "#d9773c"
+KEPT, BEFORE, GONE = GOOD, "#b9c6cc", BAD
 FATES = {
     "selected": ("sampled", KEPT),
     "not_sampled": ("not drawn", "#8fc7c2"),
@@ -25,10 +25,8 @@ FATES = {
     "rejected": ("screened out", "#8c3b5e"),
 }
 """Where a turn ended -> its name and colour, from used to refused."""
-_LINES = (KEPT, GONE, "#4a6fa5", "#a58bc4", "#8c3b5e")
 _ROW_PIXELS = 26
 _LEVELS_SHOWN = 12
-_LABEL_CHARACTERS = 28
 _STRATA_SHOWN = 8
 _FEW_DAYS = 10
 _ALARM = 0.25
@@ -58,7 +56,7 @@ def before_after(rows: Sequence[Row]) -> str:
             one["target"] = row["wanted"]
     before, after = (sum(one[name] for one in merged.values()) or 1 for name in ("before", "after"))
     levels = sorted(merged, key=lambda level: (-merged[level]["before"], level))[:_LEVELS_SHOWN]
-    labels = _labels(levels)
+    labels = labelled(levels)
     figure = go.Figure(
         [
             _share_bar(
@@ -92,8 +90,8 @@ def by_day(rows: Sequence[Row]) -> str:
     days = sorted({row["ds"] for row in rows})
     at = {(row["level"], row["ds"]): row for row in rows}
     figure = go.Figure()
-    shown = sorted(sizes, key=lambda level: (-sizes[level], level))[: len(_LINES)]
-    for level, label, colour in zip(shown, _labels(shown), _LINES, strict=False):
+    shown = sorted(sizes, key=lambda level: (-sizes[level], level))[: len(LINES)]
+    for level, label, colour in zip(shown, labelled(shown), LINES, strict=False):
         found = [at.get((level, day)) for day in days]
         aim = next((row["target_pct"] for row in found if row and row["target_pct"] is not None), None)
         figure.add_scatter(
@@ -113,7 +111,7 @@ def by_day(rows: Sequence[Row]) -> str:
     figure.update_xaxes(
         type="category" if len(days) <= _FEW_DAYS else "date", fixedrange=True, gridcolor=FAINT
     )
-    return _styled(figure, 260)
+    return styled(figure, 260)
 
 
 def drift(rows: Sequence[Row], titles: Mapping[str, str]) -> str:
@@ -134,7 +132,7 @@ def drift(rows: Sequence[Row], titles: Mapping[str, str]) -> str:
     figure = go.Figure(heat)
     figure.update_yaxes(autorange="reversed", automargin=True, ticksuffix="  ", fixedrange=True)
     figure.update_xaxes(type="category", fixedrange=True)
-    return _styled(figure, 90 + 34 * len(names))
+    return styled(figure, 90 + 34 * len(names))
 
 
 def strata(rows: Sequence[Row]) -> str:
@@ -144,7 +142,7 @@ def strata(rows: Sequence[Row]) -> str:
         turns.setdefault(row["level"], {})[row["outcome"]] = int(row["turns"])
     totals = {level: sum(ends.values()) for level, ends in turns.items()}
     levels = sorted(totals, key=lambda level: (-totals[level], level))[:_STRATA_SHOWN]
-    labels = _labels([f"{level} · {totals[level]:,}" for level in levels])
+    labels = labelled([f"{level} · {totals[level]:,}" for level in levels])
     figure = go.Figure(
         [
             go.Bar(
@@ -176,7 +174,7 @@ def prompt_map(rows: Sequence[Row]) -> str:
     figure.update_layout(showlegend=True, hoverlabel={"align": "left"})
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x")
-    return _styled(figure, 520)
+    return styled(figure, 520)
 
 
 def _wrapped(text: str) -> str:
@@ -190,7 +188,7 @@ def _bars(
 ) -> str:  # fmt: skip
     """One bar a row with what is told of it on it, as plotly JSON."""
     bars = go.Bar(
-        y=_labels([name for name, _ in rows]), x=[value for _, value in rows], customdata=[name for name, _ in rows],
+        y=labelled([name for name, _ in rows]), x=[value for _, value in rows], customdata=[name for name, _ in rows],
         orientation="h", marker={"color": colour}, text=told, textposition="auto", textangle=0, cliponaxis=False,
         hovertemplate=f"{hover}<extra></extra>", **more,
     )  # fmt: skip
@@ -204,33 +202,9 @@ def _share_bar(name: str, labels: list[str], shares: list[float], colour: str) -
     )  # fmt: skip
 
 
-def _labels(names: Sequence[str]) -> list[str]:
-    """Names cut to fit; equal ones stay apart by invisible spaces, or plotly would put their bars on one line."""
-    labels: list[str] = []
-    for name in names:
-        label = name if len(name) <= _LABEL_CHARACTERS else f"{name[: _LABEL_CHARACTERS - 1]}…"
-        while label in labels:
-            label += "\u200b"
-        labels.append(label)
-    return labels
-
-
 def _drawn(figure: Any, rows: int, row_pixels: int = _ROW_PIXELS) -> str:
     figure.update_yaxes(
         autorange="reversed", automargin=True, ticksuffix="  ", fixedrange=True, type="category"
     )
     figure.update_xaxes(gridcolor=FAINT, zeroline=False, fixedrange=True, rangemode="tozero")
-    return _styled(figure, 90 + max(rows, 1) * row_pixels)
-
-
-def _styled(figure: Any, height: int) -> str:
-    figure.update_layout(
-        height=height,
-        margin={"l": 4, "r": 12, "t": 30, "b": 36},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
-        template="none",
-    )
-    return str(figure.to_json())
+    return styled(figure, 90 + max(rows, 1) * row_pixels)

@@ -1,0 +1,36 @@
+"""What the plots of every page share: colours, names that fit, and the look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+INK, MUTED, FAINT = "#1c2b33", "#5b6b73", "#e4e9ec"
+GOOD, BAD = "#0b7a75", "#d9773c"
+LINES = (GOOD, BAD, "#4a6fa5", "#a58bc4", "#8c3b5e")
+_LABEL_CHARACTERS = 28
+
+
+def labelled(names: Sequence[str]) -> list[str]:
+    """Names cut to fit; equal ones stay apart by invisible spaces, or plotly would put their bars on one line."""
+    labels: list[str] = []
+    for name in names:
+        label = name if len(name) <= _LABEL_CHARACTERS else f"{name[: _LABEL_CHARACTERS - 1]}…"
+        while label in labels:
+            label += "\u200b"
+        labels.append(label)
+    return labels
+
+
+def styled(figure: Any, height: int) -> str:
+    """The figure in the pages' look, `height` pixels high, as plotly JSON."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 12, "t": 30, "b": 36},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+        template="none",
+    )
+    return str(figure.to_json())

@@ -1,0 +1,40 @@
+"""One self-contained HTML page: its style, its plots and the library that draws them; nothing comes from outside."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+
+def write_page(template: str, out: Path, plots: Mapping[str, str], **values: Any) -> Path:
+    """Fill a template that extends `page.html.j2`, write it to `out` (its directory is made) and return that.
+
+    Args:
+        plots: id of the element to draw in -> plotly JSON.
+        values: what the template names. Texts are escaped.
+    """
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = templates.get_template(template).render(plots=plots, plotly=_packed_plotly(), **values)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    draft.write_text(page, encoding="utf-8")
+    draft.replace(out)
+    return out
+
+
+def _packed_plotly() -> str:
+    """plotly.js, gzipped and in base64: a third of its size, unpacked by the browser."""
+    from plotly.offline import get_plotlyjs
+
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
