@@ -1,0 +1,37 @@
+CREATE TABLE experiments.readouts (
+  experiment_id STRING NOT NULL COMMENT 'Key, with as_of_ds, arm, metric, segment, method and input_versions.',
+  as_of_ds DATE NOT NULL COMMENT 'Last day that is counted.',
+  k INT NOT NULL COMMENT 'Cumulative day of the window, from 1: the number of days that breadth divides by (eq. 10).',
+  arm STRING NOT NULL COMMENT 'The test arm.',
+  control_arm STRING NOT NULL COMMENT 'The arm it is compared with.',
+  metric STRING NOT NULL COMMENT 'breadth (eq. 9-11), depth (eq. 12-13), share_engaged, or mean_exposed (messages over all exposed users).',
+  segment STRING NOT NULL COMMENT 'all, or column=value of a declared segment.',
+  method STRING NOT NULL COMMENT 'plain, winsorised, cuped or always_valid.',
+  mean_test DOUBLE COMMENT 'Estimate of the test arm; NULL when nobody is.',
+  variance_of_mean_test DOUBLE COMMENT 'Of that estimate, over users (eq. 15); of depth over engaged users.',
+  n_test BIGINT NOT NULL COMMENT 'Users that it is a mean of: exposed, of depth engaged.',
+  mean_control DOUBLE COMMENT 'Estimate of the control arm.',
+  variance_of_mean_control DOUBLE COMMENT 'Of that estimate.',
+  n_control BIGINT NOT NULL COMMENT 'Users that it is a mean of.',
+  lift_pct DOUBLE COMMENT '100 (test / control - 1) (eq. 14), percent.',
+  low_pct DOUBLE COMMENT 'Lower end of the 95 % Fieller set (eq. 17), percent; NULL unless interval_kind has it.',
+  high_pct DOUBLE COMMENT 'Upper end; of a complement the set is below low_pct and above high_pct.',
+  interval_kind STRING COMMENT 'bounded, complement or whole_line; NULL when there is no interval.',
+  p_value DOUBLE COMMENT 'Two-sided, of no difference; of always_valid at whatever moment it is looked at.',
+  p_adjusted DOUBLE COMMENT 'Holm over the primary metrics and all test arms; NULL outside the primary family.',
+  status STRING NOT NULL COMMENT 'ok, or why no verdict can be given.',
+  verdict STRING COMMENT 'Of the last day of the window (of always_valid on any day); NULL when status is not ok or the horizon is not reached.',
+  sample_ratio_p DOUBLE COMMENT 'Chi-square test of the exposed users of the segment against the declared shares.',
+  winsor_bound DOUBLE COMMENT 'Messages at which users were cut, method winsorised.',
+  input_versions STRING NOT NULL COMMENT 'JSON: table to the Delta version that was read.',
+  schema_version INT NOT NULL COMMENT 'Raised when a column changes its meaning.',
+  ds DATE NOT NULL COMMENT 'The same as as_of_ds.',
+  run_id STRING NOT NULL COMMENT 'Run that wrote the row.'
+) USING delta
+COMMENT 'Each test arm against the control, in long format; what was once read out is never overwritten.'
+TBLPROPERTIES (
+  'flywheel.root' = 'curated', 'flywheel.key' = 'experiment_id, as_of_ds, arm, metric, segment, method, input_versions',
+  'flywheel.write' = 'merge_insert', 'flywheel.pii' = 'none', 'flywheel.retention_days' = '3650'
+);
+ALTER TABLE experiments.readouts ADD CONSTRAINT known_metric CHECK (metric IN ('breadth', 'depth', 'share_engaged', 'mean_exposed'));
+ALTER TABLE experiments.readouts ADD CONSTRAINT known_method CHECK (method IN ('plain', 'winsorised', 'cuped', 'always_valid'));
