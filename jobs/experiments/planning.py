@@ -1,0 +1,119 @@
+"""Before a start: what lift a planned experiment can find, and how many users a lift needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy import stats
+from scipy.optimize import brentq
+
+from jobs.experiments.comparison import AMOUNTS, METRICS
+from jobs.experiments.moments import Arm, Moments
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One metric of a planned experiment.
+
+    Attributes:
+        mean, deviation: of the metric's users in the baseline period.
+        users: whom the metric is over, of the exposed users of one arm (for depth, the engaged ones).
+        detectable_pct: smallest rise that is found with the wanted power, in percent; None where no rise is.
+    """
+
+    metric: str
+    mean: float
+    deviation: float
+    users: int
+    detectable_pct: float | None
+
+
+def plan(
+    baseline: Arm, users_per_arm: int, *, tests: int = 1, power: float = 0.8, alpha: float = 0.05
+) -> list[Plan]:
+    """Every metric's minimum detectable effect with `users_per_arm` exposed users in each arm.
+
+    Args:
+        baseline: moments of comparable users over a window of the same length, before the start.
+        tests: of the declared family (primary metrics x test arms); the first step of Holm's correction is
+            planned for, which is Bonferroni's.
+    """
+    found = []
+    for metric in METRICS:
+        moments = _of(baseline, metric)
+        share = baseline.depth.n / baseline.users if metric == "depth" and baseline.users else 1.0
+        users = int(users_per_arm * share)
+        detectable = None
+        if users > 1 and moments.mean > 0 and moments.variance > 0:
+            detectable = minimum_detectable_effect(
+                moments.mean, moments.variance, users, users,
+                power=power, alpha=alpha / tests, ceiling=None if metric in AMOUNTS else 1.0,
+            )  # fmt: skip
+        deviation = math.sqrt(moments.variance) if moments.n > 1 else math.nan
+        found.append(Plan(metric, moments.mean, deviation, users, detectable))
+    return found
+
+
+def minimum_detectable_effect(
+    mean: float,
+    variance: float,
+    n_test: int,
+    n_control: int,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    ceiling: float | None = None,
+) -> float | None:
+    """Smallest rise, in percent, that the two-sided test finds with probability `power`.
+
+    The test arm's variance moves with its mean. Without a `ceiling` its coefficient of variation stays (an
+    amount that is multiplied); with one, its variance stays the same share of the largest that values between
+    0 and the ceiling can have at that mean (shares of days, of users).
+
+    Returns:
+        None where no rise (under the ceiling) is found with that power.
+    """
+    reach = stats.norm.isf(alpha / 2) + stats.norm.ppf(power)
+    top = math.inf if ceiling is None else ceiling / mean - 1
+
+    def lacking(rise: float) -> float:
+        grown = (1 + rise) ** 2 if ceiling is None else (1 + rise) * (1 - rise / top)
+        error = math.sqrt(variance * (1 / n_control + grown / n_test))
+        return float(mean * rise - reach * error)
+
+    high = min(top, 1.0)
+    while lacking(high) < 0:
+        if high >= min(top, 1e6):
+            return None
+        high = min(2 * high, top)
+    return float(100 * brentq(lacking, 0.0, high))
+
+
+def users_needed(
+    mean: float,
+    variance: float,
+    lift_pct: float,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    ceiling: float | None = None,
+) -> int:
+    """Users in each of two equal arms for which `lift_pct` is the minimum detectable effect.
+
+    Raises:
+        ValueError: the lift is not positive, or beyond the ceiling.
+    """
+    rise = lift_pct / 100
+    top = math.inf if ceiling is None else ceiling / mean - 1
+    if not 0 < rise <= top:
+        raise ValueError("the lift is positive and stays under the ceiling")
+    grown = (1 + rise) ** 2 if ceiling is None else (1 + rise) * (1 - rise / top)
+    reach = stats.norm.isf(alpha / 2) + stats.norm.ppf(power)
+    return math.ceil(float(variance * (1 + grown) * (reach / (mean * rise)) ** 2))
+
+
+def _of(arm: Arm, metric: str) -> Moments:
+    return {
+        "breadth": arm.breadth, "depth": arm.depth, "share_engaged": arm.engaged, "mean_exposed": arm.amount,
+    }[metric]  # fmt: skip
