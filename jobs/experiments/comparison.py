@@ -69,8 +69,8 @@ class Comparison:
     n_control: int
     estimate_test: float | None = None
     estimate_control: float | None = None
-    error_test: float | None = None
-    error_control: float | None = None
+    variance_of_mean_test: float | None = None
+    variance_of_mean_control: float | None = None
     lift_pct: float | None = None
     low_pct: float | None = None
     high_pct: float | None = None
@@ -199,7 +199,7 @@ def _row(
     found = statistics.lift_interval(*numbers, critical)
     return Comparison(
         metric, method, status, test.n, control.n, test.mean, control.mean,
-        math.sqrt(test.variance), math.sqrt(control.variance),
+        test.variance, control.variance,
         found.lift, found.low, found.high, found.gap_low, found.gap_high, found.kind, p,
     )  # fmt: skip
 
