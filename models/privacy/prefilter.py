@@ -165,7 +165,9 @@ def _scan(
         end = begin + sizes[text]
         state = digits = run = longest = 0
         bits, more = always
-        spelled = spelled_end = best_spelled = 0
+        # The two runs of units that ended last: a sign may be a unit itself ('a-.-b'), so runs may interleave.
+        spelled = earlier = best_spelled = 0
+        spelled_end = earlier_end = -9
         spoken = best_spoken = 0
         spoken_end = -9
         has_word = False
@@ -215,8 +217,13 @@ def _scan(
             )
             if single or is_word:
                 first = i if single else i - size + 1
-                spelled = spelled + 1 if spelled and first == spelled_end + 2 else 1
-                spelled_end = i
+                length = 1
+                if first == spelled_end + 2:
+                    length += spelled
+                elif first == earlier_end + 2:
+                    length += earlier
+                earlier, earlier_end = spelled, spelled_end
+                spelled, spelled_end = length, i
                 best_spelled = max(best_spelled, spelled)
         bits &= (
             more & digit_bits[min(digits, len(digit_bits) - 1)] & run_bits[min(longest, len(run_bits) - 1)]

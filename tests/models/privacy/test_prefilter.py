@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.privacy_corpus import DISGUISES, TUNING, harmless, names_and_addresses, structured
@@ -119,6 +119,7 @@ _SIGNS = st.sampled_from([" ", ".", "-", "_", ", ", "  ", "\n", "", "١"])
 
 @settings(max_examples=400)
 @given(st.lists(st.tuples(st.sampled_from(_UNITS), _SIGNS), max_size=14), st.sampled_from([" ", "-", None]))
+@example([("a", " ")] * 3 + [(".", " ")] * 2 + [("a", " ")], "-")  # signs that are units themselves
 def test_further_views_are_announced(units: list[tuple[str, str]], sign: str | None) -> None:
     """Whenever letters can be joined or spoken digits read, the mask says so."""
     base = normalised("".join(unit + (sign or own) for unit, own in units))
