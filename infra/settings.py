@@ -350,6 +350,26 @@ class SamplingSettings(Section):
         return self
 
 
+class SignalsSettings(Section):
+    """What users did with a response, and until when one waits before saying that they did not (section 2.3.2)."""
+
+    continue_minutes: int = Field(
+        10, ge=1, description="Window of p(continue): the user's next message comes within it (Table 2)."
+    )
+    reaction_minutes: int = Field(
+        120, ge=1, description="Window of reactions, feedback and regeneration after a response."
+    )
+    late_margin_minutes: int = Field(
+        60, ge=0, description="How late an event may arrive before its absence counts as a no."
+    )
+
+    @property
+    def lookahead_days(self) -> int:
+        """Days after a response that must have landed before all its labels are known."""
+        longest = max(self.continue_minutes, self.reaction_minutes) + self.late_margin_minutes
+        return -(-longest // 1440)
+
+
 class ReportSettings(Section):
     """The static report."""
 
@@ -392,6 +412,7 @@ class Settings(BaseSettings):
     split: SplitSettings = SplitSettings()
     diversity: DiversitySettings = DiversitySettings()
     sampling: SamplingSettings = SamplingSettings()
+    signals: SignalsSettings = SignalsSettings()
     report: ReportSettings = ReportSettings()
     sandbox: SandboxSettings = SandboxSettings()
     tracking: TrackingSettings = TrackingSettings()

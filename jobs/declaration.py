@@ -16,7 +16,7 @@ from infra.contracts import contract
 from infra.errors import JobUnknown
 
 # Stages in the order of the flow; a stage's jobs stand in the order in which they run.
-STAGES = ("traffic", "experiments", "curation")
+STAGES = ("traffic", "experiments", "curation", "signals")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Job:
         writes: tables written, in this order; the last is the one that downstream waits for.
         settings: sections of the settings, or single ones (`section.name`), that change the result.
         lookback: table to the dotted setting that says how many earlier days of it are read too.
+        lookahead: the same for later days: a day runs without them, and again when they are there.
         pinned: table to the dotted setting that, when set, names in `table_version` the one version of it that is read:
             such a table is not waited for, and only the setting makes the job due.
         grain: "day", or "dataset" for a job that builds one thing from a window of days.
@@ -39,6 +40,7 @@ class Job:
     writes: Sequence[str]
     settings: Sequence[str] = ()
     lookback: Mapping[str, str] = field(default_factory=dict)
+    lookahead: Mapping[str, str] = field(default_factory=dict)
     pinned: Mapping[str, str] = field(default_factory=dict)
     grain: Literal["day", "dataset"] = "day"
 

@@ -104,6 +104,10 @@ class Plan:
             found[f"{table}@-{horizon}"] = _combined(
                 mine.get(day) or self.content(table, day) for day in before
             )
+        for table, setting in job.lookahead.items():
+            horizon = int(self.settings.value(setting))
+            after = (days[-1] + timedelta(days=n) for n in range(1, horizon + 1))
+            found[f"{table}@+{horizon}"] = _combined(self.content(table, day) for day in after)
         return found
 
     def due(self, job: Job, days: Sequence[date], force: bool = False) -> list[Due]:

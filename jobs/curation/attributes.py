@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,12 @@ from pyspark.sql import functions as F
 from infra.settings import SamplingSettings
 from jobs.curation.constraints import NONE
 from jobs.curation.difficulty import text_band
+from jobs.curation.spaces import pinned
+from models.encoders import encoder_name, load_encoder
 from models.jtbd.classifier import Classifier
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
 
 DIMENSIONS = (
     "first_turn",
@@ -112,23 +118,45 @@ def _labelling(
     def label(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             columns: Mapping[str, pa.Array] = {name: batch.column(name) for name in batch.schema.names}
-            judged = columns["text_hash"].is_valid().to_pylist()
-            messages = [
-                message if known else None
-                for message, known in zip(columns["redacted_user_message"].to_pylist(), judged, strict=True)
-            ]
-            labels = classifier.labels(
-                messages, columns["encoder"].to_pylist(), _vectors(columns["embedding"])
-            )
-            jtbd = [name if known else UNJUDGED for name, known in zip(labels, judged, strict=True)]
             difficulty = [
-                UNJUDGED if message is None else text_band(message, difficulty_bands) for message in messages
+                UNJUDGED if message is None else text_band(message, difficulty_bands)
+                for message in _judged(columns)
             ]
-            made = [pa.array(jtbd, pa.string()), pa.array(difficulty, pa.string())]
+            made = [pa.array(jobs_to_be_done(classifier, columns)), pa.array(difficulty, pa.string())]
             arrays = [*(columns[name] for name in kept), *made]
             yield pa.RecordBatch.from_arrays(arrays, names=[*kept, "jtbd", "difficulty_band"])
 
     return label
+
+
+def jobs_to_be_done(classifier: Classifier, columns: Mapping[str, pa.Array]) -> pa.Array:
+    """(n,) intents of n turns, `UNJUDGED` for one that Phase II did not rank.
+
+    columns: text_hash (NULL: not ranked), redacted_user_message, encoder and embedding of each.
+    """
+    labels = classifier.labels(
+        _judged(columns), columns["encoder"].to_pylist(), _vectors(columns["embedding"])
+    )
+    ranked = columns["text_hash"].is_valid().to_pylist()
+    return pa.array(
+        [name if known else UNJUDGED for name, known in zip(labels, ranked, strict=True)], pa.string()
+    )
+
+
+def jtbd_classifier(ctx: JobContext) -> Classifier:
+    """The taxonomy in the spaces that the run's days of `curation.pruned` were compared in."""
+    encoders = pinned(ctx.settings.diversity, ctx.lake.artifacts).encoders
+    used = {row["encoder"] for row in ctx.read("curation.pruned").select("encoder").distinct().collect()}
+    return Classifier.of(
+        {encoder_name(spec): load_encoder(spec) for spec in encoders if encoder_name(spec) in used}
+    )
+
+
+def _judged(columns: Mapping[str, pa.Array]) -> list[str | None]:
+    """Messages of the turns that Phase II ranked, None for the others."""
+    ranked = columns["text_hash"].is_valid().to_pylist()
+    messages = columns["redacted_user_message"].to_pylist()
+    return [message if known else None for message, known in zip(messages, ranked, strict=True)]
 
 
 def _vectors(column: pa.Array) -> list[npt.NDArray[np.float32] | None]:

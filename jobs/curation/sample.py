@@ -15,7 +15,7 @@ from infra.errors import InfeasibleConstraints
 from infra.settings import SamplingSettings
 from jobs.curation.achieved import COLUMNS, Solved, constraint_rows
 from jobs.curation.asked import request
-from jobs.curation.attributes import DIMENSIONS, with_attributes, with_text_labels
+from jobs.curation.attributes import DIMENSIONS, jtbd_classifier, with_attributes, with_text_labels
 from jobs.curation.composition import composition
 from jobs.curation.constraints import SIZE
 from jobs.curation.conversation_context import contexts, unsafe_contexts
@@ -23,12 +23,9 @@ from jobs.curation.difficulty import with_score_bands
 from jobs.curation.draw import draw
 from jobs.curation.embed import with_days_before
 from jobs.curation.infeasibility import ConflictingConstraints
-from jobs.curation.spaces import pinned
 from jobs.curation.splitleak import split_leaks
 from jobs.curation.strata import Candidates
 from jobs.curation.supply import Supplies, shortages, supplies
-from models.encoders import encoder_name, load_encoder
-from models.jtbd.classifier import Classifier
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -113,7 +110,6 @@ def _screened(ctx: JobContext) -> DataFrame:
 def _attributes(ctx: JobContext) -> DataFrame:
     """Turns of the window that could have been used (no greeting, none superseded), with Table 1's dimensions
     and their daily outcome and its reason."""
-    diversity = pinned(ctx.settings.diversity, ctx.lake.artifacts)
     usable = (
         ctx.read("curation.outcomes").where("outcome != 'ineligible'").select("turn_id", "outcome", "reason")
     )
@@ -130,12 +126,8 @@ def _attributes(ctx: JobContext) -> DataFrame:
         ctx.settings.sampling,
         ctx.settings.turns.first_turn_scope,
     )
-    used = {row["encoder"] for row in ctx.read("curation.pruned").select("encoder").distinct().collect()}
-    encoders = {
-        encoder_name(spec): load_encoder(spec) for spec in diversity.encoders if encoder_name(spec) in used
-    }
     rules = ctx.settings.sampling
-    labelled = with_text_labels(described, Classifier.of(encoders), rules.difficulty_bands)
+    labelled = with_text_labels(described, jtbd_classifier(ctx), rules.difficulty_bands)
     if rules.difficulty_scores is None:
         return labelled
     return with_score_bands(labelled, ctx.read("preherding.scores"), ctx.days[0], rules.difficulty_scores)

@@ -21,6 +21,7 @@ from infra import ledger
 from infra.errors import LandingFileBroken
 from infra.settings import Settings
 from jobs.context import JobContext
+from jobs.declaration import job
 from jobs.traffic.landing import LandingFile, landing_files
 from jobs.traffic.parse import Event, Landed, LandingRules, parse_file
 
@@ -59,6 +60,7 @@ _READERS: Mapping[str, tuple[str, ...]] = {
     "traffic.conversations": ("message", "response"),
     "traffic.characters": ("character_update",),
     "experiments.assignments": ("exposure",),
+    "signals.labels": ("message", "response", "reaction", "feedback", "regenerate"),
 }
 
 
@@ -140,25 +142,33 @@ def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
     return judged.select(columns).unionByName(refused.select(columns))
 
 
-def stale_days(new: DataFrame, history: DataFrame, ran: Mapping[str, set[date]]) -> dict[str, list[date]]:
+def stale_days(
+    new: DataFrame, history: DataFrame, ran: Mapping[str, set[date]], lookahead: Mapping[str, int]
+) -> dict[str, list[date]]:
     """Days that must run again because of new events, by job; only days that the job has run.
 
     Args:
         new: events about to be inserted.
         history: all events already there.
         ran: the days each job succeeded for.
+        lookahead: how many later days of events each job reads beside a day's own (0 when it is not named).
 
     Returns:
-        The day of each new event for the jobs that read its type; for turns also every later day on which its
-        conversation went on.
+        The day of each new event for the jobs that read its type; for those that look ahead and an event received
+        after its day also the days before that looked at it; for turns every later day on which its conversation
+        went on.
     """
     if not any(ran.values()):
         return {}
     touched: dict[str, set[date]] = defaultdict(set)
-    for row in new.groupBy("event_type", F.to_date("event_ts").alias("ds")).count().collect():
-        for job, event_types in _READERS.items():
-            if row["event_type"] in event_types and row["ds"] in ran[job]:
-                touched[job].add(row["ds"])
+    day = F.to_date("event_ts")
+    # That a day's events are there is no news to the days before it: the plan sees that from the ledger.
+    is_late = (F.col("received_ds") > day).alias("is_late")
+    for row in new.select("event_type", day.alias("ds"), is_late).distinct().collect():
+        for reader, event_types in _READERS.items():
+            if row["event_type"] in event_types:
+                back = lookahead.get(reader, 0) if row["is_late"] else 0
+                touched[reader] |= {row["ds"] - timedelta(days=n) for n in range(back + 1)} & ran[reader]
     if touched["traffic.turns"]:
         since = (
             new.where(F.col("event_type").isin("message", "response"))
@@ -173,7 +183,7 @@ def stale_days(new: DataFrame, history: DataFrame, ran: Mapping[str, set[date]])
         )
         touched["traffic.turns"] |= {row["ds"] for row in later.select("ds").distinct().collect()}
         touched["traffic.turns"] &= ran["traffic.turns"]
-    return {job: sorted(days) for job, days in touched.items() if days}
+    return {reader: sorted(days) for reader, days in touched.items() if days}
 
 
 def run(ctx: JobContext) -> None:
@@ -200,9 +210,14 @@ def run(ctx: JobContext) -> None:
     ctx.write("traffic.quarantine", _quarantine_rows(settled), rows_in=refused, rows_out=refused)
     events = settled.where(F.col("fate") == KEPT)
     # Marked before the insert: a run killed in between marks too much, never too little.
-    ran = {job: _days_run(ctx, job) for job in _READERS}
-    for job, days in stale_days(events.where("is_new"), history, ran).items():
-        ctx.mark_stale(job, days, "late_events")
+    ran = {name: _days_run(ctx, name) for name in _READERS}
+    ahead = {
+        name: int(ctx.settings.value(setting))
+        for name in _READERS
+        for setting in job(name).lookahead.values()
+    }
+    for reader, days in stale_days(events.where("is_new"), history, ran, ahead).items():
+        ctx.mark_stale(reader, days, "late_events")
     ctx.write(
         "traffic.events",
         events.withColumn("ds", F.to_date("event_ts")).drop("reason", "failure", "fate", "is_new"),

@@ -1,0 +1,92 @@
+"""What could be known of a turn when its response was served: from redacted text, nothing of what came after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from jobs.curation.attributes import jobs_to_be_done, jtbd_classifier
+from models.jtbd.classifier import Classifier
+from models.sentiment import sentiment
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
+
+_ASKS = re.compile(r"[?？؟]\W*\Z")
+_SCHEMA = (
+    "turn_id string, jtbd string, prior_sentiment double, response_words int, is_question boolean, ds date"
+)
+
+
+def describe(
+    passed: DataFrame, ranked: DataFrame, embeddings: DataFrame, classifier: Classifier
+) -> DataFrame:
+    """Rows of `signals.features` without `run_id`, one a turn of `passed`.
+
+    Args:
+        passed: rows of `curation.screened` whose verdict is `pass`.
+        ranked: rows of `curation.pruned` of their days.
+        embeddings: rows of `curation.embeddings`.
+        classifier: of jobs to be done.
+    """
+    vectors = embeddings.select("text_hash", "recipe", "encoder", "embedding")
+    return (
+        passed.select("turn_id", "language", "redacted_user_message", "redacted_response", "ds")
+        .join(ranked.select("turn_id", "text_hash", "recipe", "encoder"), "turn_id", "left")
+        .join(vectors, ["text_hash", "recipe", "encoder"], "left")
+        .mapInArrow(_describing(classifier), _SCHEMA)
+    )
+
+
+def asks(response: str) -> bool:
+    """Whether a response ends with a question; emoji and closing marks after it do not count."""
+    return _ASKS.search(response) is not None
+
+
+def _describing(
+    classifier: Classifier,
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:  # runs on the workers
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            columns = {name: batch.column(name) for name in batch.schema.names}
+            messages = zip(
+                columns["redacted_user_message"].to_pylist(), columns["language"].to_pylist(), strict=True
+            )
+            moods = [sentiment(text, language) if text else None for text, language in messages]
+            responses = columns["redacted_response"].to_pylist()
+            arrays = [
+                columns["turn_id"],
+                jobs_to_be_done(classifier, columns),
+                pa.array(moods, pa.float64()),
+                pa.array([len(response.split()) for response in responses], pa.int32()),
+                pa.array([asks(response) for response in responses], pa.bool_()),
+                columns["ds"],
+            ]
+            names = [field.split()[0] for field in _SCHEMA.split(", ")]
+            yield pa.RecordBatch.from_arrays(arrays, names=names)
+
+    return apply
+
+
+def run(ctx: JobContext) -> None:
+    """Describe the turns of `ctx.days` that passed screening."""
+    screened = ctx.read("curation.screened")
+    counts = screened.groupBy("ds", "verdict").count().collect()
+    rows_in = dict.fromkeys(ctx.days, 0)
+    rejected: dict[date, dict[str, int]] = {day: {} for day in ctx.days}
+    for row in counts:
+        rows_in[row["ds"]] += row["count"]
+        if row["verdict"] != "pass":
+            rejected[row["ds"]][row["verdict"]] = row["count"]
+    frame = describe(
+        screened.where("verdict = 'pass'"),
+        ctx.read("curation.pruned"),
+        ctx.read("curation.embeddings", None),
+        jtbd_classifier(ctx),
+    )
+    ctx.write("signals.features", frame, rows_in=rows_in, rejected=rejected)
