@@ -93,6 +93,10 @@ class TurnUnknown(FlywheelError):
     """No curated day has a turn of that id."""
 
 
+class ExperimentUnknown(FlywheelError):
+    """No such experiment was declared, or it was not read out on the day asked for."""
+
+
 class JobUnknown(FlywheelError):
     """No job, table or view of that name is declared."""
 
