@@ -189,13 +189,17 @@ def _row(
         ratio = test.mean / control.mean if control.mean else 1.0
         degrees = statistics.satterthwaite(test.variance, test.n, control.variance, control.n, ratio)
     numbers = test.mean, test.variance, control.mean, control.variance
+    statistic = (test.mean - control.mean) / math.sqrt(test.variance + control.variance)
     critical = statistics.critical_value(confidence, degrees)
-    p = statistics.difference_p_value(*numbers, degrees)
+    p = statistics.two_sided_p_value(statistic, degrees)
     if fraction is not None:
         alpha = 1 - confidence
-        z = statistics.always_valid_critical(fraction, alpha)
-        critical = z if math.isinf(degrees) else float(stats.t.isf(stats.norm.sf(z), degrees))
-        p = statistics.always_valid_p_value(float(stats.norm.isf(p / 2)), fraction, alpha)
+        critical = statistics.always_valid_critical(fraction, alpha)
+        if not math.isinf(degrees):
+            # The boundary is for normal statistics: t is taken at the same tail probability.
+            critical = float(stats.t.isf(stats.norm.sf(critical), degrees))
+            statistic = float(stats.norm.isf(p / 2))
+        p = statistics.always_valid_p_value(statistic, fraction, alpha)
     found = statistics.lift_interval(*numbers, critical)
     return Comparison(
         metric, method, status, test.n, control.n, test.mean, control.mean,

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -107,24 +108,14 @@ def lift_interval(
     return LiftInterval(lift, low, high, IntervalKind.bounded, significant)
 
 
-def difference_p_value(
-    mean_test: float,
-    variance_of_mean_test: float,
-    mean_control: float,
-    variance_of_mean_control: float,
-    degrees: float = math.inf,
-) -> float:
-    """Two-sided p of the unpooled test that both means are equal; NaN where nothing varies.
-
-    Args:
-        degrees: of Student's t; infinite is the normal.
-    """
-    error = math.hypot(math.sqrt(variance_of_mean_test), math.sqrt(variance_of_mean_control))
-    if not error > 0:
-        return math.nan
-    return float(2 * stats.t.sf(abs(mean_test - mean_control) / error, degrees))
+def two_sided_p_value(statistic: float, degrees: float = math.inf) -> float:
+    """Of a standard normal statistic, or of Student's t with `degrees`."""
+    if math.isinf(degrees):
+        return math.erfc(abs(statistic) / math.sqrt(2))
+    return float(2 * stats.t.sf(abs(statistic), degrees))
 
 
+@lru_cache(maxsize=64)
 def critical_value(confidence: float = 0.95, degrees: float = math.inf) -> float:
     """Two-sided critical value of Student's t; infinite degrees are the normal."""
     return float(stats.t.isf((1 - confidence) / 2, degrees))
@@ -207,6 +198,7 @@ def always_valid_p_value(z: float, fraction: float, alpha: float = 0.05) -> floa
     return min(1.0, math.sqrt(1 + g) * math.exp(-z * z * g / (2 * (1 + g))))
 
 
+@lru_cache(maxsize=8)
 def _mixture(alpha: float) -> float:
     """Planned information in units of the mixture's for which the boundary is lowest at the planned end."""
     return float(-lambertw(-(alpha**2) / math.e, -1).real - 1)
