@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
@@ -12,6 +12,7 @@ from typing import Any
 from jobs.traffic.importers.chat import Chat, ImportOptions, Message, Persona
 
 UNKNOWN_MODEL = "unknown"
+THUMBS = ("thumb_up", "thumb_down")
 _DAY_SECONDS = 86_400
 # An invented conversation moves at a chat's pace and has no silence long enough to end a session.
 _SHORTEST_STEP, _LONGEST_STEP = 15, 75
@@ -79,11 +80,13 @@ def draw(seed: int, *names: str) -> float:
     return int.from_bytes(digest.digest(), "big") / 2**56
 
 
-def chat_events(chat: Chat, calendar: Calendar) -> Iterator[dict[str, Any]]:
+def chat_events(chat: Chat, calendar: Calendar, signals: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """The events of a conversation in order.
 
     Consecutive messages of the character become one response, joined by a newline; a thumb becomes a reaction to it.
-    What was invented is flagged in each payload: `is_synthetic_time`, `is_synthetic_user`, `is_synthetic_model`.
+    `signals` names the reactions that the log records: each response carries it, so that silence about a response can
+    be told from a log that knows no reactions. What was invented is flagged in each payload: `is_synthetic_time`,
+    `is_synthetic_user`, `is_synthetic_model`.
     """
     options = calendar.options
     shared = {
@@ -111,7 +114,8 @@ def chat_events(chat: Chat, calendar: Calendar) -> Iterator[dict[str, Any]]:
                 yield _event("message", _name(chat, number, "message"), moment, shared, payload)
                 about_chat = {}
         else:
-            yield from _response(chat, block, shared, {**marks, **about_chat})
+            logged = {"logged_signals": [*signals]} if signals else {}
+            yield from _response(chat, block, shared, {**marks, **logged, **about_chat})
             about_chat = {}
 
 
@@ -146,7 +150,7 @@ def _response(
     for message, _, part in block:
         if message.thumb is None:
             continue
-        said = {"reaction": "thumb_up" if message.thumb else "thumb_down", **flags}
+        said = {"reaction": THUMBS[0] if message.thumb else THUMBS[1], **flags}
         # A thumb has no time of its own in any log format read here.
         said["is_synthetic_time"] = True
         event_id = _name(chat, part, "reaction")

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from infra.errors import LandingFileBroken, SettingsError
 from jobs.traffic.importers.chat import Chat, ImportOptions, NotAChat
-from jobs.traffic.importers.events import Calendar, chat_events, persona_event
+from jobs.traffic.importers.events import THUMBS, Calendar, chat_events, persona_event
 from jobs.traffic.landing import LandingFile, RawRow, day_folder, iter_rows
 from jobs.traffic.parse import IMPORT_REJECTED, refusal_of
 
@@ -116,7 +116,7 @@ def import_chats(
     """
     files = input_files(inputs)
     report = ImportReport(files=len(files))
-    calendar = _calendar(files, options, read_chat)
+    calendar, thumbed = _survey(files, options, read_chat)
     seen: set[str] = set()
     name = f"import-{format_name}-{_digest(files, options)}"
     with _EventFiles(Path(landing), name, report) as out:
@@ -134,7 +134,7 @@ def import_chats(
                     report.rejected[str(reason)] += 1
                     out.put(calendar.earliest_day, _rejected(label, row.number, str(reason), calendar))
                     continue
-                _put_chat(chat, calendar, out, seen, report)
+                _put_chat(chat, calendar, THUMBS if chat.dataset in thumbed else (), out, seen, report)
                 if report.lines % _PROGRESS_LINES == 0:
                     say(f"{report.lines:,} lines, {sum(report.events.values()):,} events")
             say(f"{position}/{len(files)} {label}: {report.conversations - before:,} conversations")
@@ -167,7 +167,14 @@ def input_files(inputs: Path | Sequence[Path]) -> list[tuple[Path, str]]:
     return [(path, label) for label, path in sorted(found.items())]
 
 
-def _put_chat(chat: Chat, calendar: Calendar, out: _EventFiles, seen: set[str], report: ImportReport) -> None:
+def _put_chat(
+    chat: Chat,
+    calendar: Calendar,
+    signals: Sequence[str],
+    out: _EventFiles,
+    seen: set[str],
+    report: ImportReport,
+) -> None:
     report.conversations += 1
     report.skipped_messages.update(chat.skipped)
     persona = chat.persona
@@ -175,7 +182,7 @@ def _put_chat(chat: Chat, calendar: Calendar, out: _EventFiles, seen: set[str], 
         seen.add(persona.character_id)
         report.characters += 1
         out.event(persona_event(persona, chat.dataset, calendar.earliest_day))
-    for event in chat_events(chat, calendar):
+    for event in chat_events(chat, calendar, signals):
         out.event(event)
     missing = {
         "times": not chat.has_message_times,
@@ -213,21 +220,28 @@ def _cut_short(path: Path) -> LandingFileBroken:
     )
 
 
-def _calendar(files: Sequence[tuple[Path, str]], options: ImportOptions, read_chat: ReadChat) -> Calendar:
-    """The calendar, after a first pass over the inputs for the earliest and latest known start."""
+def _survey(
+    files: Sequence[tuple[Path, str]], options: ImportOptions, read_chat: ReadChat
+) -> tuple[Calendar, set[str]]:
+    """A first pass over the inputs: the calendar of their earliest and latest known start, and the datasets that hold
+    a thumb at all: only there does a response without one say anything."""
     first: datetime | None = None
     last: datetime | None = None
+    thumbed: set[str] = set()
     for path, label in files:
         for row, record, _ in _records(path, options.max_line_bytes):
             if record is None:
                 continue
             try:
-                known = read_chat(record, label, row.number).known_start
+                chat = read_chat(record, label, row.number)
             except NotAChat:
                 continue  # counted with its reason in the second pass
+            known = chat.known_start
             if known is not None:
                 first, last = min(first or known, known), max(last or known, known)
-    return Calendar(options, first, last)
+            if any(message.thumb is not None for message in chat.messages):
+                thumbed.add(chat.dataset)
+    return Calendar(options, first, last), thumbed
 
 
 def _rejected(label: str, line: int, reason: str, calendar: Calendar) -> dict[str, Any]:

@@ -84,6 +84,25 @@ def test_a_conversation_by_hand(tmp_path: Path) -> None:
     assert not [row.reason for row in landed(tmp_path / "kept") if row.reason]
 
 
+def test_every_response_says_whether_its_log_records_thumbs(tmp_path: Path) -> None:
+    silent = {"role": "character", "content": "e"}
+    chats = [
+        CHAT,
+        CHAT | {"conversation_id": "logs/2", "messages": [silent]},
+        CHAT | {"conversation_id": "none/1", "source": "none", "messages": [silent | {"thumb": None}]},
+    ]
+    write(tmp_path / "logs.jsonl", chats)
+    imported(tmp_path / "logs.jsonl", tmp_path / "landing", OPTIONS)
+    events = [row.event for row in landed(tmp_path / "landing") if row.event]
+    logs = {
+        (event.conversation_id, tuple(json.loads(event.payload).get("logged_signals", ())))
+        for event in events
+        if event.event_type == "response"
+    }
+    thumbs = ("thumb_up", "thumb_down")
+    assert logs == {("logs/1", thumbs), ("logs/2", thumbs), ("none/1", ())}
+
+
 def test_every_line_is_a_conversation_or_quarantined_under_its_own_file_and_line(tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     (folder / "deep").mkdir(parents=True)
