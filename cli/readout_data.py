@@ -1,0 +1,127 @@
+"""What the readout page shows, read from the lake's tables without a JVM: numbers of arms, no user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from infra.errors import ExperimentUnknown
+from infra.lake import Lake
+from infra.sql import connect
+
+Row = dict[str, Any]
+
+ALL = "all"
+BY_DAY = "first_exposure_ds"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """One experiment as read out on one day. Lists hold one dict a row of the table of that name.
+
+    Attributes:
+        definition: the row of `experiments.definitions` in force.
+        day: last day counted; None when nothing was read out yet.
+        lifts: rows of `experiments.readouts` of every day up to `day`, each day by its last readout.
+        populations: rows of `experiments.populations`, likewise.
+    """
+
+    definition: Row
+    day: date | None
+    lifts: Sequence[Row]
+    populations: Sequence[Row]
+
+    @property
+    def days(self) -> int:
+        """Days of the window."""
+        return int((self.definition["end_ds"] - self.definition["start_ds"]).days) + 1
+
+    @property
+    def control(self) -> str:
+        """The arm that the others are compared with."""
+        return str(self.definition["control_arm"])
+
+    @property
+    def primary(self) -> tuple[str, ...]:
+        """Metrics of the declared family."""
+        return tuple(self.definition["metrics"])
+
+    def told(self, segment: str = ALL, method: str | None = None, metric: str | None = None) -> list[Row]:
+        """Lifts on `day`: of a segment, and where given by one method and of one metric."""
+        return [
+            row
+            for row in self.lifts
+            if row["as_of_ds"] == self.day
+            and row["segment"] == segment
+            and method in (None, row["method"])
+            and metric in (None, row["metric"])
+        ]
+
+    def counted(self, segment: str = ALL, basis: str | None = None) -> list[Row]:
+        """Populations on `day`."""
+        return [
+            row
+            for row in self.populations
+            if row["as_of_ds"] == self.day and row["segment"] == segment and basis in (None, row["basis"])
+        ]
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Table to the Delta version that the readout of `day` read."""
+        found = next((row["input_versions"] for row in self.told()), None)
+        return dict(sorted(json.loads(found).items())) if found else {}
+
+
+def read_readout(lake: Lake, experiment: str, day: date | None = None) -> Readout:
+    """The last readout of an experiment, or that of `day`.
+
+    Raises:
+        ExperimentUnknown: it was never declared, or not read out on that day.
+    """
+    with connect(lake, _LIFTS + _POPULATIONS + _DEFINITION) as database:
+
+        def rows(query: str, **values: Any) -> list[Row]:
+            found = database.execute(query, {"experiment": experiment, **values})
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+        return _readout(rows, experiment, day)
+
+
+def _readout(rows: Callable[..., list[Row]], experiment: str, day: date | None) -> Readout:
+    declared = rows(_DEFINITION)
+    if not declared:
+        raise ExperimentUnknown(
+            f"no experiment {experiment} was declared", hint="flywheel experiment list names those that were."
+        )
+    lifts = rows(_LIFTS, day=day)
+    read_out = sorted({row["as_of_ds"] for row in lifts})
+    if day is not None and day not in read_out:
+        raise ExperimentUnknown(
+            f"{experiment} was not read out on {day}",
+            hint=f"Read out: {', '.join(map(str, read_out)) or 'no day yet'}.",
+        )
+    populations = rows(_POPULATIONS, day=day)
+    return Readout(declared[0], read_out[-1] if read_out else None, lifts, populations)
+
+
+_DEFINITION = """
+SELECT * FROM experiments.definitions WHERE experiment_id = $experiment
+ORDER BY declared_ts DESC LIMIT 1
+"""
+# A run's id begins with its time. A day that was read out again from other versions keeps both; the last is shown.
+_LIFTS = """
+SELECT * FROM experiments.readouts
+WHERE experiment_id = $experiment AND as_of_ds <= coalesce($day::DATE, DATE '9999-12-31')
+QUALIFY run_id = max(run_id) OVER (PARTITION BY as_of_ds)
+ORDER BY as_of_ds, arm, metric, segment, method
+"""
+_POPULATIONS = """
+SELECT * FROM experiments.populations
+WHERE experiment_id = $experiment AND as_of_ds <= coalesce($day::DATE, DATE '9999-12-31')
+QUALIFY run_id = max(run_id) OVER (PARTITION BY as_of_ds)
+ORDER BY as_of_ds, segment, basis
+"""

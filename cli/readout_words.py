@@ -1,0 +1,265 @@
+"""A readout in words: lifts with their intervals, verdicts and statuses, and the sentence at the top of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Mapping[str, Any]
+
+METRICS = {
+    "breadth": "Breadth",
+    "depth": "Depth",
+    "share_engaged": "Share engaged",
+    "mean_exposed": "Messages per exposed user",
+}
+METHODS = {
+    "plain": "Plain",
+    "winsorised": "Winsorised",
+    "cuped": "CUPED",
+    "always_valid": "Always-valid",
+}
+VERDICTS = {
+    "positive": "▲ better",
+    "negative": "▼ worse",
+    "inconclusive": "● no difference shown",
+    "not_final": "… not yet",
+    "blocked": "✗ refused",
+    "exploratory": "exploratory",
+    "undetermined": "undetermined",
+}
+STATUSES = {
+    "ok": "",
+    "no_users": "an arm has no users",
+    "none_engaged": "nobody of an arm engaged",
+    "insufficient": "an arm has fewer than two users",
+    "no_variance": "all users of an arm are alike",
+    "no_covariate": "nothing is known from before exposure",
+    "no_bound": "there is no bound to winsorise at",
+    "not_finite": "a number is not finite",
+}
+MEANINGS = {
+    "breadth": "Of each exposed user the share of the window's days on which the user sent a message after first "
+    "exposure; the mean over all exposed users (equations 9 to 11). It is not the share of users who ever engaged.",
+    "depth": "Messages that an engaged user sent in the window after first exposure; the mean over users who sent any "
+    "(equations 12 and 13). Who is engaged may itself depend on the arm: read it beside messages per exposed user.",
+    "share_engaged": "Exposed users who sent at least one message in the window after first exposure.",
+    "mean_exposed": "Messages in the window after first exposure, the mean over all exposed users, zeros included: "
+    "unlike depth it does not condition on what the arm may have changed.",
+}
+METHOD_MEANINGS = {
+    "plain": "Means and variances over users (never over user-days) and Fieller's set of lifts; the fixed-horizon "
+    "method, whose verdict falls on the last day.",
+    "winsorised": "The same with messages per user cut at a bound that was fixed over all arms together: less noise "
+    "from a few very active users, at the price of a small bias.",
+    "cuped": "The same less what the days before exposure already told about each user: the same lift is aimed at, "
+    "with less noise where the past predicts the window.",
+    "always_valid": "A wider interval that holds at every look together: the only one to act on before the last day.",
+}
+VERDICT_MEANINGS = {
+    "positive": "The test arm's mean is higher, and the p corrected by Holm over the primary family is at most 0.05.",
+    "negative": "The same, lower.",
+    "inconclusive": "Chance alone could have made the lift. That is not proof that there is no difference.",
+    "not_final": "The window is not over: this method gives its verdict on the last day only.",
+    "blocked": "The sample-ratio test failed: the arms differ in who is in them, so their lifts may mean nothing.",
+    "exploratory": "Not in the primary family that was declared: an interval, no verdict.",
+    "undetermined": "There is no interval; the table says why.",
+}
+KIND_MEANINGS = {
+    "bounded": "All lifts between two ends. +a/−b are the distances of the ends from the lift.",
+    "complement": "The control's mean is so near zero that very low and very high lifts are both possible; only those "
+    "between the two ends are ruled out.",
+    "half_line": "The set has one end only.",
+    "whole_line": "The data rule out no lift at all.",
+    "undefined": "A number is missing or nothing varies, so there is no set.",
+}
+BLIND_SPOTS = {
+    "Interference": "Users who influence each other across arms make arms alike or push them apart; the intervals "
+    "assume that they do not.",
+    "Novelty": "A week shows how people take to something new, not how they live with it. A lift that falls day by day "
+    "above is a hint.",
+    "Late exposure": "Everybody exposed within the window counts over the whole window, days before exposure as days "
+    "without a message: in breadth whoever came late counts for little, alike in all arms.",
+    "Other metrics": "Safety, refusals and cost are not read here.",
+}
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the page says first.
+
+    Attributes:
+        tone: better, worse, mixed, open (no difference shown), waiting, refused.
+        verdict: one sentence.
+        more: what qualifies it, a sentence each.
+    """
+
+    tone: str
+    verdict: str
+    more: tuple[str, ...] = ()
+
+
+def signed(value: float) -> str:
+    """A percentage with its sign: two decimals below 100, else whole."""
+    return f"{'−' if value < 0 else '+'}{_digits(value)}"
+
+
+def _digits(value: float) -> str:
+    return f"{abs(value):.2f}" if abs(value) < 100 else f"{abs(value):,.0f}"
+
+
+def interval(row: Row) -> str:
+    """The set of lifts of a row of `experiments.readouts`: `+a/−b` about the lift, else in words."""
+    match row["interval_kind"]:
+        case "bounded":
+            above, below = row["high_pct"] - row["lift_pct"], row["lift_pct"] - row["low_pct"]
+            return f"+{_digits(above)}/−{_digits(below)}"
+        case "complement":
+            return f"{signed(row['gap_low_pct'])} % or less, or {signed(row['gap_high_pct'])} % or more"
+        case "half_line" if row["low_pct"] is not None:
+            return f"{signed(row['low_pct'])} % or more"
+        case "half_line":
+            return f"{signed(row['high_pct'])} % or less"
+        case "whole_line":
+            return "any lift is possible"
+    return STATUSES.get(row["status"], "") or "no interval"
+
+
+def lift(row: Row) -> str:
+    """The lift with its interval, in one line."""
+    if row["lift_pct"] is None:
+        return interval(row)
+    return f"{signed(row['lift_pct'])} % ({interval(row)})"
+
+
+def probability(p: float | None) -> str:
+    """A p, with as many digits as say something."""
+    if p is None:
+        return "–"
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
+
+
+def means(row: Row) -> str:
+    """The means of control and test, of a row that has them, in the metric's unit."""
+    factor, unit = {"breadth": (100, "% of days"), "share_engaged": (100, "% of users")}.get(
+        row["metric"], (1, "messages")
+    )
+    return f"{factor * row['estimate_control']:,.2f} → {factor * row['estimate_test']:,.2f} {unit}"
+
+
+def headline(rows: Sequence[Row], days: int, alarms: Sequence[str] = ()) -> Headline:
+    """The verdict on an experiment.
+
+    Args:
+        rows: of `experiments.readouts` on the day that is told, primary metrics over the whole population, by
+            the methods plain and always_valid.
+        days: of the window.
+        alarms: names of the sample-ratio tests that failed.
+    """
+    family = [row for row in rows if row["method"] == "plain"]
+    if not family:
+        return Headline("waiting", "Nothing is read out yet.")
+    if any(row["verdict"] == "blocked" for row in family):
+        return Headline(
+            "refused",
+            "No verdict: the arms do not have the sizes that were declared.",
+            (
+                f"The sample-ratio test failed for {_listed(alarms)}." if alarms else "The sample-ratio test failed.",
+                "Until the cause is known the lifts below may be an artefact of who got into which arm.",
+            ),
+        )  # fmt: skip
+    if any(row["verdict"] == "not_final" for row in family):
+        return _waiting(rows, int(family[0]["k"]), days)
+    arms = list(dict.fromkeys(row["arm"] for row in family))
+    of_arm = {arm: [row for row in family if row["arm"] == arm] for arm in arms}
+    return _one_arm(of_arm[arms[0]]) if len(arms) == 1 else _several_arms(of_arm)
+
+
+def _waiting(rows: Sequence[Row], day: int, days: int) -> Headline:
+    seen = [
+        f"{METRICS[row['metric']].lower()} of {row['arm']} {'above' if row['verdict'] == 'positive' else 'below'} "
+        f"{row['control_arm']}"
+        for row in rows
+        if row["method"] == "always_valid" and row["verdict"] in ("positive", "negative")
+    ]
+    early = (
+        f"The always-valid interval, which may be looked at every day, already puts {_listed(seen)}."
+        if seen
+        else "The always-valid interval, which may be looked at every day, shows no difference yet."
+    )
+    return Headline("waiting", f"No verdict yet: day {day} of {days}.", (early,))
+
+
+def _one_arm(rows: Sequence[Row]) -> Headline:
+    arm, control = rows[0]["arm"], rows[0]["control_arm"]
+    better, worse, same, unknown = (
+        [row for row in rows if row["verdict"] == verdict]
+        for verdict in ("positive", "negative", "inconclusive", "undetermined")
+    )
+    more = [f"No verdict on {_named(row)}: {STATUSES[row['status']]}." for row in unknown]
+    if better and worse:
+        return Headline(
+            "mixed", f"{arm} is better than {control} in one metric and worse in another: {_told([*better, *worse])}.",
+            (*_no_difference(same), *more),
+        )  # fmt: skip
+    if better or worse:
+        verb = "better" if better else "worse"
+        return Headline(
+            verb,
+            f"{arm} is {verb} than {control}: {_told(better or worse)}.",
+            (*_no_difference(same), *more),
+        )
+    if same:
+        return Headline(
+            "open",
+            f"No difference shown between {arm} and {control}: {_told(same)}.",
+            ("Chance alone could have made these lifts; that is not proof that there is none.", *more),
+        )
+    return Headline("waiting", f"No verdict on {arm} can be given.", tuple(more))
+
+
+def _several_arms(of_arm: Mapping[str, Sequence[Row]]) -> Headline:
+    groups: dict[str, list[str]] = {}
+    for arm, rows in of_arm.items():
+        groups.setdefault(_one_arm(rows).tone, []).append(arm)
+    control = next(iter(of_arm.values()))[0]["control_arm"]
+    told = {
+        "better": "{} better", "worse": "{} worse", "mixed": "{} better in one metric and worse in another",
+        "open": "{} not shown to differ", "waiting": "{} without a verdict",
+    }  # fmt: skip
+    parts = []
+    for tone, words in told.items():
+        if arms := groups.get(tone):
+            names = f" ({_listed(arms)})" if tone != "open" else ""
+            parts.append(words.format(len(arms)) + names)
+    tone = next((one for one in ("mixed", "better", "worse", "open") if one in groups), "waiting")
+    if "better" in groups and "worse" in groups:
+        tone = "mixed"
+    best = [
+        f"{METRICS[row['metric']]} of {arm}: {lift(row)}."
+        for arm in (*groups.get("better", ()), *groups.get("mixed", ()), *groups.get("worse", ()))[:_NAMED]
+        for row in of_arm[arm]
+        if row["verdict"] in ("positive", "negative")
+    ]  # fmt: skip
+    return Headline(tone, f"Of {len(of_arm)} arms beside {control}: {_listed(parts)}.", tuple(best))
+
+
+def _no_difference(rows: Sequence[Row]) -> tuple[str, ...]:
+    return (f"No difference shown: {_told(rows)}.",) if rows else ()
+
+
+def _told(rows: Sequence[Row]) -> str:
+    return _listed([f"{_named(row)} {lift(row)}" for row in rows])
+
+
+def _named(row: Row) -> str:
+    return METRICS[row["metric"]].lower()
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """`a, b and c`; a long list says how many more there are."""
+    if len(parts) > _NAMED + 1:
+        parts = [*parts[:_NAMED], f"{len(parts) - _NAMED} more"]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
