@@ -101,6 +101,15 @@ def sandbox(
         )
     out.print(str(summary), highlight=False)
     span = f"{chosen.start}..{date.fromordinal(chosen.start.toordinal() + chosen.days - 1)}"
+    if chosen.experiment is not None:
+        from infra.sandbox.experiments import declaration
+
+        file = (
+            Path(Lake.of(settings).landing).parent / "experiments" / f"{chosen.experiment.experiment_id}.toml"
+        )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(declaration(chosen), encoding="utf-8")
+        out.print(f"Next: flywheel experiment declare {file}")
     out.print(f"Next: flywheel run traffic.land --days {span}")
 
 
@@ -237,12 +246,15 @@ def report() -> None:
 
 
 def _register_groups() -> None:
+    from cli.experiments import experiment_app, readout
     from cli.review import review_app, screen
     from cli.safety import safety_app
 
     app.add_typer(review_app, name="review")
     app.command()(screen)
     app.add_typer(safety_app, name="safety")
+    app.add_typer(experiment_app, name="experiment")
+    app.command()(readout)
 
 
 _register_groups()

@@ -15,6 +15,10 @@ if [ -n "${LOGS:-}" ]; then
 else
   say "Simulate $TURNS turns over $START..$last"
   flywheel sandbox --turns "$TURNS" --start "$START" --days "$DAYS"
+  say "Declare the simulated experiment"
+  for definition in "${FLYWHEEL_LAKE__ROOT:-lake}"/restricted/experiments/*.toml; do
+    flywheel experiment declare "$definition"
+  done
 fi
 
 say "Backfill $START..$last through Airflow (progress below)"
@@ -27,7 +31,7 @@ airflow dags test backfill \
   sed -u 's/ *\[airflow\.task.*//' |
   awk '/[A-Za-z]Error: / || /DagRun failed/ {print; fflush(); next}
        match($0, / [0-9]+\.[0-9]s  .*/) {print substr($0, RSTART, RLENGTH); fflush(); next}
-       match($0, /(traffic|experiments|curation)\.[a-z_]+: (nothing|[0-9]{4}-).*/) {print substr($0, RSTART, RLENGTH); fflush()}' ||
+       match($0, /(traffic|experiments|signals|curation)\.[a-z_]+: (nothing|[0-9]{4}-).*/) {print substr($0, RSTART, RLENGTH); fflush()}' ||
   { echo "The whole log: $AIRFLOW_HOME/demo.log" >&2; exit 1; }
 
 say "What is left (some simulated events arrive weeks late, on days of their own)"
@@ -36,6 +40,11 @@ flywheel plan
 say "Report"
 flywheel report
 flywheel sql "SELECT outcome, sum(turns) AS turns FROM views.daily_funnel GROUP BY outcome ORDER BY turns DESC"
+
+if [ -z "${LOGS:-}" ]; then
+  say "The simulated experiment so far (a verdict comes on day 7: make demo DAYS=7)"
+  flywheel readout exp-001 --method plain
+fi
 
 say "Next (source .venv/bin/activate)"
 echo '  flywheel sql "SELECT * FROM views.datasets"'

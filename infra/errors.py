@@ -93,6 +93,10 @@ class TurnUnknown(FlywheelError):
     """No curated day has a turn of that id."""
 
 
+class DefinitionRefused(FlywheelError):
+    """An experiment's definition is wrong, or would change an experiment that has started."""
+
+
 class ExperimentUnknown(FlywheelError):
     """No such experiment was declared, or it was not read out on the day asked for."""
 

@@ -121,6 +121,25 @@ def successes(lake: Lake, table: str, job: str) -> dict[str, Success]:
     return {row[0]: Success(*row[1:]) for row in rows}
 
 
+def content_versions(lake: Lake, table: str, job: str) -> dict[str, int]:
+    """By unit of work (ISO day): the first version of the table since which the unit's content is as it is now."""
+    rows = query(
+        lake,
+        """
+        SELECT CAST(ds AS VARCHAR) AS unit, content_hash, output_version FROM ops_runs
+        WHERE state = 'succeeded' AND table_name = ? AND job = ? AND scope IS NULL
+        ORDER BY ended_ts, run_id
+        """,
+        [table, job],
+        ["ops.runs"],
+    )
+    held: dict[str, tuple[str, int]] = {}
+    for unit, content, version in rows:
+        if unit not in held or held[unit][0] != content:
+            held[unit] = content, version
+    return {unit: version for unit, (_, version) in held.items()}
+
+
 def open_marks(lake: Lake) -> list[Mark]:
     """Marks that no later run of the same job and day has cleared, oldest first."""
     rows = query(

@@ -370,6 +370,21 @@ class SignalsSettings(Section):
         return -(-longest // 1440)
 
 
+class ExperimentsSettings(Section):
+    """How experiments are read out (section 2.5.2, appendix B). What one experiment chooses is in its definition."""
+
+    pre_period_days: int = Field(
+        7, ge=1, description="Days before first exposure that CUPED, the bot rule and tenure look at."
+    )
+    max_window_days: int = Field(
+        28, ge=1, le=90, description="Longest window that may be declared; the paper's is 7 (section 2.5.2)."
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of intervals: z = 1.96 (equation 17).")
+    sample_ratio_alpha: float = Field(
+        0.001, gt=0, lt=0.5, description="Sample-ratio p below which no verdict is given."
+    )
+
+
 class ReportSettings(Section):
     """The static report."""
 
@@ -413,6 +428,7 @@ class Settings(BaseSettings):
     diversity: DiversitySettings = DiversitySettings()
     sampling: SamplingSettings = SamplingSettings()
     signals: SignalsSettings = SignalsSettings()
+    experiments: ExperimentsSettings = ExperimentsSettings()
     report: ReportSettings = ReportSettings()
     sandbox: SandboxSettings = SandboxSettings()
     tracking: TrackingSettings = TrackingSettings()

@@ -15,7 +15,7 @@ from random import Random
 
 from infra.sandbox.characters import Character
 from infra.sandbox.engagingness import Message, count_phrases
-from infra.sandbox.grammar import grammar, topics
+from infra.sandbox.grammar import grammar, pick, topics
 from infra.sandbox.near_duplicates import Member, member
 from infra.sandbox.planting import Gold, MessagePlanter, Plant, Row, plant_in_response
 from infra.sandbox.policies import Context
@@ -227,6 +227,8 @@ class Session:
             text = f"{known.tails[0]} {self.turn % 3}"
         elif farewell:
             text = known.tails[1]
+        elif self.turn > 0 and 0.0 < self.settings.behaviour.voiced_mood > self.words.random():
+            text = f"{pick(self.words, known.moods['good' if self.mood > 0.0 else 'bad'])} {text}"
         said = planted or Plant(text)
         if self.family is not None and self.turn == 0:
             family = self.family

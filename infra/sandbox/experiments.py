@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from infra.assignment import arm_of
 from infra.sandbox.behaviour import DAY, Product, Request, Trace
 from infra.sandbox.planting import Row
 from infra.sandbox.policies import Policy
-from infra.sandbox.population import User, World, arm_of, make_user
+from infra.sandbox.population import User, World, make_user
 from infra.sandbox.settings import ExperimentSettings, SandboxSettings
 
 BATCH = 256
@@ -179,4 +180,32 @@ def definition(settings: SandboxSettings, sums: dict[str, LiftSums]) -> Row:
 
 def assigned_arm(settings: SandboxSettings, user: User) -> str | None:
     """The arm of a user, or None outside the experiment."""
-    return None if settings.experiment is None else arm_of(settings.experiment, user.user_id)
+    experiment = settings.experiment
+    return None if experiment is None else arm_of(user.user_id, experiment.experiment_id, experiment.shares)
+
+
+def declaration(settings: SandboxSettings) -> str:
+    """The experiment as a definition file (TOML) for `flywheel experiment declare`.
+
+    The window is the whole of the experiment, also where the run ends before it.
+    """
+    experiment = settings.experiment
+    if experiment is None:
+        raise ValueError("sandbox.experiment is not set")
+    first = settings.start + timedelta(days=experiment.start_day)
+    shares = "\n".join(f"{arm} = {share}" for arm, share in experiment.shares.items())
+    return f"""# The sandbox's experiment: {experiment.test} (test) against {experiment.control} (control).
+experiment_id = "{experiment.experiment_id}"
+title = "Model {experiment.test} against {experiment.control}, simulated users"
+owner = "sandbox"
+salt = "{experiment.experiment_id}"
+control_arm = "control"
+eligibility = "users of production traffic; vendors and experts are not eligible"
+start_ds = {first.isoformat()}
+end_ds = {(first + timedelta(days=experiment.days - 1)).isoformat()}
+metrics = ["breadth", "depth"]
+segments = ["language", "surface"]
+
+[shares]
+{shares}
+"""

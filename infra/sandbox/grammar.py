@@ -65,6 +65,7 @@ class Grammar:
     times: tuple[str, ...]
     feelings: tuple[str, ...]
     short: tuple[str, ...]
+    moods: Mapping[str, tuple[str, ...]]  # good, bad
     things: Mapping[str, tuple[str, ...]]
     acts: Mapping[str, tuple[Template, ...]]
     internal: tuple[Template, ...]
@@ -141,6 +142,7 @@ def grammar(language: str) -> Grammar:
         times=tuple(document["times"]),
         feelings=tuple(document["feelings"]),
         short=tuple(document["short"]),
+        moods={mood: tuple(lines) for mood, lines in document["moods"].items()},
         things=things,
         acts={act: _templates(lines) for act, lines in document["acts"].items()},
         internal=_templates(document["internal"]),

@@ -1,18 +1,18 @@
-"""Who is there: users, the popularity of characters, bursts, and who is in which arm."""
+"""Who is there: users, the popularity of characters, and bursts."""
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
+from infra.assignment import stable_hash
 from infra.sandbox.characters import Character, make_characters
 from infra.sandbox.engagingness import Engagingness
 from infra.sandbox.grammar import topics
-from infra.sandbox.settings import ExperimentSettings, SandboxSettings
+from infra.sandbox.settings import SandboxSettings
 from infra.sandbox.words import Speaker, speaker
 
 LOCALES = {
@@ -35,11 +35,6 @@ def mix(*parts: int) -> int:
         state = (state ^ (state >> 27)) * 0x94D049BB133111EB & MASK
         state ^= state >> 31
     return state
-
-
-def stable_hash(text: str) -> int:
-    """64 bits of a cryptographic hash: what assignment and ids are made of."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 @dataclass(frozen=True)
@@ -134,11 +129,3 @@ def make_user(world: World, index: int) -> User:
         favourites=tuple(favourites),
         speaker=speaker(settings, language, source),
     )
-
-
-def arm_of(experiment: ExperimentSettings, user_id: str) -> str | None:
-    """`control`, `test` or None: by hash of the user's id, salted with the experiment's."""
-    place = stable_hash(f"{experiment.experiment_id}|{user_id}") / 2**64
-    if place < experiment.share_per_arm:
-        return "control"
-    return "test" if place < 2 * experiment.share_per_arm else None

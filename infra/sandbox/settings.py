@@ -33,6 +33,9 @@ class BehaviourSettings(_Frozen):
     consecutive_message_rate: Share = Field(0.06, ge=0, le=1, description="messages sent in two parts")
     unanswered_rate: Share = Field(0.015, ge=0, le=1, description="messages that get no response")
     no_character_rate: Share = Field(0.05, ge=0, le=1, description="conversations with no character")
+    voiced_mood: Share = Field(
+        0.0, ge=0, le=1, description="messages that say how the user liked the turns before"
+    )
     regenerate_base: float = Field(-3.0, description="logit of regenerating at engagingness 0.5")
     regenerate_slope: float = Field(2.5, ge=0, description="how much dull responses are regenerated more")
     max_turns_per_session: int = Field(60, ge=1)
@@ -114,6 +117,11 @@ class ExperimentSettings(_Frozen):
     start_day: int = Field(0, ge=0, description="days after the first day")
     days: int = Field(7, ge=1, description="one week (section 2.5.2)")
     lift_users: int = Field(2000, ge=0, description="users run under both arms to know the true lift")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Arm to its share of the users."""
+        return {"control": self.share_per_arm, "test": self.share_per_arm}
 
 
 class SandboxSettings(_Frozen):

@@ -13,15 +13,20 @@ _PAYLOAD = "experiment_id string, arm string, assigned_ts string, eligible boole
 
 
 def exposures(events: DataFrame) -> DataFrame:
-    """Exposure events as experiment_id, user_id, arm, eligible, assigned_ts, exposed_ts, event_id, ds."""
+    """Exposure events as experiment_id, user_id, arm, eligible, source, assigned_ts, exposed_ts, event_id, ds.
+
+    An exposure whose payload names no experiment or no arm says nothing and is left out.
+    """
     return (
         events.where("event_type = 'exposure'")
         .withColumn("stated", F.from_json("payload", _PAYLOAD))
+        .where("stated.experiment_id IS NOT NULL AND stated.arm IS NOT NULL")
         .select(
             "stated.experiment_id",
             "user_id",
             "stated.arm",
             F.coalesce("stated.eligible", F.lit(True)).alias("eligible"),
+            "source",
             F.to_timestamp("stated.assigned_ts").alias("assigned_ts"),
             F.col("event_ts").alias("exposed_ts"),
             "event_id",
@@ -39,7 +44,8 @@ def assign(exposed: DataFrame, kept: DataFrame) -> DataFrame:
         kept: their assignments already in the table: exposures older than retention live on there.
     """
     before = kept.select(
-        "experiment_id", "user_id", "arm", "eligible", "assigned_ts", F.col("first_exposure_ts").alias("exposed_ts"),
+        "experiment_id", "user_id", "arm", "eligible", "source", "assigned_ts",
+        F.col("first_exposure_ts").alias("exposed_ts"),
         F.lit(None).cast("string").alias("event_id"), "in_several_arms", "ds",
     )  # fmt: skip
     first = F.struct("exposed_ts", F.coalesce("event_id", F.lit("")))
@@ -50,6 +56,7 @@ def assign(exposed: DataFrame, kept: DataFrame) -> DataFrame:
             F.min_by("arm", first).alias("arm"),
             (F.max("in_several_arms") | (F.count_distinct("arm") > 1)).alias("in_several_arms"),
             F.min_by("eligible", first).alias("eligible"),
+            F.min_by("source", first).alias("source"),
             F.min_by("assigned_ts", first).alias("assigned_ts"),
             F.min("exposed_ts").alias("first_exposure_ts"),
         )

@@ -60,6 +60,8 @@ _READERS: Mapping[str, tuple[str, ...]] = {
     "traffic.conversations": ("message", "response"),
     "traffic.characters": ("character_update",),
     "experiments.assignments": ("exposure",),
+    "experiments.covariates": ("message", "response", "reaction", "feedback", "regenerate", "exposure"),
+    "experiments.unit_totals": ("message", "exposure"),
     "signals.labels": ("message", "response", "reaction", "feedback", "regenerate"),
 }
 
@@ -143,7 +145,11 @@ def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
 
 
 def stale_days(
-    new: DataFrame, history: DataFrame, ran: Mapping[str, set[date]], lookahead: Mapping[str, int]
+    new: DataFrame,
+    history: DataFrame,
+    ran: Mapping[str, set[date]],
+    lookahead: Mapping[str, int],
+    lookback: Mapping[str, int],
 ) -> dict[str, list[date]]:
     """Days that must run again because of new events, by job; only days that the job has run.
 
@@ -152,11 +158,12 @@ def stale_days(
         history: all events already there.
         ran: the days each job succeeded for.
         lookahead: how many later days of events each job reads beside a day's own (0 when it is not named).
+        lookback: how many earlier days, likewise.
 
     Returns:
-        The day of each new event for the jobs that read its type; for those that look ahead and an event received
-        after its day also the days before that looked at it; for turns every later day on which its conversation
-        went on.
+        The day of each new event for the jobs that read its type; for those that look back also the days after it;
+        for those that look ahead and an event received after its day also the days before that looked at it; for
+        turns every later day on which its conversation went on.
     """
     if not any(ran.values()):
         return {}
@@ -168,7 +175,8 @@ def stale_days(
         for reader, event_types in _READERS.items():
             if row["event_type"] in event_types:
                 back = lookahead.get(reader, 0) if row["is_late"] else 0
-                touched[reader] |= {row["ds"] - timedelta(days=n) for n in range(back + 1)} & ran[reader]
+                reached = range(-back, lookback.get(reader, 0) + 1)
+                touched[reader] |= {row["ds"] + timedelta(days=n) for n in reached} & ran[reader]
     if touched["traffic.turns"]:
         since = (
             new.where(F.col("event_type").isin("message", "response"))
@@ -216,7 +224,12 @@ def run(ctx: JobContext) -> None:
         for name in _READERS
         for setting in job(name).lookahead.values()
     }
-    for reader, days in stale_days(events.where("is_new"), history, ran, ahead).items():
+    behind = {
+        name: int(ctx.settings.value(job(name).lookback["traffic.events"]))
+        for name in _READERS
+        if "traffic.events" in job(name).lookback
+    }
+    for reader, days in stale_days(events.where("is_new"), history, ran, ahead, behind).items():
         ctx.mark_stale(reader, days, "late_events")
     ctx.write(
         "traffic.events",

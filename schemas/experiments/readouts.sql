@@ -1,5 +1,5 @@
 CREATE TABLE experiments.readouts (
-  experiment_id STRING NOT NULL COMMENT 'Key, with as_of_ds, arm, metric, segment, method and input_versions.',
+  experiment_id STRING NOT NULL COMMENT 'Key, with as_of_ds, arm, metric, segment, method, input_versions and schema_version.',
   as_of_ds DATE NOT NULL COMMENT 'Last day that is counted.',
   k INT NOT NULL COMMENT 'Cumulative day of the window, from 1: the number of days that breadth divides by (eq. 10).',
   arm STRING NOT NULL COMMENT 'The test arm.',
@@ -25,14 +25,14 @@ CREATE TABLE experiments.readouts (
   verdict STRING NOT NULL COMMENT 'positive, negative, inconclusive, not_final (before the last day), blocked (sample ratio), exploratory (not in the primary family) or undetermined (see status).',
   sample_ratio_p DOUBLE COMMENT 'Chi-square test of the exposed users of the segment against the declared shares.',
   winsor_bound DOUBLE COMMENT 'Messages at which users were cut, method winsorised.',
-  input_versions STRING NOT NULL COMMENT 'JSON: table to the Delta version that was read.',
+  input_versions STRING NOT NULL COMMENT 'JSON: table to the first Delta version at which what was read is as it was: read there, it gives the same numbers.',
   schema_version INT NOT NULL COMMENT 'Raised when a column changes its meaning.',
   ds DATE NOT NULL COMMENT 'The same as as_of_ds.',
   run_id STRING NOT NULL COMMENT 'Run that wrote the row.'
 ) USING delta
 COMMENT 'Each test arm against the control, in long format; what was once read out is never overwritten.'
 TBLPROPERTIES (
-  'flywheel.root' = 'curated', 'flywheel.key' = 'experiment_id, as_of_ds, arm, metric, segment, method, input_versions',
+  'flywheel.root' = 'curated', 'flywheel.key' = 'experiment_id, as_of_ds, arm, metric, segment, method, input_versions, schema_version',
   'flywheel.write' = 'merge_insert', 'flywheel.pii' = 'none', 'flywheel.retention_days' = '3650'
 );
 ALTER TABLE experiments.readouts ADD CONSTRAINT known_metric CHECK (metric IN ('breadth', 'depth', 'share_engaged', 'mean_exposed'));

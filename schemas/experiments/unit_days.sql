@@ -4,7 +4,7 @@ CREATE TABLE experiments.unit_days (
   user_id STRING NOT NULL COMMENT 'Keyed hash. [pii: pseudonym]',
   arm STRING NOT NULL COMMENT 'Arm of the first exposure.',
   first_exposure_ds DATE NOT NULL COMMENT 'UTC date of the first exposure, within the window.',
-  excluded STRING COMMENT 'Why the user does not count from this day on: internal, ineligible, bot, in_several_arms; NULL = counts.',
+  excluded STRING COMMENT 'What excludes the user: internal, ineligible, bot, or in_several_arms (exposed to another arm on this day; experiments.unit_totals keeps it from then on); NULL = counts.',
   engaged BOOLEAN NOT NULL COMMENT 'amount > 0 (eq. 9).',
   amount BIGINT NOT NULL COMMENT 'Messages the user sent that UTC day after first exposure.',
   ds DATE NOT NULL COMMENT 'Day, within the window.',

@@ -6,13 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-import pytest
-
 from infra.sandbox import SandboxSettings
 from infra.sandbox.behaviour import Product, Trace
 from infra.sandbox.experiments import drive, lift_sums
 from infra.sandbox.policies import Context, CorpusPolicy, Style, corpus_policies
-from infra.sandbox.population import arm_of, make_user, make_world
+from infra.sandbox.population import make_user, make_world
 from infra.sandbox.settings import BehaviourSettings, ExperimentSettings, PlantingSettings
 from tests.infra.sandbox.conftest import Run
 
@@ -107,12 +105,3 @@ def test_a_policy_is_a_function_of_its_context() -> None:
     context = Context((), None, "es", "food", 42)
     assert policy.respond([context, context])[0] == policy.respond([context])[0]
     assert policy.version == "V9"
-
-
-def test_assignment_is_a_salted_hash_with_the_stated_shares() -> None:
-    experiment = ExperimentSettings(share_per_arm=0.1)
-    arms = [arm_of(experiment, f"u{i}") for i in range(5000)]
-    assert arms.count("control") / 5000 == pytest.approx(0.1, abs=0.015)
-    assert arms.count("test") / 5000 == pytest.approx(0.1, abs=0.015)
-    other = experiment.model_copy(update={"experiment_id": "exp-002"})
-    assert arms != [arm_of(other, f"u{i}") for i in range(5000)]

@@ -10,9 +10,9 @@ from pyspark.sql import SparkSession
 
 from jobs.experiments.assignments import assign, exposures
 
-EVENT = "event_id string, event_ts timestamp, event_type string, user_id string, payload string, ds date"
+EVENT = "event_id string, event_ts timestamp, event_type string, user_id string, source string, payload string, ds date"
 KEPT = (
-    "experiment_id string, user_id string, arm string, eligible boolean, assigned_ts timestamp, "
+    "experiment_id string, user_id string, arm string, eligible boolean, source string, assigned_ts timestamp, "
     "first_exposure_ts timestamp, in_several_arms boolean, ds date"
 )
 
@@ -20,7 +20,7 @@ KEPT = (
 def exposure(hour: int, user: str, arm: str, **payload: Any) -> tuple[Any, ...]:
     moment = datetime(2026, 3, 1, hour, tzinfo=UTC)
     said = json.dumps({"experiment_id": "x", "arm": arm, **payload})
-    return (f"e{hour}{user}", moment, "exposure", user, said, moment.date())
+    return (f"e{hour}{user}", moment, "exposure", user, "user", said, moment.date())
 
 
 def test_the_first_exposure_decides_and_several_arms_are_told(spark: SparkSession) -> None:
@@ -46,6 +46,6 @@ def test_the_first_exposure_decides_and_several_arms_are_told(spark: SparkSessio
 
 def test_what_is_already_known_is_not_forgotten(spark: SparkSession) -> None:
     early = datetime(2025, 12, 1, tzinfo=UTC)
-    kept = spark.createDataFrame([("x", "a", "control", True, None, early, False, early.date())], KEPT)
+    kept = spark.createDataFrame([("x", "a", "control", True, None, None, early, False, early.date())], KEPT)
     (row,) = assign(exposures(spark.createDataFrame([exposure(9, "a", "test")], EVENT)), kept).collect()
     assert (row["arm"], row["in_several_arms"], row["first_exposure_ts"].month) == ("control", True, 12)

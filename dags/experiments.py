@@ -1,0 +1,36 @@
+"""Read out every running experiment as of the day whose exposures have just been written.
+
+**When**: as soon as `experiments.assignments` of a day is there (same partition key). Each day is added to the totals
+of the day before; the verdict comes on the last day of an experiment's window.
+
+**When it fails**
+- `UpstreamMissing` on `experiments.unit_totals`: a day before it in a window has not been run. Clear that day's task
+  first, then this one; or run `backfill` with `stage: experiments` over the window.
+- `ExpectationFailed`: see `flywheel sql "SELECT * FROM ops.quality WHERE NOT success"`; the table is as it was.
+- A verdict `blocked` is no failure of the job: the arms are not as large as declared. `flywheel experiment check ID`.
+- Exposures of an experiment without a definition are kept and not read out: `flywheel experiment declare FILE`.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, PartitionedAssetTimetable, StartOfDayMapper
+
+from dags.wiring import DEFAULTS, asset, in_order, spark_task
+from jobs.experiments import ASSIGNMENTS, JOBS
+
+with DAG(
+    "experiments",
+    schedule=PartitionedAssetTimetable(
+        assets=asset("experiments.assignments"),
+        default_partition_mapper=StartOfDayMapper(),
+    ),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["experiments", "daily"],
+    doc_md=__doc__,
+) as dag:
+    # Assignments are made by `traffic`, with the events that they come from.
+    in_order([spark_task(job) for job in JOBS if job is not ASSIGNMENTS])

@@ -1,0 +1,280 @@
+"""What an experiment is: declared once, before its start, in a file that is checked; never changed after it."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from deltalake import DeltaTable
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from infra import ledger
+from infra.assignment import arm_of
+from infra.errors import DefinitionRefused, ExperimentUnknown
+from infra.lake import Lake
+from infra.settings import Settings
+from jobs.experiments.comparison import METRICS
+from jobs.plan import Plan
+
+TABLE = "experiments.definitions"
+QUANTITY = "messages"
+"""The base quantity of the unit tables: what metrics of a readout are made from."""
+Segment = Literal["locale", "language", "surface", "tenure"]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+
+class Definition(BaseModel):
+    """An experiment as its owner declares it (section 2.5.2, appendix B)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    experiment_id: str = Field(pattern=_NAME, description="As exposures are logged.")
+    title: str = Field(min_length=1, max_length=200, description="What is tested, in a line.")
+    owner: str = Field(min_length=1, max_length=100, description="Whom to ask.")
+    control_arm: str = Field("control", description="The arm that the others are compared with.")
+    shares: dict[str, float] = Field(
+        description="Arm to its share of eligible users: about 0.1 each, the control as large as a test arm."
+    )
+    salt: str = Field(min_length=1, max_length=100, description="Of the assignment hash; one an experiment.")
+    eligibility: str = Field(
+        min_length=1, max_length=500, description="Who may be assigned: the same for every arm."
+    )
+    start_ds: date = Field(description="First day of the window, UTC.")
+    end_ds: date = Field(description="Last day, included; seven days are the paper's.")
+    metrics: tuple[str, ...] = Field(
+        ("breadth", "depth"), min_length=1, description="Primary family, which Holm corrects over."
+    )
+    segments: tuple[Segment, ...] = Field((), description="Also read out by these; exploratory.")
+    bot_messages_per_day: int = Field(
+        500, ge=1, description="Who sent more on a day before first exposure is a bot."
+    )
+    winsor_quantile: float = Field(
+        0.99, gt=0.5, le=1, description="Pooled quantile of engaged users at which messages are cut."
+    )
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """All arms, in the order of the file."""
+        return tuple(self.shares)
+
+    @property
+    def test_arms(self) -> tuple[str, ...]:
+        """All arms but the control."""
+        return tuple(arm for arm in self.shares if arm != self.control_arm)
+
+    @property
+    def window_days(self) -> int:
+        """Days of the window: |D| of equation 10 on its last day."""
+        return (self.end_ds - self.start_ds).days + 1
+
+    def day_number(self, day: date) -> int:
+        """Cumulative day k of `day`, from 1."""
+        return (day - self.start_ds).days + 1
+
+    def covers(self, day: date) -> bool:
+        """Whether `day` is in the window."""
+        return self.start_ds <= day <= self.end_ds
+
+    def state(self, today: date) -> str:
+        """planned, running or ended."""
+        if today < self.start_ds:
+            return "planned"
+        return "running" if today <= self.end_ds else "ended"
+
+    def arm_of(self, user_id: str) -> str | None:
+        """The arm that the user is assigned to, or None."""
+        return arm_of(user_id, self.salt, self.shares)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Definition:
+        for arm, share in self.shares.items():
+            if not arm or not (0 < share <= 1) or not math.isfinite(share):
+                raise ValueError(f"shares: arm {arm!r} needs a share above 0 and at most 1")
+        if len(self.shares) < 2:
+            raise ValueError("shares: an experiment needs a control and at least one test arm")
+        if sum(self.shares.values()) > 1 + 1e-9:
+            raise ValueError("shares: the arms take more than all users")
+        if self.control_arm not in self.shares:
+            raise ValueError(f"control_arm: {self.control_arm!r} is no arm of shares")
+        if self.end_ds < self.start_ds:
+            raise ValueError("end_ds: the window ends before it starts")
+        if unknown := sorted(set(self.metrics) - set(METRICS)):
+            raise ValueError(f"metrics: {unknown[0]!r} is none of {', '.join(METRICS)}")
+        if len(set(self.metrics)) < len(self.metrics) or len(set(self.segments)) < len(self.segments):
+            raise ValueError("metrics and segments: a name stands twice")
+        return self
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A definition in the table: the last of its experiment, or what an earlier version of the table held."""
+
+    definition: Definition
+    declared_ts: Any
+
+
+def read_definition(path: Path) -> Definition:
+    """The definition in a TOML file.
+
+    Raises:
+        DefinitionRefused: names the entry that is wrong and what would be right.
+    """
+    try:
+        with path.open("rb") as file:
+            return Definition.model_validate(tomllib.load(file))
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionRefused(f"{path.name} is no TOML: {error}", hint="Mend the file.") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place, told = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+        if not place and ": " in told:
+            place, told = told.split(": ", 1)
+        raise DefinitionRefused(
+            told, table=TABLE, setting=place or None,
+            hint=f"Change it in {path.name}; see docs/experiments.md.",
+        ) from None  # fmt: skip
+
+
+def declare(settings: Settings, wanted: Definition, today: date | None = None) -> str:
+    """Put a definition in force and mark the days of its window that were run before; returns what was done.
+
+    The same definition again changes nothing. Another one is accepted until the experiment starts.
+
+    Raises:
+        DefinitionRefused: the experiment has started, by the calendar or by its first exposure; or the window is
+            longer than `experiments.max_window_days`; or its salt is another experiment's.
+    """
+    lake, today = Lake.of(settings), today or ledger.now().date()
+    longest = settings.experiments.max_window_days
+    if wanted.window_days > longest:
+        raise DefinitionRefused(
+            f"the window of {wanted.experiment_id} has {wanted.window_days} days, at most {longest} are read",
+            table=TABLE, setting="experiments.max_window_days", hint="Shorten the window or raise the setting.",
+        )  # fmt: skip
+    known = definitions(lake)
+    _refuse_shared_salt(wanted, known)
+    if (before := known.get(wanted.experiment_id)) is not None:
+        if before == wanted and before.arms == wanted.arms:
+            return "declared already, nothing changed"
+        _refuse_started(lake, before, wanted, today)
+    now, run_id = ledger.now(), f"declare-{uuid.uuid4().hex[:12]}"
+    row = wanted.model_dump(mode="python") | {
+        "declared_ts": now,
+        "arms": list(wanted.arms),
+        "metrics": list(wanted.metrics),
+        "segments": list(wanted.segments),
+        "definition": wanted.model_dump_json(),
+        "ds": now.date(),
+        "run_id": run_id,
+    }
+    ledger.append(lake, TABLE, [row], run_id)
+    marked = _mark_window(settings, lake, wanted, run_id)
+    again = f"; {marked} day(s) that were run before are stale: flywheel run --stale" if marked else ""
+    return ("declared anew" if before else "declared") + again
+
+
+def definitions(lake: Lake, version: int | None = None) -> dict[str, Definition]:
+    """The definitions in force, by experiment, in the order of their ids; of an earlier version of the table."""
+    return {name: one.definition for name, one in sorted(_declared(lake.open(TABLE, version)).items())}
+
+
+def definition(lake: Lake, experiment_id: str) -> Definition:
+    """The definition in force of one experiment.
+
+    Raises:
+        ExperimentUnknown: it was never declared; says which were.
+    """
+    known = definitions(lake)
+    if experiment_id not in known:
+        told = f"There are: {', '.join(known)}." if known else "None is declared."
+        raise ExperimentUnknown(
+            f"no experiment {experiment_id!r} is declared", table=TABLE,
+            hint=f"{told} Declare one: flywheel experiment declare FILE",
+        )  # fmt: skip
+    return known[experiment_id]
+
+
+class DefinitionVersions:
+    """The first version of `experiments.definitions` at which each definition is as it is at `latest`.
+
+    A readout names that one: what other experiments declare later leaves it as it is.
+    """
+
+    def __init__(self, lake: Lake, latest: int) -> None:
+        self._lake, self.latest = lake, latest
+        self._read: dict[int, dict[str, Declared]] = {}
+
+    @cached_property
+    def in_force(self) -> dict[str, Definition]:
+        """Definitions at `latest`, by experiment."""
+        return {name: one.definition for name, one in sorted(self._at(self.latest).items())}
+
+    def of(self, experiment_id: str) -> int:
+        """By bisection: the table is append-only, so a definition that stands stays."""
+        wanted, low, high = self._at(self.latest)[experiment_id], 0, self.latest
+        while low < high:
+            middle = (low + high) // 2
+            if self._at(middle).get(experiment_id) == wanted:
+                high = middle
+            else:
+                low = middle + 1
+        return high
+
+    def _at(self, version: int) -> dict[str, Declared]:
+        if version not in self._read:
+            self._read[version] = _declared(self._lake.open(TABLE, version))
+        return self._read[version]
+
+
+def _declared(table: DeltaTable) -> dict[str, Declared]:
+    rows = table.to_pyarrow_table(columns=["experiment_id", "declared_ts", "definition"]).to_pylist()
+    return {
+        row["experiment_id"]: Declared(Definition.model_validate_json(row["definition"]), row["declared_ts"])
+        for row in sorted(rows, key=lambda row: row["declared_ts"])
+    }
+
+
+def _refuse_shared_salt(wanted: Definition, known: Mapping[str, Definition]) -> None:
+    for other in known.values():
+        if other.salt == wanted.salt and other.experiment_id != wanted.experiment_id:
+            raise DefinitionRefused(
+                f"{wanted.experiment_id} has the salt of {other.experiment_id}: the same users would be in the "
+                "same arms of both",
+                table=TABLE, setting="salt", hint="Give it a salt of its own.",
+            )  # fmt: skip
+
+
+def _refuse_started(lake: Lake, before: Definition, wanted: Definition, today: date) -> None:
+    changed = [name for name in Definition.model_fields if getattr(before, name) != getattr(wanted, name)]
+    changed = changed or ["order of arms"]  # which the hash is divided in
+    exposed = ledger.query(
+        lake, "SELECT count(*) FROM experiments_assignments WHERE experiment_id = ?", [wanted.experiment_id],
+        ["experiments.assignments"],
+    )[0][0]  # fmt: skip
+    if exposed or today >= before.start_ds:
+        why = f"{exposed:,} users were exposed" if exposed else f"it started on {before.start_ds}"
+        raise DefinitionRefused(
+            f"{wanted.experiment_id} cannot change its {', '.join(changed)} any more: {why}",
+            table=TABLE, day=before.start_ds,
+            hint="Declare a new experiment, with an id and a salt of its own.",
+        )  # fmt: skip
+
+
+def _mark_window(settings: Settings, lake: Lake, wanted: Definition, run_id: str) -> int:
+    """Days of the window that were run without the definition run again."""
+    from jobs.experiments import COVARIATES, READOUTS, UNIT_TOTALS
+
+    plan, marked = Plan(settings), set[date]()
+    for job in (COVARIATES, UNIT_TOTALS, READOUTS):
+        ran = [date.fromisoformat(unit) for unit in plan.successes(job)]
+        days = [day for day in ran if wanted.covers(day)]
+        ledger.mark_stale(lake, job.name, days, f"{wanted.experiment_id} was declared", run_id)
+        marked |= set(days)
+    return len(marked)

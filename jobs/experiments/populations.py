@@ -1,0 +1,85 @@
+"""Who was assigned, exposed and excluded, by arm; and whether the arms have the sizes that they should."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.experiments.cells import levels
+from jobs.experiments.definition import Definition
+from jobs.experiments.statistics import holm, sample_ratio_p_value
+
+EXCLUSIONS = ("internal", "ineligible", "bot", "in_several_arms")
+BY_DAY = "first_exposure_ds"
+_LEAST_EXPECTED = 5
+"""Fewest users expected in an arm for which the chi-squared distribution is a fair approximation."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """Users of one segment and basis, by arm, and the sample-ratio test of them."""
+
+    segment: str
+    basis: str
+    users: Mapping[str, int]
+    sample_ratio_p: float | None = None
+    sample_ratio_p_adjusted: float | None = None
+    sample_ratio_alarm: bool = False
+
+
+def populations(cells: Iterable[Mapping[str, Any]], definition: Definition, alpha: float) -> list[Population]:
+    """All populations of one experiment and day; exclusions are counted over all segments only.
+
+    Args:
+        cells: rows of `cells` of one experiment and day.
+        alpha: the adjusted p of a sample-ratio test below which the arms are not comparable.
+    """
+    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for basis in ("assigned", "exposed", *EXCLUSIONS):
+        counts["all", basis] = Counter()
+    for cell in cells:
+        reason, users = cell["excluded"], cell["users"]
+        bases = ["assigned", reason or "exposed"]
+        for basis in bases:
+            is_tested = basis in ("assigned", "exposed")
+            places = [*levels(cell), f"{BY_DAY}={cell[BY_DAY]}"] if is_tested else ["all"]
+            for place in places:
+                counts[place, basis][cell["arm"]] += users
+    arms = dict.fromkeys([*definition.arms, *sorted({arm for c in counts.values() for arm in c})], 0)
+    found = [Population(*place, arms | dict(users)) for place, users in sorted(counts.items())]
+    tested = [one for one in found if one.basis not in EXCLUSIONS]
+    families: dict[tuple[str, str], list[Population]] = defaultdict(list)
+    for one in tested:
+        families[one.basis, _family(one.segment)].append(one)
+    return [
+        *(one for one in found if one.basis in EXCLUSIONS),
+        *(judged for family in families.values() for judged in _tested(family, definition, alpha)),
+    ]
+
+
+def _family(segment: str) -> str:
+    """Days are corrected among themselves, and the levels of all other segments."""
+    return "all" if segment == "all" else "days" if segment.startswith(f"{BY_DAY}=") else "levels"
+
+
+def _tested(family: list[Population], definition: Definition, alpha: float) -> list[Population]:
+    p_values = [_p_value(one, definition) for one in family]
+    known = [p for p in p_values if p is not None]
+    adjusted = iter(holm(known))
+    found = []
+    for one, p in zip(family, p_values, strict=True):
+        corrected = None if p is None else next(adjusted)
+        alarm = corrected is not None and corrected < alpha
+        found.append(Population(one.segment, one.basis, one.users, p, corrected, alarm))
+    return found
+
+
+def _p_value(one: Population, definition: Definition) -> float | None:
+    shares = [definition.shares.get(arm, 0.0) for arm in one.users]
+    total, users = sum(shares), list(one.users.values())
+    undeclared = any(n for n, share in zip(users, shares, strict=True) if not share)
+    if sum(users) * min(definition.shares.values()) / total < _LEAST_EXPECTED and not undeclared:
+        return None
+    return sample_ratio_p_value(users, shares)
