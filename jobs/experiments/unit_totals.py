@@ -129,10 +129,37 @@ def run(ctx: JobContext) -> None:
         ),
     )
     stretches, bases = _stretches(ctx, list(declared.values()))
-    ctx.write(
-        "experiments.unit_totals",
-        unit_totals(ctx.read("experiments.unit_days"), ctx.read("experiments.unit_totals", bases), stretches),
+    today, before = ctx.read("experiments.unit_days"), ctx.read("experiments.unit_totals", bases)
+    _check_conserved(ctx, today, before)
+    ctx.write("experiments.unit_totals", unit_totals(today, before, stretches))
+
+
+def _check_conserved(ctx: JobContext, today: DataFrame, before: DataFrame) -> None:
+    """Exposure is cumulative: as a window goes on, the users of an arm never become fewer.
+
+    Raises:
+        ExpectationFailed: they did; the totals are as they were.
+    """
+    columns = ["experiment_id", "arm", "ds"]
+    counted = today.select(columns).unionByName(before.select(columns)).groupBy(*columns).count().collect()
+    users: dict[tuple[str, str], list[tuple[date, int]]] = defaultdict(list)
+    for row in sorted(counted, key=lambda row: row["ds"]):
+        users[row["experiment_id"], row["arm"]].append((row["ds"], row["count"]))
+    fallen = sorted(
+        (experiment, later)
+        for (experiment, _), by_day in users.items()
+        for (_, many), (later, fewer) in pairwise(by_day)
+        if fewer < many
     )
+    observed = f'{{"unexpected_count": {len(fallen)}}}'
+    result = Result("users_per_arm_never_fall", "critical", not fallen, observed)
+    ctx.record_quality("experiments.unit_totals", [result])
+    if fallen:
+        raise ExpectationFailed(
+            f"an arm of {fallen[0][0]} has fewer users than on the day before",
+            table="experiments.unit_totals", day=fallen[0][1],
+            hint="Run experiments.covariates, then experiments.unit_totals, for the whole window with --force.",
+        )  # fmt: skip
 
 
 def _stretches(ctx: JobContext, declared: Sequence[Definition]) -> tuple[list[list[date]], list[date]]:
