@@ -7,7 +7,7 @@ breadth and the mean over all exposed users are over them too.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
