@@ -179,7 +179,7 @@ def splits(pool: Pool, rng: np.random.Generator, size: int) -> Part:
     return Part(race.table(head, lines) + f"\nSample-ratio alarms: {alarms} of {size:,}\n", figures, met)
 
 
-def coverage(population: Population, rng: np.random.Generator, size: int) -> Part:
+def coverage(population: Population, rng: np.random.Generator, size: int, users: int = USERS) -> Part:
     """True lifts of breadth, and of amounts, on fresh users of both arms.
 
     Amounts cut at a bound that stays where it is rise a little less than the amounts.
@@ -193,7 +193,7 @@ def coverage(population: Population, rng: np.random.Generator, size: int) -> Par
             (keener, {("breadth", "plain"): 100 * lift}),
             (longer, {RAW: 100 * lift, ("depth", "winsorised"): cut}),
         ):
-            drawn = _fresh(treated, population, USERS, bound, rng, size)
+            drawn = _fresh(treated, population, users, bound, rng, size)
             for key, tally in _tallied(drawn, truth, set(truth)).items():
                 (above, below), name = tally.tails_pct, f"{'_'.join(key)}_at_{100 * lift:+.0f}"
                 lines.append(
@@ -232,18 +232,18 @@ def ratio_tails(rng: np.random.Generator, size: int) -> Part:
     return Part(race.table(["control CV 10 %", "coverage %", "above / below %"], lines), figures, met)
 
 
-def power(population: Population, rng: np.random.Generator, size: int) -> Part:
+def power(population: Population, rng: np.random.Generator, size: int, users: int = PLANNED_USERS) -> Part:
     """The planner's minimum detectable effect of each metric, put in on fresh users."""
     lines, figures, met = [], {}, {}
-    wanted = {row.metric: row for row in plan(population.arm(), PLANNED_USERS)}
+    wanted = {row.metric: row for row in plan(population.arm(), users)}
     for metric, lifts in (("breadth", (1.0, 0.0)), ("depth", (0.0, 1.0))):
         rise = wanted[metric].detectable_pct
         assert rise is not None
         treated = population.treated(*(each * rise / 100 for each in lifts))
-        drawn = _fresh(treated, population, PLANNED_USERS, None, rng, size)
+        drawn = _fresh(treated, population, users, None, rng, size)
         key = (metric, "plain")
         found = _tallied(drawn, only={key})[key].found_pct
-        lines.append([metric, f"{PLANNED_USERS:,}", f"{rise:+.2f} %", f"{found:.2f}"])
+        lines.append([metric, f"{users:,}", f"{rise:+.2f} %", f"{found:.2f}"])
         figures[f"{metric}_power"] = {"detectable_pct": round(rise, 3), "power_pct": round(found, 2)}
         met[f"{metric}_power"] = _near(found, 80, size)
     return Part(
