@@ -7,6 +7,8 @@ from typing import Any
 
 INK, MUTED, FAINT = "#1c2b33", "#5b6b73", "#e4e9ec"
 GOOD, BAD = "#0b7a75", "#d9773c"
+WORSE, GREY = "#b3261e", "#8a979e"
+"""Of a lift: significantly negative; not significant."""
 LINES = (GOOD, BAD, "#4a6fa5", "#a58bc4", "#8c3b5e")
 _LABEL_CHARACTERS = 28
 

@@ -247,6 +247,7 @@ def report() -> None:
 
 def _register_groups() -> None:
     from cli.experiments import experiment_app, readout
+    from cli.replay import replay_app
     from cli.review import review_app, screen
     from cli.safety import safety_app
 
@@ -255,6 +256,7 @@ def _register_groups() -> None:
     app.add_typer(safety_app, name="safety")
     app.add_typer(experiment_app, name="experiment")
     app.command()(readout)
+    app.add_typer(replay_app, name="replay")
 
 
 _register_groups()
