@@ -35,7 +35,8 @@ def connect(lake: Lake, statement: str | None = None) -> duckdb.DuckDBPyConnecti
     connection = duckdb.connect()
     connection.execute(f"LOAD '{_extension(duckdb.__version__)}'")
     connection.execute("SET TimeZone = 'UTC'")
-    wanted = _named(statement) if statement is not None else [*table_names(), *view_names()]
+    # Views stand on other views: those come first, also when everything is wanted.
+    wanted = _named(statement if statement is not None else " ".join([*table_names(), *view_names()]))
     readable = lake.readable()
     for name in (n for n in wanted if not n.startswith("views.")):
         if name in readable:

@@ -13,4 +13,4 @@ TBLPROPERTIES (
   'flywheel.root' = 'curated', 'flywheel.key' = 'turn_id', 'flywheel.write' = 'replace_days',
   'flywheel.pii' = 'none', 'flywheel.retention_days' = '400'
 );
-ALTER TABLE signals.features ADD CONSTRAINT sentiment_in_range CHECK (prior_sentiment BETWEEN -1 AND 1);
+ALTER TABLE signals.features ADD CONSTRAINT sentiment_in_range CHECK (prior_sentiment IS NULL OR prior_sentiment BETWEEN -1 AND 1);

@@ -142,7 +142,7 @@ def by_the_book(events: list[dict[str, Any]], until: datetime) -> dict[str, dict
             ),
             key=lambda one: (one["event_ts"], one["event_id"]),
         )
-        for kind in ("love", "thumb_up"):
+        for kind in ("love", "thumb_up", "thumb_down"):
             last = [json.loads(one["payload"]) for one in about]
             words = [word for word in last if word["reaction"] == kind]
             stands = bool(words) and not words[-1].get("removed", False)
@@ -152,7 +152,7 @@ def by_the_book(events: list[dict[str, Any]], until: datetime) -> dict[str, dict
 
 
 step = st.tuples(
-    st.sampled_from(["m", "r", "r", "love", "thumb_up"]),
+    st.sampled_from(["m", "r", "r", "love", "thumb_down"]),
     st.sampled_from([0, 1, 10, 11, 30, 120]),
     st.booleans(),
 )
