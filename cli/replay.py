@@ -45,8 +45,8 @@ def replay_table10(
     flagged = [
         {
             "cannot be": f"{one.cell.metric} {one.cell.version}",
-            "printed": f"+{one.cell.plus} / -{one.cell.minus}",
-            "equation 17": f"+{one.plus:.3g} / -{one.minus:.3g}",
+            "printed": one.cell.interval,
+            "equation 17": f"+{one.plus:.3f} / -{one.minus:.3f}",
         }
         for one in table10.impossible(cells)
     ]

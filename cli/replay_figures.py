@@ -74,7 +74,7 @@ def cumulative(growth: Mapping[str, Sequence[tuple[str, float]]]) -> str:
 
 
 def _told(cell: Cell, flagged: bool) -> str:
-    told = f"{cell.version}: {cell.value:+} % (+{cell.plus} / -{cell.minus})"
+    told = f"{cell.version}: {cell.value:+} % ({cell.interval})"
     return f"{told}<br>equation 17 cannot give this interval" if flagged else told
 
 

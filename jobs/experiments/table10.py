@@ -51,6 +51,15 @@ class Cell:
     value: float
     plus: float | None
     minus: float | None
+    decimals: int
+    """Printed, of the value and of the arms of its interval."""
+
+    @property
+    def interval(self) -> str:
+        """Its arms as printed, upper first; empty where there is none."""
+        if self.plus is None or self.minus is None:
+            return ""
+        return f"+{self.plus:.{self.decimals}f} / -{self.minus:.{self.decimals}f}"
 
     @property
     def verdict(self) -> Verdict:
@@ -112,6 +121,7 @@ def read() -> tuple[Cell, ...]:
                 row["group"], row["metric"], row["version"], row["release"], float(row["value"]),
                 float(row["ci_plus"]) if row["ci_plus"] else None,
                 float(row["ci_minus"]) if row["ci_minus"] else None,
+                len((row["ci_plus"] or row["value"]).partition(".")[2]),
             )
             for row in csv.DictReader(file)
         )  # fmt: skip
