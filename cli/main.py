@@ -77,6 +77,10 @@ def sandbox(
     days: Annotated[int | None, typer.Option(help="Over how many days; default from settings.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same bytes.")] = None,
     workers: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = 2,
+    bias: Annotated[
+        str | None,
+        typer.Option(help="Let one bias of section 3.5.5 act alone: ending_bias, ...; fair: none of them."),
+    ] = None,
 ) -> None:
     """Simulate a live product: write seeded traffic into the landing zone, and its truth beside the lake.
 
@@ -85,11 +89,16 @@ def sandbox(
     from rich.progress import Progress
 
     from infra.sandbox import SandboxSettings, generate
+    from infra.sandbox.scenarios import SCENARIOS, scenario
 
     settings = load_settings()
     asked = {"turns": turns, "start": start, "days": days, "seed": seed}
     given = {name: value for name, value in asked.items() if value is not None}
     chosen = SandboxSettings.model_validate({**settings.sandbox.model_dump(), **given})
+    if bias is not None:
+        if bias not in SCENARIOS:
+            raise typer.BadParameter(f"--bias is one of {', '.join(SCENARIOS)}")
+        chosen = scenario(bias, chosen)
     with Progress(console=err) as progress:
         task = progress.add_task("simulating", total=None)
         summary = generate(
@@ -250,10 +259,12 @@ def _register_groups() -> None:
     from cli.replay import replay_app
     from cli.review import review_app, screen
     from cli.safety import safety_app
+    from cli.signals import signals_app
 
     app.add_typer(review_app, name="review")
     app.command()(screen)
     app.add_typer(safety_app, name="safety")
+    app.add_typer(signals_app, name="signals")
     app.add_typer(experiment_app, name="experiment")
     app.command()(readout)
     app.add_typer(replay_app, name="replay")
