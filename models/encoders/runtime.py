@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -87,10 +88,8 @@ def openvino_runtime(source: Source, precision: str, threads: int) -> tuple[Runt
             setting="diversity.encoders.backend",
             hint='Install it (uv add openvino), or set backend = "torch", which is a space of its own.',
         )
-    import openvino
-
     folder = converted(source)
-    core = openvino.Core()
+    core = _core()
     options = {
         "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[precision],
         "INFERENCE_NUM_THREADS": threads,
@@ -108,6 +107,19 @@ def openvino_runtime(source: Source, precision: str, threads: int) -> tuple[Runt
         return np.array(request.infer([ids, mask])[0], dtype=np.float32)
 
     return run, Reading.load(folder)
+
+
+@cache
+def _core() -> Any:
+    """One for the process, for ever.
+
+    OpenVINO's CPU plugin gives the thread that makes a core an alternate signal stack, and takes it back with the core.
+    Two cores that go in the order in which they came leave the thread on a stack that is no longer there: the next
+    signal, such as a detector's deadline (`models.deadline`), would end the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def converted(source: Source) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +143,24 @@ def test_a_local_folder_is_read_with_its_prompt_window_and_dimension(tmp_path: P
     assert plain.encode(["hello there"])[0] @ prompted.encode(["hello there"])[0] < 0.9999
     graph = load_encoder(spec.model_copy(update={"backend": "openvino"}))
     assert (graph.encode(SENTENCES) * plain.encode(SENTENCES)).sum(axis=1).min() > 0.9999
+
+
+def test_signals_are_safe_after_encoders_have_come_and_gone() -> None:
+    """A deadline is a signal: OpenVINO leaves a process no stack to take it on once two cores have gone."""
+    script = """
+import gc, signal, sys
+from infra.settings import EncoderSettings
+from models.encoders import load_encoder
+specs = [EncoderSettings(model=sys.argv[1], backend="openvino", precision=one) for one in ("fp32", "bf16")]
+gone = [load_encoder(spec) for spec in specs]
+while gone:
+    gone.pop(0)
+    gc.collect()
+signal.signal(signal.SIGALRM, lambda *_: print("rung"))
+signal.raise_signal(signal.SIGALRM)
+"""
+    done = subprocess.run([sys.executable, "-c", script, MINILM.model], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["rung"]), done.stderr[-2000:]
 
 
 def _small_model(folder: Path) -> Path:
