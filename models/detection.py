@@ -80,7 +80,7 @@ class Detectors:
     @property
     def versions(self) -> dict[str, str]:
         """Detector name to version."""
-        return {"privacy": self.privacy.version, "language": "lid.176+hi-Latn-1"} | {
+        return {"privacy": self.privacy.version, "language": "lid.176+hi-Latn-2"} | {
             model.name: model.version for model in self.safety
         }
 

@@ -141,7 +141,7 @@ class _Merge:
 
 
 @dataclass(frozen=True)
-class Supply:
+class Holding:
     """A floor on one day and split: turns and turns of the level before the cut, and after it."""
 
     floor: Constraint
@@ -161,10 +161,10 @@ class Supply:
         return max(0, self.wanted - self.kept_held)
 
 
-def supplies(floors: Sequence[Constraint], levels: Levels, kept: npt.NDArray[np.bool_]) -> list[Supply]:
+def holdings(floors: Sequence[Constraint], levels: Levels, kept: npt.NDArray[np.bool_]) -> list[Holding]:
     """What each floor had to take from, and got."""
     found = []
     for one in floors:
         held = levels[one.dimension] == one.level
-        found.append(Supply(one, len(kept), int(held.sum()), int(kept.sum()), int((held & kept).sum())))
+        found.append(Holding(one, len(kept), int(held.sum()), int(kept.sum()), int((held & kept).sum())))
     return found

@@ -30,7 +30,7 @@ from jobs.curation.candidates import LEXICAL_SPACE, Search
 from jobs.curation.constraints import Constraint
 from jobs.curation.cover import Fold, Graph, Ints, Ranking, Texts, Turns
 from jobs.curation.embed import with_days_before
-from jobs.curation.floors import Supply, expanded, protected_floors, supplies
+from jobs.curation.floors import Holding, expanded, protected_floors, holdings
 from jobs.curation.prompts import described, prompts, with_encoder
 from jobs.curation.spaces import Centroids, centroids, encoder_names, pinned
 
@@ -82,7 +82,7 @@ def pruned(ctx: JobContext, rules: DiversitySettings) -> tuple[DataFrame, dict[d
         floors = protected_floors(ctx.settings.sampling)
         folded = _folded(rules, floors, _with_levels(ctx, turns, floors).toArrow(), table, found)
         _fill_nearest(ctx, placed, folded, search)
-        _tell_supplies(ctx, folded)
+        _tell_holdings(ctx, folded)
         result = folded.rows(rules, _homes(ctx, placed, table.num_rows))
         rows = pc.value_counts(result.column("ds")).to_pylist()
         return ctx.spark.createDataFrame(result, PRUNED), {row["values"]: row["counts"] for row in rows}
@@ -224,10 +224,10 @@ class _Folded:
         """Texts of removed turns that no kept turn is close to."""
         return np.unique(np.concatenate([_NONE, *(one.turns.text[one.open_rows] for one in self.days)]))
 
-    def supplies(self) -> dict[tuple[str, date], list[Supply]]:
+    def holdings(self) -> dict[tuple[str, date], list[Holding]]:
         """What the floors of each split and day had to take from, and got."""
         return {
-            (one.split, one.day): supplies(one.turns.floors, one.turns.levels, one.ranking.kept)
+            (one.split, one.day): holdings(one.turns.floors, one.turns.levels, one.ranking.kept)
             for one in self.days
         }
 
@@ -342,10 +342,10 @@ def _fill_nearest(ctx: JobContext, placed: DataFrame, folded: _Folded, search: S
             one.ranking.near[rows] = read[texts] & (closeness[texts] >= search.similarity)
 
 
-def _tell_supplies(ctx: JobContext, folded: _Folded) -> None:
+def _tell_holdings(ctx: JobContext, folded: _Folded) -> None:
     """Into the ledger: what each floor of Phase III had to take from and got, over the days of each split."""
-    by_name: dict[tuple[str, str], list[Supply]] = {}
-    for (split, _), day in folded.supplies().items():
+    by_name: dict[tuple[str, str], list[Holding]] = {}
+    for (split, _), day in folded.holdings().items():
         for one in day:
             by_name.setdefault((split, one.floor.name), []).append(one)
     results = []

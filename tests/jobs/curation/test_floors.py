@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infra.settings import ConstraintSettings, SamplingSettings
 from jobs.curation.constraints import Constraint
-from jobs.curation.floors import Supply, expanded, protected_floors, supplies, with_floors
+from jobs.curation.floors import Holding, expanded, protected_floors, holdings, with_floors
 
 
 def _levels(**columns: str) -> dict[str, np.ndarray]:
@@ -79,6 +79,6 @@ def test_settings_say_which_floors_are_protected() -> None:
 
 def test_a_shortfall_is_what_supply_could_not_give() -> None:
     floor = _floor("first_turn", "f", 0.5)
-    (found,) = supplies([floor], _levels(first_turn="fflllll"), np.array([1, 0, 1, 1, 1, 0, 0], dtype=bool))
-    assert found == Supply(floor, turns=7, held=2, kept=4, kept_held=1)
+    (found,) = holdings([floor], _levels(first_turn="fflllll"), np.array([1, 0, 1, 1, 1, 0, 0], dtype=bool))
+    assert found == Holding(floor, turns=7, held=2, kept=4, kept_held=1)
     assert (found.wanted, found.short) == (2, 1)
