@@ -30,7 +30,7 @@ from jobs.curation.candidates import LEXICAL_SPACE, Search
 from jobs.curation.constraints import Constraint
 from jobs.curation.cover import Fold, Graph, Ints, Ranking, Texts, Turns
 from jobs.curation.embed import with_days_before
-from jobs.curation.floors import Holding, expanded, protected_floors, holdings
+from jobs.curation.floors import Holding, expanded, holdings, protected_floors
 from jobs.curation.prompts import described, prompts, with_encoder
 from jobs.curation.spaces import Centroids, centroids, encoder_names, pinned
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infra.settings import ConstraintSettings, SamplingSettings
 from jobs.curation.constraints import Constraint
-from jobs.curation.floors import Holding, expanded, protected_floors, holdings, with_floors
+from jobs.curation.floors import Holding, expanded, holdings, protected_floors, with_floors
 
 
 def _levels(**columns: str) -> dict[str, np.ndarray]:
