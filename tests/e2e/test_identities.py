@@ -46,9 +46,21 @@ def test_landed_lines_are_kept_duplicates_or_quarantined(product: Product) -> No
 
 def test_every_turn_has_one_verdict_and_one_outcome(product: Product) -> None:
     ids = {t: Counter(r[0] for r in one(product, f"SELECT turn_id FROM {t}")) for t in (
-        "traffic.turns", "curation.screened", "curation.outcomes")}  # fmt: skip
-    assert ids["traffic.turns"] == ids["curation.screened"] == ids["curation.outcomes"]
+        "traffic.turns", "curation.screened", "curation.outcomes", "signals.labels")}  # fmt: skip
+    assert (
+        ids["traffic.turns"] == ids["curation.screened"] == ids["curation.outcomes"] == ids["signals.labels"]
+    )
     assert set(ids["traffic.turns"].values()) == {1}
+
+
+def test_every_turn_that_passed_is_described_and_only_closed_windows_are_known(product: Product) -> None:
+    passed = one(product, "SELECT turn_id FROM curation.screened WHERE verdict = 'pass' ORDER BY 1")
+    assert passed == one(product, "SELECT turn_id FROM signals.features ORDER BY 1")
+    still_open = "response_ts > observed_until_ts - INTERVAL 10 MINUTE AND continued IS NOT NULL"
+    assert one(product, f"SELECT count(*) FROM signals.labels WHERE {still_open}") == [(0,)]
+    told = "SELECT count(continued), sum(continued::INT) FROM signals.labels WHERE NOT is_synthetic_time"
+    ((known, continued),) = one(product, told)
+    assert 0 < continued < known
 
 
 def test_every_eligible_turn_has_one_outcome_in_the_dataset(product: Product) -> None:
