@@ -34,11 +34,14 @@ def describe(
         embeddings: rows of `curation.embeddings`.
         classifier: of jobs to be done.
     """
-    vectors = embeddings.select("text_hash", "recipe", "encoder", "embedding")
+    place, space = ["conversation_id", "turn_index"], ["text_hash", "recipe", "encoder"]
+    # Phase II ranks the last response to a message. The earlier ones have the job of the same message: were they told
+    # apart, a feature would say that the user is going to ask for another response.
+    prompts = ranked.join(passed.select("turn_id", *place), "turn_id").select(*place, *space)
     return (
-        passed.select("turn_id", "language", "redacted_user_message", "redacted_response", "ds")
-        .join(ranked.select("turn_id", "text_hash", "recipe", "encoder"), "turn_id", "left")
-        .join(vectors, ["text_hash", "recipe", "encoder"], "left")
+        passed.select("turn_id", *place, "language", "redacted_user_message", "redacted_response", "ds")
+        .join(prompts, place, "left")
+        .join(embeddings.select(*space, "embedding"), space, "left")
         .mapInArrow(_describing(classifier), _SCHEMA)
     )
 

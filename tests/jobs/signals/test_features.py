@@ -6,20 +6,27 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from jobs.signals import FEATURES
 from jobs.signals.features import asks, describe
 from models.jtbd.classifier import Classifier
 from models.sentiment import sentiment
 
-PASSED = "turn_id string, language string, redacted_user_message string, redacted_response string, ds date"
+PASSED = (
+    "turn_id string, conversation_id string, turn_index int, language string, redacted_user_message string, "
+    "redacted_response string, ds date"
+)
 RANKED = "turn_id string, text_hash string, recipe string, encoder string"
 EMBEDDINGS = "text_hash string, recipe string, encoder string, embedding array<float>"
 
 
 def test_a_turn_by_hand(spark: SparkSession) -> None:
+    joke = "tell me a joke, you are wonderful!"
     turns = [
-        ("t1", "en", "tell me a joke, you are wonderful!", "Which kind do you like? 😊", None),
-        ("t2", "es", "dibújame un gato", "Aquí está.", None),
-        ("t3", "en", None, "Hello there", None),
+        # Superseded by the next: not ranked.
+        ("t0", "c", 1, "en", joke, "No.", None),
+        ("t1", "c", 1, "en", joke, "Which kind do you like? 😊", None),
+        ("t2", "c", 2, "es", "dibújame un gato", "Aquí está.", None),
+        ("t3", "d", 0, "en", None, "Hello there", None),
     ]
     ranked = [("t1", "h1", "r", "e"), ("t2", "h2", "r", None)]
     found = describe(
@@ -29,9 +36,15 @@ def test_a_turn_by_hand(spark: SparkSession) -> None:
         Classifier({}),
     )
     rows: dict[str, tuple[Any, ...]] = {row["turn_id"]: tuple(row)[1:5] for row in found.collect()}
-    assert rows["t1"] == ("entertainment", sentiment(turns[0][2] or "", "en"), 6, True)
+    assert rows["t1"] == ("entertainment", sentiment(joke, "en"), 6, True)
+    assert rows["t0"][:2] == rows["t1"][:2]
     assert rows["t2"] == ("image_request", None, 2, False)  # the lexicon knows no Spanish
     assert rows["t3"] == ("(unjudged)", None, 2, False)
+
+
+def test_nothing_of_what_came_after_is_read() -> None:
+    assert not FEATURES.lookahead
+    assert not {"traffic.events", "traffic.turns", "signals.labels"} & set(FEATURES.reads)
 
 
 def test_what_asks() -> None:
