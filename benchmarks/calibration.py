@@ -117,7 +117,7 @@ def main() -> bool:
         print(part.table)
         figures |= part.figures
         met |= part.met
-    bands = {name: round(_band(rate, size), 2) for name, rate in (("rate", 5), ("tail", 2.5), ("power", 80))}
+    bands = {name: round(band(rate, size), 2) for name, rate in (("rate", 5), ("tail", 2.5), ("power", 80))}
     goal = {
         "false_positives_pct": 5, "tail_pct": 2.5, "coverage_pct": 95, "power_pct": 80, "bands": bands,
         "alarms": _alarms(size), "uniform_p": 0.001, "cuped_variance": 0.02,
@@ -160,7 +160,7 @@ def splits(pool: Pool, rng: np.random.Generator, size: int) -> Part:
         if key in PRIMARY:
             met[f"{name}_uniform"] = tally.uniform_p > 0.001
         if key == RAW:
-            met[f"{name}_false_positives"] = tally.found_pct <= 5 + _band(5, size)
+            met[f"{name}_false_positives"] = tally.found_pct <= 5 + band(5, size)
     if not real:
         left = _left_by_cuped(pool, tallies)
         figures["cuped_variance"] = {metric: [round(x, 4) for x in pair] for metric, pair in left.items()}
@@ -403,14 +403,14 @@ def _left_by_cuped(pool: Pool, tallies: Mapping[Row, Tally]) -> dict[str, tuple[
     }
 
 
-def _band(rate_pct: float, size: int) -> float:
+def band(rate_pct: float, size: int) -> float:
     """Half the width, in points, that chance gives a rate at `size` experiments, or at most at `JUDGED_AT`."""
     rate = rate_pct / 100
     return 100 * critical_value(CONFIDENT) * math.sqrt(rate * (1 - rate) / min(size, JUDGED_AT))
 
 
 def _near(found_pct: float, wanted_pct: float, size: int) -> bool:
-    return abs(found_pct - wanted_pct) <= _band(wanted_pct, size)
+    return abs(found_pct - wanted_pct) <= band(wanted_pct, size)
 
 
 def _alarms(size: int) -> int:
