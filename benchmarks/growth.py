@@ -86,8 +86,8 @@ def land(lake: Any, data: Path, turns: int, rng: np.random.Generator) -> None:
     tell(lake, "traffic.characters", "traffic.characters")
 
 
-def tell(lake: Any, job: str, written: str) -> None:
-    """A line in the ledger for each day of a table that this race wrote in place of its job."""
+def tell(lake: Any, job: str, written: str, days: Sequence[date] = DAYS) -> None:
+    """A line in the ledger for each day of a table that a race wrote in place of its job."""
     from infra import ledger
 
     moment = ledger.now()
@@ -97,7 +97,7 @@ def tell(lake: Any, job: str, written: str) -> None:
             "state": "succeeded", "content_hash": f"growth-{day}", "input_fingerprint": "growth",
             "settings_hash": "growth", "output_version": 1,
         }
-        for day in DAYS
+        for day in days
     ]  # fmt: skip
     ledger.append(lake, "ops.runs", rows, "growth")
 

@@ -37,16 +37,20 @@ def arguments(
 
 
 def alternate(
-    sides: Mapping[str, Callable[[], _T]], rounds: int = 3
+    sides: Mapping[str, Callable[[], _T]], rounds: int = 3, clock: Callable[[], float] = time.process_time
 ) -> tuple[dict[str, float], dict[str, _T]]:
-    """Run all sides in turn, `rounds` times: median process seconds (CPU, all threads) and last answer of each."""
+    """Run all sides in turn, `rounds` times: median seconds and last answer of each.
+
+    Args:
+        clock: CPU seconds so far; by default of this process and all its threads.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     answers: dict[str, _T] = {}
     for _ in range(rounds):
         for name, run in sides.items():
-            began = time.process_time()
+            began = clock()
             answers[name] = run()
-            seconds[name].append(time.process_time() - began)
+            seconds[name].append(clock() - began)
     return {name: median(times) for name, times in seconds.items()}, answers
 
 
