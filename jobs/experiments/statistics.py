@@ -58,22 +58,30 @@ class LiftInterval:
 
 
 def lift_interval(
-    mean_test: float,
-    variance_of_mean_test: float,
-    mean_control: float,
-    variance_of_mean_control: float,
+    mean_test: float | None,
+    variance_of_mean_test: float | None,
+    mean_control: float | None,
+    variance_of_mean_control: float | None,
     critical: float = 1.959964,
 ) -> LiftInterval:
     """Fieller's confidence set for the lift of a test mean over a control mean (equations 14-18).
 
     Args:
-        mean_test, mean_control: means of independent arms.
+        mean_test, mean_control: means of independent arms; None and NaN are missing.
         variance_of_mean_test, variance_of_mean_control: their squared standard errors (equation 15).
         critical: of the standard normal or Student's t, two-sided.
+
+    Raises:
+        ValueError: `critical` is not positive.
     """
+    if not 0 < critical < math.inf:
+        raise ValueError("the critical value is positive and finite")
+    given = (mean_test, variance_of_mean_test, mean_control, variance_of_mean_control)
+    mean_test, variance_of_mean_test, mean_control, variance_of_mean_control = (
+        math.nan if x is None else float(x) for x in given
+    )
     lift = _lift(mean_test, mean_control)
-    given = (mean_test, variance_of_mean_test, mean_control, variance_of_mean_control, critical)
-    if not _determined(*given):
+    if not _determined(mean_test, variance_of_mean_test, mean_control, variance_of_mean_control):
         return LiftInterval(lift, None, None, IntervalKind.undefined, False)
     # Every quantity is scaled to at most 1, so that no square under- or overflows.
     error_test, error_control = math.sqrt(variance_of_mean_test), math.sqrt(variance_of_mean_control)
@@ -204,9 +212,9 @@ def _mixture(alpha: float) -> float:
     return float(-lambertw(-(alpha**2) / math.e, -1).real - 1)
 
 
-def _determined(mt: float, vt: float, mc: float, vc: float, critical: float) -> bool:
+def _determined(mt: float, vt: float, mc: float, vc: float) -> bool:
     """Whether the numbers determine a set of lifts at all."""
-    if not all(math.isfinite(x) for x in (mt, vt, mc, vc, critical)) or min(vt, vc) < 0:
+    if not all(math.isfinite(x) for x in (mt, vt, mc, vc)) or min(vt, vc) < 0:
         return False
     return (vt > 0 or vc > 0) and (mc != 0 or vc > 0)
 

@@ -78,10 +78,12 @@ def test_zero_and_negative_means() -> None:
         (1, 1, math.nan, 1),
         (1, 1, 1, math.nan),
         (math.inf, 1, 1, 1),
+        (None, 1, 1, 1),
+        (1, 1, None, None),
         (1, -1, 1, 1),
     ],
 )
-def test_what_determines_no_set_is_undefined(numbers: tuple[float, ...]) -> None:
+def test_what_determines_no_set_is_undefined(numbers: tuple[float | None, ...]) -> None:
     found = lift_interval(*numbers)
     assert (found.kind, found.low, found.high, found.significant) == ("undefined", None, None, False)
 
