@@ -7,6 +7,7 @@
 4. The planner's own minimum detectable effect, put in: how often it is found.
 5. A/A looked at on each of seven cumulative days: how often the always-valid interval ever excludes zero, and how often
    the fixed-horizon one would.
+6. A/A of a few users: false positives of Student's t, which readouts use there, beside the normal's.
 
 Bands are 99.9 % of what chance alone gives 10,000 experiments: 0.72 points for false positives and coverage, 0.51 for a
 tail, 1.3 for power. They are wider for fewer experiments and no narrower for more: over twenty goals stand beside each
@@ -56,14 +57,18 @@ class Tally:
     below: int = 0
     in_gap: int = 0
     variance: list[float] = field(default_factory=list)
+    z_values: list[float] = field(default_factory=list)
 
     def add(self, row: Comparison) -> None:
         """Count one experiment: whether its whole set lies above or below the true lift."""
         assert row.p_value is not None
         assert row.variance_of_mean_test is not None
         assert row.variance_of_mean_control is not None
+        assert row.estimate_test is not None
+        assert row.estimate_control is not None
         self.p_values.append(row.p_value)
         self.variance.append(row.variance_of_mean_test + row.variance_of_mean_control)
+        self.z_values.append((row.estimate_test - row.estimate_control) / math.sqrt(self.variance[-1]))
         if row.interval_kind is IntervalKind.complement:
             assert row.gap_low_pct is not None
             assert row.gap_high_pct is not None
@@ -97,11 +102,11 @@ class Tally:
 
 
 def main() -> bool:
-    """Run all five parts; print their tables and the closing line."""
+    """Run all parts; print their tables and the closing line."""
     asked = race.arguments(__doc__, 20_000)
     population, size = Population(), asked.size
     # A stream for each part: what one draws does not depend on the others.
-    streams = iter(np.random.default_rng(asked.seed).spawn(6))
+    streams = iter(np.random.default_rng(asked.seed).spawn(7))
     rng = next(streams)
     parts = [splits(simulated_pool(rng, 2 * USERS, population), rng, size)]
     rng = next(streams)
@@ -111,6 +116,7 @@ def main() -> bool:
         print(f"No real players under {asked.data}: simulated users only.\n")
     parts += [coverage(population, next(streams), size), ratio_tails(next(streams), size)]
     parts += [power(population, next(streams), size), peeking(population, next(streams), size)]
+    parts.append(few_users(population, next(streams), size))
     figures: dict[str, object] = {"size": size}
     met: dict[str, bool] = {}
     for part in parts:
@@ -285,6 +291,21 @@ def peeking(population: Population, rng: np.random.Generator, size: int) -> Part
         "always-valid ever excludes 0 %",
         "fixed-horizon would %",
     ]
+    return Part(race.table(head, lines), figures, met)
+
+
+def few_users(population: Population, rng: np.random.Generator, size: int) -> Part:
+    """A/A of a handful: an experiment without an interval (nothing varied, nobody engaged) finds nothing."""
+    lines, figures, met = [], {}, {}
+    for users in (2, 5, 10, 20):
+        tallies = _tallied(_fresh(population, population, users, None, rng, size), only={PRIMARY[0], RAW})
+        for key, tally in tallies.items():
+            student = 100 * sum(p < 0.05 for p in tally.p_values) / size
+            normal = 100 * sum(abs(z) > critical_value() for z in tally.z_values) / size
+            lines.append([key[0], users, f"{student:.2f}", f"{normal:.2f}", f"{size - tally.experiments:,}"])
+            figures[f"{key[0]}_of_{users}"] = {"t_pct": round(student, 2), "z_pct": round(normal, 2)}
+            met[f"{key[0]}_of_{users}"] = student <= 5 + band(5, size)
+    head = ["A/A, few users", "exposed an arm", "false positives % by t", "by the normal", "no interval"]
     return Part(race.table(head, lines), figures, met)
 
 
