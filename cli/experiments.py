@@ -102,10 +102,13 @@ def readout(
         str, typer.Option(help="plain, winsorised, cuped or always_valid; * for every one.")
     ] = "*",
     format: Annotated[Format, typer.Option(help="Output; json and csv hold every column.")] = Format.table,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the page for who decides to this file instead.")
+    ] = None,
 ) -> None:
     """Lifts of every test arm over the control with their intervals, and what may be said of them.
 
-    Example: flywheel readout exp-001 --day 2026-11-24
+    Examples: flywheel readout exp-001 --day 2026-11-24;  flywheel readout exp-001 --html report/exp-001.html
     """
     from cli.readout_data import read_readout
     from infra.lake import Lake
@@ -115,6 +118,11 @@ def readout(
     one = definition(lake, experiment)
     wanted = parse_days(day)[0] if day else None
     found = read_readout(lake, experiment, wanted)
+    if html is not None:
+        from cli.readout_page import write_readout
+
+        err.print(f"Open {write_readout(found, html)}")
+        return
     if found.day is None:
         first, last = one.start_ds, min(one.end_ds, date.today() - timedelta(days=1))
         _not_read_out(experiment, first, max(first, last))

@@ -7,13 +7,11 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from cli.figures import FAINT, GOOD, INK, LINES, MUTED, labelled, styled
+from cli.figures import FAINT, GOOD, GREY, INK, LINES, MUTED, WORSE, labelled, styled
 from cli.readout_data import Row
 from cli.readout_words import lift
 
-_WORSE = "#b3261e"
-_COLOURS = {"positive": GOOD, "negative": _WORSE, "not_final": MUTED}
-_GREY = "#8a979e"
+_COLOURS = {"positive": GOOD, "negative": WORSE, "not_final": MUTED}
 _BAND = "rgba(74,111,165,.16)"
 _ROW_PIXELS = 34
 _SMALLEST_REACH = 1.0
@@ -29,7 +27,7 @@ def forest(rows: Sequence[Row], names: Sequence[str]) -> str:
     edge = _reach(rows)
     figure = go.Figure()
     for row, label in zip(rows, labels, strict=True):
-        colour = _COLOURS.get(row["verdict"], _GREY)
+        colour = _COLOURS.get(row["verdict"], GREY)
         for start, end in _pieces(row, edge):
             figure.add_scatter(
                 x=[start, end], y=[label, label], mode="lines+markers", line={"color": colour, "width": 3},
@@ -41,7 +39,7 @@ def forest(rows: Sequence[Row], names: Sequence[str]) -> str:
     figure.add_scatter(
         x=[max(-edge, min(edge, row["lift_pct"])) for row, _ in points], y=[label for _, label in points],
         mode="markers", showlegend=False, customdata=[lift(row) for row, _ in points],
-        marker={"size": 11, "color": [_COLOURS.get(row["verdict"], _GREY) for row, _ in points],
+        marker={"size": 11, "color": [_COLOURS.get(row["verdict"], GREY) for row, _ in points],
                 "line": {"color": "#fff", "width": 1.5}},
         hovertemplate="%{y}: %{customdata}<extra></extra>",
     )  # fmt: skip

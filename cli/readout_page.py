@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from cli import readout_figures as figures
 from cli import readout_words as words
 from cli.page import write_page
-from cli.readout_data import ALL, BY_DAY, Readout, Row, read_readout
-from infra.lake import Lake
-from infra.settings import Settings
+from cli.readout_data import ALL, BY_DAY, Readout, Row
 
 EXCLUDED = {
     "in_several_arms": ("Seen in several arms", "Which arm worked on them cannot be told: they are dropped from all."),
@@ -24,17 +21,8 @@ _SEGMENTS_DRAWN = 24
 """Lines above which a plot of segments says less than its table."""
 
 
-def render_readout(settings: Settings, experiment: str, out: Path, day: date | None = None) -> Path:
-    """Write the page of an experiment's last readout, or of that of `day`, to `out` and return it.
-
-    Raises:
-        ExperimentUnknown: it was never declared, or not read out on that day.
-    """
-    return write_readout(read_readout(Lake.of(settings), experiment, day), out)
-
-
 def write_readout(readout: Readout, out: Path) -> Path:
-    """The page of a readout that was read."""
+    """Write the page of a readout to `out` and return it."""
     checks = sample_ratio_checks(readout)
     alarms = [
         check["name"] + "".join(f" ({alarm})" for alarm in check["alarms"] if alarm)
@@ -126,7 +114,13 @@ def sample_ratio_checks(readout: Readout) -> list[Row]:
 
 
 def _tested(readout: Readout, wanted: Any) -> list[Row]:
-    return [row for row in readout.populations if row["as_of_ds"] == readout.day and wanted(row["segment"])]
+    return [
+        row
+        for row in readout.populations
+        if row["as_of_ds"] == readout.day
+        and row["basis"] in ("assigned", "exposed")
+        and wanted(row["segment"])
+    ]
 
 
 def exposure_rows(readout: Readout) -> list[Row]:
@@ -149,7 +143,7 @@ def exposure_rows(readout: Readout) -> list[Row]:
             "declared_pct": 100 * shares.get(arm, 0.0) / declared,
             "days": {day: counts.get(arm, 0) for day, counts in sorted(by_day.items())},
         }
-        for arm in readout.definition["arms"]
+        for arm in (*readout.definition["arms"], *sorted(set(total) - set(readout.definition["arms"])))
     ]
 
 
