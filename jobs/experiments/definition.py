@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import tomllib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from deltalake import DeltaTable
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -114,10 +114,10 @@ class Definition(BaseModel):
 
 @dataclass(frozen=True)
 class Declared:
-    """A definition in the table: the last of its experiment, or what an earlier version of the table held."""
+    """A definition, and when it was declared."""
 
     definition: Definition
-    declared_ts: Any
+    declared_ts: datetime
 
 
 def read_definition(path: Path) -> Definition:
@@ -182,7 +182,8 @@ def declare(settings: Settings, wanted: Definition, today: date | None = None) -
 
 def definitions(lake: Lake, version: int | None = None) -> dict[str, Definition]:
     """The definitions in force, by experiment, in the order of their ids; of an earlier version of the table."""
-    return {name: one.definition for name, one in sorted(_declared(lake.open(TABLE, version)).items())}
+    declared = _last_of_each(_declared(lake.open(TABLE, version), {}))
+    return {name: one.definition for name, one in sorted(declared.items())}
 
 
 def definition(lake: Lake, experiment_id: str) -> Definition:
@@ -209,6 +210,7 @@ class DefinitionVersions:
 
     def __init__(self, lake: Lake, latest: int) -> None:
         self._lake, self.latest = lake, latest
+        self._files: dict[str, list[Declared]] = {}
         self._read: dict[int, dict[str, Declared]] = {}
 
     @cached_property
@@ -229,16 +231,27 @@ class DefinitionVersions:
 
     def _at(self, version: int) -> dict[str, Declared]:
         if version not in self._read:
-            self._read[version] = _declared(self._lake.open(TABLE, version))
+            self._read[version] = _last_of_each(_declared(self._lake.open(TABLE, version), self._files))
         return self._read[version]
 
 
-def _declared(table: DeltaTable) -> dict[str, Declared]:
-    rows = table.to_pyarrow_table(columns=["experiment_id", "declared_ts", "definition"]).to_pylist()
-    return {
-        row["experiment_id"]: Declared(Definition.model_validate_json(row["definition"]), row["declared_ts"])
-        for row in sorted(rows, key=lambda row: row["declared_ts"])
-    }
+def _declared(table: DeltaTable, files: dict[str, list[Declared]]) -> list[Declared]:
+    """All that was ever declared; `files` keeps what each file of the table holds, which never changes."""
+    found: list[Declared] = []
+    for fragment in table.to_pyarrow_dataset().get_fragments():
+        if fragment.path not in files:
+            rows = fragment.to_table(columns=["declared_ts", "definition"]).to_pylist()
+            files[fragment.path] = [
+                Declared(Definition.model_validate_json(row["definition"]), row["declared_ts"])
+                for row in rows
+            ]
+        found += files[fragment.path]
+    return found
+
+
+def _last_of_each(declared: Iterable[Declared]) -> dict[str, Declared]:
+    ordered = sorted(declared, key=lambda one: one.declared_ts)
+    return {one.definition.experiment_id: one for one in ordered}
 
 
 def _refuse_shared_salt(wanted: Definition, known: Mapping[str, Definition]) -> None:
