@@ -137,11 +137,13 @@ def report(cells: pd.DataFrame) -> list[Statistic]:
         key: cells[(cells.bias == key[0]) & (cells.contrast == key[1])] for key in (_RATIO, *CONTRASTS)
     }
     spread, ratios = _by_job(by_contrast[_RATIO])
-    tests = [spread, *(_odds_ratio(key, contrast, by_contrast[key]) for key, contrast in CONTRASTS.items())]
+    tests = [spread, *(odds_ratio(key, by_contrast[key]) for key in CONTRASTS)]
     return [*_adjusted(tests), *ratios]
 
 
-def _odds_ratio(key: tuple[str, str], contrast: Contrast, cells: pd.DataFrame) -> Statistic:
+def odds_ratio(key: tuple[str, str], cells: pd.DataFrame) -> Statistic:
+    """One contrast of `CONTRASTS` from its cells; its verdict is not yet adjusted for the others."""
+    contrast = CONTRASTS[key]
     counted = _counted(key, None, contrast.meaning, cells)
     reactions = sorted(set(cells.reaction))
     groups = {contrast.reference, contrast.exposed}

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from scipy.stats import chi2, t
+from scipy.stats import beta, chi2, t
+from statsmodels.stats.contingency_tables import Table2x2
 from statsmodels.stats.meta_analysis import combine_effects
 
 from infra.lake import Lake
@@ -26,12 +27,13 @@ from infra.sandbox import SandboxSettings, generate
 from infra.sandbox.scenarios import SCENARIOS, scenario
 from infra.sandbox.settings import PlantingSettings
 from infra.sandbox.writer import read_gold
-from jobs.signals.bias import Statistic, measure, report, tau, tau_interval
+from jobs.signals.bias import Statistic, measure, odds_ratio, report, tau, tau_interval
 from jobs.signals.features import asks
 from models.sentiment import sentiment
 from tests.conftest import put, settings_for
 from tests.jobs.signals.test_labels import by_the_book
 
+ENDING = ("ending_bias", "last_response")
 EVER = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -179,6 +181,40 @@ def test_users_count_not_their_responses_nor_their_order(
         return
     for name in ("estimate", "low", "high", "p_value"):
         assert getattr(thrice, name) == pytest.approx(getattr(once, name), rel=1e-6), name
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    """Chatty users with tastes of their own (a beta spread of thumbs) and a true odds ratio of 1.5 for everybody."""
+    draws = np.random.default_rng(11)
+    rounds, held, naive, truth = 300, 0, 0, _pooled_odds_ratio()
+    for _ in range(rounds):
+        base = draws.beta(2, 6, 150)
+        odds = base / (1 - base)
+        numbers = draws.integers(1, 9, (2, 150)) * np.array([[1], [3]])
+        chances = np.stack([1.5 * odds / (1 + 1.5 * odds), base])
+        hits = draws.binomial(numbers, chances)
+        counts = {
+            (f"u{user}", level): (int(numbers[row, user]), int(hits[row, user]))
+            for row, level in enumerate(("last", "earlier"))
+            for user in range(150)
+        }
+        found = odds_ratio(ENDING, cells(counts))
+        assert found.low is not None
+        assert found.high is not None
+        held += found.low <= truth <= found.high
+        table = [[hits[0].sum(), (numbers - hits)[0].sum()], [hits[1].sum(), (numbers - hits)[1].sum()]]
+        low, high = Table2x2(np.array(table)).oddsratio_confint()
+        naive += low <= truth <= high
+    assert 0.95 - 0.04 <= held / rounds <= 0.95 + 0.04
+    assert naive < held  # responses taken as independent: too narrow
+
+
+def _pooled_odds_ratio() -> float:
+    """What the two groups as wholes differ by: averaging over users draws an odds ratio towards 1."""
+    grid = beta(2, 6).ppf((np.arange(20_000) + 0.5) / 20_000)
+    lifted = float(np.mean(1.5 * grid / (1 - grid) / (1 + 1.5 * grid / (1 - grid))))
+    plain = float(np.mean(grid))
+    return lifted / (1 - lifted) / (plain / (1 - plain))
 
 
 def test_the_spread_is_the_library_s_and_its_interval_is_where_q_says() -> None:
