@@ -29,7 +29,7 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_file_name_is_dag_id(dags: dict[str, Any]) -> None:
     assert {name: dag.dag_id for name, dag in dags.items()} == {name: name for name in NAMES}
-    assert {"traffic", "curation", "signals", "backfill", "repair"} <= set(NAMES)
+    assert {"traffic", "experiments", "curation", "signals", "backfill", "repair"} <= set(NAMES)
 
 
 def test_every_dag_has_an_owner_tags_triage_notes_and_one_run_at_a_time(dags: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ def test_every_dag_has_an_owner_tags_triage_notes_and_one_run_at_a_time(dags: di
 
 
 def test_scheduled_tasks_retry(dags: dict[str, Any]) -> None:
-    for name in ("traffic", "curation", "signals", "repair"):
+    for name in ("traffic", "experiments", "curation", "signals", "repair"):
         assert all(task.retries >= 1 for task in dags[name].tasks), name
 
 
@@ -59,16 +59,17 @@ def test_every_job_runs_in_the_backfill_in_declared_order(dags: dict[str, Any]) 
 def test_assets_are_those_of_the_declarations(dags: dict[str, Any]) -> None:
     from jobs.declaration import job
 
-    for name in ("traffic", "curation", "signals"):
+    for name in ("traffic", "experiments", "curation", "signals"):
         for task in dags[name].tasks:
             declared = job(task.task_id)
             assert {a.name for a in task.outlets} == set(declared.writes)
             assert {a.name for a in task.inlets} == {t for t in declared.reads if t != "landing"}
 
 
-def test_curation_waits_for_what_traffic_makes(dags: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", ["curation", "experiments"])
+def test_a_stage_waits_for_what_traffic_makes(dags: dict[str, Any], name: str) -> None:
     made = {a.name for task in dags["traffic"].tasks for a in task.outlets}
-    waits = {asset.name for asset in dags["curation"].timetable.asset_condition.objects}
+    waits = {asset.name for asset in dags[name].timetable.asset_condition.objects}
     assert waits
     assert waits <= made
 

@@ -14,9 +14,11 @@ import pytest
 from infra.lake import Lake
 from infra.migrate import migrate
 from infra.sandbox import SandboxSettings, generate
+from infra.sandbox.experiments import declaration
 from infra.sandbox.settings import PlantingSettings
 from infra.settings import Settings
 from jobs.declaration import all_jobs
+from jobs.experiments.definition import declare, read_definition
 from jobs.runner import run_job
 from tests.conftest import settings_for
 
@@ -65,6 +67,8 @@ def product(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Product:
     )
     sandbox = SandboxSettings(turns=TURNS, days=len(DAYS), seed=11, planted=planted)
     generate(sandbox, Path(made.lake.landing), made.truth)
+    (home / "experiment.toml").write_text(declaration(sandbox))
+    declare(settings, read_definition(home / "experiment.toml"))
     made.run_all()
     assert made.lake.open("curation.samples").to_pyarrow_table().num_rows > 0
     return made

@@ -164,3 +164,60 @@ def test_every_job_ran_and_was_accounted_for(product: Product) -> None:
     assert one(product, "SELECT count(*) FROM ops.quality WHERE NOT success AND severity = 'critical'") == [
         (0,)
     ]
+
+
+def test_exposed_users_are_conserved_and_totals_are_the_sums_of_days(product: Product) -> None:
+    counted = """SELECT count(*) FROM experiments.assignments WHERE ds BETWEEN DATE '{0}' AND DATE '{1}'"""
+    for at, day in enumerate(DAYS):
+        users = one(product, counted.format(DAYS[0], day))
+        assert users[0][0] > 20
+        assert users == one(product, f"SELECT count(*) FROM experiments.unit_totals WHERE ds = DATE '{day}'")
+        told = one(
+            product,
+            f"""SELECT basis, list_sum(map_values(users)) FROM experiments.populations
+                WHERE as_of_ds = DATE '{day}' AND segment = 'all'""",
+        )
+        parts = dict(told)
+        assert parts.pop("assigned") == users[0][0] == sum(parts.values())
+        assert parts["internal"] + parts["ineligible"] > 0
+        wrong = one(
+            product,
+            f"""SELECT user_id FROM experiments.unit_totals t
+                JOIN (SELECT user_id, sum(amount) AS amount, count_if(engaged) AS days FROM experiments.unit_days
+                      WHERE ds <= DATE '{day}' GROUP BY user_id) d USING (user_id)
+                WHERE t.ds = DATE '{day}' AND (t.amount <> d.amount OR t.days_engaged <> d.days
+                                               OR t.days_engaged > {at + 1})""",
+        )
+        assert wrong == []
+    assert one(product, "SELECT count(*) FROM experiments.readouts d JOIN experiments.readouts b "
+               "USING (as_of_ds, arm, segment, method) WHERE d.metric = 'depth' AND b.metric = 'breadth' "
+               "AND (d.n_test > b.n_test OR d.n_control > b.n_control)") == [(0,)]  # fmt: skip
+
+
+def test_users_in_several_arms_are_dropped_from_all(product: Product) -> None:
+    several = (
+        "SELECT user_id FROM experiments.assignments WHERE in_several_arms AND source = 'user' ORDER BY 1"
+    )
+    last = f"ds = DATE '{DAYS[-1]}' AND excluded = 'in_several_arms'"
+    assert one(product, several) == one(
+        product, f"SELECT user_id FROM experiments.unit_totals WHERE {last} ORDER BY 1"
+    )
+
+
+def test_the_true_lifts_are_in_the_intervals(product: Product) -> None:
+    truth = json.loads((product.truth / "experiment.json").read_text())["truth"]
+    for metric in ("breadth", "depth"):
+        rows = one(
+            product,
+            f"""SELECT method, low_pct, high_pct, verdict FROM experiments.readouts
+                WHERE as_of_ds = DATE '{DAYS[-1]}' AND segment = 'all' AND metric = '{metric}' AND status = 'ok'
+                  AND interval_kind = 'bounded'""",
+        )
+        assert {row[0] for row in rows} >= {"plain", "always_valid"}
+        for method, low, high, verdict in rows:
+            assert (
+                (low if low is not None else -1e9)
+                <= truth[metric]["lift_pct"]
+                <= (high if high is not None else 1e9)
+            )
+            assert method == "always_valid" or verdict == "not_final"

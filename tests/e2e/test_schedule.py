@@ -20,7 +20,8 @@ import pytest
 from infra.lake import Lake
 from infra.migrate import migrate
 from infra.sandbox import SandboxSettings, generate
-from jobs.declaration import all_jobs
+from jobs import curation, traffic
+from jobs.experiments import ASSIGNMENTS
 from jobs.plan import Plan
 from tests.conftest import settings_for
 
@@ -118,7 +119,8 @@ def test_a_partition_of_traffic_starts_the_same_partition_of_curation(tmp_path: 
         until(lambda: done(asked) and done(scheduled), PATIENCE_SECONDS)
 
     plan = Plan(settings)
-    for job in all_jobs():
+    # `experiments` and `signals` are started in the same way and stay paused: a JVM a task is dear.
+    for job in (*traffic.JOBS, ASSIGNMENTS, *curation.JOBS):
         if job.grain == "day":
             assert {asked.isoformat(), scheduled.isoformat()} <= set(plan.successes(job)), job.name
     outcomes = Lake.of(settings).open("curation.outcomes").to_pyarrow_table()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import date
+from collections import defaultdict
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from infra import ledger
 from infra.errors import LandingFileBroken
 from infra.lake import Lake
 from infra.settings import Settings
-from jobs.traffic.land import landing_rules, parse_landing, settle
+from jobs.traffic.land import landing_rules, parse_landing, settle, stale_days
 from jobs.traffic.landing import landing_files
 
 DAY, NEXT = "2026-03-01", "2026-03-02"
@@ -174,6 +175,20 @@ def test_a_late_event_marks_its_day_and_the_later_days_of_its_conversation(
         "e0\ne1",
         "e2",
     ]
+
+
+def test_what_looks_back_at_events_is_marked_for_the_days_after_them(spark: SparkSession) -> None:
+    days = [date(2026, 3, n) for n in range(1, 12)]
+    ran = {
+        "experiments.covariates": set(days),
+        "experiments.unit_totals": set(days[:3]),
+        "traffic.turns": set(),
+    }
+    columns = "event_type string, event_ts timestamp, received_ds date, conversation_id string, ds date"
+    moment = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    new = spark.createDataFrame([("message", moment, date(2026, 3, 4), "c", moment.date())], columns)
+    found = stale_days(new, new.limit(0), defaultdict(set, ran), {}, {"experiments.covariates": 7})
+    assert found == {"experiments.covariates": days[1:9], "experiments.unit_totals": days[1:2]}
 
 
 def test_a_received_day_without_files_is_landed_as_empty(run_days: Any, rows_of: Any, lake: Lake) -> None:
