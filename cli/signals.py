@@ -19,7 +19,6 @@ signals_app = typer.Typer(
 )
 _COLUMNS = [
     "bias", "contrast", "level", "estimate", "low", "high", "p", "p_adjusted", "verdict", "responses", "hits", "users",
-    "meaning",
 ]  # fmt: skip
 
 
@@ -39,26 +38,23 @@ def bias(
     from jobs.signals.bias import measure
 
     lines = measure(Lake.of(load_settings()), parse_days(days) if days else (), model_version)
-    print_rows([_row(line, format) for line in lines], _COLUMNS, format)
-    if format is Format.table:
-        err.print(
-            "Users are the independent unit; p is adjusted by Holm. These are associations: nobody was randomised, and "
-            "one bias can show in the line of another (docs/measurements/signals.md)."
-        )
+    if format is not Format.table:
+        print_rows([_row(line) for line in lines], [*_COLUMNS, "meaning"], format)
+        return
+    rows = [
+        {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in _row(line).items()}
+        for line in lines
+    ]
+    print_rows(rows, _COLUMNS, format)
+    err.print(
+        "What each line says: docs/analyst.md. Users are the independent unit; p is adjusted by Holm. These are "
+        "associations: nobody was randomised, and one bias can show in the line of another."
+    )
 
 
-def _row(line: Statistic, format: Format) -> dict[str, Any]:
-    figures = {
-        "estimate": line.estimate, "low": line.low, "high": line.high, "p": line.p_value,
-        "p_adjusted": line.p_adjusted,
-    }  # fmt: skip
-    if format is Format.table:
-        shown: dict[str, Any] = {
-            name: None if value is None else f"{value:.3g}" for name, value in figures.items()
-        }
-    else:
-        shown = dict(figures)
+def _row(line: Statistic) -> dict[str, Any]:
     return {
-        "bias": line.bias, "contrast": line.contrast, "level": line.level, **shown, "verdict": line.status,
+        "bias": line.bias, "contrast": line.contrast, "level": line.level, "estimate": line.estimate, "low": line.low,
+        "high": line.high, "p": line.p_value, "p_adjusted": line.p_adjusted, "verdict": line.status,
         "responses": line.responses, "hits": line.hits, "users": line.users, "meaning": line.meaning,
     }  # fmt: skip
