@@ -13,7 +13,7 @@ WITH judged AS (
   SELECT ds, model_version, user_id, 'positive_negative_ratio' AS bias, 'thumbs_by_jtbd' AS contrast, jtbd AS level,
     'up_among_thumbs' AS reaction, thumb_up AS hit
   FROM judged
-  WHERE thumb_up <> thumb_down
+  WHERE thumb_up <> thumb_down AND jtbd <> '(unjudged)'
   UNION ALL
   SELECT ds, model_version, user_id, 'ending_bias', 'up_among_thumbs', CASE WHEN is_last THEN 'last' ELSE 'earlier' END, 'up_among_thumbs', thumb_up
   FROM judged

@@ -74,7 +74,8 @@ def test_what_the_bias_report_counts(lake: Lake) -> None:
         for number, (up, down) in enumerate(said, 1)
     ]
     silent = labelled(9, "b", replied_in_session=False)  # thumbs not known: not counted at all
-    put(lake, "signals.labels", [*turns, silent])
+    unjudged = labelled(8, "c", thumb_up=True, thumb_down=False)  # neither a job nor an end is known
+    put(lake, "signals.labels", [*turns, silent, unjudged])
     features = [
         {
             "turn_id": f"t{number}",
