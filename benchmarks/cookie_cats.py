@@ -11,21 +11,23 @@ Without the data players are drawn at random, and the output says so. `--size` i
 from __future__ import annotations
 
 import gzip
+import json
 import math
 import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from benchmarks import race
-from benchmarks.experiment_lake import ExperimentLake, exposures, messages
+from benchmarks.growth import tell
 
 Column = npt.NDArray[Any]
 EXPERIMENT = "cookie-cats"
@@ -84,36 +86,73 @@ def _by_day(rounds: Column, back: Column) -> Column:
 
 def through_the_jobs(home: Path, players: Players) -> tuple[Answer, dict[str, int], float]:
     """The readout of the last day by the method plain, users by arm, and the sample-ratio p."""
-    from jobs.experiments.definition import Definition
+    from infra.lake import Lake
+    from infra.migrate import migrate
+    from infra.settings import load_settings
+    from infra.sql import connect
+    from jobs.experiments import JOBS, READOUTS
+    from jobs.experiments.definition import Definition, declare
+    from jobs.runner import run_job
 
-    place = ExperimentLake.fresh(home)
+    settings = load_settings(home=home, spark={"driver_memory": "2g"})
+    migrate(settings)
     definition = Definition(
         experiment_id=EXPERIMENT, title="A gate at level 40 instead of 30", owner="benchmarks", salt=EXPERIMENT,
         control_arm="gate_30", shares={"gate_30": 0.5, "gate_40": 0.5}, eligibility="who installed the game",
         start_ds=DAYS[0], end_ds=DAYS[-1],
     )  # fmt: skip
-    place.declare([definition])
-    count = len(players.user_id)
-    events = [
-        exposures(EXPERIMENT, list(players.user_id), list(players.arm), [DAYS[0]] * count, [0.0] * count)
-    ]
-    for number, day in enumerate(DAYS):
-        played = np.flatnonzero(players.rounds[:, number])
-        events.append(
-            messages(
-                players.user_id[played], [day] * len(played), players.rounds[played, number], 3600.0, str(day)
-            )
-        )
-    place.land([one for one in events if one.num_rows], DAYS)
-    place.run(DAYS, DAYS[-1:])
-    rows = place.rows(
-        "SELECT metric, estimate_test, variance_of_mean_test, estimate_control, variance_of_mean_control, lift_pct, "
-        "p_value FROM experiments.readouts WHERE segment = 'all' AND method = 'plain'"
-    )
-    users, p = place.rows(
-        "SELECT users, sample_ratio_p FROM experiments.populations WHERE segment = 'all' AND basis = 'exposed'"
-    )[0]
+    declare(settings, definition, today=DAYS[0] - timedelta(days=1))
+    lake = Lake.of(settings)
+    land(lake, players)
+    for job in JOBS:
+        run_job(settings, job.name, DAYS[-1:] if job is READOUTS else DAYS)
+    with connect(lake, _LIFTS + _USERS) as database:
+        rows = database.execute(_LIFTS).fetchall()
+        users, p = database.execute(_USERS).fetchall()[0]
     return {metric: tuple(numbers) for metric, *numbers in rows}, dict(users), float(p)
+
+
+_LIFTS = """
+SELECT metric, estimate_test, variance_of_mean_test, estimate_control, variance_of_mean_control, lift_pct, p_value
+FROM experiments.readouts WHERE segment = 'all' AND method = 'plain'
+"""
+_USERS = (
+    "SELECT users, sample_ratio_p FROM experiments.populations WHERE segment = 'all' AND basis = 'exposed'"
+)
+
+
+def land(lake: Any, players: Players) -> None:
+    """Write `traffic.events` in place of landing: an exposure of each player, and a message for each round."""
+    from deltalake import write_deltalake
+
+    payload = {arm: json.dumps({"experiment_id": EXPERIMENT, "arm": arm}) for arm in set(players.arm)}
+    shown = pa.array([payload[arm] for arm in players.arm])
+    tables = [_events("exposure", players.user_id, DAYS[0], 0, shown)]
+    for number, day in enumerate(DAYS):
+        played = np.repeat(players.user_id, players.rounds[:, number])
+        tables.append(_events("message", played, day, 1, pa.repeat(pa.scalar("{}"), len(played))))
+    for table in tables:
+        write_deltalake(lake.path("traffic.events"), table, mode="append")
+    tell(lake, "traffic.land", "traffic.events", DAYS)
+
+
+def _events(kind: str, users: Column, day: date, hour: int, payload: pa.Array) -> pa.Table:
+    """Events of one kind, day and hour, one a user named (who may be named often)."""
+    count = len(users)
+
+    def same(value: Any, of: Any = None) -> pa.Array:
+        return pa.repeat(pa.scalar(value, of), count)
+
+    moment = same(datetime(day.year, day.month, day.day, hour, tzinfo=UTC), pa.timestamp("us", tz="UTC"))
+    return pa.table(
+        {
+            "event_id": pa.array([f"{kind}-{day}-{n}" for n in range(count)], pa.string()), "event_ts": moment,
+            "received_ts": moment, "received_ds": same(day), "event_type": same(kind), "source": same("user"),
+            "surface": same("web"), "user_id": pa.array(users, pa.string()), "locale": same("en-US"),
+            "payload": payload, "source_file": same("benchmark"), "line": pa.array(np.arange(count)),
+            "ds": same(day), "run_id": same("benchmark"),
+        }
+    )  # fmt: skip
 
 
 def by_libraries(players: Players) -> Answer:
