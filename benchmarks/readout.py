@@ -237,13 +237,13 @@ def in_spark(place: Place) -> Answer:
     from jobs.experiments.readouts import gather, readout
     from jobs.experiments.unit_totals import unit_totals
 
-    totals = unit_totals(
-        _table(place, "experiments.unit_days"), _table(place, "experiments.unit_totals"), [DAYS]
-    )
-    last = totals.where(totals.ds == DAYS[-1])
-    found, _ = gather(
-        last, _table(place, "experiments.covariates"), {EXPERIMENT: place.definition}, DAYS[-1:]
-    )
+    nothing = _table(place, "experiments.unit_totals").where("FALSE")
+    totals = unit_totals(_table(place, "experiments.unit_days"), nothing, [DAYS], len(DAYS))
+    # Kept, as the job keeps them in a table: they are passed over twice.
+    last = totals.where(totals.ds == DAYS[-1]).persist()
+    known, declared = _table(place, "experiments.covariates"), {EXPERIMENT: place.definition}
+    found, _ = gather(last, known, declared, DAYS[-1:])
+    last.unpersist()
     _, compared = readout(found[EXPERIMENT, DAYS[-1]], place.definition, DAYS[-1], place.settings.experiments)
     return {
         (arm, row.metric, DAYS[-1]): (
@@ -268,7 +268,7 @@ def seven_days(place: Place) -> Answer:
         before = _table(place, table).where(f"ds = DATE'{DAYS[at - 1]}'" if at else "FALSE")
         today = _table(place, "experiments.unit_days").where(f"ds = DATE'{day}'")
         with hold(place.lake.locks, [table], name, 3600) as locks:
-            asked = write.Write(table, unit_totals(today, before, [[day]]), [day], name)
+            asked = write.Write(table, unit_totals(today, before, [[day]], len(DAYS)), [day], name)
             write.write(place.spark, place.lake, locks[table], asked)
         tell(place.lake, table, table, [day])
         run_job(place.settings, "experiments.readouts", [day], force=True)

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from infra.errors import ExpectationFailed, UpstreamMissing
@@ -20,13 +20,16 @@ from infra.quality import Result
 from jobs.experiments import UNIT_TOTALS
 from jobs.experiments.covariates import windows
 from jobs.experiments.definition import QUANTITY, Definition, definitions
+from jobs.experiments.populations import EXCLUSIONS
 from jobs.plan import Plan
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
 
 _UNIT = ("experiment_id", "user_id")
-_KEY = ("experiment_id", "metric", "user_id")
+_USER = ("experiment_id", "metric", "user_id", "arm", "first_exposure_ds")
+_CODES = 8
+"""Above the number of reasons of exclusion."""
 
 
 def unit_days(
@@ -80,13 +83,19 @@ def unit_days(
     )  # fmt: skip
 
 
-def unit_totals(today: DataFrame, before: DataFrame, stretches: Sequence[Sequence[date]]) -> DataFrame:
+def unit_totals(
+    today: DataFrame, before: DataFrame, stretches: Sequence[Sequence[date]], longest_window: int
+) -> DataFrame:
     """Rows of `experiments.unit_totals` without `run_id`.
+
+    One aggregation by user with a sum for each day of a stretch: it needs no sort, and a user's rows are added up
+    before they are shuffled.
 
     Args:
         today: rows of `experiments.unit_days`.
         before: rows of `experiments.unit_totals` of the day that each stretch is added to.
         stretches: days of `today` that follow on one another; the totals of one do not enter another.
+        longest_window: days of the longest window of an experiment.
     """
     starts = [one[0] for one in stretches]
     # A stretch is named by its first day; the totals before it belong to the stretch that comes next.
@@ -96,21 +105,47 @@ def unit_totals(today: DataFrame, before: DataFrame, stretches: Sequence[Sequenc
         first = F.when(F.col("ds") >= F.lit(start), F.lit(start)).otherwise(first)
     for start in reversed(starts):
         base = F.when(F.col("ds") < F.lit(start), F.lit(start)).otherwise(base)
-    columns = [*_KEY, "arm", "first_exposure_ds", "excluded", "days_engaged", "amount", "ds", "stretch"]
-    added = today.withColumn("days_engaged", F.col("engaged").cast("int")).withColumn("stretch", first)
-    stack = added.select(columns).unionByName(before.withColumn("stretch", base).select(columns))
-    so_far = (
-        Window.partitionBy("stretch", *_KEY)
-        .orderBy("ds")
-        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    # A user's first day in the stretch, and a row's place from there; what was before is at every place.
+    since = F.greatest("stretch", "first_exposure_ds")
+    added = today.withColumns({"days_engaged": F.col("engaged").cast("int"), "stretch": first}).withColumn(
+        "place", F.datediff("ds", since)
     )
+    earlier = before.withColumns({"stretch": base, "place": F.lit(-1)})
+    columns = [*_USER, "stretch", "place", "excluded", "days_engaged", "amount"]
+    span = max(((one[-1] - one[0]).days + 1 for one in stretches), default=1)
+    # The first exclusion stays: its place, and below it the reason, as a number that aggregates without a sort.
+    reasons = F.array(*(F.lit(reason) for reason in EXCLUSIONS))
+    exclusion = F.col("place") * _CODES + F.array_position(reasons, F.col("excluded"))
     return (
-        stack.withColumn("excluded", F.first("excluded", ignorenulls=True).over(so_far))
-        .withColumn("days_engaged", F.sum("days_engaged").over(so_far).cast("int"))
-        .withColumn("amount", F.sum("amount").over(so_far))
-        .where(F.col("ds") >= F.col("stretch"))
-        .withColumn("as_of_ds", F.col("ds"))
-        .drop("stretch")
+        added.select(columns)
+        .unionByName(earlier.select(columns))
+        .groupBy(*_USER, "stretch")
+        .agg(
+            F.min(F.when(F.col("excluded").isNotNull(), exclusion)).alias("exclusion"),
+            F.array(*(_so_far(place) for place in range(min(span, longest_window)))).alias("days"),
+        )
+        .select(*_USER, "exclusion", since.alias("since"), F.explode("days").alias("day"))
+        .where("day.is_seen")
+        .withColumn("ds", F.expr("date_add(since, day.place)"))
+        .select(
+            *_USER,
+            F.when(
+                F.floor(F.col("exclusion") / _CODES) <= F.col("day.place"),
+                F.element_at(reasons, F.pmod("exclusion", F.lit(_CODES)).cast("int")),
+            ).alias("excluded"),
+            "day.days_engaged", "day.amount", "ds", F.col("ds").alias("as_of_ds"),
+        )
+    )  # fmt: skip
+
+
+def _so_far(place: int) -> Column:
+    """A user's totals up to a place of the stretch, and whether the user has a row there."""
+    reached = F.col("place") <= place
+    return F.struct(
+        F.lit(place).alias("place"),
+        F.coalesce(F.max(F.col("place") == place), F.lit(False)).alias("is_seen"),
+        F.sum(F.when(reached, F.col("days_engaged"))).cast("int").alias("days_engaged"),
+        F.sum(F.when(reached, F.col("amount"))).alias("amount"),
     )
 
 
@@ -131,7 +166,8 @@ def run(ctx: JobContext) -> None:
     stretches, bases = _stretches(ctx, list(declared.values()))
     today, before = ctx.read("experiments.unit_days"), ctx.read("experiments.unit_totals", bases)
     _check_conserved(ctx, today, before)
-    ctx.write("experiments.unit_totals", unit_totals(today, before, stretches))
+    longest = max((one.window_days for one in declared.values()), default=1)
+    ctx.write("experiments.unit_totals", unit_totals(today, before, stretches, longest))
 
 
 def _check_conserved(ctx: JobContext, today: DataFrame, before: DataFrame) -> None:
