@@ -132,7 +132,7 @@ def land(lake: Any, players: Players) -> None:
         played = np.repeat(players.user_id, players.rounds[:, number])
         tables.append(_events("message", played, day, 1, pa.repeat(pa.scalar("{}"), len(played))))
     for table in tables:
-        write_deltalake(lake.path("traffic.events"), table, mode="append")
+        write_deltalake(lake.path("traffic.events"), table, mode="append", schema_mode="merge")
     tell(lake, "traffic.land", "traffic.events", DAYS)
 
 
