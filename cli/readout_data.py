@@ -100,10 +100,12 @@ def _readout(rows: Callable[..., list[Row]], experiment: str, day: date | None) 
     lifts = rows(_LIFTS, day=day)
     read_out = sorted({row["as_of_ds"] for row in lifts})
     if day is not None and day not in read_out:
+        known = ", ".join(str(row["as_of_ds"]) for row in rows(_DAYS)) or "no day yet"
         raise ExperimentUnknown(
-            f"{experiment} was not read out on {day}",
-            hint=f"Read out: {', '.join(map(str, read_out)) or 'no day yet'}.",
-        )
+            f"{experiment} was not read out",
+            table="experiments.readouts", day=day,
+            hint=f"Read out: {known}. Run it: flywheel run experiments.readouts --days {day}",
+        )  # fmt: skip
     populations = rows(_POPULATIONS, day=day)
     return Readout(declared[0], read_out[-1] if read_out else None, lifts, populations)
 
@@ -118,6 +120,9 @@ SELECT * FROM experiments.readouts
 WHERE experiment_id = $experiment AND as_of_ds <= coalesce($day::DATE, DATE '9999-12-31')
 QUALIFY run_id = max(run_id) OVER (PARTITION BY as_of_ds)
 ORDER BY as_of_ds, arm, metric, segment, method
+"""
+_DAYS = """
+SELECT DISTINCT as_of_ds FROM experiments.readouts WHERE experiment_id = $experiment ORDER BY as_of_ds
 """
 _POPULATIONS = """
 SELECT * FROM experiments.populations
