@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date
-
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 
+_NAMES_ARM = "experiment_id IS NOT NULL AND arm IS NOT NULL"
 _PAYLOAD = "experiment_id string, arm string, assigned_ts string, eligible boolean"
 
 
 def exposures(events: DataFrame) -> DataFrame:
     """Exposure events as experiment_id, user_id, arm, eligible, source, assigned_ts, exposed_ts, event_id, ds.
 
-    An exposure whose payload names no experiment or no arm says nothing and is left out.
+    Experiment and arm are NULL where the payload names none.
     """
     return (
         events.where("event_type = 'exposure'")
         .withColumn("stated", F.from_json("payload", _PAYLOAD))
-        .where("stated.experiment_id IS NOT NULL AND stated.arm IS NOT NULL")
         .select(
             "stated.experiment_id",
             "user_id",
@@ -66,24 +64,33 @@ def assign(exposed: DataFrame, kept: DataFrame) -> DataFrame:
 
 def run(ctx: JobContext) -> None:
     """Upsert the assignments of every user who was exposed in `ctx.days`."""
-    today = exposures(ctx.read("traffic.events"))
+    shown = exposures(ctx.read("traffic.events"))
+    today = shown.where(_NAMES_ARM)
     unit = ["experiment_id", "user_id"]
     touched = today.select(unit).distinct()
-    counts = today.groupBy("ds").agg(F.count("*").alias("n"), F.count_distinct(*unit).alias("k")).collect()
-    rows_in: dict[date, int] = dict.fromkeys(ctx.days, 0) | {row["ds"]: row["n"] for row in counts}
-    rows_out: dict[date, int] = dict.fromkeys(ctx.days, 0) | {row["ds"]: row["k"] for row in counts}
-    everything = exposures(ctx.read("traffic.events", days=None)).join(touched, unit, "left_semi")
+    counted = shown.groupBy("ds").agg(
+        F.count("*").alias("shown"),
+        F.count_if(~F.expr(_NAMES_ARM)).alias("names_no_arm"),
+        F.count_distinct(*(F.when(F.expr(_NAMES_ARM), F.col(name)) for name in unit)).alias("units"),
+    )
+    counts = {row["ds"]: row for row in counted.collect()}
+    everything = exposures(ctx.read("traffic.events", days=None)).where(_NAMES_ARM)
     kept = ctx.read("experiments.assignments", days=None).join(touched, unit, "left_semi")
-    frame = assign(everything, kept)
+    frame = assign(everything.join(touched, unit, "left_semi"), kept)
     ctx.write(
         "experiments.assignments",
         frame,
-        rows_in=rows_in,
-        rows_out=rows_out,
-        rejected={
-            day: {"repeated_exposure": n - rows_out[day]} for day, n in rows_in.items() if n > rows_out[day]
-        },
+        rows_in=dict.fromkeys(ctx.days, 0) | {day: row["shown"] for day, row in counts.items()},
+        rows_out=dict.fromkeys(ctx.days, 0) | {day: row["units"] for day, row in counts.items()},
+        rejected={day: _rejected(row) for day, row in counts.items()},
     )
     several = frame.where("in_several_arms").count()
     if several:
         ctx.say(f"{several:,} of the users exposed in these days were seen in several arms; kept and flagged")
+
+
+def _rejected(counted: Row) -> dict[str, int]:
+    """Exposures of a day that made no assignment, by reason; only reasons that there were."""
+    repeated = counted["shown"] - counted["names_no_arm"] - counted["units"]
+    reasons = {"repeated_exposure": repeated, "names_no_arm": counted["names_no_arm"]}
+    return {reason: events for reason, events in reasons.items() if events}

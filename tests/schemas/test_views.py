@@ -147,3 +147,20 @@ def test_a_run_over_many_days_is_paid_for_once(lake: Lake) -> None:
     (row,) = view(lake, "SELECT * FROM views.stage_costs")
     assert (row["days"], row["rows_in"], row["seconds"], row["peak_memory_mb"]) == (2, 1000, 14.0, 2000)
     assert (row["rows_a_second"], row["seconds_a_thousand_rows"]) == (pytest.approx(71.4), 14.0)
+
+
+def test_a_day_that_was_read_out_again_shows_the_last(lake: Lake) -> None:
+    row = {
+        "experiment_id": "x", "as_of_ds": DAY, "arm": "test", "metric": "breadth", "segment": "all", "method": "plain",
+    }  # fmt: skip
+    put(
+        lake,
+        "experiments.readouts",
+        [
+            row | {"input_versions": "1", "lift_pct": 1.0, "run_id": "20261121T010000-a"},
+            row | {"input_versions": "2", "lift_pct": 2.0, "run_id": "20261122T010000-a"},
+            row | {"as_of_ds": YESTERDAY, "lift_pct": 3.0, "run_id": "20261120T010000-a"},
+        ],
+    )
+    rows = view(lake, "SELECT * FROM views.experiment_readouts ORDER BY as_of_ds")
+    assert [row["lift_pct"] for row in rows] == [3.0, 2.0]
