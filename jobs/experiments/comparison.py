@@ -100,15 +100,21 @@ def compare(test: Arm, control: Arm, *, fraction: float, confidence: float = 0.9
     rows = []
     for metric in METRICS:
         sides = _plain(test, metric), _plain(control, metric)
-        rows.append(_row(metric, "plain", *sides, confidence))
+        users = _users(test, metric), _users(control, metric)
+        rows.append(_row(metric, "plain", *sides, users, confidence))
         if metric in AMOUNTS:
             rows.append(
                 _row(
-                    metric, "winsorised", _winsorised(test, metric), _winsorised(control, metric), confidence
+                    metric,
+                    "winsorised",
+                    _winsorised(test, metric),
+                    _winsorised(control, metric),
+                    users,
+                    confidence,
                 )
             )
-        rows.append(_row(metric, "cuped", *_adjusted(test, control, metric), confidence))
-        rows.append(_row(metric, "always_valid", *sides, confidence, fraction))
+        rows.append(_row(metric, "cuped", *_adjusted(test, control, metric), users, confidence))
+        rows.append(_row(metric, "always_valid", *sides, users, confidence, fraction))
     return rows
 
 
@@ -173,6 +179,7 @@ def _row(
     method: str,
     test: _Estimate | Status,
     control: _Estimate | Status,
+    users: tuple[int, int],
     confidence: float,
     fraction: float | None = None,
 ) -> Comparison:
@@ -183,7 +190,7 @@ def _row(
     """
     status = next((side for side in (test, control) if isinstance(side, Status)), Status.ok)
     if isinstance(test, Status) or isinstance(control, Status):
-        return Comparison(metric, method, status, _count(test), _count(control))
+        return Comparison(metric, method, status, *users)
     degrees = math.inf
     if min(test.n, control.n) < _FEW:
         ratio = test.mean / control.mean if control.mean else 1.0
@@ -208,8 +215,9 @@ def _row(
     )  # fmt: skip
 
 
-def _count(side: _Estimate | Status) -> int:
-    return 0 if isinstance(side, Status) else side.n
+def _users(arm: Arm, metric: str) -> int:
+    """Users that the metric is a mean of."""
+    return arm.depth.n if metric == "depth" else arm.users
 
 
 def _plain(arm: Arm, metric: str) -> _Estimate | Status:
