@@ -17,8 +17,9 @@ from rich.table import Table as RichTable
 
 # What is piped or kept in a log has no width of its own.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-out = Console(width=_WIDTH)
-err = Console(stderr=True)
+# Sentences are broken by the terminal, if at all: breaks of ours would stand in what is piped, searched or copied.
+out = Console(width=_WIDTH, soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
 
 
 class Format(StrEnum):
@@ -35,7 +36,7 @@ def print_rows(rows: list[dict[str, Any]], names: list[str], format: Format) -> 
         table = RichTable(*(Column(name, overflow="fold", no_wrap=name == names[0]) for name in names))
         for row in rows:
             table.add_row(*("" if row[name] is None else escape(str(row[name])) for name in names))
-        out.print(table)
+        out.print(table, soft_wrap=False)
         return
     writers: dict[Format, Callable[..., None]] = {Format.csv: _csv, Format.json: _json}
     writers[format](rows, names)

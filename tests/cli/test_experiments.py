@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli import console
 from cli.experiments import interval
 from cli.main import app
 from infra import ledger
@@ -27,7 +28,7 @@ FIRST, LAST = date(2026, 11, 18), date(2026, 11, 24)
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr(console.out, "width", 250)
     assert runner.invoke(app, ["migrate"]).exit_code == 0
     (tmp_path / "one.toml").write_text(declaration(SandboxSettings()))
     return tmp_path
@@ -57,7 +58,7 @@ def test_declare_list_and_check(home: Path) -> None:
     assert "declared" in run("experiment", "declare", str(home / "one.toml")).output
     assert "nothing changed" in run("experiment", "declare", str(home / "one.toml")).output
     put(lake(), "experiments.assignments", [{"experiment_id": "stray", "user_id": "u", "ds": FIRST}])
-    rows = json.loads(run("experiment", "list", "--format", "json").output)
+    rows = json.loads(run("experiment", "list", "--format", "json").stdout)
     assert [(row["experiment_id"], row["exposed"]) for row in rows] == [("exp-001", 0), ("stray", 1)]
     assert rows[1]["state"].startswith("not declared")
     checked = run("experiment", "check", "exp-001")
@@ -105,7 +106,7 @@ def test_a_readout_says_what_was_read_and_what_may_be_said(home: Path) -> None:
     assert "experiments.unit_totals v4" in told
     assert "+4.00 to +16.40" in told
     assert "up to -40.00, or from +90.00" in told
-    rows = json.loads(run("readout", "exp-001", "--day", str(FIRST), "--format", "json").output)
+    rows = json.loads(run("readout", "exp-001", "--day", str(FIRST), "--format", "json").stdout)
     assert [(row["k"], row["verdict"]) for row in rows] == [(1, "not_final")]
     assert (
         run("readout", "exp-001", "--format", "csv")

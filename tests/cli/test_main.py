@@ -68,9 +68,9 @@ def test_sql_prints_json_csv_and_tables(home: Path) -> None:
     lake = Lake.of(load_settings())
     ledger.mark_stale(lake, "curation.screen", [date(2026, 11, 20)], "late_events", "r1")
     query = "SELECT job, ds, cause FROM ops.stale"
-    rows = json.loads(runner.invoke(app, ["sql", query, "--format", "json"]).output)
+    rows = json.loads(runner.invoke(app, ["sql", query, "--format", "json"]).stdout)
     assert rows == [{"job": "curation.screen", "ds": "2026-11-20", "cause": "late_events"}]
-    assert runner.invoke(app, ["sql", query, "--format", "csv"]).output.splitlines() == [
+    assert runner.invoke(app, ["sql", query, "--format", "csv"]).stdout.splitlines() == [
         "job,ds,cause",
         "curation.screen,2026-11-20,late_events",
     ]
