@@ -51,4 +51,6 @@ fi
 say "Next (source .venv/bin/activate)"
 echo '  flywheel sql "SELECT * FROM views.datasets"'
 echo '  flywheel tables curation.samples'
+[ -n "${LOGS:-}" ] || echo '  flywheel readout exp-001 --html report/exp-001.html   # the experiment as a page'
+echo '  flywheel signals bias'
 echo '  make airflow      # schedules, retries, backfills from a web page'
