@@ -30,9 +30,9 @@ class OneSpace:
 def own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A bench whose prompts have two-dimensional vectors of a space called `e`."""
     bench.dataset_id = "default-20261101-20261101-00000000"  # type: ignore[attr-defined]
-    monkeypatch.setattr(sample, "pinned", lambda rules, _: rules)
-    monkeypatch.setattr(sample, "encoder_name", lambda _: "e")
-    monkeypatch.setattr(sample, "load_encoder", lambda _: OneSpace())
+    monkeypatch.setattr(attributes, "pinned", lambda rules, _: rules)
+    monkeypatch.setattr(attributes, "encoder_name", lambda _: "e")
+    monkeypatch.setattr(attributes, "load_encoder", lambda _: OneSpace())
     return bench
 
 
