@@ -11,27 +11,22 @@ Python workers), job by job, without the start of Java. The exponent is the slop
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
 
 from benchmarks.chat import Exchange, exchanges, made_up
-from benchmarks.race import arguments, close, table
+from benchmarks.race import arguments, close, cpu_seconds, table
 
 GOAL = {"exponent_with_embedding": 1.1, "exponent_without": 1.3, "embedding_share": 0.85}
 DAYS = tuple(date(2026, 11, 1) + timedelta(days=n) for n in range(3))
@@ -165,48 +160,6 @@ def _vectors(
             yield pa.RecordBatch.from_arrays([*batch.columns, column], [*batch.schema.names, "embedding"])
 
     return apply
-
-
-class _Meter(threading.Thread):
-    """Adds up the CPU seconds of this process and all that descend from it, also of those that ended.
-
-    Spark's Python daemon leaves workers behind that nobody waits for, so what the living say of their children is too
-    little: every process is looked at twice a second, and the last that was seen of it counts.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._seen: dict[tuple[int, float], float] = {}
-        self._lock = threading.Lock()
-
-    def run(self) -> None:
-        """Look, until the process ends."""
-        while True:
-            self.seconds()
-            time.sleep(0.5)
-
-    def seconds(self) -> float:
-        """So far."""
-        top = psutil.Process()
-        with self._lock:
-            for process in (top, *top.children(recursive=True)):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    times = process.cpu_times()
-                    self._seen[process.pid, process.create_time()] = times.user + times.system
-            return sum(self._seen.values())
-
-
-@cache
-def _meter() -> _Meter:
-    meter = _Meter()
-    meter.start()
-    return meter
-
-
-def cpu_seconds() -> float:
-    """CPU seconds of this process and all its descendants since the first call; up to half a second of one that ended
-    is missing."""
-    return _meter().seconds()
 
 
 def one_size(data: Path, seed: int, turns: int, part: str, home: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import race
-from benchmarks.growth import cpu_seconds, tell
+from benchmarks.growth import tell
 
 EXPERIMENT = "race"
 DAYS = tuple(date(2026, 11, 2) + timedelta(days=n) for n in range(7))
@@ -183,9 +183,9 @@ def run(place: Place, size: int, rounds: int) -> bool:
         "tea-tasting": lambda: in_tea(place),
     }
     with PeakMemory() as memory:
-        full_seconds, full_answers = race.alternate(full, rounds, cpu_seconds)
+        full_seconds, full_answers = race.alternate(full, rounds, race.cpu_seconds)
         seven = {"Spark": lambda: seven_days(place), "DuckDB SQL": lambda: in_duckdb(place, DAYS)}
-        seven_seconds, seven_answers = race.alternate(seven, rounds, cpu_seconds)
+        seven_seconds, seven_answers = race.alternate(seven, rounds, race.cpu_seconds)
         peak = memory.peak_bytes
     rows = [
         (name, *(f"{seconds.get(side, math.nan):.1f}" for side in ("Spark", "DuckDB SQL", "tea-tasting")),

@@ -9,7 +9,7 @@ from typing import Any
 from infra import ledger
 from infra.lake import Lake
 from infra.settings import Settings, span_of
-from infra.sql import connect
+from infra.sql import connect, named_rows
 from jobs.experiments import READOUTS
 from jobs.experiments.definition import Definition, definition, definitions
 from jobs.plan import Plan
@@ -145,6 +145,4 @@ def _population(lake: Lake, one: Definition) -> list[Finding]:
 
 def _rows(lake: Lake, query: str, **values: Any) -> list[dict[str, Any]]:
     with connect(lake, query) as database:
-        cursor = database.execute(query, values)
-        names = [column[0] for column in cursor.description or []]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return named_rows(database, query, values)

@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.errors import ExperimentUnknown
 from infra.lake import Lake
-from infra.sql import connect
+from infra.sql import connect, named_rows
 
 Row = dict[str, Any]
 
@@ -84,9 +84,7 @@ def read_readout(lake: Lake, experiment: str, day: date | None = None) -> Readou
     with connect(lake, _LIFTS + _POPULATIONS + _DEFINITION) as database:
 
         def rows(query: str, **values: Any) -> list[Row]:
-            found = database.execute(query, {"experiment": experiment, **values})
-            names = [column[0] for column in found.description]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+            return named_rows(database, query, {"experiment": experiment, **values})
 
         return _readout(rows, experiment, day)
 

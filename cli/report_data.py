@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from infra.lake import Lake
-from infra.sql import connect
+from infra.sql import connect, named_rows
 
 Row = dict[str, Any]
 
@@ -58,9 +58,7 @@ def read(lake: Lake, examples: int, map_points: int) -> Report:
         database.execute("SET enable_progress_bar = false")
 
         def rows(query: str, **values: Any) -> list[Row]:
-            found = database.execute(query, values)
-            names = [column[0] for column in found.description]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+            return named_rows(database, query, values)
 
         last = rows(
             "SELECT scope FROM ops.runs WHERE job = 'curation.sample' AND state = 'succeeded' AND scope IS NOT NULL "

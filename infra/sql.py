@@ -7,8 +7,9 @@ registered with what they stand on.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.metadata import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.contracts import table_names, view_names, view_query
 from infra.errors import EnvironmentMissing, JobUnknown
@@ -55,6 +56,19 @@ def connect(lake: Lake, statement: str | None = None) -> duckdb.DuckDBPyConnecti
             connection.execute(f"CREATE VIEW {name} AS {query}")
             connection.execute(f"COMMENT ON VIEW {name} IS '{description.replace(chr(39), chr(8217))}'")
     return connection
+
+
+def named_rows(
+    connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """The rows of a query by column name.
+
+    Args:
+        values: of the statement's `$name` parameters.
+    """
+    found = connection.execute(statement, values)
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def _named(statement: str) -> list[str]:

@@ -100,7 +100,7 @@ def compare(test: Arm, control: Arm, *, fraction: float, confidence: float = 0.9
     rows = []
     for metric in METRICS:
         sides = _plain(test, metric), _plain(control, metric)
-        users = _users(test, metric), _users(control, metric)
+        users = test.of_metric(metric).n, control.of_metric(metric).n
         rows.append(_row(metric, "plain", *sides, users, confidence))
         if metric in AMOUNTS:
             rows.append(
@@ -215,17 +215,8 @@ def _row(
     )  # fmt: skip
 
 
-def _users(arm: Arm, metric: str) -> int:
-    """Users that the metric is a mean of."""
-    return arm.depth.n if metric == "depth" else arm.users
-
-
 def _plain(arm: Arm, metric: str) -> _Estimate | Status:
-    if metric == "breadth":
-        return _estimate(arm.breadth)
-    if metric == "share_engaged":
-        return _estimate(arm.engaged)
-    return _estimate(arm.depth if metric == "depth" else arm.amount, arm)
+    return _estimate(arm.of_metric(metric), arm if metric in AMOUNTS else None)
 
 
 def _winsorised(arm: Arm, metric: str) -> _Estimate | Status:

@@ -151,6 +151,14 @@ class Arm:
         cut = self.winsorised_depth
         return None if cut is None else cut.with_zeros(self.users - cut.n)
 
+    def of_metric(self, metric: str) -> Moments:
+        """What a metric of `comparison.METRICS` is the mean of, by its name."""
+        if metric == "breadth":
+            return self.breadth
+        if metric == "depth":
+            return self.depth
+        return self.engaged if metric == "share_engaged" else self.amount
+
     def __add__(self, other: Arm) -> Arm:
         """Users of both together; what one of them lacks (a bound, a pre-period) the sum lacks too."""
         cut, others_cut = self.winsorised_depth, other.winsorised_depth

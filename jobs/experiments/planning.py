@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from jobs.experiments.comparison import AMOUNTS, METRICS
-from jobs.experiments.moments import Arm, Moments
+from jobs.experiments.moments import Arm
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def plan(
     """
     found = []
     for metric in METRICS:
-        moments = _of(baseline, metric)
+        moments = baseline.of_metric(metric)
         share = baseline.depth.n / baseline.users if metric == "depth" and baseline.users else 1.0
         users = int(users_per_arm * share)
         detectable = None
@@ -74,12 +74,10 @@ def minimum_detectable_effect(
     Returns:
         None where no rise (under the ceiling) is found with that power.
     """
-    reach = stats.norm.isf(alpha / 2) + stats.norm.ppf(power)
-    top = math.inf if ceiling is None else ceiling / mean - 1
+    reach, top = _reach(power, alpha), _highest_rise(mean, ceiling)
 
     def lacking(rise: float) -> float:
-        grown = (1 + rise) ** 2 if ceiling is None else (1 + rise) * (1 - rise / top)
-        error = math.sqrt(variance * (1 / n_control + grown / n_test))
+        error = math.sqrt(variance * (1 / n_control + _variance_growth(rise, top) / n_test))
         return float(mean * rise - reach * error)
 
     high = min(top, 1.0)
@@ -104,16 +102,23 @@ def users_needed(
     Raises:
         ValueError: the lift is not positive, or beyond the ceiling.
     """
-    rise = lift_pct / 100
-    top = math.inf if ceiling is None else ceiling / mean - 1
+    rise, top = lift_pct / 100, _highest_rise(mean, ceiling)
     if not 0 < rise <= top:
         raise ValueError("the lift is positive and stays under the ceiling")
-    grown = (1 + rise) ** 2 if ceiling is None else (1 + rise) * (1 - rise / top)
-    reach = stats.norm.isf(alpha / 2) + stats.norm.ppf(power)
-    return math.ceil(float(variance * (1 + grown) * (reach / (mean * rise)) ** 2))
+    errors = _reach(power, alpha) / (mean * rise)
+    return math.ceil(float(variance * (1 + _variance_growth(rise, top)) * errors**2))
 
 
-def _of(arm: Arm, metric: str) -> Moments:
-    return {
-        "breadth": arm.breadth, "depth": arm.depth, "share_engaged": arm.engaged, "mean_exposed": arm.amount,
-    }[metric]  # fmt: skip
+def _reach(power: float, alpha: float) -> float:
+    """Standard errors that a difference must have to be found with probability `power`."""
+    return float(stats.norm.isf(alpha / 2) + stats.norm.ppf(power))
+
+
+def _highest_rise(mean: float, ceiling: float | None) -> float:
+    """Rise, as a share of the mean, that reaches the ceiling."""
+    return math.inf if ceiling is None else ceiling / mean - 1
+
+
+def _variance_growth(rise: float, top: float) -> float:
+    """Factor of the variance at a rise of the mean; see `minimum_detectable_effect`."""
+    return (1 + rise) ** 2 if math.isinf(top) else (1 + rise) * (1 - rise / top)
