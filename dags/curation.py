@@ -13,22 +13,14 @@ wants one.
 
 from __future__ import annotations
 
-import pendulum
-from airflow.sdk import DAG, PartitionedAssetTimetable, StartOfDayMapper
+from airflow.sdk import DAG
 
-from dags.wiring import DEFAULTS, asset, in_order, spark_task
+from dags.wiring import asset, in_order, spark_task, upon
 from jobs.curation import JOBS
 
 with DAG(
     "curation",
-    schedule=PartitionedAssetTimetable(
-        assets=asset("traffic.turns") & asset("traffic.characters"),
-        default_partition_mapper=StartOfDayMapper(),
-    ),
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **upon(asset("traffic.turns") & asset("traffic.characters")),
     tags=["curation", "daily"],
     doc_md=__doc__,
 ) as dag:

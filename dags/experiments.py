@@ -13,22 +13,14 @@ of the day before; the verdict comes on the last day of an experiment's window.
 
 from __future__ import annotations
 
-import pendulum
-from airflow.sdk import DAG, PartitionedAssetTimetable, StartOfDayMapper
+from airflow.sdk import DAG
 
-from dags.wiring import DEFAULTS, asset, in_order, spark_task
+from dags.wiring import asset, in_order, spark_task, upon
 from jobs.experiments import ASSIGNMENTS, JOBS
 
 with DAG(
     "experiments",
-    schedule=PartitionedAssetTimetable(
-        assets=asset("experiments.assignments"),
-        default_partition_mapper=StartOfDayMapper(),
-    ),
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **upon(asset("experiments.assignments")),
     tags=["experiments", "daily"],
     doc_md=__doc__,
 ) as dag:

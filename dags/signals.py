@@ -13,22 +13,14 @@ again, and `repair` at 04:00 labels it anew. So a day is whole one day later; th
 
 from __future__ import annotations
 
-import pendulum
-from airflow.sdk import DAG, PartitionedAssetTimetable, StartOfDayMapper
+from airflow.sdk import DAG
 
-from dags.wiring import DEFAULTS, asset, in_order, spark_task
+from dags.wiring import asset, in_order, spark_task, upon
 from jobs.signals import JOBS
 
 with DAG(
     "signals",
-    schedule=PartitionedAssetTimetable(
-        assets=asset("traffic.turns") & asset("curation.outcomes"),
-        default_partition_mapper=StartOfDayMapper(),
-    ),
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **upon(asset("traffic.turns") & asset("curation.outcomes")),
     tags=["signals", "daily"],
     doc_md=__doc__,
 ) as dag:

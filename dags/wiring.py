@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import pendulum
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetAll, PartitionedAssetTimetable, StartOfDayMapper
 
 from infra.lake import Lake
 from infra.settings import load_settings
@@ -38,6 +39,17 @@ def asset(table: str) -> Asset:
     """The asset of a table: same name, its place in the lake as URI."""
     path = Lake.of(load_settings()).path(table)
     return Asset(name=table, uri=path if "://" in path else f"file://{path}", group=table.split(".")[0])
+
+
+def upon(assets: Asset | AssetAll) -> dict[str, Any]:
+    """Arguments of a DAG that runs for a day as soon as its assets have that day's partition."""
+    return {
+        "schedule": PartitionedAssetTimetable(assets=assets, default_partition_mapper=StartOfDayMapper()),
+        "start_date": pendulum.datetime(2026, 1, 1, tz="UTC"),
+        "catchup": False,
+        "max_active_runs": 1,
+        "default_args": DEFAULTS,
+    }
 
 
 def spark_task(job: Job, days: str = DAYS_OF_PARTITION, rerun: str = "due") -> SparkSubmitOperator:
