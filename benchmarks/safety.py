@@ -19,12 +19,13 @@ import numpy as np
 from benchmarks.race import alternate, arguments, close, table
 from benchmarks.safety_sets import Example, load, message
 from infra.settings import ScreeningSettings
+from models.calibration import calibration_error
 from models.detection import Detectors, Question, examine
 from models.privacy import PrivacyModel, Span
 from models.safety import LexiconModel, ProfanityModel, SafetyModel
 from models.safety.classifier import ClassifierModel, Thresholds
 from models.safety.corpus import LabelledText, generated
-from models.safety.evaluate import Bounds, calibration_error, wilson
+from models.safety.evaluate import Bounds, wilson
 from models.safety.named import safety_models
 from models.safety.train import LabelledRow, Trained, train
 from models.screening import ScreeningPolicy, TurnVerdict, screen_conversations

@@ -12,8 +12,9 @@ from cli.console import Format, out, print_rows
 from infra.settings import load_settings
 
 if TYPE_CHECKING:
+    from models.calibration import Reliability
     from models.safety.classifier import Thresholds
-    from models.safety.evaluate import Band, Reliability
+    from models.safety.evaluate import Band
     from models.safety.train import LabelledRow
 
 safety_app = typer.Typer(
@@ -101,7 +102,7 @@ def _rows(labels: Path | None, reviews: bool) -> list[LabelledRow]:
 
 
 def _print(thresholds: Thresholds, band: Band, bins: Sequence[Reliability]) -> None:
-    from models.safety.evaluate import calibration_error
+    from models.calibration import calibration_error
 
     reject_at = "never" if thresholds.reject_at is None else f"{thresholds.reject_at:.4f}"
     rows = [

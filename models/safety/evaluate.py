@@ -1,8 +1,7 @@
-"""What a safety classifier is worth: error bounds, the band that keeps them, calibration, recall beside refusals."""
+"""What a safety classifier is worth: error bounds, the band that keeps them, recall beside refusals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -10,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.errors import TrainingRefused
+from models.calibration import finite
 from models.safety.classifier import Thresholds
 
 _Z = 1.959963984540054
-_BINS = 10
 # What is likelier unsafe than not is never passed, however few of them a bound would forgive.
 _EVEN = 0.5
 
@@ -96,7 +95,7 @@ def choose(
 
     Raises TrainingRefused when no pair does: it names the review share that the two errors would need.
     """
-    _finite(probabilities)
+    finite(probabilities)
     levels = np.unique(np.concatenate([np.quantile(probabilities, np.linspace(0, 1, 401)), [_EVEN, 1.0]]))
     kept = [
         level
@@ -125,38 +124,3 @@ def choose(
             hint="Give more labels, or allow more with --review-share, --pass-error or --reject-error.",
         )
     return chosen
-
-
-def _finite(probabilities: npt.NDArray[np.float64]) -> None:
-    if not np.isfinite(probabilities).all():
-        raise TrainingRefused(
-            "the classifier gave scores that are no numbers", hint="Check the labelled table."
-        )
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """One bin of predicted probability: how many rows, mean prediction, share that was unsafe."""
-
-    rows: int
-    predicted: float
-    observed: float
-
-
-def reliability(
-    probabilities: npt.NDArray[np.float64], unsafe: npt.NDArray[np.bool_]
-) -> tuple[Reliability, ...]:
-    """Ten bins of equal width; empty bins are left out."""
-    _finite(probabilities)
-    place = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
-    return tuple(
-        Reliability(int(inside.sum()), float(probabilities[inside].mean()), float(unsafe[inside].mean()))
-        for inside in (place == number for number in range(_BINS))
-        if inside.any()
-    )
-
-
-def calibration_error(bins: Sequence[Reliability]) -> float:
-    """Expected calibration error: the mean gap of prediction and observation, weighted by rows."""
-    rows = sum(each.rows for each in bins)
-    return sum(each.rows * abs(each.predicted - each.observed) for each in bins) / max(rows, 1)

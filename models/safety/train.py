@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.errors import TrainingRefused
+from models.calibration import Reliability, calibration_error, reliability
 from models.safety.classifier import ClassifierModel, Weights, calibrated, fit, pieces, version_of
 from models.safety.corpus import LabelledText, corpus_hash, corpus_languages, generated
-from models.safety.evaluate import Band, Bounds, Reliability, band, calibration_error, choose, reliability
+from models.safety.evaluate import Band, Bounds, band, choose
 from models.safety.interface import CATEGORIES
 from models.safety.ngrams import features
 
