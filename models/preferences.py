@@ -1,0 +1,172 @@
+"""Judged pairs as a reward model learns them: ties out and counted, and the three label sets of Table 9.
+
+A row is one label: `annotation.preferences` has one row a pair and annotator. Counts are in labels and add up to the
+rows given, whatever their order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infra.errors import TrainingRefused
+
+TABLE = "annotation.preferences"
+COLUMNS = (
+    "pair_id", "annotator_id", "batch", "mode", "split", "context", "response_a", "response_b", "winner",
+)  # fmt: skip
+"""What these functions read of a row; another column may be there."""
+WINNERS = frozenset({"a", "b", "tie", "both_bad"})
+USED, DUPLICATE, TOO_FEW, DISAGREEMENT, NOT_DRAWN = (
+    "used", "duplicate", "too_few_reviews", "disagreement", "not_drawn",
+)  # fmt: skip
+_OF_THE_PAIR = ("context", "response_a", "response_b", "mode", "split")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A context with the better and the worse of two responses (equation 1), by one label or several that agree."""
+
+    pair_id: str
+    context: str
+    chosen: str
+    rejected: str
+    batch: str
+    mode: str
+    split: str
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """What labels make.
+
+    Attributes:
+        pairs: sorted by pair and annotator; `all_labels` and `pairs` have a pair once for each label.
+        counts: labels by fate: `used`, `tie`, `both_bad`, `disagreement`, `not_drawn`, `too_few_reviews`, `duplicate`.
+            They add up to the rows given.
+    """
+
+    pairs: tuple[Pair, ...]
+    counts: Mapping[str, int]
+
+
+def pairs(rows: Iterable[Row]) -> PairSet:
+    """Every label that prefers one response, as a pair of its own; ties and `both_bad` dropped and counted.
+
+    Raises:
+        TrainingRefused: a row lacks a column, or two rows contradict each other.
+    """
+    return _derived(rows, 1, _each)
+
+
+def all_labels(rows: Iterable[Row], reviews: int = 3) -> PairSet:
+    """Single-Review (All) of Table 9: every label of pairs judged by `reviews` annotators or more, conflicts kept.
+
+    Raises:
+        TrainingRefused: as `pairs`.
+    """
+    return _derived(rows, reviews, _each)
+
+
+def unanimous(rows: Iterable[Row], reviews: int = 3) -> PairSet:
+    """Multi-Review (With Agreement) of Table 9: pairs on which all annotators prefer the same response, each once.
+
+    Raises:
+        TrainingRefused: as `pairs`.
+    """
+    return _derived(rows, reviews, _agreed)
+
+
+def single_random(rows: Iterable[Row], seed: int, reviews: int = 3) -> PairSet:
+    """Single-Review (Random) of Table 9: each pair with the label of one annotator, drawn by a hash of seed and pair.
+
+    Raises:
+        TrainingRefused: as `pairs`.
+    """
+    return _derived(rows, reviews, lambda labels: _drawn(labels, seed))
+
+
+# What one pair's labels become: the labels that make a pair each, and the fate of all labels.
+_Choose = Callable[[Sequence[Row]], tuple[list[Row], Counter[str]]]
+
+
+def _derived(rows: Iterable[Row], reviews: int, choose: _Choose) -> PairSet:
+    grouped, counts = _by_pair(rows)
+    made: list[Pair] = []
+    for pair_id in sorted(grouped):
+        labels = [grouped[pair_id][annotator] for annotator in sorted(grouped[pair_id])]
+        if len(labels) < reviews:
+            counts[TOO_FEW] += len(labels)
+            continue
+        chosen, fates = choose(labels)
+        counts += fates
+        made += [_pair(label) for label in chosen]
+    return PairSet(tuple(made), dict(sorted(counts.items())))
+
+
+def _each(labels: Sequence[Row]) -> tuple[list[Row], Counter[str]]:
+    decided = [label for label in labels if label["winner"] in ("a", "b")]
+    return decided, Counter(_fate(label) for label in labels)
+
+
+def _agreed(labels: Sequence[Row]) -> tuple[list[Row], Counter[str]]:
+    if len({label["winner"] for label in labels}) > 1:
+        return [], Counter({DISAGREEMENT: len(labels)})
+    decided, fates = _each(labels)
+    return decided[:1], fates
+
+
+def _drawn(labels: Sequence[Row], seed: int) -> tuple[list[Row], Counter[str]]:
+    digest = hashlib.blake2b(f"{seed}|{labels[0]['pair_id']}".encode(), digest_size=8).digest()
+    drawn = labels[int.from_bytes(digest, "big") % len(labels)]
+    decided, fates = _each([drawn])
+    return decided, fates + Counter({NOT_DRAWN: len(labels) - 1})
+
+
+def _fate(label: Row) -> str:
+    return USED if label["winner"] in ("a", "b") else str(label["winner"])
+
+
+def _by_pair(rows: Iterable[Row]) -> tuple[dict[str, dict[str, Row]], Counter[str]]:
+    """Rows by pair and annotator; a row that stands twice counts once."""
+    grouped: dict[str, dict[str, Row]] = {}
+    counts: Counter[str] = Counter()
+    for row in rows:
+        _check(row)
+        labels = grouped.setdefault(row["pair_id"], {})
+        other = next(iter(labels.values()), row)
+        if any(row[name] != other[name] for name in _OF_THE_PAIR):
+            raise TrainingRefused("the labels of a pair are not all about the same pair", table=TABLE)
+        known = labels.get(row["annotator_id"])
+        if known is None:
+            labels[row["annotator_id"]] = row
+            continue
+        if known["winner"] != row["winner"]:
+            raise TrainingRefused("an annotator judged a pair twice and differently", table=TABLE)
+        counts[DUPLICATE] += 1
+    return grouped, counts
+
+
+def _check(row: Row) -> None:
+    if lacking := [name for name in COLUMNS if row.get(name) is None]:
+        raise TrainingRefused(f"a row lacks {', '.join(lacking)}", table=TABLE)
+    if row["winner"] not in WINNERS:
+        raise TrainingRefused("a winner is neither a, b, tie nor both_bad", table=TABLE)
+
+
+def _pair(label: Row) -> Pair:
+    a_won = label["winner"] == "a"
+    return Pair(
+        pair_id=label["pair_id"],
+        context=label["context"],
+        chosen=label["response_a"] if a_won else label["response_b"],
+        rejected=label["response_b"] if a_won else label["response_a"],
+        batch=label["batch"],
+        mode=label["mode"],
+        split=label["split"],
+    )
