@@ -27,7 +27,7 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks import race
-from benchmarks.growth import tell
+from benchmarks.landed import tell
 
 Column = npt.NDArray[Any]
 EXPERIMENT = "cookie-cats"

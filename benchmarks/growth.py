@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.chat import Exchange, exchanges, made_up
+from benchmarks.landed import tell
 from benchmarks.race import arguments, close, cpu_seconds, table
 
 GOAL = {"exponent_with_embedding": 1.1, "exponent_without": 1.3, "embedding_share": 0.85}
@@ -80,24 +81,8 @@ def land(lake: Any, data: Path, turns: int, rng: np.random.Generator) -> None:
     for start in range(0, turns, _ROWS_AT_ONCE):
         rows = [_turn(n, turns, next(said)) for n in range(start, min(turns, start + _ROWS_AT_ONCE))]
         write_deltalake(lake.path("traffic.turns"), pa.Table.from_pylist(rows, schema), mode="append")
-    tell(lake, "traffic.turns", "traffic.turns")
-    tell(lake, "traffic.characters", "traffic.characters")
-
-
-def tell(lake: Any, job: str, written: str, days: Sequence[date] = DAYS) -> None:
-    """A line in the ledger for each day of a table that a race wrote in place of its job."""
-    from infra import ledger
-
-    moment = ledger.now()
-    rows = [
-        {
-            "run_id": "growth", "job": job, "table_name": written, "ds": day, "started_ts": moment, "ended_ts": moment,
-            "state": "succeeded", "content_hash": f"growth-{day}", "input_fingerprint": "growth",
-            "settings_hash": "growth", "output_version": 1,
-        }
-        for day in days
-    ]  # fmt: skip
-    ledger.append(lake, "ops.runs", rows, "growth")
+    tell(lake, "traffic.turns", "traffic.turns", DAYS)
+    tell(lake, "traffic.characters", "traffic.characters", DAYS)
 
 
 def _turn(n: int, turns: int, said: Exchange) -> dict[str, Any]:
@@ -139,7 +124,7 @@ def made_embeddings(settings: Any, lake: Any, turns: int) -> None:
     made.withColumns({"recipe": F.lit(rules.recipe), "run_id": F.lit("growth")}).write.format("delta").mode(
         "append"
     ).save(lake.path("curation.embeddings"))
-    tell(lake, "curation.embed", "curation.embeddings")
+    tell(lake, "curation.embed", "curation.embeddings", DAYS)
 
 
 def _vectors(

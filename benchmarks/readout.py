@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import race
-from benchmarks.growth import tell
+from benchmarks.landed import tell
 
 EXPERIMENT = "race"
 DAYS = tuple(date(2026, 11, 2) + timedelta(days=n) for n in range(7))
