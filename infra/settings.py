@@ -401,6 +401,16 @@ class TrackingSettings(Section):
     uri: str = Field("", description="MLflow's tracking URI. Default: SQLite in <project>/.flywheel.")
 
 
+class TrainingSettings(Section):
+    """What reward and signal models are trained from (sections 2.3.1, 2.3.2)."""
+
+    base_model: str = Field(
+        "",
+        description="Hub id or folder of a Llama-like model: meta-llama/Llama-3.1-70B (the paper's reward models), "
+        "meta-llama/Llama-3.1-8B (its signal models). Default: a tiny one that is trained here in seconds.",
+    )
+
+
 class SecretSettings(Section):
     """Keys. An unset user key is made once and kept in `<project>/.flywheel/user_key`, readable by its owner only."""
 
@@ -432,6 +442,7 @@ class Settings(BaseSettings):
     report: ReportSettings = ReportSettings()
     sandbox: SandboxSettings = SandboxSettings()
     tracking: TrackingSettings = TrackingSettings()
+    training: TrainingSettings = TrainingSettings()
     secrets: SecretSettings = SecretSettings()
 
     @classmethod

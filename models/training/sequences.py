@@ -1,0 +1,145 @@
+"""From chat messages to the token ids that a classifier reads, and the classifier that reads them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from infra.errors import TrainingRefused
+from models.base import MARKERS
+from models.conversation import Messages
+
+IDS = "input_ids"
+
+
+def chat(tokenizer: Any, said: Messages) -> list[int]:
+    """Token ids of chat messages by the tokenizer's template. Text that spells a control token stays text.
+
+    Raises:
+        TrainingRefused: the template refuses the messages (some want turns to alternate).
+    """
+    from jinja2.exceptions import TemplateError
+
+    inert = [{"role": one["role"], "content": plain(tokenizer, one["content"])} for one in said]
+    try:
+        ids: list[int] = tokenizer.apply_chat_template(inert, return_dict=True)[IDS]
+    except TemplateError as error:
+        raise TrainingRefused(
+            f"the tokenizer's chat template refuses a conversation: {type(error).__name__}",
+            hint="Filter such conversations, or take a base model whose template takes any order of roles.",
+        ) from None
+    return ids
+
+
+def plain(tokenizer: Any, text: str) -> str:
+    """The text with the tokenizer's control tokens spelled apart: a user who writes one opens no turn with it."""
+    # Those that were added are found in raw text, wherever they stand; `all_special_tokens` names only some of them.
+    added = tuple(str(one) for one in tokenizer.added_tokens_decoder.values())
+    return _control(added).sub(lambda found: f"{found[0][:1]} {found[0][1:]}", text)
+
+
+@cache
+def _control(tokens: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(one) for one in sorted({*tokens, *MARKERS}, key=len, reverse=True)))
+
+
+def classifier(base: str, seed: int, dtype: str = "float32", **options: Any) -> tuple[Any, Any]:
+    """A sequence classifier of one logit on a base model's weights, and its tokenizer.
+
+    Its head is drawn from `seed`. A tokenizer without `MARKERS` or a padding token gets them, and the model the room.
+
+    Args:
+        base: hub id or folder.
+        dtype: `float32` or `bfloat16`.
+        options: go to `from_pretrained`, such as `attn_implementation`.
+
+    Raises:
+        TrainingRefused: the base model cannot be read here.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification, set_seed
+    from trl.trainer.reward_trainer import suppress_seqcls_warning
+
+    tokenizer = tokenizer_of(base)
+    set_seed(seed)
+    try:
+        with quiet(), suppress_seqcls_warning():
+            model: Any = AutoModelForSequenceClassification.from_pretrained(
+                base, num_labels=1, dtype=getattr(torch, dtype), **options
+            )
+    except (OSError, ValueError) as error:
+        raise _unreadable(base, error) from error
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        # A multiple of 64 keeps the matrix on the fast path of tensor cores.
+        model.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.use_cache = False
+    return model, tokenizer
+
+
+def tokenizer_of(base: str) -> Any:
+    """The tokenizer of a base model, with `MARKERS` and a padding token.
+
+    Raises TrainingRefused where there is none, or one without a chat template.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(base)
+    except (OSError, ValueError) as error:
+        raise _unreadable(base, error) from error
+    if not tokenizer.chat_template:
+        raise TrainingRefused(
+            f"the base model {base} has no chat template",
+            setting="training.base_model",
+            hint="Take its instruct variant, or save a tokenizer with a chat_template beside the weights.",
+        )
+    known = tokenizer.get_vocab()
+    if missing := [marker for marker in MARKERS if marker not in known]:
+        tokenizer.add_special_tokens(
+            {"additional_special_tokens": missing}, replace_extra_special_tokens=False
+        )
+    if tokenizer.pad_token is None:
+        # Llama 3.1 keeps one for this; its end of turn must not do, since padding marks where a sequence ends.
+        kept = "<|finetune_right_pad_id|>"
+        tokenizer.add_special_tokens({"pad_token": kept if kept in known else "<|pad|>"})
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+class quiet:
+    """No progress bars of loading and saving: what a run prints is its own."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        logging.enable_progress_bar()
+
+
+def padded(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Any, Any]:
+    """Ids and mask (n, longest), padded on the right, as int64 tensors."""
+    import torch
+
+    ids = torch.full((len(sequences), max(map(len, sequences))), padding)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.tensor(sequence)
+        mask[row, : len(sequence)] = 1
+    return ids, mask
+
+
+def _unreadable(base: str, error: Exception) -> TrainingRefused:
+    return TrainingRefused(
+        f"the base model {base} cannot be read: {type(error).__name__}",
+        setting="training.base_model",
+        hint="Give a folder that save_pretrained wrote, or fetch the hub model once where there is a network.",
+    )
