@@ -11,7 +11,7 @@ from infra.lake import Lake
 from infra.settings import load_settings, parse_days
 
 if TYPE_CHECKING:
-    from jobs.signals.bias import Statistic
+    from models.signals.contrasts import Statistic
 
 signals_app = typer.Typer(
     no_args_is_help=True,

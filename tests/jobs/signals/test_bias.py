@@ -26,9 +26,10 @@ from infra.sandbox import SandboxSettings, generate
 from infra.sandbox.scenarios import SCENARIOS, scenario
 from infra.sandbox.settings import PlantingSettings
 from infra.sandbox.writer import read_gold
-from jobs.signals.bias import Statistic, measure, odds_ratio, report, tau, tau_interval
+from jobs.signals.bias import measure
 from jobs.signals.features import asks
 from models.sentiment import sentiment
+from models.signals.contrasts import Statistic, odds_ratio, report, tau, tau_interval
 from tests.conftest import put, settings_for
 from tests.jobs.signals.test_labels import by_the_book
 

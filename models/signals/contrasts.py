@@ -1,0 +1,269 @@
+"""How far a reaction, or its prediction, is from a judgement of the last response: the biases of section 3.5.5.
+
+Users are independent, their responses are not: every estimate is a binomial regression with logit link on counts per
+user with the sandwich covariance clustered by user (statsmodels) and t quantiles at users - 1 degrees of freedom.
+
+- A contrast is an odds ratio between two groups of responses. Where it looks at several reactions it is the geometric
+  mean of theirs: what moves thumbs up and down alike stays, what trades one for the other (quality, mood) cancels.
+- Over jobs to be done the statistic is tau, the spread of the log of thumbs up per thumb down (Paule and Mandel) with a
+  Q-profile interval (Viechtbauer 2007) and Cochran's test. Jobs differ in quality too, so it must exceed a margin.
+- Hits may be sums of probabilities (a quasi-binomial regression): then a statistic says what a model believes.
+
+The tests of one report are adjusted together by Holm. All are associations: nobody was randomised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import statsmodels.api as sm
+from scipy.optimize import brentq
+from scipy.stats import chi2
+from statsmodels.stats.multitest import multipletests
+
+Status = Literal["present", "not_shown", "too_few"]
+LEVEL = 0.05
+# Sandwich covariances and the normal approximation need this many users, and so many of each outcome in each group.
+LEAST_USERS = 20
+LEAST_OUTCOMES = 5
+RARE = "(rare)"
+SPREAD_THAT_MATTERS = 0.25
+"""Two jobs one standard deviation apart differ in thumbs up per thumb down by a factor of 1.28."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """What is compared over jobs to be done: which cells, what their spread is called, and each job's own ratio."""
+
+    contrast: str
+    spread: str
+    each: str
+    bias: str = "positive_negative_ratio"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """As in `CONTRASTS`."""
+        return self.bias, self.contrast
+
+
+THUMBS_BY_JOB = Ratio(
+    "thumbs_by_jtbd",
+    "spread (standard deviation) of the log of thumbs up per thumb down over jobs to be done",
+    "thumbs up per thumb down",
+)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two groups of responses. `sign` says on which side of 1 their odds ratio exposed/reference shows the bias.
+
+    None: it is a consequence or a cause beside, told without a verdict because the quality of responses moves it too.
+    """
+
+    exposed: str
+    reference: str
+    sign: int | None
+    meaning: str
+
+
+CONTRASTS: Mapping[tuple[str, str], Contrast] = {
+    ("ending_bias", "last_response"): Contrast(
+        "last", "earlier", 1, "odds of a thumb up: last response of a session / earlier ones"
+    ),
+    ("ending_bias", "up_among_thumbs"): Contrast(
+        "last", "earlier", None, "odds that a thumb is up: last response of a session / earlier ones"
+    ),
+    ("delayed_feedback", "first_response"): Contrast(
+        "first", "later", -1, "odds of a thumb, up and down alike: first response / later ones but the last"
+    ),
+    ("delayed_feedback", "clarifying_question"): Contrast(
+        "question", "statement", None, "odds of a thumb up: response that ends by asking / other"
+    ),
+    ("delayed_feedback", "long_response"): Contrast(
+        "long", "short", None, "odds of a thumb up: response of 20 words or more / shorter"
+    ),
+    ("prior_sentiment", "positive_message"): Contrast(
+        "positive", "negative", 1, "odds of a thumb up: after a positive message / after a negative one"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One line of the report. Estimates are None where there is too little to tell.
+
+    Attributes:
+        level: the job to be done whose ratio of thumbs up to down it is; None for a line on all of them.
+        responses, hits: looked at, and with the reaction (in predictions: expected); one that is looked at for two
+            reactions counts twice.
+        estimate: odds ratio, ratio of up to down, or the spread of its log; `low` and `high` bound it with 95 %.
+        p_value: two-sided; `p_adjusted` by Holm over the lines that get a verdict.
+        status: the verdict; None where there is none.
+    """
+
+    bias: str
+    contrast: str
+    level: str | None
+    meaning: str
+    responses: int
+    hits: int
+    users: int
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    status: Status | None = None
+
+
+def report(
+    cells: pd.DataFrame,
+    contrasts: Mapping[tuple[str, str], Contrast] = CONTRASTS,
+    ratio: Ratio = THUMBS_BY_JOB,
+) -> list[Statistic]:
+    """Every statistic of 3.5.5, tests first.
+
+    Args:
+        cells: bias, contrast, level, reaction, user_id, responses, hits: one row per level, reaction and user.
+        contrasts: bias and contrast to the groups that are compared; by default those of thumbs.
+        ratio: what is compared over jobs to be done.
+    """
+    by_contrast = {
+        key: cells[(cells.bias == key[0]) & (cells.contrast == key[1])] for key in (ratio.key, *contrasts)
+    }
+    spread, ratios = _by_job(ratio, by_contrast[ratio.key])
+    tests = [spread, *(odds_ratio(key, by_contrast[key], contrasts) for key in contrasts)]
+    return [*_adjusted(tests), *ratios]
+
+
+def odds_ratio(
+    key: tuple[str, str], cells: pd.DataFrame, contrasts: Mapping[tuple[str, str], Contrast] = CONTRASTS
+) -> Statistic:
+    """One contrast from its cells; its verdict is not yet adjusted for the others."""
+    contrast = contrasts[key]
+    counted = _counted(key, None, contrast.meaning, cells)
+    reactions = sorted(set(cells.reaction))
+    groups = {contrast.reference, contrast.exposed}
+    told = [groups <= _levels_with_outcomes(cells[cells.reaction == reaction]) for reaction in reactions]
+    if not told or not all(told) or counted.users < LEAST_USERS:
+        return replace(counted, status="too_few")
+    exposed = (cells.level == contrast.exposed).to_numpy(float)
+    each = [(cells.reaction == reaction).to_numpy(float) for reaction in reactions]
+    fitted = _fit(cells, np.column_stack([*each, *(one * exposed for one in each)]))
+    mean = fitted.t_test(np.repeat([0.0, 1 / len(each)], len(each)))
+    low, high = mean.conf_int(LEVEL)[0]
+    log_ratio = float(mean.effect[0])
+    verdict: Status = "present" if log_ratio * (contrast.sign or 0) > 0 else "not_shown"
+    return replace(
+        counted,
+        estimate=float(np.exp(log_ratio)),
+        low=float(np.exp(low)),
+        high=float(np.exp(high)),
+        p_value=float(mean.pvalue),
+        status=verdict if contrast.sign is not None else None,
+    )
+
+
+def _by_job(ratio: Ratio, cells: pd.DataFrame) -> tuple[Statistic, list[Statistic]]:
+    """The spread over jobs to be done, and the ratio in each; rare jobs are taken together."""
+    whole = _counted(ratio.key, None, ratio.spread, cells)
+    cells = cells.assign(level=cells.level.where(cells.level.isin(_levels_with_outcomes(cells)), RARE))
+    cells = cells.groupby(["level", "user_id"], as_index=False)[["responses", "hits"]].sum()
+    told = sorted(_levels_with_outcomes(cells))
+    alone = [_counted(ratio.key, str(level), ratio.each, one) for level, one in cells.groupby("level")]
+    cells = cells[cells.level.isin(told)]
+    if len(told) < 2 or cells.user_id.nunique() < LEAST_USERS:
+        return replace(whole, status="too_few"), [replace(one, status="too_few") for one in alone]
+    fitted = _fit(cells, np.column_stack([(cells.level == level).to_numpy(float) for level in told]))
+    bounds = dict(zip(told, np.exp(fitted.conf_int(LEVEL)), strict=True))
+    odds = dict(zip(told, np.exp(fitted.params), strict=True))
+    ratios = [
+        replace(one, estimate=float(odds[name]), low=float(bounds[name][0]), high=float(bounds[name][1]))
+        if (name := str(one.level)) in odds
+        else replace(one, status="too_few")
+        for one in alone
+    ]
+    variances = np.diag(fitted.cov_params())
+    low, high = tau_interval(fitted.params, variances)
+    q = _cochran_q(0.0, fitted.params, variances)
+    spread = replace(
+        whole,
+        estimate=tau(fitted.params, variances),
+        low=low,
+        high=high,
+        p_value=float(chi2.sf(q, len(told) - 1)),
+        status="present" if low > SPREAD_THAT_MATTERS else "not_shown",
+    )
+    return spread, ratios
+
+
+def tau(effects: npt.NDArray[np.float64], variances: npt.NDArray[np.float64]) -> float:
+    """Standard deviation of the true effects by Paule and Mandel: where Q equals its degrees of freedom; 0 at least."""
+    return _tau_at(len(effects) - 1, effects, variances)
+
+
+def tau_interval(
+    effects: npt.NDArray[np.float64], variances: npt.NDArray[np.float64], level: float = LEVEL
+) -> tuple[float, float]:
+    """Q-profile interval of that standard deviation: where Q is at the chi-squared quantiles (Viechtbauer 2007)."""
+    freedom = len(effects) - 1
+    low, high = chi2.ppf([1 - level / 2, level / 2], freedom)
+    return _tau_at(float(low), effects, variances), _tau_at(float(high), effects, variances)
+
+
+def _tau_at(wanted: float, effects: npt.NDArray[np.float64], variances: npt.NDArray[np.float64]) -> float:
+    if _cochran_q(0.0, effects, variances) <= wanted:
+        return 0.0
+    top = 1.0
+    while _cochran_q(top, effects, variances) > wanted:
+        top *= 4
+    root = brentq(lambda squared: _cochran_q(squared, effects, variances) - wanted, 0.0, top)
+    return float(np.sqrt(root))
+
+
+def _cochran_q(
+    tau_squared: float, effects: npt.NDArray[np.float64], variances: npt.NDArray[np.float64]
+) -> float:
+    weights = 1 / (variances + tau_squared)
+    mean = np.average(effects, weights=weights)
+    return float(np.sum(weights * (effects - mean) ** 2))
+
+
+def _fit(cells: pd.DataFrame, design: npt.NDArray[np.float64]) -> Any:
+    """Binomial regression of hits and misses with the covariance clustered by user."""
+    outcome = np.column_stack([cells.hits, cells.responses - cells.hits])
+    users = pd.factorize(cells.user_id)[0]
+    model = sm.GLM(outcome, design, family=sm.families.Binomial())
+    return model.fit(cov_type="cluster", cov_kwds={"groups": users}, use_t=True)
+
+
+def _levels_with_outcomes(cells: pd.DataFrame) -> set[str]:
+    """Levels in which both outcomes are frequent enough to tell."""
+    groups = cells.groupby("level")[["responses", "hits"]].sum()
+    told = (groups.hits >= LEAST_OUTCOMES) & (groups.responses - groups.hits >= LEAST_OUTCOMES)
+    return {str(level) for level in groups.index[told]}
+
+
+def _counted(key: tuple[str, str], level: str | None, meaning: str, cells: pd.DataFrame) -> Statistic:
+    return Statistic(
+        key[0], key[1], level, meaning, int(cells.responses.sum()), round(cells.hits.sum()), cells.user_id.nunique()
+    )  # fmt: skip
+
+
+def _adjusted(lines: Sequence[Statistic]) -> list[Statistic]:
+    """The lines; those with a verdict get Holm's p, and keep `present` only where that is below the level."""
+    known = [one.p_value for one in lines if one.status in ("present", "not_shown")]
+    adjusted = iter(multipletests(known, method="holm")[1] if known else ())
+    found: list[Statistic] = []
+    for one in lines:
+        if one.status in ("present", "not_shown"):
+            p_adjusted = float(next(adjusted))
+            shown = one.status == "present" and p_adjusted < LEVEL
+            one = replace(one, p_adjusted=p_adjusted, status="present" if shown else "not_shown")
+        found.append(one)
+    return found
