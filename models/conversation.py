@@ -52,4 +52,5 @@ def _system(read: dict[str, Any]) -> str:
         read.get("system"),
         *(character.get(name) for name in ("name", "traits", "instructions")),
     ]
-    return "\n".join(str(line) for line in lines if line)
+    # Curated traits are a list.
+    return "\n".join(", ".join(map(str, line)) if isinstance(line, list) else str(line) for line in lines if line)
