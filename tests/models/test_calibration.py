@@ -14,7 +14,7 @@ def test_the_error_by_hand() -> None:
     probabilities = np.array([0.15] * 10 + [0.75] * 30)
     happened = np.array([True] * 3 + [False] * 7 + [True] * 24 + [False] * 6)
     for bins in ("width", "mass"):
-        found = reliability(probabilities, happened, bins)  # type: ignore[arg-type]
+        found = reliability(probabilities, happened, bins)
         assert [(b.rows, round(b.predicted, 9), round(b.observed, 9)) for b in found] == [
             (10, 0.15, 0.3), (30, 0.75, 0.8),
         ]  # fmt: skip
@@ -42,7 +42,7 @@ def test_the_error_of_a_known_truth_is_found_and_repaired() -> None:
     found = calibration_error(reliability(claimed, happened, "mass"))
     assert found == pytest.approx(float(np.abs(claimed - truth).mean()), abs=0.01)
     for kind in ("platt", "isotonic"):
-        fitted = calibrate(bold[:30_000], happened[:30_000], kind)  # type: ignore[arg-type]
+        fitted = calibrate(bold[:30_000], happened[:30_000], kind)
         repaired = Calibration.of(fitted.as_dict())(bold[30_000:])
         error = calibration_error(reliability(repaired, happened[30_000:], "mass"))
         assert error < error_by_chance(repaired, 3)[1] + 0.005

@@ -1,0 +1,244 @@
+"""What signal models learn from: served responses in redacted words, and what their users did after them.
+
+A row is a final response of production traffic that passed screening, with the context that was there when it was
+served. Nothing later enters: the context is made of turns before it, the character is the version then in force. Every
+row of `signals.labels` is counted once, under what became of it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from infra.contracts import contract
+from infra.errors import TrainingRefused
+from infra.settings import Settings
+from models.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
+
+SIGNALS = ("continued", "love", "thumb_up", "thumb_down", "feedback")
+"""Table 2 of the paper, in the names of `signals.labels`."""
+USED = "used"
+
+_MEMORY = "2GB"
+_TYPES = {
+    "STRING": "VARCHAR", "INT": "INTEGER", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "DATE": "DATE",
+    "TIMESTAMP": "TIMESTAMPTZ", "ARRAY<STRING>": "VARCHAR[]",
+}  # fmt: skip
+_BATCH = 4_096
+_READ = {
+    "signals.labels": (
+        "turn_id", "conversation_id", "session_id", "session_turn_index", "user_id", "character_id", "model_version",
+        "source", "language", "split", "is_final", "response_ts", "replied_in_session", *SIGNALS, "ds",
+    ),
+    "curation.screened": (
+        "turn_id", "conversation_id", "turn_index", "is_final", "response_ts", "verdict", "redacted_user_message",
+        "redacted_response", "ds",
+    ),
+    "curation.screened_characters": (
+        "character_id", "valid_from", "valid_to", "verdict", "redacted_name", "redacted_traits",
+        "redacted_instructions",
+    ),
+    "signals.features": ("turn_id", "jtbd", "prior_sentiment", "response_words", "is_question", "ds"),
+}  # fmt: skip
+"""Every column that is read; `signals.labels` is the future side, of which a model sees its own label alone."""
+_NAMES = ("labels", "screened", "characters", "features")
+
+# The same rules as the context of curation.samples (jobs/curation/conversation_context.py). A regeneration that came
+# after the response would show what was not there yet: such a row is left out.
+_ASSEMBLE = """
+CREATE TEMP TABLE judged AS
+WITH finals AS (
+  SELECT *,
+    row_number() OVER spoken AS place,
+    sum(CASE WHEN verdict = 'pass' THEN 0 ELSE 1 END) OVER spoken AS breaks,
+    lag(verdict) OVER spoken AS verdict_before
+  FROM screened WHERE is_final
+  WINDOW spoken AS (PARTITION BY conversation_id ORDER BY turn_index, response_ts, turn_id)
+), shown AS (
+  SELECT *, list_filter([
+    {'role': 'user', 'content': redacted_user_message}, {'role': 'assistant', 'content': redacted_response}
+  ], one -> one.content IS NOT NULL) AS said
+  FROM finals WHERE verdict = 'pass'
+), told AS (
+  SELECT turn_id, verdict_before, redacted_user_message, redacted_response,
+    coalesce(flatten(list(said) OVER earlier), []) AS before,
+    max(response_ts) OVER earlier >= response_ts AS is_later
+  FROM shown
+  WINDOW earlier AS (
+    PARTITION BY conversation_id, breaks ORDER BY place ROWS BETWEEN $context_turns PRECEDING AND 1 PRECEDING
+  )
+), versioned AS (
+  SELECT l.*, s.verdict, s.is_final AS is_final_when_screened,
+    CASE WHEN c.valid_to IS NULL OR l.response_ts < c.valid_to THEN c.verdict END AS character_verdict,
+    c.redacted_name, c.redacted_traits, c.redacted_instructions
+  FROM labels AS l
+  LEFT JOIN screened AS s ON s.turn_id = l.turn_id
+  ASOF LEFT JOIN characters AS c ON c.character_id = l.character_id AND l.response_ts >= c.valid_from
+)
+SELECT v.* EXCLUDE (redacted_name, redacted_traits, redacted_instructions),
+  coalesce(f.jtbd, '(unjudged)') AS jtbd, f.prior_sentiment, f.response_words, f.is_question,
+  CASE
+    WHEN v.source <> 'user' THEN 'not_production'
+    WHEN NOT v.is_final OR NOT coalesce(v.is_final_when_screened, TRUE) THEN 'superseded'
+    WHEN v.verdict IS NULL THEN 'not_screened'
+    WHEN v.verdict <> 'pass' THEN 'not_passed'
+    WHEN t.redacted_user_message IS NULL THEN 'no_message'
+    WHEN coalesce(t.verdict_before, 'pass') <> 'pass' OR coalesce(v.character_verdict, 'pass') <> 'pass'
+      THEN 'context_unsafe'
+    WHEN coalesce(t.is_later, FALSE) THEN 'context_later'
+    ELSE 'used'
+  END AS outcome,
+  CAST(to_json({
+    'character': CASE WHEN v.character_verdict = 'pass' THEN {
+      'name': v.redacted_name, 'traits': v.redacted_traits, 'instructions': v.redacted_instructions} END,
+    'messages': t.before || [{'role': 'user', 'content': t.redacted_user_message}]
+  }) AS VARCHAR) AS context,
+  t.redacted_response AS response
+FROM versioned AS v
+LEFT JOIN told AS t ON t.turn_id = v.turn_id
+LEFT JOIN features AS f ON f.turn_id = v.turn_id
+"""
+_ROWS = f"""
+SELECT turn_id, user_id, conversation_id, session_id, session_turn_index, model_version, language, jtbd, split, ds,
+  prior_sentiment, response_words, is_question, replied_in_session, {", ".join(SIGNALS)}, context, response
+FROM judged WHERE outcome = '{USED}' ORDER BY turn_id
+"""
+
+
+@dataclass(frozen=True)
+class SignalRows:
+    """Responses and labels of pinned tables.
+
+    Attributes:
+        table: one row a response, sorted by turn_id: ids, `context` (JSON, see `models.conversation`), `response`,
+            `jtbd`, `language`, `split`, `prior_sentiment` (of the message that is answered), a column for each of
+            `SIGNALS` (NULL: not known), and what only judging may read: session_turn_index, replied_in_session,
+            response_words, is_question.
+        counts: rows of `signals.labels` by what became of them; `used` are the table's.
+        snapshots: what was read.
+    """
+
+    table: pa.Table
+    counts: Mapping[str, int]
+    snapshots: tuple[Snapshot, ...]
+
+
+@contextmanager
+def signal_rows(
+    settings: Settings, days: Sequence[date] = (), versions: Mapping[str, int] | None = None
+) -> Iterator[SignalRows]:
+    """The rows of some days; they lie in a private folder that is removed in the end.
+
+    Args:
+        days: sorted; the first and the last bound the UTC dates of the responses. () = all there are.
+        versions: table to the Delta version to read; the latest of those that are not named.
+
+    Raises:
+        TrainingRefused: no response of those days can be used: it says what became of them.
+    """
+    from models.datasets import open_snapshot
+
+    asked = _conditions(days, settings.sampling.context_days)
+    opened = {
+        table: open_snapshot(
+            settings, _at(table, versions or {}), where=asked.get(table, ""), columns=_READ[table]
+        )
+        for table in _READ
+    }
+    with tempfile.TemporaryDirectory(prefix="flywheel-signals-") as folder:
+        connection = _connect(Path(folder))
+        try:
+            for (table, one), name in zip(opened.items(), _NAMES, strict=True):
+                _load(connection, name, table, iter(one.batches()))
+            counts = assemble(connection, settings.sampling.context_turns)
+            if not counts.get(USED):
+                raise TrainingRefused(
+                    f"no response can be used, of {sum(counts.values())} labelled ones: {_told(counts)}",
+                    table="signals.labels",
+                    hint="Give other --days, or see flywheel plan.",
+                )
+            table = _kept(connection, Path(folder) / "rows.arrow")
+        finally:
+            connection.close()
+        yield SignalRows(table, counts, tuple(one.snapshot for one in opened.values()))
+
+
+def assemble(connection: duckdb.DuckDBPyConnection, context_turns: int) -> dict[str, int]:
+    """Join labels, screened, characters and features (tables of the connection) into `judged`; rows by outcome."""
+    connection.execute(_ASSEMBLE.replace("$context_turns", str(int(context_turns))))
+    found = connection.execute("SELECT outcome, count(*) FROM judged GROUP BY outcome ORDER BY outcome")
+    return {str(outcome): int(rows) for outcome, rows in found.fetchall()}
+
+
+def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    connection = duckdb.connect(
+        config={
+            "temp_directory": str(folder / "spill"),
+            "memory_limit": _MEMORY,
+            "preserve_insertion_order": False,
+        }
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection, name: str, table: str, batches: Iterator[pa.RecordBatch]
+) -> None:
+    """A table of the connection from batches, in the types of its contract also when there are no rows."""
+    columns = {one.name: _TYPES[one.type] for one in contract(table).columns if one.name in _READ[table]}
+    connection.execute(f"CREATE TEMP TABLE {name} ({', '.join(f'{c} {t}' for c, t in columns.items())})")
+    first = next(batches, None)
+    if first is None:
+        return
+    reader = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
+    connection.register("reader", reader)
+    connection.execute(f"INSERT INTO {name} SELECT {', '.join(columns)} FROM reader")
+    connection.unregister("reader")
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, path: Path) -> pa.Table:
+    """The rows on disk, read through a memory map: what training holds in memory does not grow with them."""
+    reader = connection.execute(_ROWS).fetch_record_batch(_BATCH)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _conditions(days: Sequence[date], context_days: int) -> dict[str, str]:
+    """Table to the condition on its days: screened turns reach further back, for context."""
+    if not days:
+        return {}
+    first, last = days[0], days[-1]
+
+    def between(begin: date) -> str:
+        return f"ds >= DATE '{begin}' AND ds <= DATE '{last}'"
+
+    return {
+        "signals.labels": between(first),
+        "signals.features": between(first),
+        "curation.screened": between(first - timedelta(days=context_days)),
+    }
+
+
+def _at(table: str, versions: Mapping[str, int]) -> str:
+    return f"{table}@{versions[table]}" if table in versions else table
+
+
+def _told(counts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{rows} {outcome}" for outcome, rows in sorted(counts.items())) or "none"
