@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def score(
     """
     import torch
 
-    network = load(model, device, precision) if isinstance(model, str | os.PathLike) else model
+    network = load(model, device, precision) if isinstance(model, str | Path) else model
     longest = int(getattr(network.config, "max_position_embeddings", 0) or 2**31)
     wrong = sum(not 0 < len(one) <= longest for one in sequences)
     if wrong:

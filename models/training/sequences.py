@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -111,18 +113,24 @@ def tokenizer_of(base: str) -> Any:
     return tokenizer
 
 
-class quiet:
-    """No progress bars of loading and saving: what a run prints is its own."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars of loading and saving, nor what libraries say to each other: what a run prints is its own."""
+    import datasets
+    from transformers.utils import logging
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        logging.enable_progress_bar()
+    bars = logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        try:
+            yield
+        finally:
+            if bars[0]:
+                logging.enable_progress_bar()
+            if not bars[1]:
+                datasets.enable_progress_bars()
 
 
 def padded(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Any, Any]:

@@ -1,0 +1,17 @@
+"""One rank of a prepared run: `accelerate launch --config_file FILE -m models.training FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from models.training.run import execute
+
+
+def told(step: int, steps: int, loss: float) -> None:
+    """A line of progress on stderr."""
+    print(f"step {step} of {steps}, loss {loss:.4f}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    execute(Path(sys.argv[1]), told)

@@ -1,0 +1,76 @@
+"""What a run tells while it runs, when it stops itself, and which of its checkpoints are whole."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from infra.errors import TrainingRefused
+
+CHECKPOINT = "checkpoint"
+HEARTBEAT = "progress.json"
+_WHOLE = "whole"
+
+Progress = Callable[[int, int, float], None]
+"""Called with steps done, all steps and the loss, at every report."""
+
+
+def whole_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end; half-written ones are removed.
+
+    Only the first rank removes, and before any rank trains; the others skip what has no mark all the same.
+    """
+    found = sorted(folder.glob(f"{CHECKPOINT}-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
+    whole = [path for path in found if (path / _WHOLE).is_file()]
+    if os.environ.get("RANK", "0") == "0":
+        for path in set(found) - set(whole):
+            shutil.rmtree(path, ignore_errors=True)
+    return str(whole[-1]) if whole else None
+
+
+def callbacks(folder: Path, progress: Progress | None) -> list[Any]:
+    """Those that every run has."""
+    from transformers import TrainerCallback
+
+    class Told(TrainerCallback):  # type: ignore[misc]
+        """Reports, beats and stops."""
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            loss = (logs or {}).get("loss")
+            if loss is None:
+                return
+            if not math.isfinite(float(loss)):
+                raise TrainingRefused(
+                    f"the loss is {loss} at step {state.global_step}",
+                    hint="Lower learning_rate, raise warmup, or train without bf16.",
+                )
+            if state.is_world_process_zero:
+                _beat(folder / HEARTBEAT, state.global_step, state.max_steps, float(loss))
+                if progress is not None:
+                    progress(state.global_step, state.max_steps, float(loss))
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            """All of it is on disk now, on every rank."""
+            import torch.distributed as ranks
+
+            if ranks.is_available() and ranks.is_initialized():
+                ranks.barrier()
+            if state.is_world_process_zero:
+                (folder / f"{CHECKPOINT}-{state.global_step}" / _WHOLE).touch()
+
+    return [Told()]
+
+
+def _beat(file: Path, step: int, steps: int, loss: float) -> None:
+    """Whoever watches sees by its time that the run is alive."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(
+        json.dumps({"step": step, "steps": steps, "loss": loss, "time": time.time()}), encoding="utf-8"
+    )
+    draft.replace(file)

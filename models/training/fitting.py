@@ -1,0 +1,53 @@
+"""Sequences that fit a model's length: the oldest turns go first, every cut is counted, nothing is lost in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from models.conversation import Messages
+from models.training.sequences import chat
+
+WHOLE, SHORTENED, TOO_LONG = "whole", "shortened", "too_long"
+
+Ids = list[int]
+
+
+class Fitting:
+    """Makes token ids of a context with what follows it, and counts what fitting cost.
+
+    Args:
+        longest: most tokens of one sequence.
+
+    Attributes:
+        counts: sequences by fate: `whole`; `shortened`, whose oldest turns were left out; `too_long`, which did not fit
+            with only the system message and the last turn before the response, and were left out.
+    """
+
+    def __init__(self, tokenizer: Any, longest: int) -> None:
+        self.tokenizer, self.longest = tokenizer, longest
+        self.counts: Counter[str] = Counter({WHOLE: 0, SHORTENED: 0, TOO_LONG: 0})
+
+    def fit(self, context: Messages, build: Callable[[Messages], Sequence[Ids]]) -> Sequence[Ids] | None:
+        """What `build` makes of the longest end of the context with which all of it fits, or None.
+
+        A system message at the start always stays; two responses to one context lose the same turns.
+        """
+        pinned = context[:1] if context and context[0]["role"] == "system" else []
+        turns = context[len(pinned) :]
+        for dropped in range(max(len(turns), 1)):
+            made = build([*pinned, *turns[dropped:]])
+            if max(map(len, made)) <= self.longest:
+                self.counts[SHORTENED if dropped else WHOLE] += 1
+                return made
+        self.counts[TOO_LONG] += 1
+        return None
+
+    def answered(self, context: Messages, *responses: str) -> Sequence[Ids] | None:
+        """The context with each response after it, one sequence a response (equation 1, equation 6)."""
+
+        def build(said: Messages) -> Sequence[Ids]:
+            return [chat(self.tokenizer, [*said, {"role": "assistant", "content": one}]) for one in responses]
+
+        return self.fit(context, build)

@@ -1,0 +1,240 @@
+"""One training run, from prepared rows to a model folder: in this process, or on every rank under `accelerate launch`.
+
+A run has a folder named by all that decides its result. A run that was killed goes on from its last whole checkpoint
+and ends with the weights of an undisturbed one; a run that is done is not done again. Prepared rows are token ids of
+what users wrote: the folder is readable by its owner only, and they go once the model is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.errors import TrainingRefused
+from models.training.callbacks import CHECKPOINT, HEARTBEAT, Progress, callbacks, whole_checkpoint
+from models.training.configuration import SHIPPED, Configuration
+
+MODEL = "model"
+_ROWS, _SPEC, _DRAFT = "rows", "spec.json", ".model"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What every rank of a run reads besides its rows."""
+
+    configuration: Configuration
+    base: str
+    pos_weight: float | None
+
+    def write(self, file: Path) -> None:
+        """As JSON, whole or not at all."""
+        told = {"base": self.base, "pos_weight": self.pos_weight}
+        text = json.dumps({**told, "configuration": self.configuration.model_dump(mode="json")}, indent=1)
+        draft = file.with_suffix(f".{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+
+    @classmethod
+    def read(cls, file: Path) -> Spec:
+        """The inverse of `write`."""
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return cls(Configuration.model_validate(told["configuration"]), told["base"], told["pos_weight"])
+
+
+def prepare(
+    root: Path,
+    configuration: Configuration,
+    base: str,
+    columns: Mapping[str, Sequence[Any]],
+    pos_weight: float | None = None,
+) -> Path:
+    """The folder of the run that these columns and settings make, ready to be executed or done already.
+
+    Args:
+        root: where runs have their folders.
+        base: hub id or folder of the base model.
+        columns: `chosen_ids`, `rejected_ids` and optionally `margin` for `reward-pointwise`; else `input_ids` and
+            `labels`.
+
+    Raises:
+        TrainingRefused: there are no rows.
+    """
+    from datasets import Dataset
+
+    rows = Dataset.from_dict(dict(columns))
+    if not len(rows):
+        raise TrainingRefused(
+            "there are no rows to train on", hint="Look at the counts of what was left out."
+        )
+    name = configuration.fingerprint(base, str(pos_weight), _content(rows))
+    folder = root / f"{configuration.job}-{name}"
+    if not done(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        Spec(configuration, base, pos_weight).write(folder / _SPEC)
+        _keep_rows(rows, folder / _ROWS)
+    return folder
+
+
+def done(folder: Path) -> bool:
+    """Whether the run's model is there, whole."""
+    return (folder / MODEL / "config.json").is_file()
+
+
+def start(folder: Path, progress: Progress | None = None) -> Path:
+    """Execute a prepared run where its configuration says, and return the folder of its model.
+
+    Raises:
+        TrainingRefused: the loss is not a number, a rank of the launched run failed, or another process trains it now.
+    """
+    with _alone(folder):
+        if not done(folder):
+            launcher = Spec.read(folder / _SPEC).configuration.cluster.accelerate
+            if launcher:
+                _launch(launcher, folder)
+            else:
+                execute(folder, progress)
+    return folder / MODEL
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two processes would write each other's checkpoints; the lock goes with the process that holds it."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingRefused(
+                "this very run is being trained by another process",
+                hint=f"Wait for it; {folder / HEARTBEAT} says how far it is.",
+            ) from None
+        yield
+
+
+def _launch(launcher: str, folder: Path) -> None:
+    file = SHIPPED / launcher if (SHIPPED / launcher).is_file() else Path(launcher)
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
+    ended = subprocess.run([*command, "-m", "models.training", str(folder)], check=False)
+    if ended.returncode or not done(folder):
+        raise TrainingRefused(
+            f"the launched run ended with code {ended.returncode} and no model",
+            hint=f"Its ranks say why above; run again to go on from the last checkpoint in {folder}.",
+        )
+
+
+def execute(folder: Path, progress: Progress | None = None) -> None:
+    """What every rank does: train, from the last whole checkpoint if there is one, and leave the model."""
+    from datasets import Dataset
+    from transformers import PrinterCallback
+
+    from models.training.sequences import quiet
+
+    with quiet():
+        spec = Spec.read(folder / _SPEC)
+        rows = Dataset.load_from_disk(str(folder / _ROWS), keep_in_memory=True)
+        trainer, tokenizer = _trainer(spec, folder, rows)
+        # Not transformers' own lines on stdout, which belongs to whoever asked for the run.
+        trainer.remove_callback(PrinterCallback)
+        for one in callbacks(folder, progress):
+            trainer.add_callback(one)
+        trainer.train(resume_from_checkpoint=whole_checkpoint(folder))
+        _leave(trainer, tokenizer, spec, folder)
+
+
+def _trainer(spec: Spec, folder: Path, rows: Any) -> tuple[Any, Any]:
+    from models.training.arguments import adapters, arguments
+    from models.training.sequences import classifier
+
+    chosen = spec.configuration
+    options = {"attn_implementation": chosen.attention} if chosen.attention else {}
+    model, tokenizer = classifier(spec.base, chosen.seed, **options)
+    peft = None if chosen.lora is None else adapters(chosen.lora, tokenizer, _vocabulary(spec.base))
+    if chosen.job == "reward-pointwise":
+        from models.reward.pointwise import trainer
+
+        return trainer(model, tokenizer, rows, chosen, folder, peft), tokenizer
+    from models.training.binary import BinaryTrainer
+
+    if peft is not None:
+        from peft import get_peft_model
+
+        model = get_peft_model(model, peft)
+        if chosen.gradient_checkpointing:
+            model.enable_input_require_grads()
+    return BinaryTrainer(
+        model=model,
+        args=arguments(chosen, folder, len(rows)),
+        train_dataset=rows,
+        processing_class=tokenizer,
+        pos_weight=spec.pos_weight,
+    ), tokenizer
+
+
+def _leave(trainer: Any, tokenizer: Any, spec: Spec, folder: Path) -> None:
+    """The whole model, adapters merged, with its tokenizer; then what only the training needed goes."""
+    draft = folder / _DRAFT
+    if trainer.is_fsdp_enabled:
+        # Shards are for checkpoints: the model that others read is gathered, once.
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    trainer.save_model(str(draft))
+    if trainer.accelerator.is_main_process:
+        if spec.configuration.lora is not None:
+            _merge(draft, spec)
+        tokenizer.save_pretrained(draft)
+        for stray in ("training_args.bin", "README.md"):
+            (draft / stray).unlink(missing_ok=True)
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
+        draft.rename(folder / MODEL)
+        shutil.rmtree(folder / _ROWS, ignore_errors=True)
+        for checkpoint in folder.glob(f"{CHECKPOINT}-*"):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _merge(draft: Path, spec: Spec) -> None:
+    from peft import PeftModel
+
+    from models.training.sequences import classifier
+
+    # The head and the rows of new tokens are in the adapters' file, whatever the base was drawn with.
+    base, _ = classifier(spec.base, spec.configuration.seed)
+    merged = PeftModel.from_pretrained(base, str(draft)).merge_and_unload()
+    shutil.rmtree(draft)
+    merged.save_pretrained(draft)
+
+
+def _vocabulary(base: str) -> int:
+    from transformers import AutoConfig
+
+    return int(AutoConfig.from_pretrained(base).vocab_size)
+
+
+def _content(rows: Any) -> str:
+    """A hash of the rows' values, in order."""
+    digest = hashlib.sha256()
+    for name in sorted(rows.column_names):
+        digest.update(name.encode())
+        for value in rows[name]:
+            digest.update(repr(value).encode())
+    return digest.hexdigest()
+
+
+def _keep_rows(rows: Any, folder: Path) -> None:
+    from models.training.sequences import quiet
+
+    if folder.exists():
+        return
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    with quiet():
+        rows.save_to_disk(str(draft))
+    draft.rename(folder)
