@@ -77,6 +77,18 @@ class DetectorUnavailable(FlywheelError):
     """A screening detector cannot be loaded, so nothing may pass."""
 
 
+class SnapshotRefused(FlywheelError):
+    """A version of a table cannot be read exactly as was asked: its features, the condition or the split."""
+
+
+class VersionGone(SnapshotRefused):
+    """A version of a table is no longer there: its log was cleaned up or its files were vacuumed."""
+
+
+class PullRefused(FlywheelError):
+    """Rows may not be written to the folder that was named, or not without saying that they are raw."""
+
+
 class TrainingRefused(FlywheelError):
     """A model cannot be trained from what was given, or not to the bounds that were asked for."""
 

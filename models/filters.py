@@ -1,0 +1,245 @@
+"""A SQL condition as an Arrow expression: what of it may prune row groups, and what must be asked of every row.
+
+The condition is one of DuckDB's dialect, as `flywheel sql` takes it after WHERE, of columns and constants: comparisons,
+AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL. NULL is neither true nor false, and NaN is equal to itself and above every
+number, as in Spark and DuckDB. What cannot be said exactly is refused, never approximated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import reduce
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from infra.errors import SnapshotRefused
+
+_DIALECT: Final = "duckdb"
+_HINT: Final = (
+    "Write comparisons of columns with constants, AND, OR, NOT, IN, BETWEEN, LIKE and IS NULL; for more, write the "
+    "rows you want into a table of their own."
+)
+_COMPARISONS: Final[dict[type[exp.Expr], str]] = {
+    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
+}  # fmt: skip
+_MIRRORED: Final = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "=": lambda a, b: a == b, "<>": lambda a, b: a != b, "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
+}  # fmt: skip
+_MOST_VALUES: Final = 1_000
+_PARTS: Final = frozenset({"this", "expression", "expressions", "low", "high", "negate"})
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition in two parts that together are exact; None is true.
+
+    Attributes:
+        pushed: may be answered by statistics and partition values, and by the scan.
+        exact: asked of the rows themselves, whatever statistics say. Parquet's leave NaN out, so that a row group of 5
+            and NaN says "all 5": a condition on a floating-point column is never left to them.
+        columns: what the condition reads.
+    """
+
+    pushed: pc.Expression | None
+    exact: pc.Expression | None
+    columns: frozenset[str]
+
+
+def parse_filter(where: str, schema: pa.Schema, table: str) -> Filter:
+    """The condition on columns of the schema; an empty text is no condition.
+
+    Raises:
+        SnapshotRefused: it does not parse, names a column that is not there, or is more than this reader can say
+            exactly. The message quotes no constant: one may be a user's words.
+    """
+    if not where.strip():
+        return Filter(None, None, frozenset())
+    try:
+        statements = sqlglot.parse(f"SELECT 1 WHERE {where}", read=_DIALECT)
+    except SqlglotError:
+        raise SnapshotRefused("the condition is not SQL", table=table, hint=_HINT) from None
+    reader = _Reader(schema, table)
+    select = statements[0] if len(statements) == 1 else None
+    # What a condition cannot hold (a second statement, ORDER BY) shows as a further part.
+    parts = (
+        {name for name, value in select.args.items() if value} if isinstance(select, exp.Select) else set()
+    )
+    if not isinstance(select, exp.Select) or parts != {"expressions", "where"}:
+        raise reader.refused("more than one condition")
+    conjuncts = list(_conjuncts(select.args["where"].this))
+    read = [(reader.expression(one), reader.is_floating(one)) for one in conjuncts]
+    return Filter(
+        _all([expression for expression, floating in read if not floating]),
+        _all([expression for expression, floating in read if floating]),
+        frozenset(reader.seen),
+    )
+
+
+def _conjuncts(node: exp.Expr) -> Sequence[exp.Expr]:
+    node = node.unnest()
+    return [*_conjuncts(node.left), *_conjuncts(node.right)] if isinstance(node, exp.And) else [node]
+
+
+def _all(expressions: Sequence[pc.Expression]) -> pc.Expression | None:
+    return reduce(lambda a, b: a & b, expressions) if expressions else None
+
+
+class _Reader:
+    """Translates one condition; `seen` collects the columns that it names."""
+
+    def __init__(self, schema: pa.Schema, table: str) -> None:
+        self._schema, self._table = schema, table
+        self.seen: set[str] = set()
+
+    def refused(self, what: str) -> SnapshotRefused:
+        return SnapshotRefused(f"the condition holds {what}", table=self._table, hint=_HINT)
+
+    def is_floating(self, node: exp.Expr) -> bool:
+        return any(pa.types.is_floating(self._type(self._name(c))) for c in node.find_all(exp.Column))
+
+    def expression(self, node: exp.Expr) -> pc.Expression:
+        """The Arrow expression of a condition; `&`, `|` and `~` of Arrow follow SQL's logic of three values."""
+        node = node.unnest()
+        # A part that is not known here (ESCAPE, SYMMETRIC) would be left out without a word.
+        if unknown := sorted({name for name, value in node.args.items() if value} - _PARTS):
+            raise self.refused(f"{node.key.upper()} with {unknown[0]}, which this reader cannot apply")
+        if node.args.get("negate"):  # NOT LIKE
+            plain = node.copy()
+            plain.set("negate", None)
+            return ~self.expression(plain)
+        if isinstance(node, exp.And):
+            return self.expression(node.left) & self.expression(node.right)
+        if isinstance(node, exp.Or):
+            return self.expression(node.left) | self.expression(node.right)
+        if isinstance(node, exp.Not):
+            return ~self.expression(node.this)
+        if isinstance(node, exp.Boolean):
+            return pc.scalar(bool(node.this))
+        if isinstance(node, exp.Column):
+            if not pa.types.is_boolean(self._type(self._name(node))):
+                raise self.refused("a column that is no condition by itself")
+            return pc.field(self._name(node))
+        if isinstance(node, exp.Binary) and type(node) in _COMPARISONS:
+            return self._comparison(node.left.unnest(), _COMPARISONS[type(node)], node.right.unnest())
+        if isinstance(node, exp.Between):
+            low, high = node.args["low"].unnest(), node.args["high"].unnest()
+            return self._comparison(node.this, ">=", low) & self._comparison(node.this, "<=", high)
+        return self._other(node)
+
+    def _other(self, node: exp.Expr) -> pc.Expression:
+        if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
+            return pc.field(self._name(node.this)).is_null()
+        if isinstance(node, exp.In) and not node.args.get("query") and node.expressions:
+            if len(node.expressions) > _MOST_VALUES:
+                raise self.refused(f"a list of more than {_MOST_VALUES} values")
+            options = [self._comparison(node.this, "=", one.unnest()) for one in node.expressions]
+            return _either(options)
+        if isinstance(node, exp.Like):
+            return self._like(node)
+        raise self.refused(f"{node.key.upper()}, which this reader cannot apply")
+
+    def _like(self, node: exp.Like) -> pc.Expression:
+        name, pattern = self._name(node.this), node.expression
+        if not pa.types.is_string(self._type(name)) or not isinstance(pattern, exp.Literal):
+            raise self.refused("a LIKE that is not of a text column and a constant")
+        # DuckDB has no escape by default and Spark has the backslash: only where they agree is it clear what is meant.
+        if "\\" in pattern.this:
+            raise self.refused("a LIKE with a backslash, which engines read differently")
+        return pc.match_like(pc.field(name), pattern.this)
+
+    def _comparison(self, left: exp.Expr, sign: str, right: exp.Expr) -> pc.Expression:
+        if not isinstance(left, exp.Column):
+            left, right, sign = right, left, _MIRRORED[sign]
+        name = self._name(left)
+        kind, field = self._type(name), pc.field(name)
+        if isinstance(right, exp.Column):
+            if kind != self._type(self._name(right)) or pa.types.is_floating(kind):
+                raise self.refused("a comparison of two columns of unlike or floating-point types")
+            return _OPERATORS[sign](field, pc.field(self._name(right)))
+        if isinstance(right, exp.Null):
+            return _OPERATORS[sign](field, pc.scalar(pa.scalar(None, kind)))
+        found = _OPERATORS[sign](field, pc.scalar(self._constant(right, kind)))
+        # NaN is above every number.
+        return found | pc.is_nan(field) if pa.types.is_floating(kind) and sign in (">", ">=", "<>") else found
+
+    def _name(self, node: exp.Expr) -> str:
+        if not isinstance(node, exp.Column) or node.table:
+            raise self.refused(f"{node.key.upper()} where a column must stand")
+        name = str(node.name)
+        found = [one for one in self._schema.names if one == name] or [
+            one for one in self._schema.names if one.lower() == name.lower()
+        ]
+        if len(found) != 1:
+            raise SnapshotRefused(
+                "the condition names a column that the table does not have",
+                table=self._table,
+                hint=f"Columns are {', '.join(self._schema.names)}; constants of text stand in single quotes.",
+            )
+        self.seen.add(found[0])
+        return str(found[0])
+
+    def _type(self, name: str) -> pa.DataType:
+        return self._schema.field(name).type
+
+    def _constant(self, node: exp.Expr, kind: pa.DataType) -> pa.Scalar:
+        negative = isinstance(node, exp.Neg)
+        node = node.this if isinstance(node, exp.Neg) else node
+        if isinstance(node, exp.Cast) and node.to.this in _DATED:
+            node = node.this  # DATE '2026-11-20'
+        if isinstance(node, exp.Boolean) and pa.types.is_boolean(kind) and not negative:
+            return pa.scalar(bool(node.this))
+        if not isinstance(node, exp.Literal):
+            raise self.refused(f"{node.key.upper()} where a constant must stand")
+        text = f"-{node.this}" if negative else str(node.this)
+        try:
+            found = _text_value(text, kind) if node.is_string and not negative else _number(text, kind, node)
+        except (ValueError, InvalidOperation, OverflowError, pa.ArrowException):
+            found = None
+        if found is None:
+            raise self.refused(f"a constant that does not fit a column of type {kind}")
+        return found
+
+
+_DATED: Final = frozenset(
+    {exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPTZ}
+)
+
+
+def _text_value(text: str, kind: pa.DataType) -> pa.Scalar | None:
+    if pa.types.is_string(kind):
+        return pa.scalar(text)
+    if pa.types.is_date(kind):
+        return pa.scalar(date.fromisoformat(text), kind)
+    if pa.types.is_timestamp(kind):
+        moment = datetime.fromisoformat(text)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return pa.scalar(aware if kind.tz else aware.astimezone(UTC).replace(tzinfo=None), kind)
+    return None
+
+
+def _number(text: str, kind: pa.DataType, node: exp.Literal) -> pa.Scalar | None:
+    if node.is_string:
+        return None
+    if pa.types.is_integer(kind):
+        return pa.scalar(int(text), pa.int64()) if text.lstrip("-").isdigit() else pa.scalar(float(text))
+    if pa.types.is_floating(kind):
+        return pa.scalar(float(text))
+    return pa.scalar(Decimal(text), kind) if pa.types.is_decimal(kind) else None
+
+
+def _either(options: list[pc.Expression]) -> pc.Expression:
+    """Any of them, as a balanced tree: a thousand in a chain would overflow the stack of who walks it."""
+    if len(options) == 1:
+        return options[0]
+    half = len(options) // 2
+    return _either(options[:half]) | _either(options[half:])

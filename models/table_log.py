@@ -1,0 +1,109 @@
+"""What a Delta log says where its reader gives up: features by version, and which versions are still whole."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import unquote
+
+import pyarrow.fs as pafs
+
+_LOG_FILE: Final = re.compile(r"(\d{20})\.(json|checkpoint(?:\..*)?\.parquet)$")
+_SHOWN_RANGES: Final = 10
+
+
+def file_system(uri: str) -> tuple[pafs.FileSystem, str]:
+    """The file system of a table, and what to put before a path that is relative to the table."""
+    if "://" not in uri:
+        return pafs.LocalFileSystem(), f"{uri}/"
+    from deltalake.fs import DeltaStorageHandler
+
+    return pafs.PyFileSystem(DeltaStorageHandler(uri)), ""
+
+
+def _log(uri: str) -> tuple[pafs.FileSystem, dict[int, str], set[int]]:
+    """The table's file system, its commits by number, and the numbers of its checkpoints."""
+    system, root = file_system(uri)
+    listed = system.get_file_info(pafs.FileSelector(f"{root}_delta_log", allow_not_found=True))
+    commits: dict[int, str] = {}
+    checkpoints = set()
+    for info in listed:
+        if found := _LOG_FILE.search(info.path):
+            if found[2] == "json":
+                commits[int(found[1])] = info.path
+            else:
+                checkpoints.add(int(found[1]))
+    return system, commits, checkpoints
+
+
+def _actions(system: pafs.FileSystem, path: str) -> Iterator[dict[str, Any]]:
+    with system.open_input_stream(path) as stream:
+        for line in stream.read().decode().splitlines():
+            with suppress(ValueError):  # a commit that is cut off holds no action there
+                yield json.loads(line)
+
+
+def protocols(uri: str) -> Iterator[tuple[int, set[str]]]:
+    """Reader features as each commit that changes the protocol states them, the latest first."""
+    system, commits, _ = _log(uri)
+    for number in sorted(commits, reverse=True):
+        for action in _actions(system, commits[number]):
+            if protocol := action.get("protocol"):
+                features = set(protocol.get("readerFeatures") or ())
+                if int(protocol["minReaderVersion"]) > 3:
+                    features.add(f"reader version {protocol['minReaderVersion']}")
+                yield number, features
+
+
+def versions_left(uri: str) -> list[int]:
+    """Versions whose log and files are all still there, rising.
+
+    Costs a listing of the table's folder and a reading of its log: for error messages and housekeeping.
+    """
+    system, commits, checkpoints = _log(uri)
+    _, root = file_system(uri)
+    there = {
+        info.path.removeprefix(root)
+        for info in system.get_file_info(pafs.FileSelector(root or "/", recursive=True))
+        if info.type == pafs.FileType.File
+    }
+    readable, linked = [], False
+    for number in range(max([*commits, *checkpoints], default=-1) + 1):
+        linked = number in checkpoints or (number in commits and (linked or number == 0))
+        if linked:
+            readable.append(number)
+    broken = list(_broken(system, commits, there))
+    return [n for n in readable if not any(first <= n < end for first, end in broken)]
+
+
+def _broken(
+    system: pafs.FileSystem, commits: Mapping[int, str], there: set[str]
+) -> Iterator[tuple[int, int]]:
+    """Half-open ranges of versions that hold a file which is gone."""
+    born: dict[str, int] = {}
+    for number in sorted(commits):
+        for action in _actions(system, commits[number]):
+            if added := action.get("add"):
+                born.setdefault(unquote(added["path"]), number)
+            elif removed := action.get("remove"):
+                path = unquote(removed["path"])
+                # Added before the log begins: then it was there from the first version on.
+                first = born.pop(path, 0)
+                if path not in there:
+                    yield first, number
+    yield from ((first, max(commits) + 1) for path, first in born.items() if path not in there)
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """`0, 3..7`; of many ranges the latest."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    shown = [f"{first}" if first == last else f"{first}..{last}" for first, last in ranges[-_SHOWN_RANGES:]]
+    return ", ".join([*(["..."] if len(ranges) > _SHOWN_RANGES else []), *shown])
