@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.curation import lexical
 from jobs.curation.cover import Side, close_pairs, close_pairs_among, nearest, tile_rows
 from jobs.curation.spaces import Centroids
+from models import lexical
 
 LEXICAL_SPACE = "lexical"
 """Space of texts that no encoder reads: hashed profiles, which never make a near-duplicate."""

@@ -16,9 +16,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from infra.settings import DiversitySettings
-from jobs.curation.lexical import normalise
 from jobs.curation.quality import prompt_qualities
 from models.encoders import encoder_for, encoder_name
+from models.lexical import normalise
 
 PROMPT_COLUMNS = "turn_id string, ds date, split string, language string, prompt_text string"
 

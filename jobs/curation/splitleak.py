@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.curation.cover import close_pairs
-from jobs.curation.lexical import normalise
+from models.lexical import normalise
 
 _TILE = 2_048
 Vectors = npt.NDArray[np.float32]

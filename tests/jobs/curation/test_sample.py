@@ -12,8 +12,8 @@ import pytest
 
 from infra.errors import InfeasibleConstraints
 from jobs.curation import attributes, sample
-from jobs.curation.lexical import normalise
 from models.jtbd.classifier import Classifier
+from models.lexical import normalise
 from tests.jobs.curation.conftest import FIRST_DAY, Bench
 
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)

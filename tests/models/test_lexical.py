@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.curation.lexical import BANDS, Normal, meeting_pairs, normalise, profiles, signatures, similarities
+from models.lexical import BANDS, Normal, meeting_pairs, normalise, profiles, signatures, similarities
 
 
 def _pairs(prompts: list[str]) -> set[tuple[int, int]]:
