@@ -97,6 +97,18 @@ class RegistrationRefused(FlywheelError):
     """A trained model may not become a version of the registry."""
 
 
+class RegistryUnavailable(FlywheelError):
+    """The model registry cannot be asked; what depends on its answer was not done."""
+
+
+class ModelUnknown(FlywheelError):
+    """The registry has no such model, version or alias."""
+
+
+class RewardRefused(FlywheelError):
+    """A model is offered for a use that it may not have: a user-signal model as a reward."""
+
+
 class EncoderUnavailable(FlywheelError):
     """An encoder's model or backend is not there or does not work on this machine."""
 

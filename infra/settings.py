@@ -370,6 +370,22 @@ class SignalsSettings(Section):
         return -(-longest // 1440)
 
 
+class PreferencesSettings(Section):
+    """Judged pairs for reward models (section 2.2.2)."""
+
+    keep_unsafe: dict[str, str] = Field(
+        default_factory=dict,
+        description="Source to the reason why its unsafe pairs are kept and tagged: red-team sets hold them on "
+        "purpose. Pairs of any other source are quarantined when unsafe. Privacy is screened all the same.",
+    )
+
+    @model_validator(mode="after")
+    def _with_reasons(self) -> PreferencesSettings:
+        if bare := [source for source, reason in self.keep_unsafe.items() if not reason.strip()]:
+            raise ValueError(f"keep_unsafe needs a reason for {', '.join(bare)}")
+        return self
+
+
 class ExperimentsSettings(Section):
     """How experiments are read out (section 2.5.2, appendix B). What one experiment chooses is in its definition."""
 
@@ -411,6 +427,25 @@ class TrainingSettings(Section):
     )
 
 
+class RewardOverrideSettings(Section):
+    """One user-signal model that may be a reward all the same: who says so, why, and until when."""
+
+    model: str = Field(
+        pattern=r"^[A-Za-z0-9_.-]+/[0-9]+$", description="name/version; an alias would move under the decision."
+    )
+    approved_by: str = Field(min_length=2, description="Who answers for it.")
+    reason: str = Field(min_length=10, description="Why the biases of section 3.5.5 do not matter here.")
+    expires: date = Field(description="Last day, UTC, on which it holds.")
+
+
+class SignalModelsSettings(Section):
+    """What user-signal models may be used for (sections 2.3.2, 3.5.5): ranking candidates, and no reward."""
+
+    reward_overrides: tuple[RewardOverrideSettings, ...] = Field(
+        (), description="Exceptions; each is written on the model version when it is used."
+    )
+
+
 class SecretSettings(Section):
     """Keys. An unset user key is made once and kept in `<project>/.flywheel/user_key`, readable by its owner only."""
 
@@ -438,11 +473,13 @@ class Settings(BaseSettings):
     diversity: DiversitySettings = DiversitySettings()
     sampling: SamplingSettings = SamplingSettings()
     signals: SignalsSettings = SignalsSettings()
+    preferences: PreferencesSettings = PreferencesSettings()
     experiments: ExperimentsSettings = ExperimentsSettings()
     report: ReportSettings = ReportSettings()
     sandbox: SandboxSettings = SandboxSettings()
     tracking: TrackingSettings = TrackingSettings()
     training: TrainingSettings = TrainingSettings()
+    signal_models: SignalModelsSettings = SignalModelsSettings()
     secrets: SecretSettings = SecretSettings()
 
     @classmethod
