@@ -1,8 +1,8 @@
 """The bias tests of section 3.5.5 on what a signal model predicts, beside the same statistics of what users did.
 
 Predicted probabilities are counted as expected hits, so that both sides are odds ratios of the same contrasts between
-the same groups (`models.signals.contrasts`). A model that learnt its labels well shows their biases: they are why it may
-be no reward.
+the same groups (`models.signals.contrasts`). A model that learnt its labels well shows their biases: they are why it
+may be no reward.
 """
 
 from __future__ import annotations

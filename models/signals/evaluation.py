@@ -1,0 +1,162 @@
+"""What a signal model is worth on users it never saw: rank, calibration, gain over baselines, bias."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from models.calibration import Reliability, calibration_error, error_by_chance, reliability
+from models.signals.bias import UNJUDGED, BiasLine, bias_report
+from models.signals.model import Bools, Floats
+from models.signals.ranking import Figure, Ranked, Resamples, by_cell, gain, ranked, within
+
+_NAME = re.compile(r"[^A-Za-z0-9_. /-]+")
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """How far probabilities are from frequencies on evaluation users.
+
+    Attributes:
+        error: expected calibration error, ten bins of equally many rows.
+        by_chance, by_chance_most: what it is, in the mean and in 95 % of cases, if the probabilities are true.
+        error_by_width: the same error in ten bins of equal width.
+        gap: mean probability less the share that happened, with an interval over users.
+    """
+
+    bins: tuple[Reliability, ...]
+    error: float
+    by_chance: float
+    by_chance_most: float
+    error_by_width: float
+    gap: Figure
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one signal model, none of them text.
+
+    Attributes:
+        cells: `all`, then each job to be done.
+        baselines: each baseline on all rows; `gains`: AUC of the model less theirs.
+        within_job: AUC over pairs of one job only: what is left without the shortcut of section 3.5.5.
+        bias: predictions beside labels.
+    """
+
+    signal: str
+    cells: tuple[Ranked, ...]
+    calibrated: Calibrated
+    within_job: Figure
+    baselines: Mapping[str, Ranked] = field(default_factory=dict)
+    gains: Mapping[str, Figure] = field(default_factory=dict)
+    bias: tuple[BiasLine, ...] = ()
+
+    @property
+    def overall(self) -> Ranked:
+        """All rows."""
+        return self.cells[0]
+
+    def metrics(self) -> dict[str, float]:
+        """Name to value for the registry; what there was too little to tell is left out."""
+        return {_NAME.sub("-", name): float(value) for name, value in self._told() if value is not None}
+
+    def _told(self) -> Iterator[tuple[str, float | None]]:
+        for one in self.cells:
+            place = "" if one.cell == "all" else f"{one.cell.replace('=', '.')}."
+            yield from (
+                (f"{place}rows", one.rows), (f"{place}happened", one.happened), (f"{place}users", one.users)
+            )  # fmt: skip
+            yield from _figure(f"{place}auc", one.auc)
+            yield from _figure(f"{place}pr_auc", one.precision)
+        yield from _figure("auc_within_jobs", self.within_job)
+        for name, other in self.baselines.items():
+            yield from _figure(f"{name}.auc", other.auc)
+            yield from _figure(f"{name}.pr_auc", other.precision)
+            yield from _figure(f"auc_gain_over.{name}", self.gains[name])
+        yield from self._calibration()
+        for line in self.bias:
+            level = f".{line.predicted.level}" if line.predicted.level else ""
+            for side, one_side in (("predicted", line.predicted), ("labelled", line.labelled)):
+                place = f"bias.{line.predicted.contrast}{level}.{side}"
+                yield from _figure(place, Figure(one_side.estimate, one_side.low, one_side.high))
+                yield f"{place}.p_adjusted", one_side.p_adjusted
+
+    def _calibration(self) -> Iterator[tuple[str, float | None]]:
+        found = self.calibrated
+        yield from (
+            ("calibration.error", found.error), ("calibration.error_by_chance", found.by_chance),
+            ("calibration.error_by_chance_95", found.by_chance_most),
+            ("calibration.error_equal_width", found.error_by_width),
+        )  # fmt: skip
+        yield from _figure("calibration.gap", found.gap)
+        for number, one in enumerate(found.bins):
+            place = f"calibration.bin{number}"
+            yield from (
+                (f"{place}.rows", one.rows), (f"{place}.predicted", one.predicted),
+                (f"{place}.observed", one.observed),
+            )  # fmt: skip
+
+
+def evaluate(
+    signal: str,
+    rows: pa.Table,
+    happened: Bools,
+    probabilities: Floats,
+    baselines: Mapping[str, Floats],
+    seed: int,
+) -> Evaluation:
+    """Judge calibrated probabilities on evaluation rows.
+
+    Args:
+        rows: of `SignalRows.table`, all with a known signal.
+        baselines: name to the log-odds of each baseline on the same rows.
+        seed: of the resamples.
+    """
+    users = [str(one) for one in rows["user_id"].to_pylist()]
+    jobs = [str(one) for one in rows["jtbd"].to_pylist()]
+    judged = [job != UNJUDGED for job in jobs]
+    of_judged = np.array(judged, dtype=bool)
+    return Evaluation(
+        signal,
+        by_cell(probabilities, happened, users, {"jtbd": jobs}, seed),
+        calibrated(probabilities, happened, users, seed),
+        within(
+            probabilities[of_judged],
+            happened[of_judged],
+            [job for job, is_judged in zip(jobs, judged, strict=True) if is_judged],
+            [user for user, is_judged in zip(users, judged, strict=True) if is_judged],
+            seed,
+        ),
+        {name: ranked("all", scores, happened, users, seed) for name, scores in baselines.items()},
+        {name: gain(probabilities, scores, happened, users, seed) for name, scores in baselines.items()},
+        bias_report(signal, rows.drop_columns(["context", "response"]).to_pandas(), probabilities, happened),
+    )
+
+
+def calibrated(probabilities: Floats, happened: Bools, users: list[str], seed: int) -> Calibrated:
+    """Reliability in ten bins of equally many rows, its error, and what that error is by chance."""
+    bins = reliability(probabilities, happened, "mass")
+    by_chance, most = error_by_chance(probabilities, seed)
+
+    def gap(weights: Floats) -> Floats:
+        return np.asarray((weights * (probabilities - happened)).sum(axis=1) / weights.sum(axis=1))
+
+    value = float(probabilities.mean() - happened.mean())
+    return Calibrated(
+        bins,
+        calibration_error(bins),
+        by_chance,
+        most,
+        calibration_error(reliability(probabilities, happened)),
+        Resamples.of(users, seed).interval(value, gap),
+    )
+
+
+def _figure(name: str, figure: Figure) -> Iterator[tuple[str, float | None]]:
+    yield name, figure.value
+    yield f"{name}_low", figure.low
+    yield f"{name}_high", figure.high

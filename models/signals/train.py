@@ -1,0 +1,172 @@
+"""Train one signal model: fit on train users, calibrate on train users kept apart, judge on evaluation users."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from infra.errors import TrainingRefused
+from models.calibration import Calibration, calibrate
+from models.signals.baselines import FEATURES, baselines
+from models.signals.evaluation import Evaluation, evaluate
+from models.signals.model import SEEN, Bools, Floats, happened, known
+from models.signals.transformer import Transformer, fit
+from models.training.callbacks import Progress
+from models.training.configuration import Configuration
+
+CALIBRATION_SHARE = 0.2
+LEAST_ROWS = 100
+LEAST_OUTCOMES = 10
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows of one signal, apart by user. A user is in one part only."""
+
+    train: pa.Table
+    calibration: pa.Table
+    evaluation: pa.Table
+
+
+@dataclass(frozen=True)
+class TrainedSignal:
+    """A signal model, its calibration, and what it is worth.
+
+    Attributes:
+        run: folder of its training run.
+        counts: rows: unknown to the log, of each part, not drawn, and by what fitting the model's length cost.
+    """
+
+    signal: str
+    model: Transformer
+    run: Path
+    calibration: Calibration
+    evaluation: Evaluation
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def probabilities(self, seen: pa.Table) -> Floats:
+        """Calibrated probabilities, one a row; NaN where a row is too long."""
+        return calibrated(self.calibration, self.model.logits(seen))
+
+
+def split_parts(table: pa.Table, seed: int, most: int = 0) -> Parts:
+    """The parts of rows whose signal is known.
+
+    A share of the train users is for calibration, by hash of the user. Of more than `most` training rows those with
+    the smallest hash of their turn are taken: which ones does not depend on what else there is.
+
+    Raises:
+        TrainingRefused: a user is on both sides of the split.
+    """
+    users = np.array(table["user_id"].to_pylist(), dtype=object)
+    held = np.array([one == "evaluation" for one in table["split"].to_pylist()])
+    if both := len(set(users[held]) & set(users[~held])):
+        raise TrainingRefused(f"{both} users are on both sides of the split", hint="Run flywheel plan.")
+    apart = np.array([_hash("calibration", seed, user) < CALIBRATION_SHARE for user in users])
+    train = np.flatnonzero(~held & ~apart)
+    if most and len(train) > most:
+        turns = table["turn_id"].to_pylist()
+        drawn = sorted(train.tolist(), key=lambda row: _hash("drawn", seed, turns[row]))
+        train = np.sort(np.array(drawn[:most], dtype=np.intp))
+    return Parts(
+        table.take(pa.array(train)),
+        table.filter(pa.array(~held & apart)),
+        table.filter(pa.array(held)),
+    )
+
+
+def train_signal(
+    root: Path,
+    configuration: Configuration,
+    base: str,
+    table: pa.Table,
+    signal: str,
+    *,
+    most: int = 0,
+    kind: Literal["platt", "isotonic"] = "platt",
+    progress: Progress | None = None,
+) -> TrainedSignal:
+    """Fit, calibrate and judge one signal model beside its baselines.
+
+    Args:
+        root: where training runs have their folders.
+        base: hub id or folder of the base model.
+        table: `SignalRows.table`.
+        signal: its column of `SIGNALS`, or another boolean column of the table.
+        most: most training rows; 0: all.
+        kind: of calibration; isotonic needs thousands of rows.
+
+    Raises:
+        TrainingRefused: too few rows of either outcome to train or to calibrate: it names both numbers.
+    """
+    parts = split_parts(known(table, signal), configuration.seed, most)
+    for name, rows in (("training", parts.train), ("calibration", parts.calibration)):
+        _check_enough(signal, name, happened(rows, signal))
+    seen, labels = parts.train.select(SEEN), happened(parts.train, signal)
+    model, run, fitted = fit(root, configuration, base, seen, labels, progress)
+    logits = model.logits(parts.calibration)
+    read = np.isfinite(logits)
+    calibration = calibrate(logits[read], happened(parts.calibration, signal)[read], kind)
+    evaluation, unread = _judge(signal, model, calibration, parts, configuration.seed)
+    counts = {
+        "rows.unknown": table.num_rows - known(table, signal).num_rows,
+        "rows.train": parts.train.num_rows,
+        "rows.calibration": parts.calibration.num_rows,
+        "rows.evaluation": parts.evaluation.num_rows,
+        "rows.not_drawn": known(table, signal).num_rows - sum(
+            part.num_rows for part in (parts.train, parts.calibration, parts.evaluation)
+        ),
+        **{f"rows.train.{name}": number for name, number in fitted.items()},
+        "rows.calibration.too_long": int((~read).sum()),
+        "rows.evaluation.too_long": unread,
+    }  # fmt: skip
+    return TrainedSignal(signal, model, run, calibration, evaluation, counts)
+
+
+def calibrated(calibration: Calibration, logits: Floats) -> Floats:
+    """Probabilities of log-odds; NaN stays."""
+    found = np.full(len(logits), np.nan)
+    read = np.isfinite(logits)
+    found[read] = calibration(logits[read])
+    return found
+
+
+def _judge(
+    signal: str, model: Transformer, calibration: Calibration, parts: Parts, seed: int
+) -> tuple[Evaluation, int]:
+    """The evaluation, and how many rows the model could not read: its baselines are judged without them too."""
+    if not parts.evaluation.num_rows:
+        raise TrainingRefused(
+            f"no evaluation user has a known {signal}", hint="Give more days, or see split.evaluation_share."
+        )
+    probabilities = calibrated(calibration, model.logits(parts.evaluation))
+    read = np.isfinite(probabilities)
+    rows = parts.evaluation.filter(pa.array(read))
+    beside = {
+        one.name: one.logits(rows)
+        for one in baselines(parts.train, happened(parts.train, signal), tuple(FEATURES))
+    }
+    found = evaluate(signal, rows, happened(rows, signal), probabilities[read], beside, seed)
+    return found, int((~read).sum())
+
+
+def _check_enough(signal: str, part: str, labels: Bools) -> None:
+    positive = int(labels.sum())
+    if len(labels) < LEAST_ROWS or not LEAST_OUTCOMES <= positive <= len(labels) - LEAST_OUTCOMES:
+        raise TrainingRefused(
+            f"{signal} is known of {len(labels)} {part} responses and happened after {positive}: too few",
+            table="signals.labels",
+            hint=f"Give more --days: {LEAST_ROWS} responses, {LEAST_OUTCOMES} of each outcome, are the least.",
+        )
+
+
+def _hash(purpose: str, seed: int, key: str) -> float:
+    """In [0, 1)."""
+    digest = hashlib.blake2b(f"{purpose}|{seed}|{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

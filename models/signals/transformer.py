@@ -1,0 +1,157 @@
+"""A signal model on a pre-trained transformer: one logit after the context and the response (equation 6)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from infra.errors import TrainingRefused
+from models.calibration import Calibration
+from models.conversation import messages
+from models.signals.model import SEEN, Bools, Floats, texts
+from models.training.callbacks import Progress
+from models.training.configuration import Configuration
+
+_CALIBRATION = "signal_calibration"
+CALIBRATED = "calibrated"
+
+
+class Transformer:
+    """A trained one-logit sequence classifier.
+
+    Args:
+        folder: that `save_pretrained` wrote, with its tokenizer.
+        longest: most tokens of a sequence; older turns are left out.
+
+    Attributes:
+        fitted: rows by what fitting them cost, added up over all calls.
+    """
+
+    name = "transformer"
+
+    def __init__(self, folder: Path, longest: int) -> None:
+        from models.training.fitting import Fitting
+        from models.training.sequences import tokenizer_of
+
+        self.folder = folder
+        self._fitting = Fitting(tokenizer_of(str(folder)), longest)
+        self._network: Any = None
+
+    @property
+    def fitted(self) -> Mapping[str, int]:
+        """Rows whole, shortened and too long."""
+        return self._fitting.counts
+
+    def sequences(self, seen: pa.Table) -> list[list[int] | None]:
+        """Token ids of each row; None where the last message and the response are too long together."""
+        return _sequences(self._fitting, seen)
+
+    def logits(self, seen: pa.Table) -> Floats:
+        """Log-odds, one a row; NaN where the row is too long."""
+        from models.training.scoring import load, score
+
+        if self._network is None:
+            self._network = load(self.folder)
+        sequences = self.sequences(seen)
+        read = [row for row, one in enumerate(sequences) if one is not None]
+        found = np.full(len(sequences), np.nan)
+        if read:
+            found[read] = score(self._network, [one for one in sequences if one is not None])
+        return found
+
+
+def fit(
+    root: Path,
+    configuration: Configuration,
+    base: str,
+    seen: pa.Table,
+    labels: Bools,
+    progress: Progress | None = None,
+) -> tuple[Transformer, Path, Mapping[str, int]]:
+    """Train on rows of `SEEN` columns; the same rows and settings again return what was trained before.
+
+    Returns:
+        the model, the folder of its run, and the training rows by what fitting them cost.
+
+    Raises:
+        TrainingRefused: one outcome only, no row fits, or the loss is not a number.
+    """
+    from models.training.fitting import Fitting
+    from models.training.run import prepare, start
+    from models.training.sequences import tokenizer_of
+
+    fitting = Fitting(tokenizer_of(base), configuration.max_length)
+    made = [
+        (ids, int(label))
+        for ids, label in zip(_sequences(fitting, seen), labels.tolist(), strict=True)
+        if ids is not None
+    ]
+    kept = [label for _, label in made]
+    weight = positive_weight(configuration, kept)
+    run = prepare(root, configuration, base, {"input_ids": [ids for ids, _ in made], "labels": kept}, weight)
+    return Transformer(start(run, progress), configuration.max_length), run, dict(fitting.counts)
+
+
+def positive_weight(configuration: Configuration, labels: Sequence[int]) -> float | None:
+    """Weight of rows with the signal: negatives over positives when balanced.
+
+    Log-odds then lie too high by its logarithm, and calibration takes it off again.
+
+    Raises:
+        TrainingRefused: only one outcome is there.
+    """
+    positive = sum(labels)
+    if not 0 < positive < len(labels):
+        raise TrainingRefused(f"{len(labels)} training rows have one outcome only", hint="Give more days.")
+    wanted = configuration.pos_weight
+    return (len(labels) - positive) / positive if wanted == "balanced" else wanted
+
+
+def calibrated_folder(model: Path, run: Path, calibration: Calibration) -> Path:
+    """The model again with its calibration in `config.json`, to be registered; weights are linked, not copied."""
+    folder, draft = run / CALIBRATED, run / f".{CALIBRATED}"
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(model, draft, copy_function=_linked)
+    told = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    (draft / "config.json").unlink()
+    (draft / "config.json").write_text(
+        json.dumps({**told, _CALIBRATION: calibration.as_dict()}, indent=2, sort_keys=True), encoding="utf-8"
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+    return folder
+
+
+def calibration_of(folder: Path) -> Calibration:
+    """The calibration that a registered signal model carries.
+
+    Raises:
+        TrainingRefused: it has none: it is no signal model of ours.
+    """
+    told = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(_CALIBRATION)
+    if not told:
+        raise TrainingRefused(
+            "the model carries no calibration: its scores are no probabilities",
+            hint="Train it again: flywheel train signals.",
+        )
+    return Calibration.of(told)
+
+
+def _sequences(fitting: Any, seen: pa.Table) -> list[list[int] | None]:
+    read = zip(texts(seen.select(SEEN), "context"), texts(seen, "response"), strict=True)
+    fitted = (fitting.answered(messages(context), response) for context, response in read)
+    return [None if found is None else found[0] for found in fitted]
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
