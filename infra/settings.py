@@ -431,7 +431,8 @@ class RewardOverrideSettings(Section):
     """One user-signal model that may be a reward all the same: who says so, why, and until when."""
 
     model: str = Field(
-        pattern=r"^[A-Za-z0-9_.-]+/[0-9]+$", description="name/version; an alias would move under the decision."
+        pattern=r"^[A-Za-z0-9_.-]+/[0-9]+$",
+        description="name/version; an alias would move under the decision.",
     )
     approved_by: str = Field(min_length=2, description="Who answers for it.")
     reason: str = Field(min_length=10, description="Why the biases of section 3.5.5 do not matter here.")
