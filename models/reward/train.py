@@ -1,0 +1,92 @@
+"""From judged pairs to a preference model: pairs to token ids, the run, and what it costs to fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.errors import TrainingRefused
+from models.preferences import Pair
+from models.reward.evaluate import Kind
+from models.training.callbacks import Progress
+from models.training.configuration import Configuration
+from models.training.fitting import TOO_LONG, Fitting
+from models.training.run import prepare, start
+from models.training.sequences import tokenizer_of
+
+NAMES: Mapping[Kind, str] = {"pointwise": "reward-pointwise", "pairwise": "reward-pairwise"}
+"""Registered names."""
+_LARGEST_LOSS = 0.05
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A preference model.
+
+    Attributes:
+        folder: `save_pretrained` folder of a one-logit classifier and its tokenizer.
+        fates: training pairs by what fitting them cost.
+    """
+
+    kind: Kind
+    folder: Path
+    tokenizer: Any
+    configuration: Configuration
+    base: str
+    fates: Mapping[str, int]
+
+
+def train(
+    kind: Kind,
+    pairs: Sequence[Pair],
+    configuration: Configuration,
+    base: str,
+    root: Path,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train on pairs, or go on with such a run that was killed, or find it done.
+
+    Args:
+        base: hub id or folder; the configuration's own wins.
+        root: where runs have their folders.
+
+    Raises:
+        TrainingRefused: the configuration is of another job, there are no pairs, more than one in twenty does not fit
+            into `max_length`, or the loss is not a number.
+    """
+    if configuration.job != NAMES[kind]:
+        raise TrainingRefused(
+            f"the configuration trains {configuration.job}, not {NAMES[kind]}",
+            hint="Give one whose job is the kind asked for.",
+        )
+    base = configuration.base_model or base
+    tokenizer = tokenizer_of(base)
+    fitting = Fitting(tokenizer, configuration.max_length)
+    columns = _columns(kind, pairs, fitting, configuration)
+    _check_fit(fitting, configuration)
+    folder = start(prepare(root, configuration, base, columns), progress)
+    return Trained(kind, folder, tokenizer, configuration, base, dict(fitting.counts))
+
+
+def _columns(
+    kind: Kind, pairs: Sequence[Pair], fitting: Fitting, configuration: Configuration
+) -> dict[str, list[Any]]:
+    if kind == "pointwise":
+        from models.reward.pointwise import columns
+
+        return columns(pairs, fitting, configuration.margin)
+    from models.reward import pairwise
+
+    return pairwise.columns(pairs, fitting, configuration.seed)
+
+
+def _check_fit(fitting: Fitting, configuration: Configuration) -> None:
+    lost, of = fitting.counts[TOO_LONG], sum(fitting.counts.values())
+    if lost > _LARGEST_LOSS * of:
+        raise TrainingRefused(
+            f"{lost} of {of} pairs do not fit into {configuration.max_length} tokens even with one turn of context",
+            setting="max_length",
+            hint="Raise it in the run configuration: what is left out is not left out at random.",
+        )
