@@ -16,7 +16,7 @@ from airflow.sdk import Asset, AssetAll, PartitionedAssetTimetable, StartOfDayMa
 
 from infra.lake import Lake
 from infra.settings import load_settings
-from jobs.declaration import Job
+from jobs.declaration import Job, is_landed
 from jobs.submission import REPOSITORY, submission
 
 # A task with neither a partition key nor params.from says so and fails, rather than guess a day.
@@ -70,7 +70,7 @@ def spark_task(job: Job, days: str = DAYS_OF_PARTITION, rerun: str = "due") -> S
         env_vars=how.env_vars,
         conn_id="spark_default",
         name=job.name,
-        inlets=[asset(t) for t in job.reads if t != "landing"],
+        inlets=[asset(t) for t in job.reads if not is_landed(t)],
         outlets=[asset(t) for t in job.writes],
     )
 

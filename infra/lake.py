@@ -43,6 +43,10 @@ class Lake:
         stage, name = table.split(".")
         return f"{getattr(self, contract(table).root)}/{stage}/{name}"
 
+    def landing_of(self, zone: str) -> str:
+        """Root of a landing zone: `landing` that of events, `landing/KIND` a folder in it."""
+        return f"{self.landing}{zone.removeprefix('landing')}"
+
     @property
     def artifacts(self) -> str:
         """Versioned artifacts that are not tables (centroids): derived, without text."""

@@ -59,7 +59,7 @@ def check(frame: DataFrame, table: str) -> list[Result]:
 def _result(one: Any) -> Result:
     configuration = one.expectation_config
     arguments = configuration.kwargs
-    subject = arguments.get("column") or arguments.get("column_list") or arguments.get("description") or ""
+    subject = arguments.get("column") or arguments.get("column_list") or configuration.description or ""
     raised = bool((one.exception_info or {}).get("raised_exception", False)) or any(
         isinstance(v, dict) and v.get("raised_exception") for v in (one.exception_info or {}).values()
     )

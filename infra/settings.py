@@ -415,6 +415,11 @@ class TrackingSettings(Section):
     """Where runs, models and aliases are registered."""
 
     uri: str = Field("", description="MLflow's tracking URI. Default: SQLite in <project>/.flywheel.")
+    copy_up_to_bytes: int = Field(
+        4_000_000_000,
+        ge=0,
+        description="A larger model stays where it is and is registered by manifest: names, sizes, hashes.",
+    )
 
 
 class TrainingSettings(Section):

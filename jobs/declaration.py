@@ -16,7 +16,8 @@ from infra.contracts import contract
 from infra.errors import JobUnknown
 
 # Stages in the order of the flow; a stage's jobs stand in the order in which they run.
-STAGES = ("traffic", "experiments", "curation", "signals")
+STAGES = ("traffic", "experiments", "curation", "signals", "annotation")
+LANDING = "landing"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Job:
 
     Attributes:
         name: `stage.job`; the module is `jobs/<stage>/<job>.py`.
-        reads: tables read for the days of the run; "landing" is the landing zone.
+        reads: tables read for the days of the run; "landing" is the landing zone of events, "landing/KIND"
+            that of files of another kind, in received days of their own.
         writes: tables written, in this order; the last is the one that downstream waits for.
         settings: sections of the settings, or single ones (`section.name`), that change the result.
         lookback: table to the dotted setting that says how many earlier days of it are read too.
@@ -70,7 +72,7 @@ def all_jobs() -> tuple[Job, ...]:
     for stage in (s for s in STAGES if s in declared):
         found += importlib.import_module(f"jobs.{stage}").JOBS
     for one in found:
-        for table in (*one.writes, *one.pinned, *(t for t in one.reads if t != "landing")):
+        for table in (*one.writes, *one.pinned, *(t for t in one.reads if not is_landed(t))):
             contract(table)
     return tuple(found)
 
@@ -90,6 +92,26 @@ def job(name: str) -> Job:
 def writer_of(table: str) -> Job | None:
     """The job that writes a table, if any."""
     return next((one for one in all_jobs() if table in one.writes), None)
+
+
+def is_landed(name: str) -> bool:
+    """Whether what a job reads is a landing zone, not a table."""
+    return name.split("/")[0] == LANDING
+
+
+@cache
+def landing_zones(job_name: str) -> frozenset[str]:
+    """The landing zones that the job's rows come from, through whatever tables; the zone of events if there is none."""
+    found: set[str] = set()
+    waiting, seen = [job(job_name)], {job_name}
+    while waiting:
+        for read in waiting.pop().reads:
+            if is_landed(read):
+                found.add(read)
+            elif (writer := writer_of(read)) is not None and writer.name not in seen:
+                seen.add(writer.name)
+                waiting.append(writer)
+    return frozenset(found or {LANDING})
 
 
 def readers_of(table: str) -> list[Job]:

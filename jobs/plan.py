@@ -19,9 +19,7 @@ from infra.contracts import contract
 from infra.errors import UpstreamMissing
 from infra.lake import Lake
 from infra.settings import Settings, parse_days, span_of
-from jobs.declaration import Job, all_jobs, writer_of
-
-LANDING = "landing"
+from jobs.declaration import LANDING, Job, all_jobs, is_landed, landing_zones, writer_of
 
 
 @dataclass(frozen=True)
@@ -76,10 +74,10 @@ class Plan:
 
     def content(self, table: str, day: date) -> str | None:
         """What the ledger knows of a day of a table: its content hash, or None when it never succeeded."""
-        if table == LANDING:
+        if is_landed(table):
             from jobs.traffic.landing import landing_fingerprint
 
-            return landing_fingerprint(self.lake.landing, day)
+            return landing_fingerprint(self.lake.landing_of(table), day)
         writer = writer_of(table)
         if writer is None:
             return None  # written by commands (reviews): a change marks the days that it touches
@@ -149,7 +147,7 @@ class Plan:
         """
         for day in days:
             for table in job.reads:
-                writer = writer_of(table) if table != LANDING else None
+                writer = writer_of(table) if not is_landed(table) else None
                 if writer is None or writer.name == job.name or contract(table).write == "append":
                     continue
                 if day.isoformat() not in self.successes(writer):
@@ -158,23 +156,32 @@ class Plan:
                         table=table, day=day, hint=f"Run first: flywheel run {writer.name} --days {day}",
                     )  # fmt: skip
 
-    def known_days(self) -> list[date]:
-        """Days that landed or were ever run, sorted."""
+    def known_days(self, zone: str = LANDING) -> list[date]:
+        """Days that landed in a zone, or for which a job that stands on the zone was ever run, sorted."""
         from jobs.traffic.landing import landing_days
 
-        landed = set(landing_days(self.lake.landing))
+        landed = set(landing_days(self.lake.landing_of(zone)))
         return sorted(
             landed
-            | {date.fromisoformat(u) for j in all_jobs() if j.grain == "day" for u in self.successes(j)}
+            | {
+                date.fromisoformat(unit)
+                for one in all_jobs()
+                if one.grain == "day" and zone in landing_zones(one.name)
+                for unit in self.successes(one)
+            }
         )
 
     def everything(self) -> list[Due]:
         """All that is due over all known days, in the order in which it should run."""
         found: list[Due] = []
-        days = self.known_days()
+        days: dict[str, list[date]] = {}
         for job in all_jobs():
             if job.grain == "day":
-                found += self.due(job, days)
+                for zone in landing_zones(job.name) - set(days):
+                    days[zone] = self.known_days(zone)
+                found += self.due(
+                    job, sorted({day for zone in landing_zones(job.name) for day in days[zone]})
+                )
             else:
                 found += self._due_datasets(job)
         return found

@@ -20,7 +20,7 @@ from infra.memory import PeakMemory
 from infra.settings import Settings, span_of
 from infra.spark import session
 from jobs.context import JobContext
-from jobs.declaration import Job, all_jobs, job
+from jobs.declaration import Job, all_jobs, is_landed, job
 from jobs.plan import Due, Plan, fingerprint
 
 
@@ -65,7 +65,7 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
                 job=declared, spark=session(settings), settings=settings, lake=lake, days=wanted, run_id=run_id,
                 started_ts=ledger.now(), locks=locks, memory=memory, dataset_id=due[0].dataset_id,
             )  # fmt: skip
-            for table in {*declared.reads, *declared.lookback} - {"landing"}:
+            for table in sorted(t for t in {*declared.reads, *declared.lookback} if not is_landed(t)):
                 context.versions[table] = lake.version(table)
             context.versions.update(pinned_versions(declared, settings, lake))
             try:

@@ -171,6 +171,16 @@ def refusal_of(content: bytes) -> tuple[dict[str, Any], None] | tuple[None, str]
         return None, str(refused)
 
 
+def origin_of(record: Mapping[str, Any]) -> tuple[str, int, str] | str:
+    """Input file, its line and the reason, as an importer noted them of a line it could not read, or what is wrong."""
+    origin, line, reason = record.get("origin_file"), record.get("origin_line"), record.get("reason")
+    if not (isinstance(origin, str) and _ORIGIN.match(origin) and type(line) is int and line > 0):
+        return "wrong_type:origin"
+    if not (isinstance(reason, str) and _REASON.match(reason)):
+        return "wrong_type:reason"
+    return origin, line, reason
+
+
 def _decoded(content: bytes) -> str:
     try:
         return content.decode("utf-8")
@@ -210,11 +220,10 @@ def _import_rejected(
     record: Mapping[str, Any], row: RawRow, file: LandingFile, received_ts: datetime
 ) -> Landed:
     """The quarantine row of an importer's input line: named by the input's file and line."""
-    origin, line, reason = record.get("origin_file"), record.get("origin_line"), record.get("reason")
-    if not (isinstance(origin, str) and _ORIGIN.match(origin) and type(line) is int and line > 0):
-        raise _Refused("wrong_type:origin")
-    if not (isinstance(reason, str) and _REASON.match(reason)):
-        raise _Refused("wrong_type:reason")
+    found = origin_of(record)
+    if isinstance(found, str):
+        raise _Refused(found)
+    origin, line, reason = found
     return Landed(f"{file.name}!{origin}", line, received_ts, None, f"import:{reason}")
 
 

@@ -1,0 +1,20 @@
+"""Annotation: landed judgements of two responses become screened preference pairs. Imports no Spark.
+
+`importers` write landing files from other makers' sets; `parse` reads a landed line; `screen` judges and redacts a
+pair; `preferences` is the job.
+"""
+
+from __future__ import annotations
+
+from jobs.declaration import Job
+
+ZONE = "landing/preferences"
+"""Landing zone of judgements: `received_ds=` is the day of the batch."""
+PREFERENCES = Job(
+    "annotation.preferences",
+    reads=[ZONE],
+    writes=["annotation.quarantine", "annotation.preferences"],
+    settings=["preferences", "landing.max_line_bytes", "screening", "split"],
+)
+
+JOBS = (PREFERENCES,)

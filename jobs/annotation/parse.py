@@ -1,0 +1,211 @@
+"""Decides what one landed line is: a judgement of two responses, or a reason for quarantine.
+
+`{"pair_id", "annotator_id", "mode", "source", "context": {"system"?, "character"?, "messages": [{"role", "content"}]},
+"response_a", "response_b", "winner", "user_id"?, "guideline_version"?}`, one a line. What else stands in a line is left
+out. Raw ids leave this module only as keyed hashes, and a reason never holds a value from the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, NamedTuple, cast
+
+from jobs.traffic.landing import LandingFile, RawRow, broken, iter_rows
+from jobs.traffic.parse import IMPORT_REJECTED, origin_of, pseudonym, refusal_of
+from models.conversation import context_of
+from models.preferences import WINNERS
+
+MODES = frozenset({"static", "interactive"})
+_ROLES = ("user", "assistant")
+_CHARACTER = ("name", "traits", "instructions")
+_MAX_ID_LENGTH = 512
+
+
+@dataclass(frozen=True)
+class JudgementRules:
+    """What decides: the longest line in bytes, and the key of all hashes."""
+
+    max_line_bytes: int
+    key: bytes
+
+
+class Judgement(NamedTuple):
+    """One annotator's judgement of one pair, unscreened. `opening` decides the split of a pair without a user."""
+
+    pair_id: str
+    annotator_id: str
+    mode: str
+    source: str
+    context: str
+    response_a: str
+    response_b: str
+    winner: str
+    user_id: str | None
+    guideline_version: str | None
+    opening: str
+    content_hash: str
+
+
+class LandedJudgement(NamedTuple):
+    """What became of one line: exactly one of `judgement` and `reason` is set."""
+
+    source_file: str
+    line: int
+    judgement: Judgement | None
+    reason: str | None
+
+
+class Refused(Exception):
+    """A line is no judgement; the argument is the reason."""
+
+
+def parse_file(file: LandingFile, rules: JudgementRules) -> Iterator[LandedJudgement]:
+    """What became of each line of a file, in order.
+
+    Raises:
+        LandingFileBroken: the file is damaged, is no JSON lines, or its last line is half written.
+    """
+    if file.name.endswith(".parquet"):
+        raise broken(file, "is Parquet: judgements land as .jsonl or .jsonl.gz")
+    for row in iter_rows(file, rules.max_line_bytes):
+        landed = parse_row(row, file, rules)
+        if not row.is_terminated and landed.reason in ("malformed_json", "not_utf8", "too_large"):
+            raise broken(file, "stops in the middle of its last line")
+        yield landed
+
+
+def parse_row(row: RawRow, file: LandingFile, rules: JudgementRules) -> LandedJudgement:
+    """What became of one line. Never raises on content."""
+    if row.content is None:
+        return LandedJudgement(file.name, row.number, None, "too_large")
+    record, reason = refusal_of(cast(bytes, row.content))
+    if record is None:
+        return LandedJudgement(file.name, row.number, None, reason)
+    if record.get("event_type") == IMPORT_REJECTED:
+        origin = origin_of(record)
+        if isinstance(origin, str):
+            return LandedJudgement(file.name, row.number, None, origin)
+        name, line, why = origin
+        return LandedJudgement(f"{file.name}!{name}", line, None, f"import:{why}")
+    try:
+        return LandedJudgement(file.name, row.number, judgement_of(record, rules.key), None)
+    except Refused as refused:
+        return LandedJudgement(file.name, row.number, None, str(refused))
+
+
+def judgement_of(record: Mapping[str, Any], key: bytes) -> Judgement:
+    """The judgement of a record.
+
+    Raises:
+        Refused: says which field is missing, of another kind or contradicts another.
+    """
+    mode, winner = required(record, "mode"), required(record, "winner")
+    if mode not in MODES:
+        raise Refused("unknown_mode")
+    if winner not in WINNERS:
+        raise Refused("unknown_winner")
+    responses = [text_of(record, name) for name in ("response_a", "response_b")]
+    if any(not response.strip() for response in responses):
+        raise Refused("empty_response")
+    if responses[0].strip() == responses[1].strip():
+        raise Refused("identical_responses")
+    context, opening = _context(record.get("context"))
+    user = optional(record, "user_id")
+    user_id = pseudonym(user, key) if user else None
+    source = required(record, "source")
+    return Judgement(
+        pair_id=required(record, "pair_id"),
+        annotator_id="a_" + keyed(["annotator", required(record, "annotator_id")], key),
+        mode=mode, source=source, context=context, response_a=responses[0], response_b=responses[1], winner=winner,
+        user_id=user_id, guideline_version=optional(record, "guideline_version"),
+        opening="o_" + keyed(["opening", opening], key),
+        content_hash=keyed([mode, source, user_id, context, *responses], key),
+    )  # fmt: skip
+
+
+def keyed(parts: object, key: bytes) -> str:
+    """Keyed hash (HMAC-SHA256, 128 bits in hex) of something that JSON can write."""
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def required(record: Mapping[str, Any], name: str) -> str:
+    """A short text that must be there, such as an id. Raises Refused."""
+    value = text_of(record, name)
+    if not value:
+        raise Refused(f"missing_field:{name}")
+    if len(value) > _MAX_ID_LENGTH:
+        raise Refused(f"too_long:{name}")
+    return value
+
+
+def optional(record: Mapping[str, Any], name: str) -> str | None:
+    """A short text that may be absent, null or empty. Raises Refused."""
+    return None if record.get(name) in (None, "") else required(record, name)
+
+
+def text_of(record: Mapping[str, Any], name: str) -> str:
+    """A text of any length, empty too. Raises Refused."""
+    value = record.get(name)
+    if value is None:
+        raise Refused(f"missing_field:{name}")
+    if not isinstance(value, str):
+        raise Refused(f"wrong_type:{name}")
+    return value
+
+
+def _context(value: object) -> tuple[str, str]:
+    """The context in its one spelling, from known parts only, and the opening: the first thing that the user said."""
+    if not isinstance(value, dict):
+        raise Refused("missing_field:context" if value is None else "wrong_type:context")
+    said = _messages(value.get("messages"))
+    system = value.get("system")
+    if system is not None and not isinstance(system, str):
+        raise Refused("wrong_type:context.system")
+    character = _character(value.get("character"))
+    if not (said or system or character):
+        raise Refused("no_context")
+    first = next(
+        (one for one in said if one["role"] == "user"), said[0] if said else {"content": system or ""}
+    )
+    opening = " ".join(first["content"].casefold().split())
+    return context_of(said, system=system, character=character), opening
+
+
+def _messages(value: object) -> list[dict[str, str]]:
+    """Messages in order; what one speaker said in several is joined by a newline, as in traffic.turns."""
+    if not isinstance(value, list):
+        raise Refused("missing_field:context.messages" if value is None else "wrong_type:context.messages")
+    for one in value:
+        if not isinstance(one, dict) or not isinstance(one.get("content"), str):
+            raise Refused("wrong_type:context.messages")
+        if one.get("role") not in _ROLES:
+            raise Refused("unknown_role")
+        if not one["content"].strip():
+            raise Refused("empty_message")
+    return [
+        {"role": role, "content": "\n".join(one["content"] for one in same)}
+        for role, same in groupby(value, key=lambda one: cast(str, one["role"]))
+    ]
+
+
+def _character(value: object) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise Refused("wrong_type:context.character")
+    found: dict[str, str] = {}
+    for name in _CHARACTER:
+        part = value.get(name)
+        if isinstance(part, list) and all(isinstance(one, str) for one in part):
+            part = ", ".join(part)
+        if part is not None and not isinstance(part, str):
+            raise Refused("wrong_type:context.character")
+        if part:
+            found[name] = part
+    return found or None

@@ -1,0 +1,215 @@
+"""Judged pairs of a batch: landed lines parsed, settled by id, screened, and written, or counted with a reason.
+
+Paper sections 2.2.2 (static and interactive annotation) and 2.3.1 (reward models). A batch is a landed day. The first
+batch that holds a pair, or an annotator's judgement of it, keeps it, whatever the order in which batches arrive.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
+
+from infra import ledger
+from infra.errors import LandingFileBroken
+from infra.quality import Result
+from jobs.annotation import ZONE
+from jobs.annotation.parse import JudgementRules
+from jobs.annotation.screen import batches_of, screen_pairs
+from jobs.annotation.settle import DUPLICATE, KEPT, parse_landing, settle
+from jobs.curation.screen import Packaged
+from jobs.traffic.landing import landing_files
+from jobs.traffic.turns import TurnRules, split_of
+from models.detection import Detectors
+from models.screening import ScreeningPolicy, detectors_of
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
+
+TABLE = "annotation.preferences"
+_PAIRS_A_BATCH, _PAIRS_A_TASK = 250, 1_000
+_TEXTS = ("context", "response_a", "response_b")
+_SCREENED = pa.schema([(name, pa.string()) for name in ("pair_id", "barred", *_TEXTS, "safety_category")])
+
+
+@dataclass(frozen=True)
+class PairScreening:
+    """What a worker needs to judge: the policy, the sources whose unsafe pairs are kept, the detectors."""
+
+    policy: ScreeningPolicy
+    keep_unsafe: frozenset[str]
+    detectors: Callable[[], Detectors]
+
+
+def run(ctx: JobContext) -> None:
+    """Write the batches of `ctx.days`; batches that this changes are marked stale.
+
+    Raises:
+        LandingFileBroken: names every broken file of the days; the tables are as they were.
+        DetectorUnavailable: a screening model is missing; nothing was written.
+    """
+    root = ctx.lake.landing_of(ZONE)
+    files = [file for day in ctx.days for file in landing_files(root, day)]
+    ctx.say(f"{len(files)} landing file(s) of judgements, {sum(file.size for file in files) / 1e6:.1f} MB")
+    screening = _screening(ctx, bool(files))
+    rules = JudgementRules(ctx.settings.landing.max_line_bytes, ctx.settings.user_key())
+    parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
+    _refuse_broken(parsed, ctx.days)
+    stored = ctx.read(TABLE, None)
+    settled = settle(parsed, stored.where(~F.col("ds").isin(list(ctx.days))))
+    settled = settled.persist(StorageLevel.MEMORY_AND_DISK)
+    fates = parsed.join(settled.drop("ds"), ["source_file", "line"], "left").withColumn(
+        "fate", F.coalesce("reason", "fate")
+    )
+    judged = screened(fates.where(F.col("fate") == KEPT).dropDuplicates(["pair_id"]), screening)
+    judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        final = with_verdicts(fates, judged)
+        _mark_changed(ctx, settled, final, stored)
+        _write(ctx, final, screening.policy)
+    finally:
+        for frame in (judged, settled, parsed):
+            frame.unpersist()
+
+
+def screened(pairs: DataFrame, screening: PairScreening) -> DataFrame:
+    """Each pair judged once: `barred` says why it does not pass, else there are its redacted texts."""
+    session = pairs.sparkSession
+    tasks = max(int(session.sparkContext.defaultParallelism), -(-pairs.count() // _PAIRS_A_TASK))
+    schema = ", ".join(f"{name} string" for name in _SCREENED.names)
+    return (
+        pairs.select("pair_id", "source", *_TEXTS)
+        .repartition(tasks, "pair_id")
+        .mapInArrow(partial(_screen_batches, screening=screening), schema)
+    )
+
+
+def with_verdicts(fates: DataFrame, judged: DataFrame) -> DataFrame:
+    """The lines with their last fate: those kept so far have the redacted texts of their pair, or what barred it."""
+    is_kept = F.col("fate") == KEPT
+    joined = fates.drop(*_TEXTS).join(judged, "pair_id", "left")
+    return joined.withColumn(
+        "fate", F.when(is_kept, F.coalesce("barred", F.lit(KEPT))).otherwise(F.col("fate"))
+    )
+
+
+def _screening(ctx: JobContext, load: bool) -> PairScreening:
+    settings = ctx.settings.screening
+    if load:  # a missing model stops the job before it starts; workers load their own
+        detectors_of(settings).load(settings.languages)
+    keep = frozenset(ctx.settings.preferences.keep_unsafe)
+    return PairScreening(ScreeningPolicy.of(settings), keep, Packaged(settings))
+
+
+def _screen_batches(
+    arrived: Iterable[pa.RecordBatch], screening: PairScreening
+) -> Iterator[pa.RecordBatch]:  # runs on the workers
+    rows = (row for batch in arrived for row in batch.to_pylist())
+    for pairs in batches_of(rows, _PAIRS_A_BATCH):
+        found = screen_pairs(pairs, screening.policy, screening.detectors(), screening.keep_unsafe)
+        columns = zip(
+            *((pair["pair_id"], *astuple(one)) for pair, one in zip(pairs, found, strict=True)), strict=True
+        )
+        yield pa.RecordBatch.from_arrays(
+            [pa.array(column, pa.string()) for column in columns], schema=_SCREENED
+        )
+
+
+def _refuse_broken(parsed: DataFrame, days: Sequence[date]) -> None:
+    broken = sorted(row["failure"] for row in parsed.where("failure IS NOT NULL").select("failure").collect())
+    if broken:
+        raise LandingFileBroken(
+            "; ".join(broken), table=TABLE, day=days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}",
+            hint="Deliver the whole file again (or end its name in .tmp while it is written), then run again: "
+            "the tables are as they were.",
+        )  # fmt: skip
+
+
+def _mark_changed(ctx: JobContext, settled: DataFrame, final: DataFrame, stored: DataFrame) -> None:
+    """Mark batches outside the run that hold what these batches now hold, or were refused what these now let go.
+
+    Before the write: a run that dies in between marks too much, never too little.
+    """
+    taken = settled.where(F.col("line").isNull() & (F.col("fate") != KEPT)).select("ds").distinct().collect()
+    ctx.mark_stale(ctx.job.name, (row["ds"] for row in taken), "an earlier batch holds the same pairs")
+    what = ["pair_id", "annotator_id", "content_hash", "winner"]
+    lost = (
+        stored.where(F.col("ds").isin(list(ctx.days)))
+        .join(final.where(F.col("fate") == KEPT).select(*what), what, "left_anti")
+        .agg(F.min("ds").alias("first"))
+        .collect()[0]["first"]
+    )
+    if lost is not None:
+        ran = {date.fromisoformat(unit) for unit in ledger.successes(ctx.lake, TABLE, ctx.job.name)}
+        later = (day for day in ran - set(ctx.days) if day > lost)
+        ctx.mark_stale(ctx.job.name, later, "an earlier batch let pairs go")
+
+
+def _write(ctx: JobContext, final: DataFrame, policy: ScreeningPolicy) -> None:
+    counts = {day: Counter[str]() for day in ctx.days} | _count(final)
+    quarantined = {
+        day: sum(n for fate, n in c.items() if fate not in (KEPT, DUPLICATE)) for day, c in counts.items()
+    }
+    refused = final.where(~F.col("fate").isin(KEPT, DUPLICATE))
+    ctx.write(
+        "annotation.quarantine",
+        refused.select("source_file", "line", F.col("fate").alias("reason"), "ds"),
+        rows_in=quarantined,
+        rows_out=quarantined,
+    )
+    kept = final.where(F.col("fate") == KEPT)
+    ctx.write(
+        TABLE,
+        kept.select(
+            "pair_id", "annotator_id", F.date_format("ds", "yyMMdd").alias("batch"), "mode", "source", *_TEXTS,
+            "winner", "user_id", "guideline_version", _split(ctx), "safety_category", "content_hash",
+            F.lit(policy.policy_version).alias("policy_version"), "ds",
+        ),
+        rows_in={day: sum(c.values()) for day, c in counts.items()},
+        rows_out={day: c[KEPT] for day, c in counts.items()},
+        rejected={day: {fate: n for fate, n in c.items() if fate != KEPT} for day, c in counts.items()},
+    )  # fmt: skip
+    ctx.record_quality(TABLE, _kept_unsafe(ctx, kept))
+    total = sum(counts.values(), Counter[str]())
+    ctx.say(", ".join(f"{fate} {n:,}" for fate, n in total.most_common()) or "no lines")
+
+
+def _split(ctx: JobContext) -> Any:
+    """By user where there is one, as in traffic.turns; else by the opening, so that no prompt is in both splits."""
+    rules = TurnRules.of(ctx.settings)
+    return F.when(F.col("user_id").isNotNull(), split_of("user_id", rules)).otherwise(
+        split_of("opening", rules)
+    ).alias("split")  # fmt: skip
+
+
+def _count(final: DataFrame) -> dict[date, Counter[str]]:
+    counts: dict[date, Counter[str]] = defaultdict(Counter)
+    for row in final.groupBy("ds", "fate").agg(F.count("*").alias("lines")).collect():
+        counts[row["ds"]][row["fate"]] = row["lines"]
+    return dict(counts)
+
+
+def _kept_unsafe(ctx: JobContext, kept: DataFrame) -> list[Result]:
+    """On record: unsafe pairs that a setting lets in, by source, with the reason that was given."""
+    found = (
+        kept.where("safety_category IS NOT NULL")
+        .groupBy("source")
+        .agg(F.countDistinct("pair_id").alias("pairs"))
+    )
+    reasons = ctx.settings.preferences.keep_unsafe
+    return [
+        Result(
+            f"keep_unsafe({row['source']}: {reasons[row['source']]})", "warning", True,
+            json.dumps({"pairs": row["pairs"]}),
+        )
+        for row in sorted(found.collect(), key=lambda row: str(row["source"]))
+    ]  # fmt: skip

@@ -1,0 +1,228 @@
+"""Phase I for judged pairs: all that a reward model would read of a pair is judged and redacted (sections 2.2.1, 2.6).
+
+The pair is judged as two conversations, one ending in each response, so that an identifier or a request that is spread
+over turns is found whichever response completes it. There is no review queue here: what is not sure does not pass.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from models.conversation import Messages, context_of
+from models.detection import Detectors, Question, attempt, examine
+from models.privacy import Span, merge, redact
+from models.privacy.detect import PRIORITY
+from models.screening import ScreeningPolicy, Turn, TurnVerdict, Verdict, ruled, screen_conversations
+
+# What a reason begins with, before the colon.
+_HARMLESS = frozenset({"redacted", "split"})
+_SAFETY = frozenset({"unsafe", "unsafe_in_context", "unsure", "unsure_in_context"})
+
+
+@dataclass(frozen=True)
+class ScreenedPair:
+    """What became of a pair: `reason` says why it does not pass; only without one are there texts."""
+
+    reason: str | None
+    context: str | None = None
+    response_a: str | None = None
+    response_b: str | None = None
+    safety_category: str | None = None
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """A pair laid out for judging: its turns, the last one without its response; system prompt and character fields."""
+
+    turns: tuple[Turn, ...]
+    fixed: Mapping[str, str]
+    names: tuple[str, ...]
+
+
+def screen_pairs(
+    pairs: Sequence[Mapping[str, Any]],
+    policy: ScreeningPolicy,
+    detectors: Detectors,
+    keep_unsafe: frozenset[str] = frozenset(),
+) -> list[ScreenedPair]:
+    """Judge many pairs at once: equal texts are judged once.
+
+    Args:
+        pairs: `source`, `context`, `response_a`, `response_b` of each.
+        keep_unsafe: sources whose unsafe pairs pass with their category; nothing else about them is let through.
+
+    Raises:
+        DetectorUnavailable: a model cannot be loaded at all.
+    """
+    laid = _with_languages([_lay(json.loads(pair["context"])) for pair in pairs], policy, detectors)
+    endings = [
+        [*one.turns[:-1], replace(one.turns[-1], response=str(pair[name]))]
+        for one, pair in zip(laid, pairs, strict=True)
+        for name in ("response_a", "response_b")
+    ]
+    verdicts = screen_conversations(endings, policy, detectors=detectors)
+    fixed = _judge_fixed(laid, policy, detectors)
+    return [
+        _settled(pair, one, verdicts[2 * n], verdicts[2 * n + 1], fixed[n], pair["source"] in keep_unsafe)
+        for n, (pair, one) in enumerate(zip(pairs, laid, strict=True))
+    ]
+
+
+def _lay(context: Mapping[str, Any]) -> _Laid:
+    character = context.get("character") or {}
+    fixed = {"system": context.get("system") or "", **{f"character.{k}": v for k, v in character.items()}}
+    names = (character["name"],) if character.get("name") else ()
+    turns: list[Turn] = []
+    said: str | None = None
+    for one in context["messages"]:
+        if one["role"] == "user":
+            if said is not None:
+                turns.append(Turn("", said, "", "und", names))
+            said = one["content"]
+        else:
+            turns.append(Turn("", said, one["content"], "und", names))
+            said = None
+    turns.append(Turn("", said, "", "und", names))
+    return _Laid(tuple(turns), {k: v for k, v in fixed.items() if v}, names)
+
+
+def _with_languages(laid: Sequence[_Laid], policy: ScreeningPolicy, detectors: Detectors) -> list[_Laid]:
+    """Give each turn the language of what the user said, as traffic.turns has it: a hint to the detectors."""
+    texts = list(dict.fromkeys(_spoken(turn) for one in laid for turn in one.turns))
+    found, _ = attempt(lambda: detectors.language(texts), policy.settings.deadline_seconds)
+    # Without a hint the detectors ask for the language themselves, and reject what they cannot tell.
+    known = {text: language.tag for text, language in zip(texts, found or (), strict=False)}
+    return [
+        replace(
+            one, turns=tuple(replace(turn, language=known.get(_spoken(turn), "und")) for turn in one.turns)
+        )
+        for one in laid
+    ]
+
+
+def _spoken(turn: Turn) -> str:
+    return turn.user_message if turn.user_message is not None else turn.response
+
+
+def _judge_fixed(
+    laid: Sequence[_Laid], policy: ScreeningPolicy, detectors: Detectors
+) -> list[list[tuple[str, str, Verdict]]]:
+    """(name, text, verdict) of system prompt and character fields: each by itself, and as part of all of them."""
+    questions = [
+        Question(text, "und", one.names) for one in laid for text in (*one.fixed.values(), _together(one))
+    ]
+    findings = iter(examine(questions, policy.settings, detectors))
+    judged = []
+    for one in laid:
+        own = [(name, text, ruled(text, next(findings), policy.settings)) for name, text in one.fixed.items()]
+        whole = ruled(_together(one), next(findings), policy.settings)
+        judged.append(_with_whole(own, whole))
+    return judged
+
+
+def _together(laid: _Laid) -> str:
+    return "\n".join(laid.fixed.values())
+
+
+def _with_whole(own: Sequence[tuple[str, str, Verdict]], whole: Verdict) -> list[tuple[str, str, Verdict]]:
+    """What only all the fields together show: its reasons, and to each field its part of every span."""
+    found, start = [], 0
+    for name, text, verdict in own:
+        end = start + len(text)
+        parts = [
+            replace(span, start=max(span.start, start) - start, end=min(span.end, end) - start)
+            for span in whole.spans
+            if span.overlaps(start, end)
+        ]
+        reasons = tuple(dict.fromkeys([*verdict.reasons, *whole.reasons]))
+        worse = max(verdict, whole, key=lambda one: ("pass", "review", "reject").index(one.verdict))
+        worst = max(verdict, whole, key=lambda one: one.safety_score or 0.0)
+        found.append(
+            (
+                name, text,
+                replace(
+                    worst, verdict=worse.verdict, reasons=reasons, spans=merge([*verdict.spans, *parts], PRIORITY)
+                ),
+            )
+        )  # fmt: skip
+        start = end + 1
+    return found
+
+
+def _settled(
+    pair: Mapping[str, Any],
+    laid: _Laid,
+    with_a: Sequence[TurnVerdict],
+    with_b: Sequence[TurnVerdict],
+    fixed: Sequence[tuple[str, str, Verdict]],
+    keep_unsafe: bool,
+) -> ScreenedPair:
+    parts: list[TurnVerdict | Verdict] = [*with_a, *with_b, *(verdict for _, _, verdict in fixed)]
+    if reason := _barred(parts, keep_unsafe):
+        return ScreenedPair(f"screening:{reason}")
+    response_a = redact(str(pair["response_a"]), with_a[-1].response.spans)
+    response_b = redact(str(pair["response_b"]), with_b[-1].response.spans)
+    if response_a.strip() == response_b.strip():
+        return ScreenedPair("screening:identical_when_redacted")
+    worst = max(parts, key=lambda part: (part.safety_score or 0.0, part.safety_category or ""))
+    is_unsafe = any(part.verdict != "pass" for part in parts)
+    return ScreenedPair(
+        None,
+        _redacted_context(laid, with_a, with_b, fixed),
+        response_a,
+        response_b,
+        worst.safety_category if is_unsafe else None,
+    )
+
+
+def _barred(parts: Sequence[TurnVerdict | Verdict], keep_unsafe: bool) -> str | None:
+    """The reason that keeps the pair out, None if there is none. What is not known to be harmless bars."""
+    allowed = _HARMLESS | (_SAFETY if keep_unsafe else frozenset())
+    for part in sorted(parts, key=lambda one: ("reject", "review", "pass").index(one.verdict)):
+        if part.verdict == "pass":
+            continue
+        kinds = [reason.split(":")[0] for reason in part.reasons]
+        barring = [reason for reason, kind in zip(part.reasons, kinds, strict=True) if kind not in allowed]
+        if barring:
+            return barring[0]
+        if not _SAFETY & set(kinds):
+            return "unexplained"  # it did not pass, and nothing that may be kept says why
+    return None
+
+
+def _redacted_context(
+    laid: _Laid,
+    with_a: Sequence[TurnVerdict],
+    with_b: Sequence[TurnVerdict],
+    fixed: Sequence[tuple[str, str, Verdict]],
+) -> str:
+    said: Messages = []
+    for turn, one, other in zip(laid.turns, with_a, with_b, strict=True):
+        if turn.user_message is not None:
+            spans = _both(one.user_message.spans, other.user_message.spans)
+            said.append({"role": "user", "content": redact(turn.user_message, spans)})
+        if turn.response:
+            spans = _both(one.response.spans, other.response.spans)
+            said.append({"role": "assistant", "content": redact(turn.response, spans)})
+    texts = {name: redact(text, verdict.spans) for name, text, verdict in fixed}
+    character = {name.partition(".")[2]: text for name, text in texts.items() if name != "system"}
+    return context_of(said, system=texts.get("system"), character=character or None)
+
+
+def _both(one: Sequence[Span], other: Sequence[Span]) -> tuple[Span, ...]:
+    return merge([*one, *other], PRIORITY)
+
+
+def batches_of(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """Lists of at most `size` rows."""
+    held: list[dict[str, Any]] = []
+    for row in rows:
+        held.append(row)
+        if len(held) == size:
+            yield held
+            held = []
+    if held:
+        yield held
