@@ -199,7 +199,12 @@ def meeting_pairs(
 
 
 def _agreement(sketches: Int64s, a: Int64s, b: Int64s) -> npt.NDArray[np.bool_]:
-    differing = np.bitwise_count((sketches[a] ^ sketches[b]).view(np.uint64))
+    return sketches_agree(sketches[a], sketches[b])
+
+
+def sketches_agree(first: Int64s, second: Int64s) -> npt.NDArray[np.bool_]:
+    """Whether two sketches are alike enough for an edit ratio to be worth its time; shapes as numpy broadcasts them."""
+    differing = np.bitwise_count((first ^ second).view(np.uint64))
     return np.asarray(differing <= 64 - _SKETCH_AGREEMENT)
 
 
