@@ -98,9 +98,9 @@ def start(folder: Path, progress: Progress | None = None) -> Path:
     """
     with _alone(folder):
         if not done(folder):
-            launcher = Spec.read(folder / _SPEC).configuration.cluster.accelerate
-            if launcher:
-                _launch(launcher, folder)
+            chosen = Spec.read(folder / _SPEC).configuration
+            if chosen.cluster.accelerate:
+                _launch(chosen, folder)
             else:
                 execute(folder, progress)
     return folder / MODEL
@@ -120,15 +120,28 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _launch(launcher: str, folder: Path) -> None:
-    file = SHIPPED / launcher if (SHIPPED / launcher).is_file() else Path(launcher)
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
+def _launch(configuration: Configuration, folder: Path) -> None:
+    command = launch_command(configuration)
+    if configuration.cluster.nodes > 1:
+        raise TrainingRefused(
+            f"the run is prepared, and starts on {configuration.cluster.nodes} nodes, which share {folder}",
+            hint="On node N of them, with the first one's address: "
+            f"{' '.join(command)} --machine_rank N --main_process_ip ADDRESS -m models.training {folder} "
+            "Then ask again here: the model is found.",
+        )
     ended = subprocess.run([*command, "-m", "models.training", str(folder)], check=False)
     if ended.returncode or not done(folder):
         raise TrainingRefused(
             f"the launched run ended with code {ended.returncode} and no model",
             hint=f"Its ranks say why above; run again to go on from the last checkpoint in {folder}.",
         )
+
+
+def launch_command(configuration: Configuration) -> list[str]:
+    """`accelerate launch` with the configuration's file, without the module and its argument."""
+    name = configuration.cluster.accelerate
+    file = SHIPPED / name if (SHIPPED / name).is_file() else Path(name)
+    return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
 
 
 def execute(folder: Path, progress: Progress | None = None) -> None:
@@ -151,12 +164,16 @@ def execute(folder: Path, progress: Progress | None = None) -> None:
 
 
 def _trainer(spec: Spec, folder: Path, rows: Any) -> tuple[Any, Any]:
+    import torch
+
     from models.training.arguments import adapters, arguments
     from models.training.sequences import classifier
 
     chosen = spec.configuration
     options = {"attn_implementation": chosen.attention} if chosen.attention else {}
-    model, tokenizer = classifier(spec.base, chosen.seed, **options)
+    # Frozen weights need no more; trained ones are kept in float32, and computed with in half precision.
+    frozen = chosen.lora is not None and chosen.bf16 and torch.cuda.is_available()
+    model, tokenizer = classifier(spec.base, chosen.seed, "bfloat16" if frozen else "float32", **options)
     peft = None if chosen.lora is None else adapters(chosen.lora, tokenizer, _vocabulary(spec.base))
     if chosen.job == "reward-pointwise":
         from models.reward.pointwise import trainer
