@@ -1,0 +1,154 @@
+"""The connection to MLflow: where runs and models are registered, and how a name leads to a version and its files."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infra.errors import ModelUnknown, RegistrationRefused, RegistryUnavailable
+from infra.settings import Settings
+
+CANDIDATE, CHAMPION = "candidate", "champion"
+"""What training registers, and what the gate of a release has let through."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}\Z")
+_RESERVED = frozenset({"latest"})
+_PAGE = 200
+# A server that does not answer is an error within a minute or so, not the hours of MLflow's defaults; nothing is sent
+# to its makers.
+_ENVIRONMENT = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}  # fmt: skip
+
+
+def tracking_uri(settings: Settings) -> str:
+    """The setting's URI, or SQLite in the project."""
+    if settings.tracking.uri:
+        return settings.tracking.uri
+    folder = settings.home / ".flywheel"
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def client(settings: Settings) -> Any:
+    """A client of the setting's tracking server, which is the model registry too.
+
+    Raises RegistryUnavailable when it cannot be opened.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    uri = tracking_uri(settings)
+    with asked(settings):
+        return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@contextmanager
+def asked(settings: Settings) -> Iterator[None]:
+    """What goes wrong between here and the server is RegistryUnavailable, without a message that could quote data."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        code = getattr(error, "error_code", "") or type(error).__name__
+        raise RegistryUnavailable(
+            f"the model registry does not do as asked: {code}",
+            setting="tracking.uri",
+            hint="Is the server up, and does it answer: curl $FLYWHEEL_TRACKING__URI/health? Without the setting, is "
+            "there room and permission in <project>/.flywheel?",
+        ) from error
+
+
+def check_names(name: str, alias: str) -> None:
+    """Raises RegistrationRefused for a name or an alias that MLflow reserves or that could not be asked for."""
+    if not _NAME.match(name):
+        raise RegistrationRefused(
+            "a model's name is letters, digits, dots, dashes and underscores", hint="E.g. reward-pointwise."
+        )
+    if not _NAME.match(alias) or alias.lower() in _RESERVED or re.fullmatch(r"v?\d+", alias.lower()):
+        raise RegistrationRefused(
+            f"the alias {alias} is reserved by MLflow", hint=f"Choose another, e.g. {CANDIDATE}."
+        )
+
+
+def version_of(settings: Settings, named: str) -> Any:
+    """MLflow's model version of `name@alias` or `name/3`, with or without `models:/` before it.
+
+    Raises:
+        ModelUnknown: there is no such model, version or alias.
+        RegistryUnavailable: it cannot be asked.
+    """
+    from mlflow.exceptions import MlflowException
+
+    ours = client(settings)
+    model, at, alias = named.removeprefix("models:/").partition("@")
+    number = ""
+    if not at:
+        model, _, number = model.partition("/")
+    try:
+        if at:
+            return ours.get_model_version_by_alias(model, alias)
+        if number.isdigit():
+            return ours.get_model_version(model, number)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            with asked(settings):
+                raise
+    raise ModelUnknown(
+        f"the registry has no {named}",
+        hint="Name a model as NAME@candidate or NAME/3; those that there are: flywheel lineage.",
+    )
+
+
+def all_versions(settings: Settings, name: str = "", **tags: str) -> list[Any]:
+    """Every model version, of one name or with the tags if given, by name and number. Raises RegistryUnavailable."""
+    wanted = [f"name = '{name}'"] if name else []
+    wanted += [f"tags.{key} = '{value}'" for key, value in tags.items()]
+    ours, found, token = client(settings), [], None
+    with asked(settings):
+        while True:
+            page = ours.search_model_versions(" AND ".join(wanted), max_results=_PAGE, page_token=token)
+            found += page
+            if not (token := page.token):
+                return sorted(found, key=lambda one: (one.name, int(one.version)))
+
+
+def aliases(settings: Settings, name: str) -> dict[str, list[str]]:
+    """Version number to the aliases that stand on it."""
+    made: dict[str, list[str]] = {}
+    with asked(settings):
+        for alias, number in sorted(client(settings).get_registered_model(name).aliases.items()):
+            made.setdefault(str(number), []).append(alias)
+    return made
+
+
+def experiment(settings: Settings, name: str) -> str:
+    """Id of the experiment of that name, made on first need. Artifacts of the SQLite default lie in the project."""
+    ours = client(settings)
+    if (found := ours.get_experiment_by_name(name)) is not None:
+        return str(found.experiment_id)
+    local = not settings.tracking.uri
+    place = (settings.home / ".flywheel" / "mlartifacts" / name).as_uri() if local else None
+    return str(ours.create_experiment(name, artifact_location=place))
+
+
+def download(settings: Settings, source: str, parent: Path | None = None) -> Path:
+    """A folder with the artifacts of an MLflow URI, in a new folder under `parent` (default: the temporary one)."""
+    import mlflow
+
+    with asked(settings):
+        target = tempfile.mkdtemp(prefix="model-", dir=parent)
+        return Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=source, dst_path=target, tracking_uri=tracking_uri(settings)
+            )
+        )

@@ -1,0 +1,143 @@
+"""The files of a saved model: which of them are the model, their hashes, and a manifest of those too big to copy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from infra.errors import RegistrationRefused
+
+# What save_pretrained writes of a model and its tokenizer, and the calibration that goes with a classifier. Not the
+# pickles of a trainer, which run code when they are read, nor anything that could hold an example.
+_MODEL = (
+    "config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "adapter_config.json",
+    "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja", "calibration.json",
+)  # fmt: skip
+_TOKENIZER = _MODEL[5:14]
+MANIFEST = "manifest.json"
+_PIECE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of a model.
+
+    Attributes:
+        place: absolute path or URI of the folder.
+        files: name to (bytes, SHA-256).
+        left: names of files in the folder that are not part of the model.
+    """
+
+    place: str
+    files: dict[str, tuple[int, str]]
+    left: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files together."""
+        return sum(size for size, _ in self.files.values())
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 over names and contents of the weights."""
+        return self._hash("*.safetensors")
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over names and contents of all files."""
+        return self._hash("*")
+
+    @property
+    def tokenizer_hash(self) -> str:
+        """SHA-256 over names and contents of the tokenizer's files."""
+        return self._hash(*_TOKENIZER)
+
+    def _hash(self, *patterns: str) -> str:
+        chosen = [[name, *self.files[name]] for name in sorted(self.files) if _is(name, patterns)]
+        return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
+
+    def json(self) -> str:
+        """The manifest as it is kept."""
+        return json.dumps({"place": self.place, "files": self.files}, indent=1, sort_keys=True)
+
+
+def manifest(folder: Path) -> Manifest:
+    """What a `save_pretrained` folder holds.
+
+    Raises:
+        RegistrationRefused: it has no configuration or no weights in safetensors.
+    """
+    names = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+    chosen = [name for name in names if _is(name, _MODEL)]
+    if "config.json" not in chosen or not any(name.endswith(".safetensors") for name in chosen):
+        adapter = "adapter_config.json" in chosen
+        raise RegistrationRefused(
+            f"{folder.name} is an adapter without the model that it adapts"
+            if adapter
+            else f"{folder.name} has no config.json with weights in safetensors",
+            hint="Merge it first (merge_and_unload), then save_pretrained: its base would be looked for where it lay."
+            if adapter
+            else "Write it with save_pretrained.",
+        )
+    files = {name: (folder.joinpath(name).stat().st_size, _sha256(folder / name)) for name in chosen}
+    return Manifest(str(folder.resolve()), files, tuple(name for name in names if name not in chosen))
+
+
+def base_hashes(base: str) -> tuple[str, str]:
+    """SHA-256 over the files of a base model (folder, or hub id in the local cache) and over those of its tokenizer.
+
+    Raises:
+        RegistrationRefused: it is not on this machine.
+    """
+    folder = Path(base)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+        try:
+            folder = Path(snapshot_download(base, allow_patterns=list(_MODEL), local_files_only=True))
+        except (LocalEntryNotFoundError, HfHubHTTPError, ValueError) as error:
+            raise RegistrationRefused(
+                f"the base model {base} is not on this machine: {type(error).__name__}",
+                setting="training.base_model",
+                hint="Hash it where it was trained from.",
+            ) from None
+    made = manifest(folder)
+    return made.content_hash, made.tokenizer_hash
+
+
+def read_manifest(file: Path) -> Manifest:
+    """A manifest that was kept. Raises RegistrationRefused when it is damaged."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        files = {str(name): (int(size), str(digest)) for name, (size, digest) in kept["files"].items()}
+        return Manifest(str(kept["place"]), files)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise RegistrationRefused(f"a model's manifest cannot be read: {type(error).__name__}") from None
+
+
+def check_unchanged(folder: Path, wanted: Manifest) -> None:
+    """Raises RegistrationRefused when a file of the manifest is gone from the folder or is another."""
+    for name, (size, digest) in wanted.files.items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != size or _sha256(file) != digest:
+            raise RegistrationRefused(
+                f"{name} of the model in {folder} is gone or is not what was registered",
+                hint="Put the file back, or register what is there now.",
+            )
+
+
+def _is(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as read:
+        while piece := read.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
