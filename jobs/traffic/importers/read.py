@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 from infra.errors import LandingFileBroken, SettingsError
 from jobs.traffic.importers.chat import Chat, ImportOptions, NotAChat
 from jobs.traffic.importers.events import THUMBS, Calendar, chat_events, persona_event
-from jobs.traffic.landing import LandingFile, RawRow, day_folder, iter_rows
+from jobs.traffic.importers.files import DayFiles
+from jobs.traffic.landing import LandingFile, RawRow, iter_rows
 from jobs.traffic.parse import IMPORT_REJECTED, refusal_of
 
 ReadChat = Callable[[dict[str, Any], str, int], Chat]
 Say = Callable[[str], None]
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 _UNSAFE = re.compile(r"[^\w.\-+@=/ ]")
-_SHARD_EVENTS = 250_000
 _PROGRESS_LINES = 5_000
 
 
@@ -119,10 +116,11 @@ def import_chats(
     calendar, thumbed = _survey(files, options, read_chat)
     seen: set[str] = set()
     name = f"import-{format_name}-{_digest(files, options)}"
-    with _EventFiles(Path(landing), name, report) as out:
+    out = DayFiles(Path(landing), name)
+    with out:
         for position, (path, label) in enumerate(files, 1):
             before = report.conversations
-            for row, record, reason in _records(path, options.max_line_bytes):
+            for row, record, reason in records(path, options.max_line_bytes):
                 report.lines += 1
                 chat = None
                 if record is not None:
@@ -138,6 +136,7 @@ def import_chats(
                 if report.lines % _PROGRESS_LINES == 0:
                     say(f"{report.lines:,} lines, {sum(report.events.values()):,} events")
             say(f"{position}/{len(files)} {label}: {report.conversations - before:,} conversations")
+    report.days, report.files_written = out.days, out.files_written
     return report
 
 
@@ -171,7 +170,7 @@ def _put_chat(
     chat: Chat,
     calendar: Calendar,
     signals: Sequence[str],
-    out: _EventFiles,
+    out: DayFiles,
     seen: set[str],
     report: ImportReport,
 ) -> None:
@@ -181,9 +180,9 @@ def _put_chat(
     if persona is not None and persona.character_id not in seen:
         seen.add(persona.character_id)
         report.characters += 1
-        out.event(persona_event(persona, chat.dataset, calendar.earliest_day))
+        _put_event(persona_event(persona, chat.dataset, calendar.earliest_day), out, report)
     for event in chat_events(chat, calendar, signals):
-        out.event(event)
+        _put_event(event, out, report)
     missing = {
         "times": not chat.has_message_times,
         "user": chat.user_id is None,
@@ -193,8 +192,14 @@ def _put_chat(
     report.synthetic.update([name for name, is_missing in missing.items() if is_missing])
 
 
-def _records(path: Path, max_line_bytes: int) -> Iterator[tuple[RawRow, dict[str, Any] | None, str | None]]:
-    """Each line as an object or a reason.
+def _put_event(event: dict[str, Any], out: DayFiles, report: ImportReport) -> None:
+    """Write an event to the day it is received on: the UTC date of its time."""
+    report.events[event["event_type"]] += 1
+    out.put(date.fromisoformat(event["event_ts"][:10]), event)
+
+
+def records(path: Path, max_line_bytes: int) -> Iterator[tuple[RawRow, dict[str, Any] | None, str | None]]:
+    """Each line of a JSON-lines file, compressed or not, as an object or a reason.
 
     Raises:
         LandingFileBroken: the file is cut short.
@@ -229,7 +234,7 @@ def _survey(
     last: datetime | None = None
     thumbed: set[str] = set()
     for path, label in files:
-        for row, record, _ in _records(path, options.max_line_bytes):
+        for row, record, _ in records(path, options.max_line_bytes):
             if record is None:
                 continue
             try:
@@ -255,56 +260,3 @@ def _rejected(label: str, line: int, reason: str, calendar: Calendar) -> dict[st
 def _digest(files: Sequence[tuple[Path, str]], options: ImportOptions) -> str:
     text = json.dumps([[label for _, label in files], str(options)])
     return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-class _EventFiles:
-    """The event files being written, one set a received day: renamed into place together when all is well."""
-
-    def __init__(self, landing: Path, name: str, report: ImportReport) -> None:
-        self._landing, self._name, self._report = landing, name, report
-        self._open: dict[date, BinaryIO] = {}
-        self._counts: Counter[date] = Counter()
-        self._paths: list[Path] = []
-        self._stack = ExitStack()
-
-    def __enter__(self) -> _EventFiles:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-        for path in self._paths:
-            part = path.with_name(f"{path.name}.part")
-            if kind is not None or (path.exists() and path.read_bytes() == part.read_bytes()):
-                part.unlink()  # failed, or the same bytes as before: their time stays, so nothing lands again
-            else:
-                part.replace(path)
-        if kind is None:
-            self._report.files_written = [path.relative_to(self._landing).as_posix() for path in self._paths]
-
-    def event(self, event: dict[str, Any]) -> None:
-        """Write an event to the day it is received on: the UTC date of its time."""
-        day = date.fromisoformat(event["event_ts"][:10])
-        self._report.events[event["event_type"]] += 1
-        self.put(day, event)
-
-    def put(self, day: date, line: dict[str, Any]) -> None:
-        """Write one line to a received day."""
-        if self._counts[day] % _SHARD_EVENTS == 0:
-            self._start(day)
-        self._counts[day] += 1
-        self._report.days.add(day)
-        self._open[day].write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-
-    def _start(self, day: date) -> None:
-        if day in self._open:
-            self._open[day].close()
-        folder = self._landing / day_folder(day)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self._name}-{self._counts[day] // _SHARD_EVENTS:03d}.jsonl.gz"
-        self._paths.append(path)
-        raw = self._stack.enter_context(path.with_name(f"{path.name}.part").open("wb"))
-        # No name and no time in the header: the same events are the same bytes.
-        stream = gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=5, mtime=0)
-        self._open[day] = cast(BinaryIO, self._stack.enter_context(stream))
