@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.cache import user_cache
+from infra.errors import TrainingRefused
 from infra.settings import Settings
 from models.language.romanised_hindi import corpus_lines
 
@@ -165,3 +166,28 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def base_hashes(base: str) -> tuple[str, str]:
+    """Hash of a base model's weights and of its tokenizer: of a folder, or of what the hub's cache holds.
+
+    Raises:
+        TrainingRefused: the hub model is not in the cache of this machine.
+    """
+    from models.weights import manifest
+
+    folder = Path(base)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            folder = Path(snapshot_download(base, local_files_only=True))
+        except LocalEntryNotFoundError:
+            raise TrainingRefused(
+                f"the base model {base} is not on this machine",
+                setting="training.base_model",
+                hint="Fetch it once where there is a network.",
+            ) from None
+    made = manifest(folder)
+    return made.weights_hash, made.tokenizer_hash

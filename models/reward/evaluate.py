@@ -101,7 +101,7 @@ def judge(
         tokens: most tokens of one batch.
     """
     fitting = Fitting(tokenizer, longest)
-    fitted = [_sequences(kind, fitting, pair) for pair in pairs]
+    fitted = [sequences(kind, fitting, pair) for pair in pairs]
     kept = [row for row, made in enumerate(fitted) if made is not None]
     flat = [one for made in fitted if made is not None for one in made]
     logits = score(model, flat, tokens=tokens) if flat else np.empty(0, dtype=np.float32)
@@ -113,7 +113,8 @@ def judge(
     return Judged(chosen, both.preference, both.consistent, dict(fitting.counts))
 
 
-def _sequences(kind: Kind, fitting: Fitting, pair: Pair) -> Sequence[list[int]] | None:
+def sequences(kind: Kind, fitting: Fitting, pair: Pair) -> Sequence[list[int]] | None:
+    """The two sequences by which a pair is judged: chosen and rejected, or both orders; None where they do not fit."""
     context = messages(pair.context)
     if kind == "pointwise":
         return fitting.answered(context, pair.chosen, pair.rejected)
@@ -127,7 +128,8 @@ def accuracy(hits: npt.ArrayLike) -> Accuracy:
     if not n:
         return Accuracy(0, 0.0, math.nan, math.nan)
     low, high = proportion_confint(correct, n, method="wilson")
-    return Accuracy(n, correct, float(low), float(high))
+    # At 0 and 1 an end of the interval is that value itself, but for rounding.
+    return Accuracy(n, correct, min(float(low), correct / n), max(float(high), correct / n))
 
 
 def longer_hits(pairs: Sequence[Pair]) -> Floats:

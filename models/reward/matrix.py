@@ -54,9 +54,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A reward model with all its cells."""
+    """A reward model, the labels it was trained on, and all its cells."""
 
     trained: Trained
+    labels: int
     cells: tuple[Cell, ...]
 
     @property
@@ -91,7 +92,7 @@ def matrix(
         some = [pair for pair in training if pair.batch <= until]
         trained = train(kind, some, configuration, base, root, told(name) if told else None)
         judged = judge(kind, trained.folder, trained.tokenizer, evaluation, configuration.max_length)
-        rows.append(Row(trained, tuple(cells(name, until, judged, before))))
+        rows.append(Row(trained, len(some), tuple(cells(name, until, judged, before))))
         before = (until, judged)
     return rows
 

@@ -1,0 +1,124 @@
+"""From a table to a registered reward model: pinned pairs, its lineage, its figures beside the null."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.settings import Settings
+from models import tracking
+from models.base import base_hashes, base_model
+from models.entry import Registered
+from models.preferences import Pair
+from models.registry import Lineage, register
+from models.reward.data import Data
+from models.reward.evaluate import Judged, Kind, judge, sequences
+from models.reward.matrix import ALL, Cell, cells, check_apart
+from models.reward.train import NAMES, Trained, train
+from models.training.callbacks import Progress
+from models.training.configuration import Configuration
+from models.training.fitting import Fitting
+from models.training.memory import Plan, planned_here
+
+_PROBE = 8
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained reward model, what it does on held-apart pairs, and its entry in the registry."""
+
+    trained: Trained
+    judged: Judged
+    cells: tuple[Cell, ...]
+    registered: Registered
+
+
+def folder_of_runs(settings: Settings) -> Path:
+    """Where runs have their folders."""
+    return settings.home / ".flywheel" / "training"
+
+
+def memory_plan(settings: Settings, configuration: Configuration) -> Plan:
+    """What the run needs of each GPU, checked against this machine.
+
+    Raises:
+        TrainingRefused: it cannot fit, or the GPUs are not here.
+    """
+    return planned_here(configuration, configuration.base_model or base_model(settings))
+
+
+def train_and_register(
+    settings: Settings,
+    data: Data,
+    kind: Kind,
+    configuration: Configuration,
+    progress: Progress | None = None,
+    alias: str = tracking.CANDIDATE,
+) -> Model:
+    """Train `RM_YYMMDD` on all pairs, judge it, and register it as `reward-<kind>`.
+
+    The same rows and configuration again train nothing and register nothing new.
+
+    Raises:
+        TrainingRefused: see `models.reward.train.train`.
+        RegistrationRefused: the stored model does not give the trained one's logits.
+    """
+    check_apart(data.training, data.evaluation)
+    base = configuration.base_model or base_model(settings)
+    trained = train(kind, data.training, configuration, base, folder_of_runs(settings), progress)
+    judged = judge(kind, trained.folder, trained.tokenizer, data.evaluation, configuration.max_length)
+    until = max(pair.batch for pair in data.training)
+    found = tuple(cells(f"RM_{until}", until, judged))
+    made = register(
+        settings,
+        NAMES[kind],
+        trained.folder,
+        lineage(data, trained, until),
+        metrics(data, trained, judged, found),
+        _probe(trained, data.evaluation),
+        alias=alias,
+    )
+    return Model(trained, judged, found, made)
+
+
+def lineage(data: Data, trained: Trained, until: str) -> Lineage:
+    """What the model was made from."""
+    weights, tokenizer = base_hashes(trained.base)
+    return Lineage(
+        snapshots=data.snapshots,
+        base_model=Path(trained.base).name if Path(trained.base).is_dir() else trained.base,
+        base_model_hash=weights,
+        tokenizer_hash=tokenizer,
+        seed=trained.configuration.seed,
+        configuration={
+            **trained.configuration.model_dump(mode="json"),
+            "model": f"RM_{until}",
+            "trained_until": until,
+            "labels": dict(data.training_counts),
+        },
+    )
+
+
+def metrics(data: Data, trained: Trained, judged: Judged, found: Sequence[Cell]) -> dict[str, float]:
+    """Counts and accuracies by name, for the registry."""
+    told: dict[str, float] = {f"labels_{fate}": float(n) for fate, n in data.training_counts.items()}
+    told |= {f"training_{fate}": float(n) for fate, n in trained.fates.items()}
+    told |= {f"evaluation_{fate}": float(n) for fate, n in judged.fates.items()}
+    told |= {f"leakage_{name}": value for name, value in data.leakage.figures().items()}
+    for cell in found:
+        if cell.batch == ALL:
+            told[f"accuracy_{cell.mode}"] = cell.accuracy.value
+            told[f"accuracy_{cell.mode}_low"] = cell.accuracy.low
+            told[f"accuracy_{cell.mode}_high"] = cell.accuracy.high
+            told[f"longer_{cell.mode}"] = cell.longer.value
+            told[f"pairs_{cell.mode}"] = float(cell.accuracy.n)
+            if cell.consistency is not None:
+                told[f"position_consistency_{cell.mode}"] = cell.consistency.value
+    return told
+
+
+def _probe(trained: Trained, pairs: Sequence[Pair]) -> list[list[int]]:
+    fitting = Fitting(trained.tokenizer, trained.configuration.max_length)
+    made = (sequences(trained.kind, fitting, pair) for pair in pairs[: 2 * _PROBE])
+    return [one for some in made if some is not None for one in some][:_PROBE]
