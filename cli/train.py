@@ -1,0 +1,243 @@
+"""Training at the command line: reward models, their matrix by batch, and what agreement of annotators is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.console import Format, err, print_rows
+from infra.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from models.reward.data import Data
+    from models.reward.matrix import Cell
+    from models.training.callbacks import Progress
+    from models.training.configuration import Configuration
+
+train_app = typer.Typer(
+    no_args_is_help=True,
+    help="Train models from curated tables and register them with their lineage. The same rows and configuration "
+    "again train nothing; a run that was killed goes on where it was.",
+)
+
+
+class KindName(StrEnum):
+    """The two preference models of section 2.3.1."""
+
+    pointwise = "pointwise"
+    pairwise = "pairwise"
+
+
+_TABLE = "annotation.preferences"
+Table = Annotated[str, typer.Option(help=f"Judged pairs: stage.table, or stage.table@12; default {_TABLE}.")]
+Config = Annotated[
+    str,
+    typer.Option("--config", help="Run configuration: a TOML file, or a shipped name (*-smoke, *-cluster)."),
+]
+Until = Annotated[str, typer.Option(help="YYMMDD of the last batch to read; default: all.")]
+Kinds = Annotated[KindName, typer.Option(help="A score for each response, or a verdict on two at once.")]
+Output = Annotated[Format, typer.Option("--format", help="Output.")]
+
+
+@train_app.command()
+def reward(
+    kind: Kinds = KindName.pointwise,
+    until: Until = "",
+    table: Table = _TABLE,
+    config: Config = "",
+    alias: Annotated[str, typer.Option(help="Alias that the new version gets; empty: none.")] = "candidate",
+    evaluate_on: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="JSONL of other pairs: context, response_a, response_b, winner."),
+    ] = None,
+    format: Output = Format.table,
+) -> None:
+    """Train RM_YYMMDD on all batches up to a date, judge it on users held apart, and register it.
+
+    Accuracy stands beside the null that prefers the longer response; a pair that people could not decide is in neither.
+
+    Example: flywheel train reward --kind pairwise --until 260118
+    """
+    from models.reward.registration import memory_plan, train_and_register
+
+    settings = load_settings()
+    chosen = _configuration(kind, config)
+    plan = memory_plan(settings, chosen)
+    if chosen.cluster.gpus or plan.parameters > 100_000_000:
+        for line in plan.lines():
+            err.print(line, highlight=False)
+    data = _data(settings, table, until, chosen.seed)
+    made = train_and_register(settings, data, kind.value, chosen, _reporter(f"reward-{kind.value}"), alias)
+    _say_fits("training pairs", made.trained.fates)
+    _print_cells(made.cells, format)
+    if evaluate_on is not None:
+        from models.reward.external import read_pairs, report
+
+        lines = report(made.trained, {evaluate_on.stem: read_pairs(evaluate_on)})
+        print_rows([line.told() for line in lines], list(lines[0].told()), format)
+    registered = made.registered
+    err.print(f"Registered {registered.name} version {registered.version}.", highlight=False)
+    err.print(f"Next: flywheel lineage {registered.name}@{alias}" if alias else "", highlight=False)
+
+
+@train_app.command()
+def matrix(
+    kind: Kinds = KindName.pointwise,
+    until: Until = "",
+    table: Table = _TABLE,
+    config: Config = "",
+    format: Output = Format.table,
+) -> None:
+    """Table 8: one reward model for every batch, each asked about all batches, kept in preherding.rm_accuracy.
+
+    Exit code 1 where a model lost what the one before it knew: the whole interval of the change below -0.02.
+
+    Example: flywheel train matrix --kind pointwise
+    """
+    from infra.lake import Lake
+    from models.base import base_model
+    from models.reward.accuracy_table import store
+    from models.reward.matrix import matrix as measured
+    from models.reward.registration import folder_of_runs, memory_plan
+
+    settings = load_settings()
+    chosen = _configuration(kind, config)
+    memory_plan(settings, chosen)
+    data = _data(settings, table, until, chosen.seed)
+    base = chosen.base_model or base_model(settings)
+    rows = measured(
+        kind.value, data.training, data.evaluation, chosen, base, folder_of_runs(settings), _reporter
+    )
+    store(Lake.of(settings), rows, data.source)
+    _print_matrix([cell for row in rows for cell in row.cells], format)
+    lost = [cell for row in rows for cell in row.regressed]
+    for cell in lost:
+        err.print(
+            f"{cell.model} lost on {cell.mode} batch {cell.batch}: {cell.change.value:+.3f} "  # type: ignore[union-attr]
+            "against the model before",
+            highlight=False,
+        )
+    err.print(
+        "Kept in preherding.rm_accuracy. Next: flywheel train reward --kind " + kind.value, highlight=False
+    )
+    raise typer.Exit(1 if lost else 0)
+
+
+@train_app.command()
+def agreement(
+    table: Table = _TABLE,
+    until: Until = "",
+    reviews: Annotated[int, typer.Option(min=2, help="Least labels of a pair.")] = 3,
+    pointwise: Annotated[str, typer.Option(help="Its run configuration.")] = "reward-pointwise-smoke",
+    pairwise: Annotated[str, typer.Option(help="Its run configuration.")] = "reward-pairwise-smoke",
+    format: Output = Format.table,
+) -> None:
+    """Table 9: does it pay to train on pairs on which all annotators agree, and to judge on them?
+
+    The paper's reading: judge on agreed pairs, as the noise of single labels hides what was learnt; single labels are
+    good enough to train on. Read the intervals before you say that yours shows the same.
+
+    Example: flywheel train agreement --reviews 3
+    """
+    from models.base import base_model
+    from models.reward.agreement import agreement as measured
+    from models.reward.registration import folder_of_runs
+    from models.training.configuration import configuration
+
+    settings = load_settings()
+    chosen = {"pointwise": configuration(pointwise), "pairwise": configuration(pairwise)}
+    data = _data(settings, table, until, chosen["pointwise"].seed)
+    lines = measured(
+        data.rows, data.held, chosen, base_model(settings), folder_of_runs(settings), reviews, _reporter  # type: ignore[arg-type]
+    )  # fmt: skip
+    rows = [
+        {
+            "kind": line.kind, "training set": line.training, "labels": line.labels, "single (random)": line.single,
+            "pairs": line.single.n, "multi (agree)": line.agreed, "agreed pairs": line.agreed.n,
+            "longer, agreed": line.longer,
+        }
+        for line in lines
+    ]  # fmt: skip
+    print_rows(rows, list(rows[0]), format)
+
+
+def _configuration(kind: KindName, name: str) -> Configuration:
+    from models.training.configuration import configuration
+
+    return configuration(name or f"reward-{kind.value}-smoke")
+
+
+def _data(settings: Settings, table: str, until: str, seed: int) -> Data:
+    from models.reward.data import open_pairs
+
+    data = open_pairs(settings, table, until, seed)
+    err.print(f"Reading {data.source}.", highlight=False)
+    for side, counts in (("training", data.training_counts), ("held apart", data.evaluation_counts)):
+        told = ", ".join(f"{fate.replace('_', ' ')} {n}" for fate, n in counts.items() if n)
+        err.print(f"Labels {side}: {told}.", highlight=False)
+    return data
+
+
+def _say_fits(what: str, fates: Mapping[str, int]) -> None:
+    if cut := {fate.replace("_", " "): n for fate, n in fates.items() if n and fate != "whole"}:
+        told = ", ".join(f"{n} {fate}" for fate, n in cut.items())
+        err.print(f"Of {sum(fates.values())} {what}: {told} for the model's length.", highlight=False)
+
+
+def _reporter(what: str) -> Progress:
+    def told(step: int, steps: int, loss: float) -> None:
+        err.print(f"{what}: step {step} of {steps}, loss {loss:.3f}", highlight=False)
+
+    return told
+
+
+def _print_cells(cells: tuple[Cell, ...], format: Format) -> None:
+    rows = [_told(cell) for cell in cells]
+    print_rows(rows, list(rows[0]), format)
+
+
+def _told(cell: Cell) -> dict[str, Any]:
+    consistency = (
+        {} if cell.consistency is None else {"same verdict in both orders": f"{cell.consistency.value:.3f}"}
+    )
+    return {
+        "model": cell.model, "mode": cell.mode, "batch": cell.batch, "pairs": cell.accuracy.n,
+        "accuracy": str(cell.accuracy), "longer answer": str(cell.longer), **consistency,
+    }  # fmt: skip
+
+
+def _print_matrix(cells: list[Cell], format: Format) -> None:
+    """As the paper prints it: models down, batches across; programs get a row a cell."""
+    if format is not Format.table:
+        rows = [
+            _told(cell)
+            | {"zero_shot": cell.zero_shot, "change": cell.change and cell.change.value, "gate": cell.gate}
+            for cell in cells
+        ]
+        print_rows(rows, list(rows[0]), format)
+        return
+    for mode in sorted({cell.mode for cell in cells}):
+        some = [cell for cell in cells if cell.mode == mode]
+        rows = [
+            {"model": name} | {f"{mode} {cell.batch}": _short(cell) for cell in some if cell.model == name}
+            for name in dict.fromkeys(cell.model for cell in some)
+        ]
+        last = some[-1].model
+        rows.append(
+            {"model": "longer answer"}
+            | {f"{mode} {cell.batch}": str(cell.longer) for cell in some if cell.model == last}
+        )
+        rows.append(
+            {"model": "pairs"}
+            | {f"{mode} {cell.batch}": str(cell.accuracy.n) for cell in some if cell.model == last}
+        )
+        print_rows(rows, list(rows[0]), format)
+
+
+def _short(cell: Cell) -> str:
+    gate = "" if cell.gate is None else f" {cell.gate}"
+    return f"{cell.accuracy}{' zero-shot' if cell.zero_shot else ''}{gate}"

@@ -1,0 +1,90 @@
+"""Judging a preference model on pairs from elsewhere, on whose like it was never trained."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.errors import TrainingRefused
+from models.preferences import Pair
+from models.reward.evaluate import Accuracy, judge
+from models.reward.train import Trained
+
+DECIDED = frozenset({"a", "b"})
+
+
+@dataclass(frozen=True)
+class Line:
+    """A model on one set.
+
+    Attributes:
+        too_long: pairs that did not fit into the model's length, and are in no figure.
+    """
+
+    name: str
+    accuracy: Accuracy
+    longer: Accuracy
+    consistency: Accuracy | None
+    too_long: int
+
+    def told(self) -> dict[str, Any]:
+        """For printing."""
+        both = {} if self.consistency is None else {"same verdict in both orders": str(self.consistency)}
+        return {
+            "set": self.name, "pairs": self.accuracy.n, "too long": self.too_long, "accuracy": str(self.accuracy),
+            "longer answer": str(self.longer), **both,
+        }  # fmt: skip
+
+
+def report(trained: Trained, sets: Mapping[str, Sequence[Pair]]) -> list[Line]:
+    """The model's agreement with people on each set, beside the longer answer."""
+    lines = []
+    for name, pairs in sets.items():
+        judged = judge(
+            trained.kind, trained.folder, trained.tokenizer, pairs, trained.configuration.max_length
+        )
+        fate = judged.fates.get("too_long", 0)
+        lines.append(Line(name, judged.accuracy(), judged.longer(), judged.consistency(), fate))
+    return lines
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Pairs of a JSONL(.gz) file: `context` (JSON of `models.conversation`), `response_a`, `response_b`, `winner`.
+
+    Pairs that people did not decide are left out.
+
+    Raises:
+        TrainingRefused: a line is not such a pair, or none is decided.
+    """
+    pairs = [pair for pair in _pairs(path) if pair is not None]
+    if not pairs:
+        raise TrainingRefused(f"{path.name} has no pair that people decided", hint="A winner is a or b.")
+    return pairs
+
+
+def _pairs(path: Path) -> Iterable[Pair | None]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _pair(path, number, line)
+
+
+def _pair(path: Path, number: int, line: str) -> Pair | None:
+    try:
+        row = json.loads(line)
+        a, b, winner, context = row["response_a"], row["response_b"], row["winner"], row["context"]
+    except (ValueError, KeyError, TypeError):
+        raise TrainingRefused(
+            f"line {number} of {path.name} is no pair",
+            hint="A pair has context, response_a, response_b and winner (a, b, tie or both_bad).",
+        ) from None
+    if winner not in DECIDED:
+        return None
+    chosen, rejected = (a, b) if winner == "a" else (b, a)
+    text = context if isinstance(context, str) else json.dumps(context)
+    return Pair(f"{path.stem}-{number}", text, chosen, rejected, "all", "static", "evaluation")
