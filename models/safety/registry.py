@@ -1,4 +1,4 @@
-"""Trained safety classifiers in the registry: a version exists only after what was stored gives the same scores again."""
+"""Trained safety classifiers in the registry: stored, read back, and a version only with the scores they had."""
 
 from __future__ import annotations
 
