@@ -256,15 +256,19 @@ def report() -> None:
 
 def _register_groups() -> None:
     from cli.experiments import experiment_app, readout
+    from cli.preferences import preferences_app
     from cli.replay import replay_app
     from cli.review import review_app, screen
     from cli.safety import safety_app
     from cli.signals import signals_app
+    from cli.train import train_app
 
     app.add_typer(review_app, name="review")
     app.command()(screen)
     app.add_typer(safety_app, name="safety")
     app.add_typer(signals_app, name="signals")
+    app.add_typer(preferences_app, name="preferences")
+    app.add_typer(train_app, name="train")
     app.add_typer(experiment_app, name="experiment")
     app.command()(readout)
     app.add_typer(replay_app, name="replay")

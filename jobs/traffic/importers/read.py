@@ -140,8 +140,10 @@ def import_chats(
     return report
 
 
-def input_files(inputs: Path | Sequence[Path]) -> list[tuple[Path, str]]:
-    """The input files with the names that they have in quarantine, in order.
+def input_files(
+    inputs: Path | Sequence[Path], suffixes: tuple[str, ...] = _SUFFIXES
+) -> list[tuple[Path, str]]:
+    """The input files with the names that they have in quarantine, in order; `suffixes` are looked for in directories.
 
     Raises:
         SettingsError: a path does not exist, or there is no input file at all.
@@ -152,7 +154,7 @@ def input_files(inputs: Path | Sequence[Path]) -> list[tuple[Path, str]]:
             raise SettingsError(
                 f"{given} does not exist", setting="PATH", hint="Name a file or a directory of logs."
             )
-        inside = sorted(p for p in given.rglob("*") if p.name.endswith(_SUFFIXES) and p.name[0] not in "._")
+        inside = sorted(p for p in given.rglob("*") if p.name.endswith(suffixes) and p.name[0] not in "._")
         for path in inside if given.is_dir() else [given]:
             label = path.relative_to(given).as_posix() if given.is_dir() else path.name
             label = _UNSAFE.sub("_", label)[:200]
@@ -161,7 +163,9 @@ def input_files(inputs: Path | Sequence[Path]) -> list[tuple[Path, str]]:
             found[label] = path
     if not found:
         raise SettingsError(
-            "no .jsonl or .jsonl.gz file is there", setting="PATH", hint="Name a directory of logs."
+            f"no {' or '.join(suffixes)} file is there",
+            setting="PATH",
+            hint="Name a directory that has some.",
         )
     return [(path, label) for label, path in sorted(found.items())]
 

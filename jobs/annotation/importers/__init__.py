@@ -1,0 +1,244 @@
+"""Importers: other makers' preference sets become landing files of judgements. Imports no Spark.
+
+`formats` reads one record; this module reads files, dates pairs into batches and keeps the books.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from infra.errors import InputDamaged, SettingsError
+from infra.lake import Lake
+from infra.settings import Settings
+from jobs.annotation import ZONE
+from jobs.annotation.importers.formats import FIRST, FORMATS, NATIVE, TIE, Preferred
+from jobs.annotation.parse import Refused, judgement_of, keyed
+from jobs.traffic.importers.files import DayFiles
+from jobs.traffic.importers.read import input_files, records
+from jobs.traffic.parse import IMPORT_REJECTED
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
+_MAX_ARRAY_BYTES = 512_000_000
+_FIELDS = (
+    "pair_id", "annotator_id", "mode", "source", "context", "response_a", "response_b", "winner", "user_id",
+    "guideline_version",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How a set lands. Everything but `max_line_bytes` decides what is written.
+
+    Attributes:
+        format: a name in `FORMATS`, or NATIVE.
+        batch: day of the first batch.
+        batches: into how many batches the records are cut, by their order.
+        every_days: days from one batch to the next.
+        mode: static or interactive; like the next three, a native line's own word wins.
+        source: name of the set; names the pairs in the table and in `preferences.keep_unsafe`.
+        annotator: who judged, as far as one knows: one name for the whole set.
+        guideline: version of the annotation guidelines.
+    """
+
+    format: str
+    batch: date
+    batches: int = 1
+    every_days: int = 28
+    mode: str = "static"
+    source: str = ""
+    annotator: str = ""
+    guideline: str = ""
+    max_line_bytes: int = 2_000_000
+
+
+@dataclass
+class ImportReport:
+    """The books of an import: `lines` = the pairs of all batches + the sum of `rejected`."""
+
+    files: int = 0
+    lines: int = 0
+    pairs: Counter[date] = field(default_factory=Counter)
+    winners: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    files_written: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Two lines for a terminal."""
+        refused = ", ".join(f"{n:,} {reason}" for reason, n in sorted(self.rejected.items())) or "none"
+        batches = ", ".join(f"{day:%y%m%d} {n:,}" for day, n in sorted(self.pairs.items())) or "none"
+        winners = ", ".join(f"{n:,} {winner}" for winner, n in sorted(self.winners.items()))
+        return (
+            f"{self.lines:,} records of {self.files} file(s) = "
+            f"{self.pairs.total():,} judgements + rejected: {refused}\n"
+            f"batches: {batches}; winners: {winners or 'none'}"
+        )
+
+
+def parse_batch(text: str) -> date:
+    """The day of a batch written YYMMDD.
+
+    Raises:
+        SettingsError: it is no day.
+    """
+    try:
+        if len(text) != 6 or not text.isdecimal():
+            raise ValueError
+        return date(2000 + int(text[:2]), int(text[2:4]), int(text[4:]))
+    except ValueError:
+        raise SettingsError("a batch is a day, YYMMDD", setting="batch", hint="Write 240923.") from None
+
+
+def import_preferences(settings: Settings, path: Path, options: ImportOptions) -> ImportReport:
+    """Write the judgements of a file or a directory into the landing zone, and a note for each record refused.
+
+    The same files and options give the same bytes; nothing is visible before all was read.
+
+    Raises:
+        SettingsError: an option is not possible, or there is no file.
+        LandingFileBroken, InputDamaged: a file is cut short; nothing was written.
+    """
+    root = Lake.of(settings).landing_of(ZONE)
+    _check(options, root)
+    files = input_files(path, SUFFIXES)
+    total = sum(1 for file, _ in files for _ in _records(file, options.max_line_bytes))
+    report = ImportReport(files=len(files))
+    out = DayFiles(Path(root), f"import-{options.format}-{_digest(files, options)}")
+    with out:
+        for file, label in files:
+            for number, record, reason in _records(file, options.max_line_bytes):
+                place = report.lines * options.batches // max(total, 1)
+                day = options.batch + timedelta(days=options.every_days * place)
+                report.lines += 1
+                line = None
+                if record is not None:
+                    try:
+                        line = landed(record, options, settings.user_key())
+                    except Refused as refused:
+                        reason = str(refused)
+                if line is None:
+                    report.rejected[str(reason)] += 1
+                    out.put(day, _rejected(label, number, str(reason)))
+                    continue
+                report.pairs[day] += 1
+                report.winners[line["winner"]] += 1
+                out.put(day, line)
+    report.files_written = out.files_written
+    return report
+
+
+def landed(record: Mapping[str, Any], options: ImportOptions, key: bytes) -> dict[str, Any]:
+    """The line to land for a record.
+
+    Raises:
+        Refused: it is no pair of that format, or the job would refuse it.
+    """
+    own = _native(record) if options.format == NATIVE else _placed(FORMATS[options.format](record))
+    defaults = {
+        "mode": options.mode,
+        "source": options.source or options.format,
+        "annotator_id": options.annotator or options.source or options.format,
+        "guideline_version": options.guideline or None,
+    }
+    line = {**defaults, **own}
+    responses = [line.get("response_a"), line.get("response_b")]
+    if "pair_id" not in line and all(isinstance(one, str) for one in responses):
+        # Keyed: from a bare hash one could tell by trying what was redacted.
+        line["pair_id"] = "p_" + keyed(["pair", line.get("context"), sorted(map(str, responses))], key)
+    judgement_of(line, key)
+    return {name: line[name] for name in _FIELDS if line.get(name) is not None}
+
+
+def _native(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: record[name] for name in _FIELDS if record.get(name) not in (None, "")}
+
+
+def _placed(pair: Preferred) -> dict[str, Any]:
+    """The pair with each response at a or b by a hash of both, so that position says nothing of the winner."""
+    low, high = sorted(pair.responses)
+    digest = hashlib.sha256(json.dumps([pair.context, low, high], sort_keys=True).encode()).digest()
+    a, b = (high, low) if digest[0] & 1 else (low, high)
+    better = pair.responses[0 if pair.winner == FIRST else 1]
+    winner = TIE if pair.winner == TIE else "a" if better == a else "b"
+    return {"context": pair.context, "response_a": a, "response_b": b, "winner": winner}
+
+
+def _check(options: ImportOptions, root: str) -> None:
+    if options.format not in (*FORMATS, NATIVE):
+        raise SettingsError(
+            f"no importer for {options.format}",
+            setting="format",
+            hint=f"There are: {', '.join(FORMATS)}, {NATIVE}.",
+        )
+    if options.batches < 1 or options.every_days < 1:
+        raise SettingsError("batches and the days between them must be at least 1", setting="batches")
+    if "://" in root:
+        raise SettingsError(
+            "the importers write to a local landing zone only", setting="lake.landing",
+            hint="Import into a directory and copy its received_ds=... folders to the object store.",
+        )  # fmt: skip
+
+
+def _records(path: Path, max_line_bytes: int) -> Iterator[tuple[int, dict[str, Any] | None, str | None]]:
+    """Number, record or reason of each line, or of each element of a file that is one JSON array."""
+    if not path.name.endswith((".json", ".json.gz")):
+        for row, record, reason in records(path, max_line_bytes):
+            yield row.number, record, reason
+        return
+    elements = _array(path)
+    if elements is None:  # JSON lines under another name
+        for row, record, reason in records(path, max_line_bytes):
+            yield row.number, record, reason
+        return
+    for number, one in enumerate(elements, start=1):
+        yield (number, one, None) if isinstance(one, dict) else (number, None, "not_an_object")
+
+
+def _array(path: Path) -> list[Any] | None:
+    """The elements of a JSON array, None when the file is none.
+
+    Raises:
+        InputDamaged: it begins as an array and cannot be read as one.
+    """
+    opened = gzip.open if path.name.endswith(".gz") else open
+    try:
+        with opened(path, "rb") as stream:
+            content = cast(BinaryIO, stream).read(_MAX_ARRAY_BYTES + 1)
+        if not content.lstrip().startswith(b"["):
+            return None
+        if len(content) > _MAX_ARRAY_BYTES:
+            raise InputDamaged(
+                f"{path.name} is one JSON array of more than {_MAX_ARRAY_BYTES // 1_000_000} MB",
+                hint="Write it as JSON lines, one record a line.",
+            )
+        found = json.loads(content)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError, RecursionError):
+        raise InputDamaged(
+            f"{path.name} is no whole JSON array in UTF-8",
+            hint="Copy the whole file again: nothing was written.",
+        ) from None
+    return cast(list[Any], found)
+
+
+def _rejected(label: str, line: int, reason: str) -> dict[str, Any]:
+    return {"event_type": IMPORT_REJECTED, "origin_file": label, "origin_line": line, "reason": reason}
+
+
+def _digest(files: Sequence[tuple[Path, str]], options: ImportOptions) -> str:
+    """Of contents and options: two files of one name do not overwrite each other's judgements."""
+    digest = hashlib.sha256(json.dumps([str(part) for part in astuple(options)]).encode())
+    for path, label in files:
+        digest.update(label.encode())
+        with path.open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()[:10]
