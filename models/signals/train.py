@@ -65,10 +65,10 @@ def split_parts(table: pa.Table, seed: int, most: int = 0) -> Parts:
         TrainingRefused: a user is on both sides of the split.
     """
     users = np.array(table["user_id"].to_pylist(), dtype=object)
-    held = np.array([one == "evaluation" for one in table["split"].to_pylist()])
+    held = np.array([one == "evaluation" for one in table["split"].to_pylist()], dtype=bool)
     if both := len(set(users[held]) & set(users[~held])):
         raise TrainingRefused(f"{both} users are on both sides of the split", hint="Run flywheel plan.")
-    apart = np.array([_hash("calibration", seed, user) < CALIBRATION_SHARE for user in users])
+    apart = np.array([_hash("calibration", seed, user) < CALIBRATION_SHARE for user in users], dtype=bool)
     train = np.flatnonzero(~held & ~apart)
     if most and len(train) > most:
         turns = table["turn_id"].to_pylist()
@@ -106,8 +106,8 @@ def train_signal(
         TrainingRefused: too few rows of either outcome to train or to calibrate: it names both numbers.
     """
     parts = split_parts(known(table, signal), configuration.seed, most)
-    for name, rows in (("training", parts.train), ("calibration", parts.calibration)):
-        _check_enough(signal, name, happened(rows, signal))
+    _check_enough(signal, "training", happened(parts.train, signal), LEAST_ROWS)
+    _check_enough(signal, "calibration", happened(parts.calibration, signal), 2 * LEAST_OUTCOMES)
     seen, labels = parts.train.select(SEEN), happened(parts.train, signal)
     model, run, fitted = fit(root, configuration, base, seen, labels, progress)
     logits = model.logits(parts.calibration)
@@ -156,13 +156,13 @@ def _judge(
     return found, int((~read).sum())
 
 
-def _check_enough(signal: str, part: str, labels: Bools) -> None:
+def _check_enough(signal: str, part: str, labels: Bools, least: int) -> None:
     positive = int(labels.sum())
-    if len(labels) < LEAST_ROWS or not LEAST_OUTCOMES <= positive <= len(labels) - LEAST_OUTCOMES:
+    if len(labels) < least or not LEAST_OUTCOMES <= positive <= len(labels) - LEAST_OUTCOMES:
         raise TrainingRefused(
             f"{signal} is known of {len(labels)} {part} responses and happened after {positive}: too few",
             table="signals.labels",
-            hint=f"Give more --days: {LEAST_ROWS} responses, {LEAST_OUTCOMES} of each outcome, are the least.",
+            hint=f"Give more --days: {least} responses, {LEAST_OUTCOMES} of each outcome, are the least.",
         )
 
 

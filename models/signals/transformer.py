@@ -19,7 +19,8 @@ from models.signals.model import SEEN, Bools, Floats, texts
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
 
-_CALIBRATION = "signal_calibration"
+_CALIBRATION = "calibration.json"
+_LARGEST_LOSS = 0.05
 CALIBRATED = "calibrated"
 
 
@@ -81,7 +82,7 @@ def fit(
         the model, the folder of its run, and the training rows by what fitting them cost.
 
     Raises:
-        TrainingRefused: one outcome only, no row fits, or the loss is not a number.
+        TrainingRefused: one outcome only, more than one row in twenty does not fit, or the loss is not a number.
     """
     from models.training.fitting import Fitting
     from models.training.run import prepare, start
@@ -93,6 +94,12 @@ def fit(
         for ids, label in zip(_sequences(fitting, seen), labels.tolist(), strict=True)
         if ids is not None
     ]
+    if len(made) < (1 - _LARGEST_LOSS) * len(labels):
+        raise TrainingRefused(
+            f"{len(labels) - len(made)} of {len(labels)} responses do not fit into {configuration.max_length} tokens",
+            setting="max_length",
+            hint="Raise it in the run configuration: what is left out is not left out at random.",
+        )
     kept = [label for _, label in made]
     weight = positive_weight(configuration, kept)
     run = prepare(root, configuration, base, {"input_ids": [ids for ids, _ in made], "labels": kept}, weight)
@@ -115,15 +122,11 @@ def positive_weight(configuration: Configuration, labels: Sequence[int]) -> floa
 
 
 def calibrated_folder(model: Path, run: Path, calibration: Calibration) -> Path:
-    """The model again with its calibration in `config.json`, to be registered; weights are linked, not copied."""
+    """The model again with its calibration beside it, to be registered; files are linked, not copied."""
     folder, draft = run / CALIBRATED, run / f".{CALIBRATED}"
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(model, draft, copy_function=_linked)
-    told = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    (draft / "config.json").unlink()
-    (draft / "config.json").write_text(
-        json.dumps({**told, _CALIBRATION: calibration.as_dict()}, indent=2, sort_keys=True), encoding="utf-8"
-    )
+    (draft / _CALIBRATION).write_text(json.dumps(calibration.as_dict(), sort_keys=True), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
     return folder
@@ -133,15 +136,15 @@ def calibration_of(folder: Path) -> Calibration:
     """The calibration that a registered signal model carries.
 
     Raises:
-        TrainingRefused: it has none: it is no signal model of ours.
+        TrainingRefused: it has none, so that its scores are no probabilities.
     """
-    told = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(_CALIBRATION)
-    if not told:
+    try:
+        return Calibration.of(json.loads((folder / _CALIBRATION).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingRefused(
-            "the model carries no calibration: its scores are no probabilities",
+            f"the model carries no calibration: its scores are no probabilities ({type(error).__name__})",
             hint="Train it again: flywheel train signals.",
-        )
-    return Calibration.of(told)
+        ) from None
 
 
 def _sequences(fitting: Any, seen: pa.Table) -> list[list[int] | None]:

@@ -1,0 +1,130 @@
+"""What a user-signal model may be used for: p(continued) and p(thumb up) rank candidates, and none of them is a reward.
+
+Users thumb late, at the end, by mood and by task (section 3.5.5): a policy that is trained to raise such a score learns
+to say goodbye nicely. An exception is a setting with a name, a reason and an end (`signal_models.reward_overrides`),
+and is written on the model version before it takes effect. Whatever cannot be asked, told or written is a refusal.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+from infra.errors import RewardRefused
+from infra.settings import RewardOverrideSettings, Settings
+from models import tracking
+from models.signals.rows import SIGNALS
+
+KIND_TAG, KIND, SIGNAL_TAG = "kind", "user_signal", "signal"
+OVERRIDE_TAG = "reward_override"
+RANKING = ("continued", "thumb_up")
+"""Those that the paper uses to rank candidates of rejection sampling (section 2.3.2)."""
+_PREFIX = "signal-"
+_WEIGHTS, _UNTOLD = "weights_hash", "unknown"
+_WHY = {
+    "continued": "whether users go on depends on how the session stands, not on the response alone",
+    "love": "love goes to flattery, most of all at the end of a conversation",
+    "thumb_up": "thumbs come late and at the end, by mood and by task: it would teach flattery and length",
+    "thumb_down": "thumbs come late and by mood and task: what avoids them is not what is good",
+    "feedback": "who writes feedback is pleased or displeased, and the model does not know which",
+}
+
+
+def model_name(signal: str) -> str:
+    """The registered name of a signal's model: `signal-thumb-up`."""
+    return f"{_PREFIX}{signal.replace('_', '-')}"
+
+
+def allow_as_reward(settings: Settings, model: str, on: date | None = None) -> None:
+    """Return if a registered model may be a reward of reinforcement learning.
+
+    Every path that takes a reward model by name must call this first; other models than user-signal models pass.
+
+    Args:
+        model: `name@alias` or `name/3`.
+        on: the UTC date to judge an override by; default today.
+
+    Raises:
+        RewardRefused: it is a user-signal model and no override for this very version holds today, or nobody can tell
+            what it is.
+        ModelUnknown: there is no such version.
+        RegistryUnavailable: the registry cannot be asked, or the override not be written down.
+    """
+    version = tracking.version_of(settings, model)
+    signal = _signal_of(settings, version)
+    if signal is None:
+        return
+    named = f"{version.name}/{version.version}"
+    today = on or datetime.now(UTC).date()
+    mine = [one for one in settings.signal_models.reward_overrides if one.model == named]
+    holding = [one for one in mine if today <= one.expires]
+    if not holding:
+        ended = f"; its override ended on {max(one.expires for one in mine)}" if mine else ""
+        raise RewardRefused(
+            f"{named} predicts a user signal and may not be a reward (sections 2.3.2, 3.5.5): "
+            f"{_WHY.get(signal, 'its labels are biased')}{ended}",
+            setting="signal_models.reward_overrides",
+            hint="Use a preference model. To do it all the same, add {model = "
+            f'"{named}", approved_by, reason, expires}}: it is recorded on the version.',
+        )
+    _record(settings, version, max(holding, key=lambda one: one.expires))
+
+
+def allow_for_ranking(settings: Settings, model: str) -> None:
+    """Return if a registered model may rank candidates of rejection sampling (section 2.4.1).
+
+    Raises:
+        RewardRefused: it is the model of another user signal than `RANKING`.
+        ModelUnknown: there is no such version.
+        RegistryUnavailable: the registry cannot be asked.
+    """
+    version = tracking.version_of(settings, model)
+    signal = _signal_of(settings, version)
+    if signal is not None and signal not in RANKING:
+        raise RewardRefused(
+            f"{version.name}/{version.version} may not rank candidates: "
+            f"only p({') and p('.join(RANKING)}) of the user signals do (section 2.3.2)",
+            hint=f"Take {' or '.join(model_name(one) for one in RANKING)}, or a preference model.",
+        )
+
+
+def mark(settings: Settings, name: str, version: int, signal: str) -> None:
+    """Write on a version that it is a user-signal model, so that it is known under any name."""
+    client = tracking.client(settings)
+    with tracking.asked(settings):
+        client.set_model_version_tag(name, str(version), KIND_TAG, KIND)
+        client.set_model_version_tag(name, str(version), SIGNAL_TAG, signal)
+
+
+def _signal_of(settings: Settings, version: Any) -> str | None:
+    """The signal that a version predicts by its name, its tags or its weights; None for another kind of model.
+
+    The same weights under another name are the same model.
+    """
+    tags = dict(version.tags)
+    if tags.get(KIND_TAG) == KIND or str(version.name).startswith(_PREFIX):
+        named = str(version.name).removeprefix(_PREFIX).replace("-", "_")
+        return str(tags.get(SIGNAL_TAG) or (named if named in SIGNALS else _UNTOLD))
+    if not tags.get(_WEIGHTS):
+        raise RewardRefused(
+            f"nobody can tell what {version.name}/{version.version} was trained to predict: it has no lineage",
+            hint="Register it with models.registry.register.",
+        )
+    twins = tracking.all_versions(settings, **{_WEIGHTS: tags[_WEIGHTS], KIND_TAG: KIND})
+    return str(dict(twins[0].tags).get(SIGNAL_TAG, _UNTOLD)) if twins else None
+
+
+def _record(settings: Settings, version: Any, override: RewardOverrideSettings) -> None:
+    """The decision on the version, once: the first time it was used stays."""
+    told = {"approved_by": override.approved_by, "reason": override.reason, "expires": str(override.expires)}
+    key = f"{OVERRIDE_TAG}.{override.expires}"
+    known = json.loads(version.tags[key]) if key in version.tags else {}
+    if {name: known.get(name) for name in told} == told:
+        return
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    client = tracking.client(settings)
+    with tracking.asked(settings):
+        client.set_model_version_tag(
+            version.name, version.version, key, json.dumps({**told, "used_from": moment}, sort_keys=True)
+        )

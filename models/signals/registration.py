@@ -1,0 +1,171 @@
+"""From tables to registered signal models: pinned rows, one model a signal, each with its lineage and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from infra.errors import TrainingRefused
+from infra.settings import Settings
+from models import tracking
+from models.entry import Registered
+from models.registry import Lineage, register
+from models.signals.guard import mark, model_name
+from models.signals.rows import SIGNALS, SignalRows
+from models.signals.train import TrainedSignal, split_parts, train_signal
+from models.signals.transformer import calibrated_folder
+from models.training.callbacks import Progress
+from models.training.configuration import Configuration
+from models.weights import manifest
+
+_PROBE = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for of all signals together.
+
+    Attributes:
+        days: sorted UTC dates of the responses; () = all.
+        most: most training rows of one signal; 0: all.
+        alias: is moved to each new version.
+    """
+
+    configuration: Configuration
+    days: tuple[date, ...] = ()
+    most: int = 0
+    kind: Literal["platt", "isotonic"] = "platt"
+    alias: str = tracking.CANDIDATE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One signal: a registered model with its figures, or why there is none."""
+
+    signal: str
+    trained: TrainedSignal | None = None
+    registered: Registered | None = None
+    refused: str = ""
+
+
+def train_and_register(
+    settings: Settings,
+    rows: SignalRows,
+    signals: Sequence[str],
+    job: Job,
+    progress: Callable[[str], Progress] | None = None,
+) -> Iterator[Outcome]:
+    """Train each signal and register it as `signal-<name>`; a rerun on the same rows registers nothing new.
+
+    A signal with too few labels is told and does not stop the others.
+
+    Args:
+        progress: makes the reporter of one signal's run.
+
+    Raises:
+        TrainingRefused: a signal is not one of `SIGNALS`, or the configuration is for another job.
+    """
+    from models.base import base_model
+
+    if unknown := sorted(set(signals) - set(SIGNALS)):
+        raise TrainingRefused(
+            f"there is no signal {', '.join(unknown)}", hint=f"Signals are {', '.join(SIGNALS)}."
+        )
+    if job.configuration.job != "signals":
+        raise TrainingRefused(
+            f"the configuration trains {job.configuration.job}, not signals",
+            hint="Give one whose job is signals.",
+        )
+    base = job.configuration.base_model or base_model(settings)
+    root = settings.home / ".flywheel" / "training"
+    for signal in signals:
+        try:
+            trained = train_signal(
+                root, job.configuration, base, rows.table, signal, most=job.most, kind=job.kind,
+                progress=progress(signal) if progress else None,
+            )  # fmt: skip
+        except TrainingRefused as error:
+            yield Outcome(signal, refused=str(error))
+            continue
+        yield Outcome(signal, trained, _register(settings, rows, trained, base, job))
+
+
+def _register(
+    settings: Settings, rows: SignalRows, trained: TrainedSignal, base: str, job: Job
+) -> Registered:
+    folder = calibrated_folder(trained.model.folder, trained.run, trained.calibration)
+    name = model_name(trained.signal)
+    made = register(
+        settings,
+        name,
+        folder,
+        _lineage(rows, trained, base, job),
+        {**{key: float(number) for key, number in trained.counts.items()}, **trained.evaluation.metrics()},
+        _probe(trained, rows.table, job),
+        alias=job.alias,
+    )
+    mark(settings, made.name, made.version, trained.signal)
+    return made
+
+
+def _lineage(rows: SignalRows, trained: TrainedSignal, base: str, job: Job) -> Lineage:
+    weights, tokenizer = base_hashes(base)
+    told = job.configuration.model_dump(mode="json")
+    return Lineage(
+        snapshots=rows.snapshots,
+        base_model=Path(base).name if Path(base).is_dir() else base,
+        base_model_hash=weights,
+        tokenizer_hash=tokenizer,
+        seed=job.configuration.seed,
+        configuration={
+            **told,
+            "signal": trained.signal,
+            "most_rows": job.most,
+            "calibration": {"kind": trained.calibration.kind, **_numbers(trained.calibration.as_dict())},
+            "labels": {f"rows_{outcome}": number for outcome, number in rows.counts.items()},
+        },
+    )
+
+
+def base_hashes(base: str) -> tuple[str, str]:
+    """Hash of a base model's weights and of its tokenizer: of a folder, or of what the hub's cache holds.
+
+    Raises:
+        TrainingRefused: the hub model is not in the cache of this machine.
+    """
+    folder = Path(base)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            folder = Path(snapshot_download(base, local_files_only=True))
+        except LocalEntryNotFoundError:
+            raise TrainingRefused(
+                f"the base model {base} is not on this machine",
+                setting="training.base_model",
+                hint="Fetch it once where there is a network.",
+            ) from None
+    made = manifest(folder)
+    return made.weights_hash, made.tokenizer_hash
+
+
+def _probe(trained: TrainedSignal, table: pa.Table, job: Job) -> list[list[int]]:
+    """Sequences of a few calibration rows, on which the stored model must agree with the trained one."""
+    from models.signals.model import SEEN, known
+
+    rows = split_parts(known(table, trained.signal), job.configuration.seed).calibration.slice(0, 4 * _PROBE)
+    made = [one for one in trained.model.sequences(rows.select(SEEN)) if one is not None]
+    return made[:_PROBE]
+
+
+def _numbers(told: Mapping[str, object]) -> dict[str, object]:
+    """Of isotonic calibration only how many steps it has: they are in the model's folder."""
+    return {
+        key: len(value) if isinstance(value, list) else value for key, value in told.items() if key != "kind"
+    }
