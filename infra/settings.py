@@ -411,6 +411,15 @@ class ReportSettings(Section):
     )
 
 
+class HandoffSettings(Section):
+    """Data that leaves the lake for a trainer (`flywheel pull`)."""
+
+    licence: str = Field(
+        "Internal use only: no licence to share or redistribute is given.",
+        description="Licence statement on the card of every pull.",
+    )
+
+
 class TrackingSettings(Section):
     """Where runs, models and aliases are registered."""
 
@@ -452,6 +461,17 @@ class SignalModelsSettings(Section):
     )
 
 
+class MaintenanceSettings(Section):
+    """What keeps tables healthy."""
+
+    keep_deleted_hours: int = Field(
+        720,
+        ge=0,
+        description="Vacuuming leaves files alone that were part of a table this recently: a job or a training that is "
+        "under way may be reading them.",
+    )
+
+
 class SecretSettings(Section):
     """Keys. An unset user key is made once and kept in `<project>/.flywheel/user_key`, readable by its owner only."""
 
@@ -483,9 +503,11 @@ class Settings(BaseSettings):
     experiments: ExperimentsSettings = ExperimentsSettings()
     report: ReportSettings = ReportSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    handoff: HandoffSettings = HandoffSettings()
     tracking: TrackingSettings = TrackingSettings()
     training: TrainingSettings = TrainingSettings()
     signal_models: SignalModelsSettings = SignalModelsSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
     secrets: SecretSettings = SecretSettings()
 
     @classmethod
