@@ -25,6 +25,13 @@ train_app = typer.Typer(
 )
 
 
+class Apart(StrEnum):
+    """What of an evaluation pair may not be met in training."""
+
+    prompt = "prompt"
+    whole = "whole"
+
+
 class KindName(StrEnum):
     """The two preference models of section 2.3.1."""
 
@@ -40,6 +47,12 @@ Config = Annotated[
 ]
 Until = Annotated[str, typer.Option(help="YYMMDD of the last batch to read; default: all.")]
 Kinds = Annotated[KindName, typer.Option(help="A score for each response, or a verdict on two at once.")]
+Text = Annotated[
+    Apart,
+    typer.Option(
+        help="Labels are left out of training whose prompt (or whole pair) is nearly one held apart."
+    ),
+]
 Output = Annotated[Format, typer.Option("--format", help="Output.")]
 
 
@@ -49,6 +62,7 @@ def reward(
     until: Until = "",
     table: Table = _TABLE,
     config: Config = "",
+    apart: Text = Apart.prompt,
     alias: Annotated[str, typer.Option(help="Alias that the new version gets; empty: none.")] = "candidate",
     evaluate_on: Annotated[
         Path | None,
@@ -70,7 +84,7 @@ def reward(
     if chosen.cluster.gpus or plan.parameters > 100_000_000:
         for line in plan.lines():
             err.print(line, highlight=False)
-    data = _data(settings, table, until, chosen.seed)
+    data = _data(settings, table, until, chosen.seed, apart)
     made = train_and_register(settings, data, kind.value, chosen, _reporter(f"reward-{kind.value}"), alias)
     _say_fits("training pairs", made.trained.fates)
     _print_cells(made.cells, format)
@@ -90,6 +104,7 @@ def matrix(
     until: Until = "",
     table: Table = _TABLE,
     config: Config = "",
+    apart: Text = Apart.prompt,
     format: Output = Format.table,
 ) -> None:
     """Table 8: one reward model for every batch, each asked about all batches, kept in preherding.rm_accuracy.
@@ -107,7 +122,7 @@ def matrix(
     settings = load_settings()
     chosen = _configuration(kind, config)
     memory_plan(settings, chosen)
-    data = _data(settings, table, until, chosen.seed)
+    data = _data(settings, table, until, chosen.seed, apart)
     base = chosen.base_model or base_model(settings)
     rows = measured(
         kind.value, data.training, data.evaluation, chosen, base, folder_of_runs(settings), _reporter
@@ -131,6 +146,7 @@ def matrix(
 def agreement(
     table: Table = _TABLE,
     until: Until = "",
+    apart: Text = Apart.prompt,
     reviews: Annotated[int, typer.Option(min=2, help="Least labels of a pair.")] = 3,
     pointwise: Annotated[str, typer.Option(help="Its run configuration.")] = "reward-pointwise-smoke",
     pairwise: Annotated[str, typer.Option(help="Its run configuration.")] = "reward-pairwise-smoke",
@@ -150,7 +166,7 @@ def agreement(
 
     settings = load_settings()
     chosen = {"pointwise": configuration(pointwise), "pairwise": configuration(pairwise)}
-    data = _data(settings, table, until, chosen["pointwise"].seed)
+    data = _data(settings, table, until, chosen["pointwise"].seed, apart)
     lines = measured(
         data.rows, data.held, chosen, base_model(settings), folder_of_runs(settings), reviews, _reporter  # type: ignore[arg-type]
     )  # fmt: skip
@@ -171,10 +187,10 @@ def _configuration(kind: KindName, name: str) -> Configuration:
     return configuration(name or f"reward-{kind.value}-smoke")
 
 
-def _data(settings: Settings, table: str, until: str, seed: int) -> Data:
+def _data(settings: Settings, table: str, until: str, seed: int, apart: Apart) -> Data:
     from models.reward.data import open_pairs
 
-    data = open_pairs(settings, table, until, seed)
+    data = open_pairs(settings, table, until, seed, apart.value)
     err.print(f"Reading {data.source}.", highlight=False)
     for side, counts in (("training", data.training_counts), ("held apart", data.evaluation_counts)):
         told = ", ".join(f"{fate.replace('_', ' ')} {n}" for fate, n in counts.items() if n)

@@ -10,7 +10,7 @@ from typing import Any
 from infra.errors import TrainingRefused
 from infra.settings import Settings
 from models.datasets import Opened, open_snapshot
-from models.leakage import LeakageReport, measure_leakage
+from models.leakage import LeakageReport, Text, measure_leakage
 from models.preferences import COLUMNS, TABLE, Pair, Row, pairs, single_random
 from models.snapshot import Snapshot
 
@@ -44,16 +44,21 @@ class Data:
         return str(self.snapshots[0])
 
 
-def open_pairs(settings: Settings, table: str = TABLE, until: str = "", seed: int = 7) -> Data:
+def open_pairs(
+    settings: Settings, table: str = TABLE, until: str = "", seed: int = 7, text: Text = "prompt"
+) -> Data:
     """Read `annotation.preferences`, or a table like it, at a version.
 
     Args:
         table: `stage.table` or `stage.table@12`.
         until: YYMMDD of the last batch; empty: all.
         seed: draws the label of a pair that several annotators judged, for evaluation.
+        text: what of an evaluation pair may not be met in training, nearly or exactly: its `prompt`, or the `whole`
+            with both responses.
 
     Raises:
-        TrainingRefused: a user is on both sides, rows contradict each other, or a side has no pair that prefers one.
+        TrainingRefused: a user is on both sides, rows contradict each other, a side has no pair that prefers one, or
+            most of training would have to be left out.
     """
     if until and not (len(until) == 6 and until.isdecimal()):
         raise TrainingRefused(
@@ -65,10 +70,18 @@ def open_pairs(settings: Settings, table: str = TABLE, until: str = "", seed: in
         sides.append(open_snapshot(settings, table, where=where, split=split, columns=_READ))
         # Both sides are read at one version, also where somebody writes meanwhile.
         table = str(sides[0].snapshot)
-    report = measure_leakage(sides[0], sides[1])
+    report = measure_leakage(sides[0], sides[1], text=text)
     # Users may never be on both sides; questions that many people ask are left out of training.
     report.refuse(allowed=1.0)
     leaking = set(report.leaking)
+    if 2 * len(leaking) > report.train_rows:
+        raise TrainingRefused(
+            f"the {text} of {len(leaking)} of {report.train_rows} training labels is nearly one of evaluation",
+            table=str(sides[0].snapshot),
+            hint="Where people ask much the same, compare whole pairs: --apart whole."
+            if text == "prompt"
+            else "The sides are not apart: look at where the pairs come from.",
+        )
     everything = _rows(sides[0])
     rows = tuple(row for number, row in enumerate(everything) if number not in leaking)
     held = _rows(sides[1])

@@ -31,4 +31,4 @@ ALTER TABLE preherding.rm_accuracy ADD CONSTRAINT known_kind CHECK (kind IN ('po
 ALTER TABLE preherding.rm_accuracy ADD CONSTRAINT inside_interval CHECK (low <= accuracy AND accuracy <= high);
 ALTER TABLE preherding.rm_accuracy ADD CONSTRAINT correct_of_pairs CHECK (pairs > 0 AND correct >= 0 AND correct <= pairs);
 ALTER TABLE preherding.rm_accuracy ADD CONSTRAINT gate_has_change CHECK (gate IS NULL OR change IS NOT NULL);
-ALTER TABLE preherding.rm_accuracy ADD CONSTRAINT dated_model CHECK (length(model) = 9);
+ALTER TABLE preherding.rm_accuracy ADD CONSTRAINT dated_model CHECK (model >= 'RM_0' AND model < 'RM_:');
