@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import optimize
+from statsmodels.stats.multitest import multipletests
 
 from jobs.experiments import statistics
 from jobs.experiments.statistics import IntervalKind, LiftInterval, lift_interval, sample_ratio_p_value
@@ -179,6 +180,11 @@ def test_holm_by_hand() -> None:
     assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert statistics.holm([0.01, math.nan, 0.03]) == pytest.approx([0.03, 1.0, 0.06])
     assert statistics.holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_holm_equals_statsmodels(p_values: list[float]) -> None:
+    assert statistics.holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
 
 
 def test_the_always_valid_boundary_is_lowest_at_the_planned_end() -> None:
