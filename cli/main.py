@@ -257,6 +257,7 @@ def report() -> None:
 def _register_groups() -> None:
     from cli.experiments import experiment_app, readout
     from cli.preferences import preferences_app
+    from cli.pull import lengths, pull
     from cli.replay import replay_app
     from cli.review import review_app, screen
     from cli.safety import safety_app
@@ -268,6 +269,8 @@ def _register_groups() -> None:
     app.add_typer(safety_app, name="safety")
     app.add_typer(signals_app, name="signals")
     app.add_typer(preferences_app, name="preferences")
+    app.command()(pull)
+    app.command()(lengths)
     app.add_typer(train_app, name="train")
     app.add_typer(experiment_app, name="experiment")
     app.command()(readout)

@@ -91,8 +91,11 @@ class Opened:
             self.source, pieces(self.units, rank, world), self._features(), identity, self.snapshot.table
         )
 
-    def map_style(self) -> Dataset:
+    def map_style(self, batches: Iterator[pa.RecordBatch] | None = None) -> Dataset:
         """All rows as a dataset with random access, memory-mapped from a temporary folder that ends with the process.
+
+        Args:
+            batches: what `batches()` gives, where somebody else counts them on their way.
 
         Raises:
             SnapshotRefused: a column of a type that `datasets` does not know.
@@ -100,7 +103,8 @@ class Opened:
         """
         from models.mapped import mapped
 
-        return mapped(self.batches(), self.schema, self._features(), self.identity, self.snapshot.table)
+        found = self.batches() if batches is None else batches
+        return mapped(found, self.schema, self._features(), self.identity, self.snapshot.table)
 
     def _features(self) -> Features:
         from datasets import Features
