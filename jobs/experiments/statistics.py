@@ -172,8 +172,8 @@ def sample_ratio_p_value(observed: Sequence[float], weights: Sequence[float]) ->
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjusted p of one family; a missing p (NaN) counts as 1, since its test was declared too.
 
-    Equal to `statsmodels.stats.multitest.multipletests(..., method="holm")`, which collects the whole process's garbage on
-    each call: in a driver that took half of a readout's time.
+    Equal to `statsmodels.stats.multitest.multipletests(..., method="holm")`, which collects the whole process's
+    garbage on each call: in a driver that took half of a readout's time.
     """
     known = np.nan_to_num(np.asarray(p_values, dtype=float), nan=1.0)
     order = np.argsort(known)
