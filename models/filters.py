@@ -211,7 +211,7 @@ class _Reader:
 
 
 _DATED: Final = frozenset(
-    {exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPTZ}
+    {exp.DataType.Type[name] for name in ("DATE", "TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMPTZ")}
 )
 
 

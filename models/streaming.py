@@ -38,6 +38,7 @@ class _PieceExamples(_BaseExamplesIterable):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._state_dict: dict[str, Any] | None = None
+        self._sleep_on_threads_shutdown = False
         self._source, self._pieces, self._features = source, pieces, features
         self._identity, self._table = identity, table
 

@@ -13,6 +13,8 @@ import pyarrow.fs as pafs
 
 _LOG_FILE: Final = re.compile(r"(\d{20})\.(json|checkpoint(?:\..*)?\.parquet)$")
 _SHOWN_RANGES: Final = 10
+COLUMN_MAPPING: Final = "delta.columnMapping.mode"
+"""Table property: anything but `none` gives the columns other names in the files."""
 
 
 def file_system(uri: str) -> tuple[pafs.FileSystem, str]:
@@ -47,15 +49,20 @@ def _actions(system: pafs.FileSystem, path: str) -> Iterator[dict[str, Any]]:
 
 
 def protocols(uri: str) -> Iterator[tuple[int, set[str]]]:
-    """Reader features as each commit that changes the protocol states them, the latest first."""
+    """What a reader must know, by each commit that says so, the latest first: reader features, column mapping, and a
+    reader version above 3."""
     system, commits, _ = _log(uri)
     for number in sorted(commits, reverse=True):
+        features: set[str] = set()
         for action in _actions(system, commits[number]):
-            if protocol := action.get("protocol"):
-                features = set(protocol.get("readerFeatures") or ())
-                if int(protocol["minReaderVersion"]) > 3:
-                    features.add(f"reader version {protocol['minReaderVersion']}")
-                yield number, features
+            protocol, metadata = action.get("protocol") or {}, action.get("metaData") or {}
+            features.update(protocol.get("readerFeatures") or ())
+            if int(protocol.get("minReaderVersion", 1)) > 3:
+                features.add(f"reader version {protocol['minReaderVersion']}")
+            if (metadata.get("configuration") or {}).get(COLUMN_MAPPING, "none") != "none":
+                features.add("columnMapping")
+        if features:
+            yield number, features
 
 
 def versions_left(uri: str) -> list[int]:

@@ -22,13 +22,12 @@ from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundEr
 from infra.contracts import contract
 from infra.errors import InputDamaged, SnapshotRefused, VersionGone
 from infra.lake import Lake
-from models.table_log import file_system, protocols, ranges, versions_left
+from models.table_log import COLUMN_MAPPING, file_system, protocols, ranges, versions_left
 
 HARMLESS_FEATURES: Final = frozenset({"timestampNtz", "vacuumProtocolCheck"})
 """Reader features that change nothing for who reads the files: a type of Parquet's own, a rule for VACUUM."""
 
 _ABSOLUTE: Final = re.compile(r"/|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
-_COLUMN_MAPPING: Final = "delta.columnMapping.mode"
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def open_version(lake: Lake, table: str, version: int | None = None) -> TableVer
 def _check_protocol(table: str, version: int, delta: DeltaTable) -> None:
     protocol = delta.protocol()
     features = set(protocol.reader_features or ())
-    if delta.metadata().configuration.get(_COLUMN_MAPPING, "none") != "none":
+    if delta.metadata().configuration.get(COLUMN_MAPPING, "none") != "none":
         features.add("columnMapping")
     _check_features(table, version, features)
 
