@@ -97,8 +97,8 @@ def import_set(
     name = source or format.value
     if name not in settings.preferences.keep_unsafe:
         err.print(f"Unsafe pairs of {name} will be quarantined (preferences.keep_unsafe does not name it).")
-    for day in sorted(report.pairs):
-        out.print(f"Next: flywheel run annotation.preferences --days {day}")
+
+    out.print("Next: flywheel run annotation.preferences --stale")
 
 
 @preferences_app.command("list")

@@ -90,7 +90,7 @@ def parse_batch(text: str) -> date:
         SettingsError: it is no day.
     """
     try:
-        if len(text) != 6 or not text.isdecimal():
+        if len(text) != 6 or not (text.isascii() and text.isdecimal()):
             raise ValueError
         return date(2000 + int(text[:2]), int(text[2:4]), int(text[4:]))
     except ValueError:
