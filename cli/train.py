@@ -1,4 +1,4 @@
-"""Training at the command line: reward models, their matrix by batch, and what agreement of annotators is worth."""
+"""Training at the command line: reward models, their matrix by batch, what agreement of annotators is worth."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import Format, err, print_rows
+from cli.train_signals import signal_agreement, signals
 from infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ train_app = typer.Typer(
     help="Train models from curated tables and register them with their lineage. The same rows and configuration "
     "again train nothing; a run that was killed goes on where it was.",
 )
+
+train_app.command()(signals)
+train_app.command()(signal_agreement)
 
 
 class Apart(StrEnum):

@@ -13,15 +13,16 @@ import pyarrow as pa
 from infra.errors import TrainingRefused
 from infra.settings import Settings
 from models import tracking
+from models.base import base_hashes, base_model
 from models.entry import Registered
 from models.registry import Lineage, register
+from models.reward.registration import folder_of_runs
 from models.signals.guard import mark, model_name
 from models.signals.rows import SIGNALS, SignalRows
 from models.signals.train import TrainedSignal, split_parts, train_signal
 from models.signals.transformer import calibrated_folder
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
-from models.weights import manifest
 
 _PROBE = 8
 
@@ -70,8 +71,6 @@ def train_and_register(
     Raises:
         TrainingRefused: a signal is not one of `SIGNALS`, or the configuration is for another job.
     """
-    from models.base import base_model
-
     if unknown := sorted(set(signals) - set(SIGNALS)):
         raise TrainingRefused(
             f"there is no signal {', '.join(unknown)}", hint=f"Signals are {', '.join(SIGNALS)}."
@@ -82,7 +81,7 @@ def train_and_register(
             hint="Give one whose job is signals.",
         )
     base = job.configuration.base_model or base_model(settings)
-    root = settings.home / ".flywheel" / "training"
+    root = folder_of_runs(settings)
     for signal in signals:
         try:
             trained = train_signal(
@@ -105,7 +104,11 @@ def _register(
         name,
         folder,
         _lineage(rows, trained, base, job),
-        {**{key: float(number) for key, number in trained.counts.items()}, **trained.evaluation.metrics()},
+        {
+            **{key: float(number) for key, number in trained.counts.items()},
+            **{f"leakage_{key}": number for key, number in trained.leakage.figures().items()},
+            **trained.evaluation.metrics(),
+        },
         _probe(trained, rows.table, job),
         alias=job.alias,
     )
@@ -130,29 +133,6 @@ def _lineage(rows: SignalRows, trained: TrainedSignal, base: str, job: Job) -> L
             "labels": {f"rows_{outcome}": number for outcome, number in rows.counts.items()},
         },
     )
-
-
-def base_hashes(base: str) -> tuple[str, str]:
-    """Hash of a base model's weights and of its tokenizer: of a folder, or of what the hub's cache holds.
-
-    Raises:
-        TrainingRefused: the hub model is not in the cache of this machine.
-    """
-    folder = Path(base)
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
-
-        try:
-            folder = Path(snapshot_download(base, local_files_only=True))
-        except LocalEntryNotFoundError:
-            raise TrainingRefused(
-                f"the base model {base} is not on this machine",
-                setting="training.base_model",
-                hint="Fetch it once where there is a network.",
-            ) from None
-    made = manifest(folder)
-    return made.weights_hash, made.tokenizer_hash
 
 
 def _probe(trained: TrainedSignal, table: pa.Table, job: Job) -> list[list[int]]:

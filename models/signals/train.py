@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from infra.errors import TrainingRefused
 from models.calibration import Calibration, calibrate
+from models.leakage import LeakageReport, measure_leakage
 from models.signals.baselines import FEATURES, baselines
 from models.signals.evaluation import Evaluation, evaluate
 from models.signals.model import SEEN, Bools, Floats, happened, known
@@ -40,7 +41,9 @@ class TrainedSignal:
 
     Attributes:
         run: folder of its training run.
-        counts: rows: unknown to the log, of each part, not drawn, and by what fitting the model's length cost.
+        leakage: between the rows it was fitted or calibrated on and the evaluation rows, before repeats were left out.
+        counts: rows: unknown to the log, of each part, left out as repeats of evaluation rows, not drawn, and by what
+            fitting the model's length cost.
     """
 
     signal: str
@@ -48,6 +51,7 @@ class TrainedSignal:
     run: Path
     calibration: Calibration
     evaluation: Evaluation
+    leakage: LeakageReport
     counts: Mapping[str, int] = field(default_factory=dict)
 
     def probabilities(self, seen: pa.Table) -> Floats:
@@ -81,6 +85,26 @@ def split_parts(table: pa.Table, seed: int, most: int = 0) -> Parts:
     )
 
 
+def apart(parts: Parts) -> tuple[Parts, LeakageReport]:
+    """The parts without training and calibration rows whose words (context and response) are an evaluation row's.
+
+    Raises:
+        TrainingRefused: a user or a conversation is on both sides.
+    """
+    report = measure_leakage(
+        pa.concat_tables([parts.train, parts.calibration]), parts.evaluation, text="whole"
+    )
+    report.refuse(allowed=1.0)
+    kept = np.ones(parts.train.num_rows + parts.calibration.num_rows, dtype=bool)
+    kept[list(report.leaking)] = False
+    first = parts.train.num_rows
+    return Parts(
+        parts.train.filter(pa.array(kept[:first])),
+        parts.calibration.filter(pa.array(kept[first:])),
+        parts.evaluation,
+    ), report
+
+
 def train_signal(
     root: Path,
     configuration: Configuration,
@@ -105,7 +129,7 @@ def train_signal(
     Raises:
         TrainingRefused: too few rows of either outcome to train or to calibrate: it names both numbers.
     """
-    parts = split_parts(known(table, signal), configuration.seed, most)
+    parts, leakage = apart(split_parts(known(table, signal), configuration.seed, most))
     _check_enough(signal, "training", happened(parts.train, signal), LEAST_ROWS)
     _check_enough(signal, "calibration", happened(parts.calibration, signal), 2 * LEAST_OUTCOMES)
     seen, labels = parts.train.select(SEEN), happened(parts.train, signal)
@@ -119,14 +143,15 @@ def train_signal(
         "rows.train": parts.train.num_rows,
         "rows.calibration": parts.calibration.num_rows,
         "rows.evaluation": parts.evaluation.num_rows,
-        "rows.not_drawn": known(table, signal).num_rows - sum(
+        "rows.repeats_evaluation": len(leakage.leaking),
+        "rows.not_drawn": known(table, signal).num_rows - len(leakage.leaking) - sum(
             part.num_rows for part in (parts.train, parts.calibration, parts.evaluation)
         ),
         **{f"rows.train.{name}": number for name, number in fitted.items()},
         "rows.calibration.too_long": int((~read).sum()),
         "rows.evaluation.too_long": unread,
     }  # fmt: skip
-    return TrainedSignal(signal, model, run, calibration, evaluation, counts)
+    return TrainedSignal(signal, model, run, calibration, evaluation, leakage, counts)
 
 
 def calibrated(calibration: Calibration, logits: Floats) -> Floats:

@@ -12,6 +12,7 @@ from tests.conftest import DAY, put
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATER = datetime(2026, 11, 22, tzinfo=UTC)
+WORDS = "tea river stone lamp winter garden paper music train cloud bread window market letter shadow coin".split()
 GOOD, DULL = "lovely dragons sing", "numbers are numbers"
 
 
@@ -37,10 +38,9 @@ def fill(lake: Lake, users: int = 60, turns: int = 4, seed: int = 1, planted: bo
                     "replied_in_session": number + 1 < turns,
                 }
             )
-            words = f"{GOOD if good else DULL} {random.integers(1000)}"
-            screened.append(
-                {**one, "redacted_user_message": f"what about {number}", "redacted_response": words}
-            )
+            asked, more = (" ".join(random.choice(WORDS, 6)) for _ in range(2))
+            words = f"{GOOD if good else DULL} {more}"
+            screened.append({**one, "redacted_user_message": asked, "redacted_response": words})
             job = "planning" if user % 2 else "role_play"
             features.append({**one, "jtbd": job, "prior_sentiment": 0.1, "response_words": 4})
     put(lake, "signals.labels", labels)

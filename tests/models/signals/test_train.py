@@ -11,8 +11,6 @@ import pyarrow as pa
 import pytest
 
 from infra.errors import TrainingRefused
-from infra.lake import Lake
-from infra.migrate import migrate
 from infra.settings import Settings
 from models import tracking
 from models.base import base_model
@@ -22,21 +20,12 @@ from models.signals.baselines import baselines
 from models.signals.model import SEEN, happened, known
 from models.signals.registration import Job, Outcome, train_and_register
 from models.signals.rows import SignalRows, signal_rows
-from models.signals.train import split_parts, train_signal
+from models.signals.train import apart, split_parts, train_signal
 from models.signals.transformer import Transformer, calibration_of, positive_weight
 from models.training.configuration import configuration
-from tests.conftest import settings_for
-from tests.models.signals.product import fill
 
-TINY = configuration("signals-smoke", steps=60, learning_rate=2e-3, max_length=64)
-
-
-@pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = settings_for(tmp_path_factory.mktemp("product"))
-    migrate(settings)
-    fill(Lake.of(settings), users=150, turns=5)
-    return settings
+pytestmark = pytest.mark.xdist_group("signal-registry")
+TINY = configuration("signals-smoke", steps=40, learning_rate=2e-3, max_length=64)
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +54,8 @@ def test_a_planted_signal_is_learnt_and_its_probabilities_are_frequencies(
     assert found.calibrated.error < 0.15
     assert abs(found.calibrated.gap.value or 1) < 0.1
     assert {one.cell for one in found.cells} == {"all", "jtbd=planning", "jtbd=role_play"}
-    assert trained.counts["rows.unknown"] + sum(
-        trained.counts[f"rows.{part}"] for part in ("train", "calibration", "evaluation", "not_drawn")
-    ) == 150 * 5  # fmt: skip
+    fates = ("unknown", "train", "calibration", "evaluation", "not_drawn", "repeats_evaluation")
+    assert sum(trained.counts[f"rows.{fate}"] for fate in fates) == 150 * 5
 
 
 def test_a_version_has_its_figures_its_tables_and_its_calibration(
@@ -137,6 +125,19 @@ def test_parts_are_apart_by_user_and_do_not_move(rows: SignalRows) -> None:
     )
     with pytest.raises(TrainingRefused, match="both sides of the split"):
         split_parts(moved, 7)
+
+
+def test_training_rows_that_repeat_an_evaluation_row_are_left_out(rows: SignalRows) -> None:
+    parts = split_parts(known(rows.table, "thumb_up"), 7)
+    # The first two evaluation rows again, in the words of two training users.
+    copied = parts.train.slice(0, 2)
+    for name in ("context", "response"):
+        place = copied.schema.get_field_index(name)
+        copied = copied.set_column(place, name, parts.evaluation.slice(0, 2)[name])
+    more = pa.concat_tables([parts.train.slice(2), copied])
+    found, report = apart(dataclasses.replace(parts, train=more))
+    assert len(report.leaking) == report.exact == 2
+    assert found.train["turn_id"].to_pylist() == parts.train["turn_id"].to_pylist()[2:]
 
 
 def test_models_see_nothing_but_what_was_there(rows: SignalRows) -> None:
