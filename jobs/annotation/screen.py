@@ -92,9 +92,12 @@ def _lay(context: Mapping[str, Any]) -> _Laid:
 def _with_languages(laid: Sequence[_Laid], policy: ScreeningPolicy, detectors: Detectors) -> list[_Laid]:
     """Give each turn the language of what the user said, as traffic.turns has it: a hint to the detectors."""
     texts = list(dict.fromkeys(_spoken(turn) for one in laid for turn in one.turns))
-    found, _ = attempt(lambda: detectors.language(texts), policy.settings.deadline_seconds)
-    # Without a hint the detectors ask for the language themselves, and reject what they cannot tell.
-    known = {text: language.tag for text, language in zip(texts, found or (), strict=False)}
+    found, _ = attempt(
+        lambda: [str(language.tag) for language in detectors.language(texts)],
+        policy.settings.deadline_seconds,
+    )
+    # Without hints the detectors ask for the language themselves, and reject what they cannot tell.
+    known = dict(zip(texts, found, strict=True)) if found and len(found) == len(texts) else {}
     return [
         replace(
             one, turns=tuple(replace(turn, language=known.get(_spoken(turn), "und")) for turn in one.turns)
