@@ -97,6 +97,10 @@ class RegistrationRefused(FlywheelError):
     """A trained model may not become a version of the registry."""
 
 
+class SubmissionFailed(FlywheelError):
+    """A command on the GPU queue failed, fell silent or passed its deadline; it no longer runs."""
+
+
 class RegistryUnavailable(FlywheelError):
     """The model registry cannot be asked; what depends on its answer was not done."""
 

@@ -461,6 +461,30 @@ class SignalModelsSettings(Section):
     )
 
 
+class QueueSettings(Section):
+    """Where GPU work is submitted, and when it is given up. A queue of several machines shares `home` and the lake."""
+
+    kind: Literal["local", "slurm", "kubernetes"] = Field(
+        "local", description="A process of this machine, sbatch, or a Kubernetes job by kubectl."
+    )
+    heartbeat_minutes: float = Field(
+        30.0, gt=0, description="A command that writes neither output nor progress for so long hangs: it is ended."
+    )
+    deadline_hours: float = Field(72.0, gt=0, description="A command that runs for longer is ended.")
+    waiting_hours: float = Field(24.0, gt=0, description="One that has not started after so long is taken back.")
+    poll_seconds: float = Field(15.0, gt=0, description="How often the queue is asked.")
+    slurm_options: tuple[str, ...] = Field(
+        (), description='Of sbatch, such as "--partition=gpu", "--nodes=1", "--gres=gpu:8".'
+    )
+    kubernetes_namespace: str = "default"
+    kubernetes_image: str = Field("", description="Image with this project at the same path; required there.")
+    kubernetes_claim: str = Field(
+        "", description="Volume claim that holds the project and the lake, mounted at kubernetes_mount."
+    )
+    kubernetes_mount: str = "/work"
+    kubernetes_gpus: int = Field(1, ge=0, description="nvidia.com/gpu of the pod.")
+
+
 class MaintenanceSettings(Section):
     """What keeps tables healthy."""
 
@@ -507,6 +531,7 @@ class Settings(BaseSettings):
     tracking: TrackingSettings = TrackingSettings()
     training: TrainingSettings = TrainingSettings()
     signal_models: SignalModelsSettings = SignalModelsSettings()
+    queue: QueueSettings = QueueSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
     secrets: SecretSettings = SecretSettings()
 

@@ -1,0 +1,224 @@
+"""A command on the GPU queue, watched until it ends: no silent hang.
+
+A queue only starts a script, says whether it still runs, and ends it. What the script writes is the same everywhere:
+its output, and its exit code in a file as its last act. A script that is gone without a code was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from infra.errors import SubmissionFailed
+from infra.settings import QueueSettings
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_JOB, _SCRIPT, _OUTPUT, _CODE = "job.json", "run.sh", "output.log", "exit_code"
+# A shared file system may show a file of another machine late, and a scheduler may be away for a moment.
+_LATE_POLLS = 5
+
+
+class Stage(Enum):
+    """Where a started script is."""
+
+    waiting = "waiting"
+    running = "running"
+    gone = "gone"
+
+
+class Queue(Protocol):
+    """What runs scripts. Every method raises QueueAway when it cannot be asked just now."""
+
+    def start(self, script: Path, name: str, output: Path) -> str:
+        """Start the script and return the id by which it is asked for."""
+
+    def stage(self, job: str) -> Stage:
+        """Where it is."""
+
+    def end(self, job: str) -> None:
+        """End it with all its processes; one that is gone stays so."""
+
+
+class QueueAway(Exception):
+    """The scheduler does not answer just now."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A started command, as its folder remembers it: whoever comes later watches it instead of starting another."""
+
+    job: str
+    command: list[str]
+    submitted: float
+
+
+def run(
+    queue: Queue,
+    rules: QueueSettings,
+    folder: Path,
+    command: Sequence[str],
+    home: Path,
+    beats: Callable[[], object] = tuple,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run the command on the queue and wait for its end.
+
+    If the folder remembers the same command and that still runs, it is watched: a supervisor that was killed and
+    started again does not train twice. Ended by a signal (an exception here), the command is ended too.
+
+    Args:
+        folder: of this command, on a file system that the queue's machines share; holds output.log.
+        home: the project.
+        beats: anything that changes while the command makes progress; its output counts without that.
+
+    Raises:
+        SubmissionFailed: it failed, was silent for `heartbeat_minutes`, or passed a deadline, and has been ended.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    job = _running(queue, folder, list(command)) or _started(queue, folder, list(command), home)
+    say(f"{folder.name}: job {job.job} on the queue {rules.kind}; output in {folder / _OUTPUT}")
+    try:
+        _watch(queue, rules, folder, job, beats, say)
+    except BaseException:
+        _end(queue, job)
+        raise
+
+
+def _running(queue: Queue, folder: Path, command: list[str]) -> Job | None:
+    try:
+        kept = Job(**json.loads((folder / _JOB).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    if (folder / _CODE).exists() or _stage(queue, kept) is Stage.gone:
+        return None
+    if kept.command != command:
+        raise SubmissionFailed(
+            f"job {kept.job} of another command still runs under the name {folder.name}",
+            setting="queue.kind",
+            hint="Wait for it or end it, or give another --name.",
+        )
+    return kept
+
+
+def _started(queue: Queue, folder: Path, command: list[str], home: Path) -> Job:
+    for name in (_JOB, _CODE, _OUTPUT):
+        (folder / name).unlink(missing_ok=True)
+    script = folder / _SCRIPT
+    code, output = shlex.quote(str(folder / _CODE)), shlex.quote(str(folder / _OUTPUT))
+    script.write_text(
+        "#!/bin/bash\n"
+        f"cd {shlex.quote(str(_REPOSITORY))} && export FLYWHEEL_HOME={shlex.quote(str(home))} PYTHONUNBUFFERED=1\n"
+        f"{shlex.join(command)} >> {output} 2>&1\n"
+        f"code=$?\necho $code > {code}.draft && mv {code}.draft {code}\nexit $code\n",
+        encoding="utf-8",
+    )
+    script.chmod(0o700)
+    try:
+        job = Job(queue.start(script, folder.name, folder / _OUTPUT), command, time.time())
+    except QueueAway as error:
+        raise SubmissionFailed(
+            f"the queue does not take {folder.name}: {error}",
+            setting="queue.kind",
+            hint="Is it reachable from here?",
+        ) from None
+    draft = folder / f".{_JOB}"
+    draft.write_text(json.dumps(asdict(job)), encoding="utf-8")
+    draft.replace(folder / _JOB)
+    return job
+
+
+def _watch(
+    queue: Queue,
+    rules: QueueSettings,
+    folder: Path,
+    job: Job,
+    beats: Callable[[], object],
+    say: Callable[[str], None],
+) -> None:
+    seen: object = None
+    beaten, running, missing, away = time.monotonic(), 0.0, 0, 0
+    while True:
+        if (code := _exit_code(folder)) is not None:
+            if code == 0:
+                return
+            raise _failed(folder, f"ended with exit code {code}")
+        try:
+            stage, away = queue.stage(job.job), 0
+        except QueueAway as error:
+            stage, away = Stage.waiting if not running else Stage.running, away + 1
+            if away > _LATE_POLLS:
+                raise _failed(folder, f"cannot be asked after: {error}") from None
+        if stage is Stage.gone:
+            missing += 1
+            if missing > _LATE_POLLS:
+                raise _failed(
+                    folder, "is gone without an exit code: killed, out of memory, or its machine died"
+                )
+        elif stage is Stage.running and not running:
+            running, beaten = time.monotonic(), time.monotonic()
+            say(f"{folder.name}: running")
+        if (now := (_mark(folder / _OUTPUT), beats())) != seen:
+            seen, beaten = now, time.monotonic()
+        _check(rules, folder, job, running, time.monotonic() - beaten)
+        time.sleep(rules.poll_seconds)
+
+
+def _check(rules: QueueSettings, folder: Path, job: Job, running: float, silent: float) -> None:
+    if not running:
+        if time.time() - job.submitted > rules.waiting_hours * 3600:
+            raise _failed(folder, f"has not started in {rules.waiting_hours:g} hours", "queue.waiting_hours")
+    elif silent > rules.heartbeat_minutes * 60:
+        told = f"has written neither output nor progress for {rules.heartbeat_minutes:g} minutes"
+        raise _failed(folder, told, "queue.heartbeat_minutes")
+    elif time.time() - job.submitted > (rules.deadline_hours + rules.waiting_hours) * 3600 or (
+        time.monotonic() - running > rules.deadline_hours * 3600
+    ):
+        raise _failed(folder, f"has run for more than {rules.deadline_hours:g} hours", "queue.deadline_hours")
+
+
+def _failed(folder: Path, what: str, setting: str | None = None) -> SubmissionFailed:
+    return SubmissionFailed(
+        f"{folder.name} {what}; it was ended" if setting else f"{folder.name} {what}",
+        setting=setting,
+        hint=f"Read {folder / _OUTPUT}. Run it again: a training goes on from its last whole checkpoint.",
+    )
+
+
+def _stage(queue: Queue, job: Job) -> Stage:
+    try:
+        return queue.stage(job.job)
+    except QueueAway as error:
+        raise SubmissionFailed(
+            f"job {job.job} cannot be asked after: {error}", setting="queue.kind"
+        ) from None
+
+
+def _end(queue: Queue, job: Job) -> None:
+    try:
+        queue.end(job.job)
+    except QueueAway as error:
+        # What brought us here is on its way up; that the job may still run must be said too.
+        raise SubmissionFailed(
+            f"job {job.job} could not be ended: {error}", setting="queue.kind", hint="End it by hand."
+        ) from None
+
+
+def _exit_code(folder: Path) -> int | None:
+    try:
+        return int((folder / _CODE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _mark(file: Path) -> tuple[int, int]:
+    try:
+        state = file.stat()
+    except OSError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
