@@ -100,10 +100,14 @@ def lengths(
 
     Example: flywheel lengths curation.samples --max-length 1024
     """
+    from transformers.utils import logging
+
     from models.base import base_model
     from models.datasets import open_snapshot
     from models.lengths import LengthReport, measure_lengths
     from models.training.sequences import tokenizer_of
+
+    logging.set_verbosity_error()  # that a sequence is longer than the model takes is what is told here
 
     def row(one: LengthReport) -> dict[str, Any]:
         shares = {f"p{round(100 * share)}": tokens for share, tokens in one.quantiles.items()}
