@@ -120,6 +120,8 @@ def sandbox(
         file.write_text(declaration(chosen), encoding="utf-8")
         out.print(f"Next: flywheel experiment declare {file}")
     out.print(f"Next: flywheel run traffic.land --days {span}")
+    if summary.judgements:
+        out.print(f"Next: flywheel run annotation.preferences --days {span}")
 
 
 @app.command("import")
@@ -256,13 +258,16 @@ def report() -> None:
 
 def _register_groups() -> None:
     from cli.experiments import experiment_app, readout
+    from cli.lineage import lineage
     from cli.preferences import preferences_app
     from cli.pull import lengths, pull
     from cli.replay import replay_app
     from cli.review import review_app, screen
     from cli.safety import safety_app
     from cli.signals import signals_app
+    from cli.submit import submit
     from cli.train import train_app
+    from cli.vacuum import vacuum
 
     app.add_typer(review_app, name="review")
     app.command()(screen)
@@ -275,6 +280,9 @@ def _register_groups() -> None:
     app.add_typer(experiment_app, name="experiment")
     app.command()(readout)
     app.add_typer(replay_app, name="replay")
+    app.command()(lineage)
+    app.command()(vacuum)
+    app.command(context_settings={"allow_interspersed_args": False})(submit)
 
 
 _register_groups()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+from infra.sandbox.annotators import TRUTH, judgements
 from infra.sandbox.behaviour import DAY, Product
 from infra.sandbox.characters import revised
 from infra.sandbox.experiments import (
@@ -92,7 +93,9 @@ def simulate_shard(world: World, policies: dict[str, Policy], indices: range) ->
             gold.tables.setdefault(table, []).extend(rows)
     draw = Random(mix(settings.seed, 12, indices.start))
     lines = deliver(events, settings.planted, draw, gold)
-    result = pack(lines, gold, len(events), sum(product.trace.turns for product in products))
+    judged = judgements(world, policies, products, gold)
+    turns = sum(product.trace.turns for product in products)
+    result = pack(lines, gold, len(events), turns, judged)
     wanted = range(
         indices.start, min(indices.stop, settings.experiment.lift_users if settings.experiment else 0)
     )
@@ -278,11 +281,14 @@ def run(
         turns=counts["turns"],
         events=counts["events"],
         lines=counts["lines"],
+        judgements=counts["judgements"],
         files=files,
         first_received=min(writer.days),
         last_received=max(writer.days),
         planted={
-            t: n for t, n in sorted(writer.gold_rows.items()) if t not in ("turns", "users", "characters")
+            t: n
+            for t, n in sorted(writer.gold_rows.items())
+            if t not in ("turns", "users", "characters", TRUTH)
         },
         true_lift_pct=true_lift,
     )

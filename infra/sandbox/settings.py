@@ -124,6 +124,28 @@ class ExperimentSettings(_Frozen):
         return {"control": self.share_per_arm, "test": self.share_per_arm}
 
 
+class AnnotatorSettings(_Frozen):
+    """Who judges pairs of responses (sections 2.2.2 and 3.4.1). What they like beside the truth is in BiasSettings."""
+
+    static_share: Share = Field(0.12, ge=0, le=1, description="users' turns that are judged from the log")
+    interactive_share: Share = Field(
+        0.4, ge=0, le=1, description="internal users' turns that they judge while conversing"
+    )
+    reviews: int = Field(3, ge=1, description="annotators of a static pair")
+    pool: int = Field(12, ge=1, description="annotators of static pairs in all")
+    tie_within: float = Field(0.1, ge=0, description="difference of scores that an annotator calls a tie")
+    both_bad_below: float = Field(-0.3, description="score under which a response is bad")
+    batch_days: int = Field(1, ge=1, description="days of traffic in a batch; its date is the last of them")
+    context_messages: int = Field(10, ge=1, description="messages before the responses that are shown")
+    guideline: str = "g1"
+
+    @model_validator(mode="after")
+    def _enough(self) -> AnnotatorSettings:
+        if self.reviews > self.pool:
+            raise ValueError("sandbox.annotators.pool is smaller than reviews")
+        return self
+
+
 class SandboxSettings(_Frozen):
     """The simulated live product: size, languages, versions, behaviour, biases and what is planted."""
 
@@ -147,6 +169,7 @@ class SandboxSettings(_Frozen):
     reactions: ReactionSettings = ReactionSettings()
     planted: PlantingSettings = PlantingSettings()
     experiment: ExperimentSettings | None = ExperimentSettings()
+    annotators: AnnotatorSettings | None = AnnotatorSettings()
     shard_users: int = Field(
         200, ge=1, description="users simulated together; part of what the bytes depend on"
     )

@@ -15,6 +15,7 @@ class SandboxSummary:
     turns: int
     events: int
     lines: int
+    judgements: int
     files: int
     first_received: date
     last_received: date
@@ -27,5 +28,6 @@ class SandboxSummary:
         return (
             f"{self.turns:,} turns of {self.users:,} simulated users: {self.events:,} events in {self.lines:,} lines, "
             f"{self.files} files, received {self.first_received}..{self.last_received}\n"
+            f"{self.judgements:,} judgements of pairs of responses\n"
             f"gold rows: {planted}\ntrue lift: {lifts or 'no experiment'}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,6 +14,8 @@ from infra.sandbox.faults import Line, day_of
 from infra.sandbox.planting import Gold, Row
 
 LEVEL = 3
+JUDGEMENTS = "preferences"
+"""Folder in the landing zone for judgements of pairs, which are no events."""
 MAX_FILE_BYTES = 32_000_000
 MALFORMED = "malformed"
 
@@ -32,6 +34,7 @@ class ShardResult:
     """What one shard hands to the writer."""
 
     landing: dict[date, Packed] = field(default_factory=dict)
+    judgements: dict[date, Packed] = field(default_factory=dict)
     truth: dict[str, Packed] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -41,9 +44,18 @@ def _member(lines: Iterable[bytes]) -> bytes:
     return gzip.compress(b"".join(lines), LEVEL, mtime=0)
 
 
-def pack(lines: list[Line], gold: Gold, events: int, turns: int) -> ShardResult:
-    """Sort a shard's lines by received time and compress them by received day; gold by table."""
+def pack(
+    lines: list[Line],
+    gold: Gold,
+    events: int,
+    turns: int,
+    judgements: Mapping[date, Sequence[bytes]] | None = None,
+) -> ShardResult:
+    """Sort a shard's lines by received time and compress them by received day; judgements by batch, gold by table."""
     result = ShardResult()
+    for day, judged in sorted((judgements or {}).items()):
+        result.judgements[day] = Packed(_member(judged), len(judged))
+        result.counts["judgements"] += len(judged)
     by_day: dict[date, list[Line]] = {}
     for line in sorted(lines, key=lambda line: (line.received, line.event_id)):
         by_day.setdefault(day_of(line.received), []).append(line)
@@ -75,8 +87,8 @@ class SandboxWriter:
         self.name = name
         self.gold_rows: Counter[str] = Counter()
         self.days: set[date] = set()
-        self._numbers: Counter[date] = Counter()
-        self._open: dict[date, _Open] = {}
+        self._numbers: Counter[Path] = Counter()
+        self._open: dict[Path, _Open] = {}
         self._finished: list[_Open] = []
         truth.mkdir(parents=True, exist_ok=True)
         for stale in truth.glob("_*"):
@@ -85,8 +97,11 @@ class SandboxWriter:
     def add(self, result: ShardResult) -> None:
         """Append one shard's members, and the gold of its malformed lines once their place is known."""
         broken: list[Row] = []
+        for day, packed in result.judgements.items():
+            self._append(self._target(self.landing / JUDGEMENTS, day), packed)
         for day, packed in result.landing.items():
-            target = self._target(day)
+            self.days.add(day)
+            target = self._target(self.landing, day)
             for place, kind, event_id in packed.broken:
                 broken.append(
                     {
@@ -96,29 +111,31 @@ class SandboxWriter:
                         "event_id": event_id,
                     }
                 )
-            with target.hidden.open("ab") as file:
-                file.write(packed.data)
-            target.bytes += len(packed.data)
-            target.lines += packed.lines
-            if target.bytes > MAX_FILE_BYTES:
-                self._finished.append(self._open.pop(day))
+            self._append(target, packed)
         for table, packed in result.truth.items():
             self._truth(table, packed)
         if broken:
             data = _member(json.dumps(row).encode() + b"\n" for row in broken)
             self._truth(MALFORMED, Packed(data, len(broken)))
 
-    def _target(self, day: date) -> _Open:
-        if day not in self._open:
-            folder = self.landing / f"received_ds={day.isoformat()}"
+    def _append(self, target: _Open, packed: Packed) -> None:
+        with target.hidden.open("ab") as file:
+            file.write(packed.data)
+        target.bytes += len(packed.data)
+        target.lines += packed.lines
+        if target.bytes > MAX_FILE_BYTES:
+            self._finished.append(self._open.pop(target.final.parent))
+
+    def _target(self, root: Path, day: date) -> _Open:
+        folder = root / f"received_ds={day.isoformat()}"
+        if folder not in self._open:
             folder.mkdir(parents=True, exist_ok=True)
-            name = f"{self.name}-{self._numbers[day]:05d}.jsonl.gz"
-            self._numbers[day] += 1
-            self.days.add(day)
+            name = f"{self.name}-{self._numbers[folder]:05d}.jsonl.gz"
+            self._numbers[folder] += 1
             target = _Open(folder / f"_{name}", folder / name)
             target.hidden.unlink(missing_ok=True)
-            self._open[day] = target
-        return self._open[day]
+            self._open[folder] = target
+        return self._open[folder]
 
     def _truth(self, table: str, packed: Packed) -> None:
         with (self.truth / f"_{table}.jsonl.gz").open("ab") as file:
