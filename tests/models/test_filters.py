@@ -13,7 +13,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from infra.errors import SnapshotRefused
+from infra.settings import Settings
+from models.datasets import open_snapshot
 from models.filters import parse_filter
+from tests.models.tables import SAMPLES, write
 
 ROWS = pa.table(
     {
@@ -48,16 +51,15 @@ def selected(where: str) -> list[datetime]:
     return kept["ts"].to_pylist()
 
 
-_COMPARED = st.sampled_from(
-    [
+_COMPARISONS = [
         "n = 1", "n <> 2", "n < 4", "n >= 2", "n <= 1.5", "n > 3000000000", "3 < n", "n IN (1, 4)", "n NOT IN (1, 3)",
         "n NOT IN (1, NULL)", "n = NULL", "n BETWEEN 1 AND 2", "n NOT BETWEEN 1 AND 2", "n IS NULL", "n IS NOT NULL",
         "x = 5", "x <> 5", "x > 3", "x >= 5", "x < -1", "x BETWEEN -2 AND 5", "x NOT IN (5)", "x > -1e3",
         "s = 'it''s'", "s LIKE 'b%'", "s NOT LIKE '%t_s'", "s < 'b'", "s IN ('a')", "s = 'a--b'", "N = 1", '"n" = 1',
         "b", "NOT b", "b = true", "b IS NULL", "TRUE", "d >= '2024-01-01'", "d < DATE '1970-01-03'",
         "ts > TIMESTAMP '2026-11-20 12:01:00'", "ts <= '2026-11-20T12:02:00'",
-    ]
-)  # fmt: skip
+    ]  # fmt: skip
+_COMPARED = st.sampled_from(_COMPARISONS)
 _CONDITIONS = st.recursive(
     _COMPARED,
     lambda inner: st.one_of(
@@ -73,6 +75,21 @@ _CONDITIONS = st.recursive(
 def test_the_same_rows_as_in_duckdb(sql: duckdb.DuckDBPyConnection, where: str) -> None:
     wanted = sql.execute(f"SELECT ts FROM rows WHERE {where} ORDER BY ts").fetchall()
     assert selected(where) == [row[0] for row in wanted]
+
+
+def test_the_same_rows_through_partitions_and_statistics(
+    sql: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    for row in range(len(ROWS)):  # a file each, all of which are in one partition of their own
+        write(settings, ROWS.slice(row, 1), partition_by=["s"])
+    for condition in _COMPARISONS:
+        for where in (condition, f"NOT ({condition})"):
+            wanted = [
+                row[0] for row in sql.execute(f"SELECT ts FROM rows WHERE {where} ORDER BY ts").fetchall()
+            ]
+            opened = open_snapshot(settings, SAMPLES, where=where, columns=["ts"])
+            found = sorted(moment for batch in opened.batches() for moment in batch["ts"].to_pylist())
+            assert (found, opened.snapshot.rows) == (wanted, len(wanted)), where
 
 
 @pytest.mark.parametrize(
