@@ -439,6 +439,11 @@ class TrainingSettings(Section):
         description="Hub id or folder of a Llama-like model: meta-llama/Llama-3.1-70B (the paper's reward models), "
         "meta-llama/Llama-3.1-8B (its signal models). Default: a tiny one that is trained here in seconds.",
     )
+    pointwise_config: str = Field(
+        "reward-pointwise-smoke",
+        description="Run configuration of the scheduled training; *-cluster on GPUs.",
+    )
+    pairwise_config: str = Field("reward-pairwise-smoke", description="The same of the pairwise model.")
 
 
 class RewardOverrideSettings(Section):
@@ -461,6 +466,19 @@ class SignalModelsSettings(Section):
     )
 
 
+class PreherdingSettings(Section):
+    """Which registered reward model scores responses for the next generation's sampling (section 3.5.4)."""
+
+    name: str = Field(
+        "scores", pattern=r"^[a-z0-9_]+$", description="First part of the id of a scored window."
+    )
+    score_model: str = Field(
+        "",
+        description="reward-pointwise/3, or reward-pointwise@candidate, which is resolved when a window is scored; the "
+        "version stands in every row. Empty: nothing is scored.",
+    )
+
+
 class QueueSettings(Section):
     """Where GPU work is submitted, and when it is given up. A queue of several machines shares `home` and the lake."""
 
@@ -468,10 +486,14 @@ class QueueSettings(Section):
         "local", description="A process of this machine, sbatch, or a Kubernetes job by kubectl."
     )
     heartbeat_minutes: float = Field(
-        30.0, gt=0, description="A command that writes neither output nor progress for so long hangs: it is ended."
+        30.0,
+        gt=0,
+        description="A command that writes neither output nor progress for so long hangs: it is ended.",
     )
     deadline_hours: float = Field(72.0, gt=0, description="A command that runs for longer is ended.")
-    waiting_hours: float = Field(24.0, gt=0, description="One that has not started after so long is taken back.")
+    waiting_hours: float = Field(
+        24.0, gt=0, description="One that has not started after so long is taken back."
+    )
     poll_seconds: float = Field(15.0, gt=0, description="How often the queue is asked.")
     slurm_options: tuple[str, ...] = Field(
         (), description='Of sbatch, such as "--partition=gpu", "--nodes=1", "--gres=gpu:8".'
@@ -531,6 +553,7 @@ class Settings(BaseSettings):
     tracking: TrackingSettings = TrackingSettings()
     training: TrainingSettings = TrainingSettings()
     signal_models: SignalModelsSettings = SignalModelsSettings()
+    preherding: PreherdingSettings = PreherdingSettings()
     queue: QueueSettings = QueueSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
     secrets: SecretSettings = SecretSettings()
