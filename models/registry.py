@@ -23,6 +23,7 @@ from infra.lake import Lake
 from infra.settings import Settings
 from models import ranks, tracking
 from models.entry import IDENTITY, Entry, Registered, enter, flat, stored
+from models.pins import trained_until
 from models.provenance import code, environment
 from models.snapshot import Snapshot
 from models.weights import Manifest, check_unchanged, manifest
@@ -167,7 +168,7 @@ def _check(
 
 def _tags(settings: Settings, lineage: Lineage, made: Manifest) -> dict[str, Any]:
     """What a version says of itself, text or JSON."""
-    ran = code()
+    ran, until = code(), trained_until(settings, lineage.snapshots, lineage.parents)
     around = json.dumps(environment(), sort_keys=True)
     return {
         "snapshots": [_told(one) for one in lineage.snapshots],
@@ -181,6 +182,7 @@ def _tags(settings: Settings, lineage: Lineage, made: Manifest) -> dict[str, Any
             :16
         ],
         "lineage_hash": lineage.hash(),
+        "trained_until": str(until) if until else "",
         "code_commit": ran.commit,
         "code_dirty": str(ran.dirty).lower(),
         "code_changes_hash": ran.changes_hash,

@@ -13,11 +13,11 @@ from infra.errors import RegistrationRefused
 # What save_pretrained writes of a model and its tokenizer, and the calibration that goes with a classifier. Not the
 # pickles of a trainer, which run code when they are read, nor anything that could hold an example.
 _MODEL = (
-    "config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "adapter_config.json",
+    "config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json",
     "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
     "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja", "calibration.json",
 )  # fmt: skip
-_TOKENIZER = _MODEL[5:14]
+_TOKENIZER = _MODEL[4:13]
 MANIFEST = "manifest.json"
 _PIECE = 1 << 22
 
@@ -73,41 +73,18 @@ def manifest(folder: Path) -> Manifest:
     """
     names = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
     chosen = [name for name in names if _is(name, _MODEL)]
-    if "config.json" not in chosen or not any(name.endswith(".safetensors") for name in chosen):
-        adapter = "adapter_config.json" in chosen
+    if "adapter_config.json" in names:
         raise RegistrationRefused(
-            f"{folder.name} is an adapter without the model that it adapts"
-            if adapter
-            else f"{folder.name} has no config.json with weights in safetensors",
-            hint="Merge it first (merge_and_unload), then save_pretrained: its base would be looked for where it lay."
-            if adapter
-            else "Write it with save_pretrained.",
+            f"{folder.name} is an adapter: the model that it adapts would be looked for where it lay",
+            hint="Merge it first (merge_and_unload), then save_pretrained.",
+        )
+    if "config.json" not in chosen or not any(name.endswith(".safetensors") for name in chosen):
+        raise RegistrationRefused(
+            f"{folder.name} has no config.json with weights in safetensors",
+            hint="Write it with save_pretrained.",
         )
     files = {name: (folder.joinpath(name).stat().st_size, _sha256(folder / name)) for name in chosen}
     return Manifest(str(folder.resolve()), files, tuple(name for name in names if name not in chosen))
-
-
-def base_hashes(base: str) -> tuple[str, str]:
-    """SHA-256 over the files of a base model (folder, or hub id in the local cache) and over those of its tokenizer.
-
-    Raises:
-        RegistrationRefused: it is not on this machine.
-    """
-    folder = Path(base)
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-        try:
-            folder = Path(snapshot_download(base, allow_patterns=list(_MODEL), local_files_only=True))
-        except (LocalEntryNotFoundError, HfHubHTTPError, ValueError) as error:
-            raise RegistrationRefused(
-                f"the base model {base} is not on this machine: {type(error).__name__}",
-                setting="training.base_model",
-                hint="Hash it where it was trained from.",
-            ) from None
-    made = manifest(folder)
-    return made.content_hash, made.tokenizer_hash
 
 
 def read_manifest(file: Path) -> Manifest:
