@@ -1,0 +1,106 @@
+"""Routine vacuuming: files that no version in use needs leave the disk; versions that something stands on stay.
+
+Spared are the latest version, what is younger than `maintenance.keep_deleted_hours`, the versions that registered
+models were made from, and those that a setting pins for a job. Erasure is another thing: it spares no version.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from infra import ledger
+from infra.contracts import contract
+from infra.errors import ContractError, SnapshotRefused
+from infra.lake import Lake
+from infra.locks import hold
+from infra.settings import Settings
+from jobs.declaration import all_jobs
+from models.pins import pins
+from models.table_version import open_version
+
+
+@dataclass(frozen=True)
+class Vacuumed:
+    """What vacuuming did to a table, or would do.
+
+    Attributes:
+        files: that left the disk.
+        spared: version to what stands on it: `name/version` of models, or the setting.
+        gone: of those, versions that could not be read any more before.
+    """
+
+    table: str
+    files: int
+    spared: dict[int, list[str]]
+    gone: tuple[int, ...]
+
+
+def vacuum(settings: Settings, tables: Sequence[str] = (), dry_run: bool = False) -> Iterator[Vacuumed]:
+    """Vacuum the tables (default: all that there are), one after another, each under its lock.
+
+    Raises:
+        RegistryUnavailable: nobody can say what models stand on; nothing was vacuumed.
+        LockHeld: a job is writing the table; those before it are done.
+        JobUnknown, ContractError: there is no such table.
+    """
+    lake = Lake.of(settings)
+    chosen = [contract(name).name for name in tables] or sorted(lake.readable())
+    if missing := [name for name in chosen if not lake.exists(name)]:
+        raise ContractError("the table does not exist yet", table=missing[0], hint="Run: flywheel migrate")
+    # Before the first file goes: whoever cannot ask vacuums nothing.
+    standing = in_use(settings)
+    for table in chosen:
+        if dry_run:
+            yield _vacuum(settings, lake, table, standing.get(table, {}), dry_run=True)
+            continue
+        run_id = f"{ledger.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        with hold(lake.locks, [table], run_id, settings.lake.lock_seconds):
+            # A model may have been registered while other tables were vacuumed.
+            yield _vacuum(settings, lake, table, in_use(settings).get(table, {}), dry_run=False)
+
+
+def in_use(settings: Settings) -> dict[str, dict[int, list[str]]]:
+    """Table to version to what stands on it: registered models, and settings that pin a version for a job."""
+    made = pins(settings)
+    for job in all_jobs():
+        for table, setting in job.pinned.items():
+            if (pin := settings.value(setting)) is not None:
+                made.setdefault(table, {}).setdefault(int(pin.table_version), []).append(setting)
+    return made
+
+
+def _vacuum(
+    settings: Settings, lake: Lake, table: str, standing: dict[int, list[str]], dry_run: bool
+) -> Vacuumed:
+    there = [version for version in sorted(standing) if _is_whole(lake, table, version)]
+    files = lake.open(table).vacuum(
+        retention_hours=settings.maintenance.keep_deleted_hours,
+        dry_run=dry_run,
+        enforce_retention_duration=False,
+        # What a killed writer left is in no log, and only a full vacuum finds it.
+        full=True,
+        keep_versions=there,
+    )
+    if not dry_run and (lost := [version for version in there if not _is_whole(lake, table, version)]):
+        raise SnapshotRefused(
+            f"vacuuming lost files of version {lost[0]}, which {', '.join(standing[lost[0]])} stands on",
+            table=table,
+            hint="Stop vacuuming and restore the table's folder from a copy.",
+        )
+    return Vacuumed(
+        table,
+        len(files),
+        dict(sorted(standing.items())),
+        tuple(v for v in sorted(standing) if v not in there),
+    )
+
+
+def _is_whole(lake: Lake, table: str, version: int) -> bool:
+    try:
+        opened = open_version(lake, table, version)
+        opened.check_files(lake, opened.files)
+    except SnapshotRefused:
+        return False
+    return True
