@@ -150,6 +150,8 @@ def _files(table: str, version: int, delta: DeltaTable) -> tuple[DataFile, ...]:
 def _gone(lake: Lake, table: str, version: int | None, why: str) -> VersionGone:
     left = versions_left(lake.path(table))
     said = f"There are: {ranges(left)}." if left else "No version of it can be read."
+    if version is not None and left and version > left[-1]:
+        why = "there is no such version yet"
     return VersionGone(
         f"version {'latest' if version is None else version} cannot be had: {why}",
         table=table,

@@ -20,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from infra.errors import InputDamaged, SnapshotRefused, TrainingRefused, VersionGone
-from infra.settings import Settings
+from infra.settings import Settings, load_settings
 from models.datasets import Opened, open_snapshot
 from tests.conftest import settings_for
 from tests.models.tables import SAMPLES, data_files, edit_log, log_file, write
@@ -228,9 +228,23 @@ def test_a_vacuumed_version_is_refused_and_says_what_is_left(settings: Settings)
         open_snapshot(settings, f"{SAMPLES}@1")
     with pytest.raises(InputDamaged, match="cannot be read"):
         read(opened)  # opened before: it must not end early as if it were whole
-    with pytest.raises(VersionGone, match=r"version 99 cannot be had"):
+    with pytest.raises(VersionGone, match=r"version 99 cannot be had: there is no such version yet"):
         open_snapshot(settings, f"{SAMPLES}@99")
     assert open_snapshot(settings, f"{SAMPLES}@3").snapshot.rows == 7
+
+
+def test_a_lake_at_a_uri_is_read_alike(tmp_path: Path) -> None:
+    """The way of object stores: through delta-rs, not the file system."""
+    settings = load_settings(home=tmp_path, lake={"root": f"file://{tmp_path}/lake"})
+    (tmp_path / "lake/curated/curation/samples").mkdir(parents=True)
+    rows = plain(20).append_column("place", pa.array([HOSTILE, None] * 10))
+    path = write(settings, rows, group=5, partition_by=["place"])
+    opened = open_snapshot(settings, SAMPLES, where="n >= 3", columns=["n", "place"])
+    assert sorted(numbers(pickle.loads(pickle.dumps(opened.streaming())))) == list(range(3, 20))
+    DeltaTable(path).optimize.z_order(["n"])
+    DeltaTable(path).vacuum(0, dry_run=False, enforce_retention_duration=False)
+    with pytest.raises(VersionGone, match=r"2 of its 2 files were vacuumed.*There are: 1\.\.3"):
+        open_snapshot(settings, f"{SAMPLES}@0")
 
 
 def test_a_version_whose_log_was_cleaned_up_is_refused(settings: Settings) -> None:
