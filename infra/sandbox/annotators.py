@@ -53,7 +53,8 @@ def judgements(
     items = [item for product in products for item in _items(world, asked, product)]
     lines: dict[date, list[bytes]] = defaultdict(list)
     for item, (version, other) in zip(items, _others(world, policies, items), strict=True):
-        if other.text.strip() == item.served.text.strip():
+        shown = {other.text.strip(), item.served.text.strip()}
+        if len(shown) < 2 or "" in shown:
             continue  # nothing to choose between
         day = _batch(world, asked, item.turn["day"])
         responses = [(item.turn["model_version"], item.served), (version, other)]
