@@ -27,13 +27,14 @@ def vacuum(
     """
     from jobs.maintenance.vacuum import vacuum as clean
 
-    rows = []
+    rows, files = [], []
     for done in clean(load_settings(), tables or (), dry_run):
         spared = [
             f"{version} ({', '.join(who)}{'; already gone' if version in done.gone else ''})"
             for version, who in done.spared.items()
         ]
+        files.append(done.files)
         rows.append({"table": done.table, "files": done.files, "spared versions": ", ".join(spared)})
     print_rows(rows, ["table", "files", "spared versions"], format)
-    total = sum(int(row["files"]) for row in rows)
+    total = sum(files)
     err.print(f"{total:,} file(s) {'would leave' if dry_run else 'left'} the disk.", highlight=False)
