@@ -60,7 +60,8 @@ class Tally:
                 for one in pc.value_counts(column).to_pylist():
                     counts[_level(one["values"])] += one["counts"]
         if "weight" in batch.schema.names:
-            self.weight += pc.sum(batch["weight"]).as_py() or 0.0
+            finite = batch["weight"].filter(pc.is_finite(batch["weight"]))
+            self.weight += pc.sum(finite).as_py() or 0.0
 
 
 def _level(value: object) -> str:
@@ -120,10 +121,36 @@ def readme(made: Mapping[str, Any], loading: str, data_files: Mapping[str, str])
         loading: Python that loads the folder `DIR`.
         data_files: name of a split to the pattern of its files; none where `datasets` is not to look for any.
     """
-    front: dict[str, Any] = {"license": "other", "license_name": "see-below", "pretty_name": made["table"]}
+    raw = ["> **RAW TEXT. Keep it where access is as narrow as to the restricted root of the lake.**", ""]
+    return "\n".join(
+        [
+            *_front(made["table"], data_files), "",
+            f"# {made['table']}@{made['version']}", "",
+            *(raw if made["root"] == "restricted" else []),
+            made["about"], "",
+            *_table(("", ""), _facts(made)), "",
+            "## Load", "", "```python", loading, "```", "",
+            "## Columns", "", *_columns(made["columns"]), "",
+            *_levels(made["levels"]),
+            "## Personal data and licence", "", made["pii_statement"],
+            f"The lake keeps rows for {made['retention_days']} days. This copy does not follow: when a user is erased "
+            "or the retention ends, delete it and pull again.", "",
+            f"Licence: {made['licence']}", "",
+            *(f"{note}\n" for note in made["notes"]),
+            "Hashes of the files stand in `card.json`.", "",
+        ]
+    )  # fmt: skip
+
+
+def _front(table: str, data_files: Mapping[str, str]) -> list[str]:
+    front: dict[str, Any] = {"license": "other", "license_name": "see-below", "pretty_name": table}
     if data_files:
         files = [{"split": name, "path": path} for name, path in data_files.items()]
         front["configs"] = [{"config_name": "default", "data_files": files}]
+    return ["---", yaml.safe_dump(front, sort_keys=True).rstrip(), "---"]
+
+
+def _facts(made: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [
         ("table", f"`{made['table']}` at version {made['version']}"),
         ("condition", f"`{_cell(made['where'])}`" if made["where"] else "none"),
@@ -138,7 +165,11 @@ def readme(made: Mapping[str, Any], loading: str, data_files: Mapping[str, str])
     if made["sampling"]:
         strata, weights = made["sampling"]["strata"], made["sampling"]["weight_sum"]
         facts.append(("strata", f"{strata:,}; weights add up to {weights:,.1f}"))
-    columns = [
+    return facts
+
+
+def _columns(columns: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
         (
             f"`{_cell(one['name'])}`",
             _cell(one["type"]),
@@ -146,27 +177,9 @@ def readme(made: Mapping[str, Any], loading: str, data_files: Mapping[str, str])
             one["pii"],
             _cell(one["comment"]),
         )
-        for one in made["columns"]
+        for one in columns
     ]
-    raw = ["> **RAW TEXT. Keep it where access is as narrow as to the restricted root of the lake.**", ""]
-    return "\n".join(
-        [
-            "---", yaml.safe_dump(front, sort_keys=True).rstrip(), "---", "",
-            f"# {made['table']}@{made['version']}", "",
-            *(raw if made["root"] == "restricted" else []),
-            made["about"], "",
-            *_table(("", ""), facts), "",
-            "## Load", "", "```python", loading, "```", "",
-            "## Columns", "", *_table(("column", "type", "NULL", "personal data", "meaning"), columns), "",
-            *_levels(made["levels"]),
-            "## Personal data and licence", "", made["pii_statement"],
-            f"The lake keeps rows for {made['retention_days']} days. This copy does not follow: when a user is erased "
-            "or the retention ends, delete it and pull again.", "",
-            f"Licence: {made['licence']}", "",
-            *(f"{note}\n" for note in made["notes"]),
-            "Hashes of the files stand in `card.json`.", "",
-        ]
-    )  # fmt: skip
+    return _table(("column", "type", "NULL", "personal data", "meaning"), rows)
 
 
 def _levels(levels: Mapping[str, Mapping[str, int]]) -> list[str]:

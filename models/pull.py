@@ -120,7 +120,7 @@ def _write(
     }
     code, data_files = loading(kind, opened.snapshot.split)
     _text(folder / README, readme(made, code, data_files))
-    _text(folder / CARD, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+    _text(folder / CARD, json.dumps(made, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return made
 
 

@@ -58,7 +58,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def card(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "card.json").read_text())
+    found: dict[str, Any] = json.loads((folder / "card.json").read_text(), parse_constant=pytest.fail)
     return found
 
 
