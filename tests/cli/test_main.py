@@ -34,7 +34,7 @@ def test_help_teaches_every_command() -> None:
     told = runner.invoke(app, ["--help"]).output
     for command in (
         "doctor", "migrate", "sandbox", "import", "run", "plan", "tables", "sql", "outcomes", "report",
-        "review", "screen",
+        "review", "screen", "pull", "lengths",
     ):  # fmt: skip
         assert command in told
         assert runner.invoke(app, [*command.split(), "--help"]).exit_code == 0
