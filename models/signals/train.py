@@ -129,9 +129,10 @@ def train_signal(
     Raises:
         TrainingRefused: too few rows of either outcome to train or to calibrate: it names both numbers.
     """
-    parts, leakage = apart(split_parts(known(table, signal), configuration.seed, most))
-    _check_enough(signal, "training", happened(parts.train, signal), LEAST_ROWS)
-    _check_enough(signal, "calibration", happened(parts.calibration, signal), 2 * LEAST_OUTCOMES)
+    whole = split_parts(known(table, signal), configuration.seed, most)
+    _check_parts(signal, whole)
+    parts, leakage = apart(whole)
+    _check_parts(signal, parts)
     seen, labels = parts.train.select(SEEN), happened(parts.train, signal)
     model, run, fitted = fit(root, configuration, base, seen, labels, progress)
     logits = model.logits(parts.calibration)
@@ -166,10 +167,6 @@ def _judge(
     signal: str, model: Transformer, calibration: Calibration, parts: Parts, seed: int
 ) -> tuple[Evaluation, int]:
     """The evaluation, and how many rows the model could not read: its baselines are judged without them too."""
-    if not parts.evaluation.num_rows:
-        raise TrainingRefused(
-            f"no evaluation user has a known {signal}", hint="Give more days, or see split.evaluation_share."
-        )
     probabilities = calibrated(calibration, model.logits(parts.evaluation))
     read = np.isfinite(probabilities)
     rows = parts.evaluation.filter(pa.array(read))
@@ -179,6 +176,15 @@ def _judge(
     }
     found = evaluate(signal, rows, happened(rows, signal), probabilities[read], beside, seed)
     return found, int((~read).sum())
+
+
+def _check_parts(signal: str, parts: Parts) -> None:
+    _check_enough(signal, "training", happened(parts.train, signal), LEAST_ROWS)
+    _check_enough(signal, "calibration", happened(parts.calibration, signal), 2 * LEAST_OUTCOMES)
+    if not parts.evaluation.num_rows:
+        raise TrainingRefused(
+            f"no evaluation user has a known {signal}", hint="Give more days, or see split.evaluation_share."
+        )
 
 
 def _check_enough(signal: str, part: str, labels: Bools, least: int) -> None:
