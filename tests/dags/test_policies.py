@@ -29,7 +29,7 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_file_name_is_dag_id(dags: dict[str, Any]) -> None:
     assert {name: dag.dag_id for name, dag in dags.items()} == {name: name for name in NAMES}
-    assert {"traffic", "experiments", "curation", "signals", "backfill", "repair"} <= set(NAMES)
+    assert {"traffic", "experiments", "curation", "signals", "annotation", "backfill", "repair"} <= set(NAMES)
 
 
 def test_every_dag_has_an_owner_tags_triage_notes_and_one_run_at_a_time(dags: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ def test_every_dag_has_an_owner_tags_triage_notes_and_one_run_at_a_time(dags: di
 
 
 def test_scheduled_tasks_retry(dags: dict[str, Any]) -> None:
-    for name in ("traffic", "experiments", "curation", "signals", "repair"):
+    for name in ("traffic", "experiments", "curation", "signals", "annotation", "repair"):
         assert all(task.retries >= 1 for task in dags[name].tasks), name
 
 
@@ -57,13 +57,13 @@ def test_every_job_runs_in_the_backfill_in_declared_order(dags: dict[str, Any]) 
 
 
 def test_assets_are_those_of_the_declarations(dags: dict[str, Any]) -> None:
-    from jobs.declaration import job
+    from jobs.declaration import is_landed, job
 
-    for name in ("traffic", "experiments", "curation", "signals"):
+    for name in ("traffic", "experiments", "curation", "signals", "annotation"):
         for task in dags[name].tasks:
             declared = job(task.task_id)
             assert {a.name for a in task.outlets} == set(declared.writes)
-            assert {a.name for a in task.inlets} == {t for t in declared.reads if t != "landing"}
+            assert {a.name for a in task.inlets} == {t for t in declared.reads if not is_landed(t)}
 
 
 @pytest.mark.parametrize("name", ["curation", "experiments"])

@@ -1,0 +1,32 @@
+"""Screen and write yesterday's batch of judged pairs.
+
+**When**: 02:30 UTC, for the day before (the partition key), which is the day of the batch. **Waits for**: nothing; a
+day without judgements is an empty batch. A batch that lands later than that, or that an earlier one changes, is run by
+`repair` at 04:00.
+
+**When it fails**
+- `LandingFileBroken`: the annotation tool was cut off. Put the whole file in place, clear the task.
+- `DetectorUnavailable`: a screening model could not be loaded. Nothing passed. Mend the installation, clear the task.
+- Many `screening:` lines in `flywheel preferences list --quarantine` are no failure: a red-team set needs its source
+  and a reason in `preferences.keep_unsafe`.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, CronPartitionTimetable
+
+from dags.wiring import DEFAULTS, in_order, spark_task
+from jobs.annotation import JOBS
+
+with DAG(
+    "annotation",
+    schedule=CronPartitionTimetable("30 2 * * *", timezone="UTC", run_offset=-1),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["annotation", "daily"],
+    doc_md=__doc__,
+) as dag:
+    in_order([spark_task(job) for job in JOBS])
