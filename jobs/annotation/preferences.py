@@ -206,6 +206,8 @@ def _kept_unsafe(ctx: JobContext, kept: DataFrame) -> list[Result]:
         .agg(F.countDistinct("pair_id").alias("pairs"))
     )
     reasons = ctx.settings.preferences.keep_unsafe
+    if not reasons:
+        return []
     return [
         Result(
             f"keep_unsafe({row['source']}: {reasons[row['source']]})", "warning", True,
