@@ -75,13 +75,32 @@ def spark_task(job: Job, days: str = DAYS_OF_PARTITION, rerun: str = "due") -> S
     )
 
 
-def flywheel_task(task_id: str, arguments: str) -> BashOperator:
-    """One task that runs the `flywheel` command in this Python, whatever a worker's PATH finds first."""
+def flywheel_task(task_id: str, arguments: str, **options: Any) -> BashOperator:
+    """One task that runs the `flywheel` command in this Python, whatever a worker's PATH finds first.
+
+    Args:
+        options: of the operator, such as `outlets`.
+    """
     return BashOperator(
         task_id=task_id,
         bash_command=f"{shlex.quote(sys.executable)} -m cli.main {arguments}",
         cwd=str(REPOSITORY),
         append_env=True,
+        **options,
+    )
+
+
+def gpu_task(task_id: str, arguments: str, **options: Any) -> BashOperator:
+    """One task that runs a `flywheel` command on the GPU queue of the settings and watches it.
+
+    The queue's own bounds end what hangs; Airflow's timeout is past them, for a watcher that hangs itself.
+    """
+    bounds = load_settings().queue
+    return flywheel_task(
+        task_id,
+        f"submit --name {shlex.quote(task_id)} -- {arguments}",
+        execution_timeout=timedelta(hours=bounds.waiting_hours + bounds.deadline_hours + 1),
+        **options,
     )
 
 

@@ -16,7 +16,7 @@ from infra.contracts import contract
 from infra.errors import JobUnknown
 
 # Stages in the order of the flow; a stage's jobs stand in the order in which they run.
-STAGES = ("traffic", "experiments", "curation", "signals", "annotation")
+STAGES = ("traffic", "experiments", "curation", "signals", "annotation", "preherding")
 LANDING = "landing"
 
 

@@ -1,0 +1,230 @@
+"""Score the responses to each prompt of a window with a registered reward model (section 3.5.4).
+
+The k responses to a prompt are the final one (`response_no` 1) and those that it superseded when the user asked for
+another: they answer the same words. Most prompts have one, whose difficulty stays unknown to `curation.sample`; the
+candidates of rejection sampling would be further responses.
+
+No cycle arises: the model is pinned by name and version, `trained_until` stands in every row, and a dataset whose
+window begins on or before that day refuses the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
+
+from infra.errors import SettingsError
+from infra.settings import Settings, TrackingSettings
+from jobs.curation.conversation_context import contexts, unsafe_contexts
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
+
+TABLE = "preherding.scores"
+_PROMPTS_A_BATCH, _PROMPTS_A_TASK = 256, 2_000
+# What another batch or another thread adds up differently is not another score.
+_DIGITS = 5
+_SCORED = "turn_id string, response_no int, score double, ds date"
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A registered reward model, as a worker finds it.
+
+    Attributes:
+        name, version: in the registry.
+        trained_until: last day of what it was trained on.
+        longest: most tokens of a sequence that it was trained with.
+        folder: its files on the driver, and on workers that share its file system.
+        home, tracking: where a worker without that folder fetches it.
+    """
+
+    name: str
+    version: int
+    trained_until: date
+    longest: int
+    folder: str
+    home: Path
+    tracking: TrackingSettings
+
+    @classmethod
+    def of(cls, settings: Settings) -> Scorer:
+        """The model that `preherding.score_model` names now.
+
+        Raises:
+            ModelUnknown, RegistryUnavailable: see `models.registry.fetch`.
+            SettingsError: it is no pointwise reward model, or nobody knows until when it was trained.
+        """
+        from models import tracking
+        from models.pins import model
+        from models.registry import fetch
+
+        asked = settings.preherding.score_model
+        found = model(settings, asked)
+        name, _, version = found.named.partition("/")
+        if not (told := found.tags.get("trained_until")):
+            raise SettingsError(
+                f"nobody knows until which day {found.named} was trained", setting="preherding.score_model",
+                hint="Train and register it from tables with days: flywheel train reward.",
+            )  # fmt: skip
+        run = tracking.client(settings).get_run(found.tags["run_id"])
+        if run.data.params.get("job", "reward-pointwise") != "reward-pointwise":
+            raise SettingsError(
+                f"{found.named} does not score single responses", setting="preherding.score_model",
+                hint="Name a pointwise reward model, e.g. reward-pointwise@candidate.",
+            )  # fmt: skip
+        return cls(
+            name, int(version), date.fromisoformat(told), int(run.data.params.get("max_length", 1 << 30)),
+            str(fetch(settings, found.named)), settings.home, settings.tracking,
+        )  # fmt: skip
+
+
+def prompts(
+    screened: DataFrame, characters: DataFrame, days: tuple[date, ...], context_turns: int
+) -> DataFrame:
+    """Each prompt of the days with all its responses: turn_id (of the final one), context, responses, ds.
+
+    Responses that did not pass are none; a prompt whose final response or context did not pass is left out.
+
+    Args:
+        screened: `curation.screened` of the days and of the context days before them.
+        characters: `curation.screened_characters`.
+        context_turns: most turns of context.
+    """
+    passed = screened.where("verdict = 'pass' AND redacted_user_message IS NOT NULL")
+    finals = passed.where(F.col("is_final") & F.col("ds").isin(list(days)))
+    finals = finals.join(unsafe_contexts(finals, screened, characters), "turn_id", "left_anti")
+    said = contexts(finals, screened, characters, context_turns)
+    same = ["conversation_id", "turn_index"]
+    order = Window.partitionBy("final_turn").orderBy(F.desc("is_final"), F.desc("response_ts"), "turn_id")
+    responses = (
+        passed.select(*same, "turn_id", "is_final", "response_ts", "redacted_response")
+        .join(finals.select(*same, F.col("turn_id").alias("final_turn")), same)
+        .where(~F.col("is_final") | (F.col("turn_id") == F.col("final_turn")))
+        .withColumn("response_no", F.row_number().over(order))
+        .groupBy(F.col("final_turn").alias("turn_id"))
+        .agg(F.array_sort(F.collect_list(F.struct("response_no", "redacted_response"))).alias("numbered"))
+    )
+    return (
+        finals.select("turn_id", "ds")
+        .join(said, "turn_id")
+        .join(responses, "turn_id")
+        .select("turn_id", "context", F.col("numbered.redacted_response").alias("responses"), "ds")
+    )
+
+
+def scored(asked: DataFrame, scorer: Scorer) -> DataFrame:
+    """A row for each response; `score` is NULL where the prompt is too long for the model."""
+    return asked.mapInArrow(_scoring(scorer), _SCORED)
+
+
+def run(ctx: JobContext) -> None:
+    """Score the prompts of the window; scores of the same days by other models stay."""
+    if not ctx.settings.preherding.score_model:
+        ctx.say("preherding.score_model names no model: nothing is scored")
+        ctx.write(TABLE, ctx.read(TABLE).drop("run_id"))
+        return
+    scorer = Scorer.of(ctx.settings)
+    ctx.say(f"{scorer.name}/{scorer.version}, trained until {scorer.trained_until}")
+    rules = ctx.settings.sampling
+    before = [day - timedelta(days=n) for day in ctx.days for n in range(rules.context_days + 1)]
+    screened = ctx.read("curation.screened", sorted(set(before)))
+    asked = prompts(
+        screened, ctx.read("curation.screened_characters", None), ctx.days, rules.context_turns
+    ).persist(StorageLevel.MEMORY_AND_DISK)
+    found = None
+    try:
+        count = asked.count()
+        tasks = max(int(ctx.spark.sparkContext.defaultParallelism), -(-count // _PROMPTS_A_TASK))
+        found = scored(asked.repartition(tasks, "turn_id"), scorer).persist(StorageLevel.MEMORY_AND_DISK)
+        counts = found.agg(F.count("*").alias("all"), F.count("score").alias("scored")).collect()[0]
+        last = ctx.days[-1]
+        ctx.write(
+            TABLE,
+            _others(ctx, scorer).unionByName(_rows(found, scorer)),
+            rows_in={last: counts["all"]},
+            rejected={last: {"too_long": counts["all"] - counts["scored"]}},
+        )
+        ctx.say(f"{counts['scored']:,} responses to {count:,} prompts scored")
+    finally:
+        asked.unpersist()
+        if found is not None:
+            found.unpersist()
+
+
+def _rows(found: DataFrame, scorer: Scorer) -> DataFrame:
+    return found.where("score IS NOT NULL").select(
+        "turn_id", F.lit(scorer.name).alias("model"), F.lit(str(scorer.version)).alias("model_version"),
+        "response_no", "score", F.lit(scorer.trained_until).cast("date").alias("trained_until"), "ds",
+    )  # fmt: skip
+
+
+def _others(ctx: JobContext, scorer: Scorer) -> DataFrame:
+    """What other models, and other versions of this one, said of the same days."""
+    mine = (F.col("model") == scorer.name) & (F.col("model_version") == str(scorer.version))
+    return ctx.read(TABLE).where(~mine).drop("run_id")
+
+
+def _scoring(
+    scorer: Scorer,
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:  # runs on the workers
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for whole in batches:
+            for start in range(0, whole.num_rows, _PROMPTS_A_BATCH):
+                yield _score(whole.slice(start, _PROMPTS_A_BATCH), scorer)
+
+    return apply
+
+
+def _score(batch: pa.RecordBatch, scorer: Scorer) -> pa.RecordBatch:
+    from models.conversation import messages
+    from models.training.fitting import Fitting
+    from models.training.scoring import score
+
+    model, tokenizer = _loaded(scorer)
+    longest = min(scorer.longest, int(getattr(model.config, "max_position_embeddings", None) or 1 << 30))
+    fitting = Fitting(tokenizer, longest)
+    turns: list[str] = []
+    numbers: list[int] = []
+    days: list[date] = []
+    at: list[int | None] = []
+    sequences: list[list[int]] = []
+    for row in batch.to_pylist():
+        # All responses to a prompt lose the same oldest turns: they are compared with each other.
+        made = fitting.answered(messages(row["context"]), *row["responses"])
+        for number in range(len(row["responses"])):
+            turns.append(row["turn_id"])
+            numbers.append(number + 1)
+            days.append(row["ds"])
+            at.append(None if made is None else len(sequences) + number)
+        sequences += made or []
+    logits = [round(float(one), _DIGITS) for one in score(model, sequences)] if sequences else []
+    values = [None if place is None else logits[place] for place in at]
+    columns = [
+        pa.array(turns, pa.string()), pa.array(numbers, pa.int32()), pa.array(values, pa.float64()),
+        pa.array(days, pa.date32()),
+    ]  # fmt: skip
+    return pa.RecordBatch.from_arrays(columns, names=["turn_id", "response_no", "score", "ds"])
+
+
+@cache
+def _loaded(scorer: Scorer) -> tuple[Any, Any]:
+    """Model and tokenizer of this worker, loaded once, on its GPU if it has one."""
+    from models.registry import fetch
+    from models.training.scoring import load
+    from models.training.sequences import tokenizer_of
+
+    folder = Path(scorer.folder)
+    if not folder.is_dir():
+        settings = Settings(home=scorer.home, tracking=scorer.tracking)
+        folder = fetch(settings, f"{scorer.name}/{scorer.version}")
+    return load(folder), tokenizer_of(str(folder))
