@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import Format, err, print_rows
+from cli.train_figures import print_cells, print_matrix
 from cli.train_signals import signal_agreement, signals
 from infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from models.reward.data import Data
-    from models.reward.matrix import Cell
     from models.training.callbacks import Progress
     from models.training.configuration import Configuration
 
@@ -91,7 +91,7 @@ def reward(
     data = _data(settings, table, until, chosen.seed, apart)
     made = train_and_register(settings, data, kind.value, chosen, _reporter(f"reward-{kind.value}"), alias)
     _say_fits("training pairs", made.trained.fates)
-    _print_cells(made.cells, format)
+    print_cells(made.cells, format)
     if evaluate_on is not None:
         from models.reward.external import read_pairs, report
 
@@ -132,7 +132,7 @@ def matrix(
         kind.value, data.training, data.evaluation, chosen, base, folder_of_runs(settings), _reporter
     )
     store(Lake.of(settings), rows, data.source)
-    _print_matrix([cell for row in rows for cell in row.cells], format)
+    print_matrix([cell for row in rows for cell in row.cells], format)
     lost = [cell for row in rows for cell in row.regressed]
     for cell in lost:
         err.print(
@@ -213,51 +213,3 @@ def _reporter(what: str) -> Progress:
         err.print(f"{what}: step {step} of {steps}, loss {loss:.3f}", highlight=False)
 
     return told
-
-
-def _print_cells(cells: tuple[Cell, ...], format: Format) -> None:
-    rows = [_told(cell) for cell in cells]
-    print_rows(rows, list(rows[0]), format)
-
-
-def _told(cell: Cell) -> dict[str, Any]:
-    consistency = (
-        {} if cell.consistency is None else {"same verdict in both orders": f"{cell.consistency.value:.3f}"}
-    )
-    return {
-        "model": cell.model, "mode": cell.mode, "batch": cell.batch, "pairs": cell.accuracy.n,
-        "accuracy": str(cell.accuracy), "longer answer": str(cell.longer), **consistency,
-    }  # fmt: skip
-
-
-def _print_matrix(cells: list[Cell], format: Format) -> None:
-    """As the paper prints it: models down, batches across; programs get a row a cell."""
-    if format is not Format.table:
-        rows = [
-            _told(cell)
-            | {"zero_shot": cell.zero_shot, "change": cell.change and cell.change.value, "gate": cell.gate}
-            for cell in cells
-        ]
-        print_rows(rows, list(rows[0]), format)
-        return
-    for mode in sorted({cell.mode for cell in cells}):
-        some = [cell for cell in cells if cell.mode == mode]
-        rows = [
-            {"model": name} | {f"{mode} {cell.batch}": _short(cell) for cell in some if cell.model == name}
-            for name in dict.fromkeys(cell.model for cell in some)
-        ]
-        last = some[-1].model
-        rows.append(
-            {"model": "longer answer"}
-            | {f"{mode} {cell.batch}": str(cell.longer) for cell in some if cell.model == last}
-        )
-        rows.append(
-            {"model": "pairs"}
-            | {f"{mode} {cell.batch}": str(cell.accuracy.n) for cell in some if cell.model == last}
-        )
-        print_rows(rows, list(rows[0]), format)
-
-
-def _short(cell: Cell) -> str:
-    gate = "" if cell.gate is None else f" {cell.gate}"
-    return f"{cell.accuracy}{' zero-shot' if cell.zero_shot else ''}{gate}"

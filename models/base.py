@@ -1,8 +1,9 @@
 """The model that reward and signal models start from: the embedded default, or any Llama-like model by setting.
 
 The paper starts from Llama 3.1 70B (section 2.3.1) and 8B (section 2.3.2). The embedded default has the same
-architecture, is a ten-thousandth of their size, and is trained here from packaged dialogue in seconds: it makes every
-entry point run on two CPU cores without a network. Its figures say that the code works, not what a 70B model would do.
+architecture and less than a ten-thousandth of their weights, and is trained here from packaged dialogue in seconds: it
+makes every entry point run on two CPU cores without a network. Its figures say that the code works, not what a 70B
+model would do.
 """
 
 from __future__ import annotations

@@ -103,6 +103,7 @@ def start(folder: Path, progress: Progress | None = None) -> Path:
                 _launch(chosen, folder)
             else:
                 execute(folder, progress)
+        _clear(folder)
     return folder / MODEL
 
 
@@ -149,12 +150,13 @@ def execute(folder: Path, progress: Progress | None = None) -> None:
     from datasets import Dataset
     from transformers import PrinterCallback
 
+    from models.training.build import build
     from models.training.sequences import quiet
 
     with quiet():
         spec = Spec.read(folder / _SPEC)
         rows = Dataset.load_from_disk(str(folder / _ROWS), keep_in_memory=True)
-        trainer, tokenizer = _trainer(spec, folder, rows)
+        trainer, tokenizer = build(spec.configuration, spec.base, spec.pos_weight, folder, rows)
         # Not transformers' own lines on stdout, which belongs to whoever asked for the run.
         trainer.remove_callback(PrinterCallback)
         for one in callbacks(folder, progress):
@@ -163,42 +165,12 @@ def execute(folder: Path, progress: Progress | None = None) -> None:
         _leave(trainer, tokenizer, spec, folder)
 
 
-def _trainer(spec: Spec, folder: Path, rows: Any) -> tuple[Any, Any]:
-    import torch
-
-    from models.training.arguments import adapters, arguments
-    from models.training.sequences import classifier
-
-    chosen = spec.configuration
-    options = {"attn_implementation": chosen.attention} if chosen.attention else {}
-    # Frozen weights need no more; trained ones are kept in float32, and computed with in half precision.
-    frozen = chosen.lora is not None and chosen.bf16 and torch.cuda.is_available()
-    model, tokenizer = classifier(spec.base, chosen.seed, "bfloat16" if frozen else "float32", **options)
-    peft = None if chosen.lora is None else adapters(chosen.lora, tokenizer, _vocabulary(spec.base))
-    if chosen.job == "reward-pointwise":
-        from models.reward.pointwise import trainer
-
-        return trainer(model, tokenizer, rows, chosen, folder, peft), tokenizer
-    from models.training.binary import BinaryTrainer
-
-    if peft is not None:
-        from peft import get_peft_model
-
-        model = get_peft_model(model, peft)
-        if chosen.gradient_checkpointing:
-            model.enable_input_require_grads()
-    return BinaryTrainer(
-        model=model,
-        args=arguments(chosen, folder, len(rows)),
-        train_dataset=rows,
-        processing_class=tokenizer,
-        pos_weight=spec.pos_weight,
-    ), tokenizer
-
-
 def _leave(trainer: Any, tokenizer: Any, spec: Spec, folder: Path) -> None:
-    """The whole model, adapters merged, with its tokenizer; then what only the training needed goes."""
+    """The whole model, adapters merged, with its tokenizer."""
     draft = folder / _DRAFT
+    if trainer.accelerator.is_main_process:
+        shutil.rmtree(draft, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
     if trainer.is_fsdp_enabled:
         # Shards are for checkpoints: the model that others read is gathered, once.
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
@@ -211,10 +183,13 @@ def _leave(trainer: Any, tokenizer: Any, spec: Spec, folder: Path) -> None:
             (draft / stray).unlink(missing_ok=True)
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         draft.rename(folder / MODEL)
-        shutil.rmtree(folder / _ROWS, ignore_errors=True)
-        for checkpoint in folder.glob(f"{CHECKPOINT}-*"):
-            shutil.rmtree(checkpoint, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
+
+
+def _clear(folder: Path) -> None:
+    """What only the training needed goes, also where an earlier process ended before it came to that."""
+    for stray in (folder / _ROWS, folder / _DRAFT, *folder.glob(f"{CHECKPOINT}-*")):
+        shutil.rmtree(stray, ignore_errors=True)
 
 
 def _merge(draft: Path, spec: Spec) -> None:
@@ -227,12 +202,6 @@ def _merge(draft: Path, spec: Spec) -> None:
     merged = PeftModel.from_pretrained(base, str(draft)).merge_and_unload()
     shutil.rmtree(draft)
     merged.save_pretrained(draft)
-
-
-def _vocabulary(base: str) -> int:
-    from transformers import AutoConfig
-
-    return int(AutoConfig.from_pretrained(base).vocab_size)
 
 
 def _content(rows: Any) -> str:

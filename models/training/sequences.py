@@ -15,6 +15,13 @@ from models.base import MARKERS
 from models.conversation import Messages
 
 IDS = "input_ids"
+_HEADERS = ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
+_LLAMA = (
+    "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n'"
+    " + m['content'] + '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+"""Llama 3's turns: its pre-trained models know the tokens and come without a template."""
 
 
 def chat(tokenizer: Any, said: Messages) -> list[int]:
@@ -83,9 +90,9 @@ def classifier(base: str, seed: int, dtype: str = "float32", **options: Any) -> 
 
 
 def tokenizer_of(base: str) -> Any:
-    """The tokenizer of a base model, with `MARKERS` and a padding token.
+    """The tokenizer of a base model, with a chat template, `MARKERS` and a padding token.
 
-    Raises TrainingRefused where there is none, or one without a chat template.
+    Raises TrainingRefused where there is none, or one whose template nobody knows.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers import AutoTokenizer
@@ -94,13 +101,15 @@ def tokenizer_of(base: str) -> Any:
         tokenizer: Any = AutoTokenizer.from_pretrained(base)
     except (OSError, ValueError) as error:
         raise _unreadable(base, error) from error
+    known = tokenizer.get_vocab()
+    if not tokenizer.chat_template and all(token in known for token in _HEADERS):
+        tokenizer.chat_template = _LLAMA
     if not tokenizer.chat_template:
         raise TrainingRefused(
             f"the base model {base} has no chat template",
             setting="training.base_model",
             hint="Take its instruct variant, or save a tokenizer with a chat_template beside the weights.",
         )
-    known = tokenizer.get_vocab()
     if missing := [marker for marker in MARKERS if marker not in known]:
         tokenizer.add_special_tokens(
             {"additional_special_tokens": missing}, replace_extra_special_tokens=False

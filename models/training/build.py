@@ -1,0 +1,54 @@
+"""The model and the trainer of a run, by its job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from models.training.configuration import Configuration
+
+
+def build(
+    chosen: Configuration, base: str, pos_weight: float | None, folder: Path, rows: Any
+) -> tuple[Any, Any]:
+    """The trainer that the configuration's job asks for, over prepared rows, and its tokenizer.
+
+    Args:
+        folder: keeps the checkpoints.
+        pos_weight: of rows with a signal; None: 1.
+    """
+    import torch
+
+    from models.training.arguments import adapters, arguments
+    from models.training.sequences import classifier
+
+    options = {"attn_implementation": chosen.attention} if chosen.attention else {}
+    # Frozen weights need no more; trained ones are kept in float32, and computed with in half precision.
+    frozen = chosen.lora is not None and chosen.bf16 and torch.cuda.is_available()
+    model, tokenizer = classifier(base, chosen.seed, "bfloat16" if frozen else "float32", **options)
+    peft = None if chosen.lora is None else adapters(chosen.lora, tokenizer, _vocabulary(base))
+    if chosen.job == "reward-pointwise":
+        from models.reward.pointwise import trainer
+
+        return trainer(model, tokenizer, rows, chosen, folder, peft), tokenizer
+    from models.training.binary import BinaryTrainer
+
+    if peft is not None:
+        from peft import get_peft_model
+
+        model = get_peft_model(model, peft)
+        if chosen.gradient_checkpointing:
+            model.enable_input_require_grads()
+    return BinaryTrainer(
+        model=model,
+        args=arguments(chosen, folder, len(rows)),
+        train_dataset=rows,
+        processing_class=tokenizer,
+        pos_weight=pos_weight,
+    ), tokenizer
+
+
+def _vocabulary(base: str) -> int:
+    from transformers import AutoConfig
+
+    return int(AutoConfig.from_pretrained(base).vocab_size)
