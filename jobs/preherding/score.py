@@ -76,7 +76,8 @@ class Scorer:
                 f"nobody knows until which day {found.named} was trained", setting="preherding.score_model",
                 hint="Train and register it from tables with days: flywheel train reward.",
             )  # fmt: skip
-        run = tracking.client(settings).get_run(found.tags["run_id"])
+        with tracking.asked(settings):
+            run = tracking.client(settings).get_run(found.tags["run_id"])
         if run.data.params.get("job", "reward-pointwise") != "reward-pointwise":
             raise SettingsError(
                 f"{found.named} does not score single responses", setting="preherding.score_model",
