@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on the embedded default: land, curate through Airflow's backfill DAG, report.
+# The main job on the embedded default: land, curate through Airflow's backfill DAG, train and register, report.
 # Called by `make demo`, which sets LOGS, FORMAT, START, DAYS and TURNS.
 set -euo pipefail
 
@@ -33,11 +33,20 @@ airflow dags test backfill \
   sed -u 's/ *\[airflow\.task.*//' |
   awk '/[A-Za-z]Error: / || /DagRun failed/ {print; fflush(); next}
        match($0, / [0-9]+\.[0-9]s  .*/) {print substr($0, RSTART, RLENGTH); fflush(); next}
-       match($0, /(traffic|experiments|signals|curation)\.[a-z_]+: (nothing|[0-9]{4}-).*/) {print substr($0, RSTART, RLENGTH); fflush()}' ||
+       match($0, /(traffic|experiments|signals|curation|annotation|preherding)\.[a-z_]+: (nothing|[0-9]{4}-).*/) {print substr($0, RSTART, RLENGTH); fflush()}' ||
   { echo "The whole log: $AIRFLOW_HOME/demo.log" >&2; exit 1; }
 
 say "What is left (some simulated events arrive weeks late, on days of their own)"
 flywheel plan
+
+if [ -z "${LOGS:-}" ]; then
+  say "Train a reward model and a signal model on the embedded tiny model, and register them"
+  flywheel train reward --kind pointwise
+  flywheel train signals --signal continued
+  say "What they were made from"
+  flywheel lineage reward-pointwise@candidate
+  flywheel lineage signal-continued@candidate
+fi
 
 say "Report"
 flywheel report
