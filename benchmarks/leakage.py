@@ -19,7 +19,7 @@ from benchmarks.chat import held_out, made_up, user_messages
 from benchmarks.near_duplicates import plant
 from benchmarks.race import arguments, close, table
 from models.conversation import context_of
-from models.leakage import measure_leakage
+from models.handoff.leakage import measure_leakage
 
 GOAL = {"recall": 0.97, "rows_per_cpu_second": 2_000}
 

@@ -58,7 +58,7 @@ def lineage(
 
 
 def _all(settings: Settings, format: Format) -> None:
-    from models.pins import models
+    from models.registration.pins import models
 
     rows = [
         {

@@ -58,7 +58,7 @@ def pull(
     Example: flywheel pull curation.samples@3 --split train --where "language = 'en'" --to parquet --out data/en
     """
     from models.datasets import Opened, open_snapshot
-    from models.pull import pull as write
+    from models.handoff.pull import pull as write
 
     settings = load_settings()
     chosen = [name.strip() for name in columns.split(",") if name.strip()] or None
@@ -104,7 +104,7 @@ def lengths(
 
     from models.base import base_model
     from models.datasets import open_snapshot
-    from models.lengths import LengthReport, measure_lengths
+    from models.handoff.lengths import LengthReport, measure_lengths
     from models.training.sequences import tokenizer_of
 
     logging.set_verbosity_error()  # that a sequence is longer than the model takes is what is told here

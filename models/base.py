@@ -175,7 +175,7 @@ def base_hashes(base: str) -> tuple[str, str]:
     Raises:
         TrainingRefused: the hub model is not in the cache of this machine.
     """
-    from models.weights import manifest
+    from models.registration.weights import manifest
 
     folder = Path(base)
     if not folder.is_dir():

@@ -1,8 +1,8 @@
 """What a response answers, as chat messages: x = [system prompt, character, history] (equation 5).
 
 `curation.samples.context` and `annotation.preferences.context` hold the same JSON:
-`{"system": text, "character": {"name", "traits", "instructions"}, "messages": [{"role", "content"}, ...]}`; `system` and
-`character` may be absent.
+`{"system": text, "character": {"name", "traits", "instructions"}, "messages": [{"role", "content"}, ...]}`; `system`
+and `character` may be absent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from infra.errors import TrainingRefused
 
 Messages = list[dict[str, str]]
-"""Chat messages with `role` (system, user or assistant) and `content`, as `tokenizer.apply_chat_template` takes them."""
+"""Chat messages with `role` (system, user or assistant) and `content`, as a tokenizer's chat template takes them."""
 
 _ROLES = frozenset({"user", "assistant"})
 
@@ -29,7 +29,9 @@ def messages(context: str) -> Messages:
         said = [{"role": str(one["role"]), "content": str(one["content"])} for one in read["messages"]]
         opening = _system(read)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TrainingRefused(f"a context is not JSON of character and messages: {type(error).__name__}") from None
+        raise TrainingRefused(
+            f"a context is not JSON of character and messages: {type(error).__name__}"
+        ) from None
     if not {one["role"] for one in said} <= _ROLES:
         raise TrainingRefused("a context has a message that is neither the user's nor the assistant's")
     return [*([{"role": "system", "content": opening}] if opening else []), *said]
@@ -53,4 +55,6 @@ def _system(read: dict[str, Any]) -> str:
         *(character.get(name) for name in ("name", "traits", "instructions")),
     ]
     # Curated traits are a list.
-    return "\n".join(", ".join(map(str, line)) if isinstance(line, list) else str(line) for line in lines if line)
+    return "\n".join(
+        ", ".join(map(str, line)) if isinstance(line, list) else str(line) for line in lines if line
+    )

@@ -21,10 +21,10 @@ from infra.contracts import contract
 from infra.errors import SnapshotRefused
 from infra.lake import Lake
 from infra.settings import Settings
-from models.filters import Filter, parse_filter
-from models.scan import Piece, Source, Unit, pieces
+from models.handoff.filters import Filter, parse_filter
+from models.handoff.scan import Piece, Source, Unit, pieces
+from models.handoff.table_version import TableVersion, open_version
 from models.snapshot import Snapshot
-from models.table_version import TableVersion, open_version
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features, IterableDataset
@@ -82,7 +82,7 @@ class Opened:
         Raises:
             SnapshotRefused: no such rank, or a column of a type that `datasets` does not know.
         """
-        from models.streaming import stream
+        from models.handoff.streaming import stream
 
         if not 0 <= rank < world:
             raise SnapshotRefused(f"there is no rank {rank} of {world}", table=self.snapshot.table)
@@ -101,7 +101,7 @@ class Opened:
             SnapshotRefused: a column of a type that `datasets` does not know.
             DiskFull: no room in the temporary folder (TMPDIR).
         """
-        from models.mapped import mapped
+        from models.handoff.mapped import mapped
 
         found = self.batches() if batches is None else batches
         return mapped(found, self.schema, self._features(), self.identity, self.snapshot.table)
@@ -132,7 +132,7 @@ def open_snapshot(
     """Open `stage.table` (latest version) or `stage.table@12` and count the rows that are selected.
 
     Args:
-        where: SQL condition of columns and constants (`models.filters`), applied to every row.
+        where: SQL condition of columns and constants (`models.handoff.filters`), applied to every row.
         split: train or evaluation; empty for both.
         columns: those to read, in this order; None for all.
         raw: allow a table of the restricted root: text as users wrote it, before screening.

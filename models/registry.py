@@ -1,7 +1,7 @@
 """Trained models in MLflow, each with what it was made from: tables at versions, base model, configuration, code, seed.
 
 A version exists only after the stored model gave the logits of the trained one again. `fetch` gives its folder,
-`models.pins` says which versions of tables registered models stand on.
+`models.registration.pins` says which versions of tables registered models stand on.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from infra.contracts import contract, table_names
 from infra.errors import RegistrationRefused
 from infra.lake import Lake
 from infra.settings import Settings
-from models import ranks, tracking
-from models.entry import IDENTITY, Entry, Registered, enter, flat, stored
-from models.pins import trained_until
-from models.provenance import code, environment
+from models.registration import ranks, tracking
+from models.registration.entry import IDENTITY, Entry, Registered, enter, flat, stored
+from models.registration.pins import trained_until
+from models.registration.provenance import code, environment
+from models.registration.weights import Manifest, check_unchanged, manifest
 from models.snapshot import Snapshot
-from models.weights import Manifest, check_unchanged, manifest
 
 EXPERIMENT = "training"
 _PROBE_LIMIT = 64
@@ -133,7 +133,7 @@ def _register(
     tracking.check_names(name, alias)
     if not 0 < len(probe) <= _PROBE_LIMIT:
         raise RegistrationRefused(f"a probe has 1 to {_PROBE_LIMIT} sequences, not {len(probe)}")
-    from models.probe import logits
+    from models.registration.probe import logits
 
     made = manifest(folder)
     wanted = expected if expected is not None else logits(folder, probe)[0].tolist()
@@ -160,7 +160,7 @@ def _register(
 def _check(
     made: Manifest, probe: Sequence[list[int]], wanted: Sequence[float], what: str, place: Path
 ) -> None:
-    from models.probe import check_same
+    from models.registration.probe import check_same
 
     check_unchanged(place, made)
     check_same(place, probe, wanted, what)

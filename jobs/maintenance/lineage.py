@@ -12,7 +12,7 @@ from infra.lake import Lake
 from infra.settings import Settings
 from jobs.maintenance.provenance import Provenance, Source, Versions
 from models.datasets import open_snapshot
-from models.pins import Model, model, models
+from models.registration.pins import Model, model, models
 from models.snapshot import Snapshot
 
 _MOST_DAYS = 1_000

@@ -17,8 +17,8 @@ from infra.lake import Lake
 from infra.locks import hold
 from infra.settings import Settings
 from jobs.declaration import all_jobs
-from models.pins import pins
-from models.table_version import open_version
+from models.handoff.table_version import open_version
+from models.registration.pins import pins
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,8 @@ class Scorer:
             ModelUnknown, RegistryUnavailable: see `models.registry.fetch`.
             SettingsError: it is no pointwise reward model, or nobody knows until when it was trained.
         """
-        from models import tracking
-        from models.pins import model
+        from models.registration import tracking
+        from models.registration.pins import model
         from models.registry import fetch
 
         asked = settings.preherding.score_model

@@ -10,7 +10,7 @@ from typing import Any
 from infra.errors import TrainingRefused
 from infra.settings import Settings
 from models.datasets import Opened, open_snapshot
-from models.leakage import LeakageReport, Text, measure_leakage
+from models.handoff.leakage import LeakageReport, Text, measure_leakage
 from models.preferences import COLUMNS, TABLE, Pair, Row, pairs, single_random
 from models.snapshot import Snapshot
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.settings import Settings
-from models import tracking
 from models.base import base_hashes, base_model
-from models.entry import Registered
 from models.preferences import Pair
+from models.registration import tracking
+from models.registration.entry import Registered
 from models.registry import Lineage, register
 from models.reward.data import Data
 from models.reward.evaluate import Judged, Kind, judge, sequences

@@ -11,8 +11,8 @@ import numpy as np
 
 from infra.errors import DetectorUnavailable, ModelUnknown, RegistrationRefused, RegistryUnavailable
 from infra.settings import Settings
-from models import tracking
-from models.entry import Entry, enter, flat, stored
+from models.registration import tracking
+from models.registration.entry import Entry, enter, flat, stored
 from models.safety.classifier import ClassifierModel, load_classifier, save
 
 _EXPERIMENT = "safety"

@@ -119,7 +119,7 @@ def compare(settings: Settings, reward: str, signal: str, rows: SignalRows, long
     """
     import pyarrow.compute as pc
 
-    from models import tracking
+    from models.registration import tracking
     from models.registry import fetch
     from models.signals.transformer import Transformer
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from infra.errors import TrainingRefused
 from infra.settings import Settings
-from models import tracking
 from models.base import base_hashes, base_model
-from models.entry import Registered
+from models.registration import tracking
+from models.registration.entry import Registered
 from models.registry import Lineage, register
 from models.reward.registration import folder_of_runs
 from models.signals.guard import mark, model_name

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from infra.errors import TrainingRefused
 from models.calibration import Calibration, calibrate
-from models.leakage import LeakageReport, measure_leakage
+from models.handoff.leakage import LeakageReport, measure_leakage
 from models.signals.baselines import FEATURES, baselines
 from models.signals.evaluation import Evaluation, evaluate
 from models.signals.model import SEEN, Bools, Floats, happened, known

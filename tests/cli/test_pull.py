@@ -22,7 +22,7 @@ from infra.errors import PullRefused, SnapshotRefused
 from infra.lake import Lake
 from infra.settings import Settings
 from models.datasets import open_snapshot
-from models.pull import Kind, pull
+from models.handoff.pull import Kind, pull
 from tests.conftest import put
 from tests.models.tables import SAMPLES, write
 

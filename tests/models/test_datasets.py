@@ -62,7 +62,7 @@ def read(opened: Opened) -> list[dict[str, Any]]:
 def small_pieces() -> Iterator[None]:
     """Pieces of seven rows: sixty rows are many shards."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.scan.ROWS_PER_PIECE", 7)
+        patch.setattr("models.handoff.scan.ROWS_PER_PIECE", 7)
         yield
 
 

@@ -17,9 +17,9 @@ from infra.errors import ModelUnknown, RegistrationRefused, RegistryUnavailable
 from infra.lake import Lake
 from infra.migrate import migrate
 from infra.settings import Settings, load_settings
-from models import tracking
 from models.datasets import open_snapshot
-from models.pins import model, models_touching, pins, trained_until
+from models.registration import tracking
+from models.registration.pins import model, models_touching, pins, trained_until
 from models.registry import Lineage, fetch, register
 from tests.conftest import DAY, put
 
@@ -88,7 +88,7 @@ def versions(settings: Settings, name: str) -> list[Any]:
 def test_a_version_carries_its_lineage_and_is_made_once(
     settings: Settings, folder: Path, lineage: Lineage
 ) -> None:
-    from models.probe import logits
+    from models.registration.probe import logits
 
     expected = logits(folder, PROBE)[0].tolist()
     made = register(settings, "rm", folder, lineage, {"accuracy": 0.6}, PROBE, expected=expected)
@@ -162,7 +162,7 @@ def test_an_adapter_reloads_with_random_weights_and_is_refused_until_it_is_merge
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForSequenceClassification
 
-    from models.probe import check_same
+    from models.registration.probe import check_same
     from models.training.scoring import score
 
     base = AutoModelForSequenceClassification.from_pretrained(
@@ -214,7 +214,7 @@ def test_killed_while_it_stores_it_leaves_no_version(
     settings: Settings, folder: Path, lineage: Lineage
 ) -> None:
     """SIGKILL after the files are stored and before the probe has passed; then the same again makes version 1."""
-    import models.probe
+    import models.registration.probe
 
     read = replace(lineage, snapshots=())
     # Connections do not survive a fork: the child has its own.
@@ -222,7 +222,7 @@ def test_killed_while_it_stores_it_leaves_no_version(
     child = settings.model_copy(update={"tracking": settings.tracking.model_copy(update={"uri": uri})})
     if (pid := os.fork()) == 0:
         try:
-            models.probe.check_same = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+            models.registration.probe.check_same = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
             register(child, "killed", folder, read, {}, PROBE)
         finally:
             os._exit(1)

@@ -8,10 +8,10 @@ import pytest
 from infra.errors import TrainingRefused
 from infra.lake import Lake
 from infra.settings import Settings, load_settings
+from models.registration.tracking import version_of
 from models.reward.data import open_pairs
 from models.reward.external import read_pairs, report
 from models.reward.registration import train_and_register
-from models.tracking import version_of
 from tests.models.reward.test_data import apart, land
 from tests.models.tiny import labels, planted, smoke, tiny_base
 

@@ -12,9 +12,9 @@ import pytest
 
 from infra.errors import TrainingRefused
 from infra.settings import Settings
-from models import tracking
 from models.base import base_model
 from models.calibration import Calibration
+from models.registration import tracking
 from models.registry import fetch
 from models.signals.baselines import baselines
 from models.signals.model import SEEN, happened, known

@@ -9,7 +9,7 @@ from infra.errors import TrainingRefused
 from infra.settings import Settings
 from models.conversation import context_of
 from models.datasets import open_snapshot
-from models.leakage import LeakageReport, Text, check_leakage, measure_leakage
+from models.handoff.leakage import LeakageReport, Text, check_leakage, measure_leakage
 from tests.models.tables import SAMPLES, write
 
 LONG = "my grandmother's recipe for plum cake needs eleven plums and an oven that is not too hot"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.errors import RegistrationRefused
-from models import ranks
+from models.registration import ranks
 
 
 def _in_group(tmp_path: Path, rank: int, call: Any) -> list[str]:

@@ -15,8 +15,8 @@ import pyarrow as pa
 from infra.errors import TrainingRefused
 from infra.settings import DiversitySettings
 from models.conversation import messages
+from models.handoff.repeats import Repeats
 from models.lexical import Normal, normalise
-from models.repeats import Repeats
 
 if TYPE_CHECKING:
     from models.datasets import Opened

@@ -22,7 +22,7 @@ from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundEr
 from infra.contracts import contract
 from infra.errors import InputDamaged, SnapshotRefused, VersionGone
 from infra.lake import Lake
-from models.table_log import COLUMN_MAPPING, file_system, protocols, ranges, versions_left
+from models.handoff.table_log import COLUMN_MAPPING, file_system, protocols, ranges, versions_left
 
 HARMLESS_FEATURES: Final = frozenset({"timestampNtz", "vacuumProtocolCheck"})
 """Reader features that change nothing for who reads the files: a type of Parquet's own, a rule for VACUUM."""

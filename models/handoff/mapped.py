@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from infra.errors import DiskFull
-from models.scratch import Scratch
+from models.handoff.scratch import Scratch
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features

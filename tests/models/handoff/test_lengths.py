@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from infra.errors import TrainingRefused
 from models.conversation import context_of
-from models.lengths import fit_lengths, measure_lengths
+from models.handoff.lengths import fit_lengths, measure_lengths
 
 
 def said(*contents: str) -> str:

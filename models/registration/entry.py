@@ -16,8 +16,8 @@ from typing import Any
 from infra.errors import RegistrationRefused
 from infra.ledger import now
 from infra.settings import Settings
-from models import tracking
-from models.weights import MANIFEST, Manifest, check_unchanged, read_manifest
+from models.registration import tracking
+from models.registration.weights import MANIFEST, Manifest, check_unchanged, read_manifest
 
 IDENTITY, STORAGE = "identity", "storage"
 _BY_MANIFEST, _COPIED = "manifest", "copied"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from infra.errors import SnapshotRefused
 from infra.settings import Settings
 from models.datasets import open_snapshot
-from models.filters import parse_filter
+from models.handoff.filters import parse_filter
 from tests.models.tables import SAMPLES, write
 
 ROWS = pa.table(

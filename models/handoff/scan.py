@@ -19,9 +19,9 @@ import pyarrow.dataset as pads
 from pyarrow.lib import ArrowException
 
 from infra.errors import InputDamaged
-from models.filters import Filter
-from models.table_log import file_system
-from models.table_version import DataFile, TableVersion
+from models.handoff.filters import Filter
+from models.handoff.table_log import file_system
+from models.handoff.table_version import DataFile, TableVersion
 
 ROWS_PER_PIECE: Final = 65_536
 """A piece is closed at the row group that brings it to so many rows."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from infra.errors import FlywheelError, RegistryUnavailable
 from infra.settings import Settings
-from models import tracking
 from models.datasets import open_snapshot
+from models.registration import tracking
 from models.snapshot import Snapshot
 
 _DAY = "ds"

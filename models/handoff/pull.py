@@ -17,10 +17,10 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 
 from infra.errors import DiskFull, InputDamaged, PullRefused
-from models.card import Tally, card, readme
 from models.datasets import Opened
-from models.pull_formats import WRITERS, loading
-from models.scratch import Scratch
+from models.handoff.card import Tally, card, readme
+from models.handoff.pull_formats import WRITERS, loading
+from models.handoff.scratch import Scratch
 
 Kind = Literal["parquet", "jsonl", "hf"]
 CARD: Final = "card.json"

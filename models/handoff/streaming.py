@@ -15,7 +15,7 @@ from datasets import DatasetInfo, Features, IterableDataset
 from datasets.iterable_dataset import _BaseExamplesIterable
 
 from infra.errors import TrainingRefused
-from models.scan import Piece, Source
+from models.handoff.scan import Piece, Source
 
 
 def stream(
