@@ -88,6 +88,7 @@ def until(condition: Any, seconds: float = 240) -> None:
     raise TimeoutError
 
 
+@pytest.mark.timeout(PATIENCE_SECONDS + 600)
 def test_a_partition_of_traffic_starts_the_same_partition_of_curation(tmp_path: Path) -> None:
     # What the scheduler itself runs as soon as `traffic` is unpaused: the day before the last 02:00.
     scheduled = (datetime.now(UTC) - timedelta(hours=2)).date() - timedelta(days=1)
