@@ -13,19 +13,14 @@ day without judgements is an empty batch. A batch that lands later than that, or
 
 from __future__ import annotations
 
-import pendulum
-from airflow.sdk import DAG, CronPartitionTimetable
+from airflow.sdk import DAG
 
-from dags.wiring import DEFAULTS, in_order, spark_task
+from dags.wiring import in_order, nightly, spark_task
 from jobs.annotation import JOBS
 
 with DAG(
     "annotation",
-    schedule=CronPartitionTimetable("30 2 * * *", timezone="UTC", run_offset=-1),
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **nightly("30 2 * * *"),
     tags=["annotation", "daily"],
     doc_md=__doc__,
 ) as dag:

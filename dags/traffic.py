@@ -12,20 +12,15 @@
 
 from __future__ import annotations
 
-import pendulum
-from airflow.sdk import DAG, CronPartitionTimetable
+from airflow.sdk import DAG
 
-from dags.wiring import DEFAULTS, in_order, spark_task
+from dags.wiring import in_order, nightly, spark_task
 from jobs.experiments import ASSIGNMENTS
 from jobs.traffic import JOBS
 
 with DAG(
     "traffic",
-    schedule=CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1),
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **nightly("0 2 * * *"),
     tags=["traffic", "daily"],
     doc_md=__doc__,
 ) as dag:

@@ -12,7 +12,7 @@ from typing import Any
 import pendulum
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import Asset, AssetAll, PartitionedAssetTimetable, StartOfDayMapper
+from airflow.sdk import Asset, AssetAll, CronPartitionTimetable, PartitionedAssetTimetable, StartOfDayMapper
 
 from infra.lake import Lake
 from infra.settings import load_settings
@@ -43,8 +43,17 @@ def asset(table: str) -> Asset:
 
 def upon(assets: Asset | AssetAll) -> dict[str, Any]:
     """Arguments of a DAG that runs for a day as soon as its assets have that day's partition."""
+    return _daily(PartitionedAssetTimetable(assets=assets, default_partition_mapper=StartOfDayMapper()))
+
+
+def nightly(cron: str) -> dict[str, Any]:
+    """Arguments of a DAG that runs at a time of the night (UTC), for the day before."""
+    return _daily(CronPartitionTimetable(cron, timezone="UTC", run_offset=-1))
+
+
+def _daily(schedule: Any) -> dict[str, Any]:
     return {
-        "schedule": PartitionedAssetTimetable(assets=assets, default_partition_mapper=StartOfDayMapper()),
+        "schedule": schedule,
         "start_date": pendulum.datetime(2026, 1, 1, tz="UTC"),
         "catchup": False,
         "max_active_runs": 1,

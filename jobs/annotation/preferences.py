@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import date
 from functools import partial
@@ -20,13 +20,13 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra import ledger
-from infra.errors import LandingFileBroken
 from infra.quality import Result
 from jobs.annotation import ZONE
 from jobs.annotation.parse import JudgementRules
 from jobs.annotation.screen import batches_of, screen_pairs
 from jobs.annotation.settle import DUPLICATE, KEPT, parse_landing, settle
 from jobs.curation.screen import Packaged
+from jobs.traffic.landed_rows import refuse_broken
 from jobs.traffic.landing import landing_files
 from jobs.traffic.turns import TurnRules, split_of
 from models.detection import Detectors
@@ -63,7 +63,7 @@ def run(ctx: JobContext) -> None:
     screening = _screening(ctx, bool(files))
     rules = JudgementRules(ctx.settings.landing.max_line_bytes, ctx.settings.user_key())
     parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
-    _refuse_broken(parsed, ctx.days)
+    refuse_broken(parsed, TABLE, ctx.days)
     stored = ctx.read(TABLE, None)
     settled = settle(parsed, stored.where(~F.col("ds").isin(list(ctx.days))))
     settled = settled.persist(StorageLevel.MEMORY_AND_DISK)
@@ -122,16 +122,6 @@ def _screen_batches(
         yield pa.RecordBatch.from_arrays(
             [pa.array(column, pa.string()) for column in columns], schema=_SCREENED
         )
-
-
-def _refuse_broken(parsed: DataFrame, days: Sequence[date]) -> None:
-    broken = sorted(row["failure"] for row in parsed.where("failure IS NOT NULL").select("failure").collect())
-    if broken:
-        raise LandingFileBroken(
-            "; ".join(broken), table=TABLE, day=days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}",
-            hint="Deliver the whole file again (or end its name in .tmp while it is written), then run again: "
-            "the tables are as they were.",
-        )  # fmt: skip
 
 
 def _mark_changed(ctx: JobContext, settled: DataFrame, final: DataFrame, stored: DataFrame) -> None:

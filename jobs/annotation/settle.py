@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from infra.errors import LandingFileBroken
 from jobs.annotation.parse import Judgement, JudgementRules, parse_file
+from jobs.traffic.landed_rows import Line, landed_rows
 from jobs.traffic.landing import LandingFile
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 KEPT, DUPLICATE, CONFLICTING_DUPLICATE = "kept", "duplicate", "conflicting_duplicate"
-_BATCH_ROWS, _MAX_TASKS = 2_000, 1_000
-_FILE_SCHEMA = "root string, name string, received_ds date, size bigint, mtime_ns bigint"
-_ARROW = pa.schema(
-    [
-        pa.field("source_file", pa.string()),
-        pa.field("line", pa.int64()),
-        pa.field("ds", pa.date32()),
-        pa.field("reason", pa.string()),
-        pa.field("failure", pa.string()),
-        *(pa.field(name, pa.string()) for name in Judgement._fields),
-    ]
-)
-_PARSED = ", ".join(
-    f"{field.name} {'bigint' if field.name == 'line' else 'date' if field.name == 'ds' else 'string'}"
-    for field in _ARROW
-)
 # The first batch wins, so that batches that come in another order end the same.
 _ORDER = ("ds", "source_file", "line")
 
@@ -44,9 +27,9 @@ def parse_landing(spark: SparkSession, files: Sequence[LandingFile], rules: Judg
 
     A file that is broken as a whole gives one row whose `failure` says so.
     """
-    rows = [astuple(file) for file in files]
-    listed = spark.createDataFrame(rows, _FILE_SCHEMA).repartition(max(1, min(len(rows), _MAX_TASKS)))
-    return listed.mapInArrow(partial(_parse_batches, rules=rules), _PARSED)
+    columns = {name: pa.string() for name in Judgement._fields}
+    rows = landed_rows(spark, files, columns, partial(_lines, rules=rules))
+    return rows.withColumnRenamed("received_ds", "ds")
 
 
 def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
@@ -84,31 +67,7 @@ def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
     )
 
 
-def _parse_batches(
-    batches: Iterable[pa.RecordBatch], rules: JudgementRules
-) -> Iterator[pa.RecordBatch]:  # runs on the workers
+def _lines(file: LandingFile, rules: JudgementRules) -> Iterator[Line]:  # runs on the workers
     nothing = (None,) * len(Judgement._fields)
-    for batch in batches:
-        for listed in batch.to_pylist():
-            file = LandingFile(**listed)
-            held: list[tuple[Any, ...]] = []
-            try:
-                for landed in parse_file(file, rules):
-                    said = landed.judgement or nothing
-                    held.append(
-                        (landed.source_file, landed.line, file.received_ds, landed.reason, None, *said)
-                    )
-                    if len(held) >= _BATCH_ROWS:
-                        yield _arrow(held)
-                        held = []
-            except LandingFileBroken as error:
-                # The driver raises it: from here it would arrive as a stack trace of the engine.
-                held = [(file.name, 0, file.received_ds, None, error.what, *nothing)]
-            if held:
-                yield _arrow(held)
-
-
-def _arrow(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
-    columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, _ARROW, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=_ARROW)
+    for landed in parse_file(file, rules):
+        yield landed.source_file, landed.line, landed.reason, landed.judgement or nothing

@@ -6,8 +6,7 @@ Insert-only: the first received of an event id wins. A rerun of a received day f
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
@@ -18,38 +17,20 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra import ledger
-from infra.errors import LandingFileBroken
 from infra.settings import Settings
 from jobs.context import JobContext
 from jobs.declaration import job
+from jobs.traffic.landed_rows import Line, landed_rows, refuse_broken
 from jobs.traffic.landing import LandingFile, landing_files
-from jobs.traffic.parse import Event, Landed, LandingRules, parse_file
+from jobs.traffic.parse import Event, LandingRules, parse_file
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 KEPT, DUPLICATE = "kept", "duplicate"
 CONFLICTING_DUPLICATE, CONFLICTING_TURN = "conflicting_duplicate", "conflicting_turn_id"
-_BATCH_ROWS = 4_000
-_MAX_TASKS = 1_000
-_FILE_SCHEMA = "root string, name string, received_ds date, size bigint, mtime_ns bigint"
 _UTC = pa.timestamp("us", tz="UTC")
 _EVENT_TYPES = {name: _UTC if name.endswith("_ts") else pa.string() for name in Event._fields}
-_ARROW = pa.schema(
-    [
-        pa.field("source_file", pa.string()),
-        pa.field("line", pa.int64()),
-        pa.field("received_ds", pa.date32()),
-        pa.field("reason", pa.string()),
-        pa.field("failure", pa.string()),
-        *(pa.field(name, kind) for name, kind in _EVENT_TYPES.items()),
-    ]
-)
-_PARSED_SCHEMA = ", ".join(
-    f"{field.name} "
-    + {"int64": "bigint", "date32[day]": "date", "string": "string"}.get(str(field.type), "timestamp")
-    for field in _ARROW
-)
 # First received wins. The received day comes first so that landing days together or one by one is the same.
 _RECEIVED_ORDER = ("received_ds", "received_ts", "source_file", "line")
 # What makes two deliveries of one id the same event: all it says, not when or in which file it came.
@@ -82,9 +63,7 @@ def parse_landing(spark: SparkSession, files: Sequence[LandingFile], rules: Land
 
     A file that is broken as a whole gives one row whose `failure` says so.
     """
-    rows = [astuple(file) for file in files]
-    listed = spark.createDataFrame(rows, _FILE_SCHEMA).repartition(max(1, min(len(rows), _MAX_TASKS)))
-    return listed.mapInArrow(partial(_parse_batches, rules=rules), _PARSED_SCHEMA)
+    return landed_rows(spark, files, _EVENT_TYPES, partial(_lines, rules=rules))
 
 
 def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
@@ -207,7 +186,7 @@ def run(ctx: JobContext) -> None:
     parsed = parse_landing(ctx.spark, files, landing_rules(ctx.settings)).persist(
         StorageLevel.MEMORY_AND_DISK
     )
-    _refuse_broken(parsed, ctx.days)
+    refuse_broken(parsed, "traffic.events", ctx.days)
     history = ctx.read("traffic.events", days=None)
     settled = settle(parsed, _known(ctx, history, parsed)).persist(StorageLevel.MEMORY_AND_DISK)
     counts = {day: Counter[str]() for day in ctx.days} | _fates(settled)
@@ -244,56 +223,18 @@ def run(ctx: JobContext) -> None:
     ctx.say(", ".join(f"{fate} {n:,}" for fate, n in total.most_common()) or "no lines")
 
 
-def _parse_batches(
-    batches: Iterable[pa.RecordBatch], rules: LandingRules
-) -> Iterator[pa.RecordBatch]:  # runs on the workers
-    for batch in batches:
-        for listed in batch.to_pylist():
-            file = LandingFile(**listed)
-            held: list[tuple[Any, ...]] = []
-            try:
-                for landed in parse_file(file, rules):
-                    held.append(_row(landed, file.received_ds))
-                    if len(held) >= _BATCH_ROWS:
-                        yield _arrow(held)
-                        held = []
-            except LandingFileBroken as error:
-                # The driver raises it: from here it would arrive as a stack trace of the engine.
-                nothing = (None,) * len(Event._fields)
-                held = [(file.name, 0, file.received_ds, None, error.what, *nothing)]
-            if held:
-                yield _arrow(held)
-
-
-def _row(landed: Landed, received_ds: date) -> tuple[Any, ...]:
-    event: Sequence[Any] = landed.event or tuple(
-        landed.received_ts if name == "received_ts" else None for name in Event._fields
-    )
-    return (landed.source_file, landed.line, received_ds, landed.reason, None, *event)
-
-
-def _arrow(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
-    columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, _ARROW, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=_ARROW)
+def _lines(file: LandingFile, rules: LandingRules) -> Iterator[Line]:  # runs on the workers
+    for landed in parse_file(file, rules):
+        event: Sequence[Any] = landed.event or tuple(
+            landed.received_ts if name == "received_ts" else None for name in Event._fields
+        )
+        yield landed.source_file, landed.line, landed.reason, event
 
 
 def _content() -> Any:
     """Hash of all that an event says; NULL and empty differ because JSON leaves NULL fields out."""
     said = [F.unix_micros(name).alias(name) if name.endswith("_ts") else F.col(name) for name in _CONTENT]
     return F.sha2(F.to_json(F.struct(*said)), 256)
-
-
-def _refuse_broken(parsed: DataFrame, days: Sequence[date]) -> None:
-    broken = sorted(row["failure"] for row in parsed.where("failure IS NOT NULL").select("failure").collect())
-    if broken:
-        raise LandingFileBroken(
-            "; ".join(broken),
-            table="traffic.events",
-            day=days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}",
-            hint="Deliver the whole file again (or end its name in .tmp while it is written), then run again: "
-            "the tables are as they were.",
-        )
 
 
 def _known(ctx: JobContext, history: DataFrame, parsed: DataFrame) -> DataFrame:

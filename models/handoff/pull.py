@@ -26,7 +26,6 @@ Kind = Literal["parquet", "jsonl", "hf"]
 CARD: Final = "card.json"
 README: Final = "README.md"
 _SAME: Final = ("table", "version", "where", "split", "files_hash", "kind", "identity", "licence")
-_BYTES_AT_ONCE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -165,11 +164,8 @@ def _is(path: Path, size: int, digest: str) -> bool:
 
 
 def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as source:
-        while chunk := source.read(_BYTES_AT_ONCE):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def _text(path: Path, text: str) -> None:

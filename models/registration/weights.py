@@ -19,7 +19,6 @@ _MODEL = (
 )  # fmt: skip
 _TOKENIZER = _MODEL[4:13]
 MANIFEST = "manifest.json"
-_PIECE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,5 @@ def _is(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
     with file.open("rb") as read:
-        while piece := read.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(read, "sha256").hexdigest()
