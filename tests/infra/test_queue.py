@@ -154,7 +154,7 @@ def test_a_kubernetes_job_runs_once_on_the_projects_volume(
         kind="kubernetes", kubernetes_image="here/flywheel:1", kubernetes_claim="lake", kubernetes_gpus=8,
         poll_seconds=0.05,
     )  # fmt: skip
-    spec = Kubernetes(rules).manifest("job", Path("/work/run.sh"))["spec"]
+    spec = Kubernetes(rules).manifest("job", Path("/srv/run.sh"))["spec"]
     [container] = spec["template"]["spec"]["containers"]
     assert (spec["backoffLimit"], container["resources"]["limits"]["nvidia.com/gpu"]) == (0, 8)
     kubectl = tmp_path / "kubectl"

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -19,7 +19,8 @@ from infra.migrate import migrate
 from infra.settings import Settings, load_settings
 from models.datasets import open_snapshot
 from models.registration import tracking
-from models.registration.pins import model, models_touching, pins, trained_until
+from models.registration.entry import Registered
+from models.registration.pins import Model, model, models_touching, pins, trained_until
 from models.registry import Lineage, fetch, register
 from tests.conftest import DAY, put
 
@@ -81,20 +82,35 @@ def lineage(settings: Settings) -> Lineage:
     return Lineage(tuple(read), "tiny", "b" * 64, "t" * 64, 7, configuration)
 
 
+class Made(NamedTuple):
+    """The model `rm`: registered, registered again, as it then stood, and registered of another lineage."""
+
+    first: Registered
+    again: Registered
+    told: Model
+    other: Registered
+
+
+@pytest.fixture(scope="module")
+def rm(settings: Settings, folder: Path, lineage: Lineage) -> Made:
+    from models.registration.probe import logits
+
+    expected = logits(folder, PROBE)[0].tolist()
+    first = register(settings, "rm", folder, lineage, {"accuracy": 0.6}, PROBE, expected=expected)
+    again = register(settings, "rm", folder, lineage, {"accuracy": 0.6}, PROBE)
+    told = model(settings, "rm@candidate")
+    return Made(first, again, told, register(settings, "rm", folder, replace(lineage, seed=8), {}, PROBE))
+
+
 def versions(settings: Settings, name: str) -> list[Any]:
     return tracking.all_versions(settings, name)
 
 
 def test_a_version_carries_its_lineage_and_is_made_once(
-    settings: Settings, folder: Path, lineage: Lineage
+    settings: Settings, lineage: Lineage, rm: Made
 ) -> None:
-    from models.registration.probe import logits
-
-    expected = logits(folder, PROBE)[0].tolist()
-    made = register(settings, "rm", folder, lineage, {"accuracy": 0.6}, PROBE, expected=expected)
-    again = register(settings, "rm", folder, lineage, {"accuracy": 0.6}, PROBE)
+    made, again, told, other = rm
     assert (str(made), made.created, str(again), again.created) == ("rm/1", True, "rm/1", False)
-    told = model(settings, "rm@candidate")
     assert told.aliases == ("candidate",)
     [train, evaluation] = told.snapshots
     assert (train.table, train.version, train.rows) == (
@@ -119,11 +135,11 @@ def test_a_version_carries_its_lineage_and_is_made_once(
     assert {(t["table"], t["version"]) for t in tags} == {("annotation.preferences", str(train.version))}
     environment = Path(tracking.client(settings).download_artifacts(made.run_id, "environment.json"))
     assert {"torch", "transformers"} <= set(json.loads(environment.read_text())["packages"])
-    other = register(settings, "rm", folder, replace(lineage, seed=8), {}, PROBE)
     assert str(other) == "rm/2"
     assert model(settings, "rm@candidate").named == "rm/2"
 
 
+@pytest.mark.usefixtures("rm")
 def test_what_is_fetched_is_what_was_registered(settings: Settings, folder: Path) -> None:
     found = fetch(settings, "rm/1")
     assert (found / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
@@ -134,12 +150,14 @@ def test_what_is_fetched_is_what_was_registered(settings: Settings, folder: Path
             fetch(settings, named)
 
 
+@pytest.mark.usefixtures("rm")
 def test_no_text_of_anybody_reaches_mlflow(settings: Settings) -> None:
     kept = [p for p in (settings.home / ".flywheel").rglob("*") if p.is_file()]
     assert any(p.name == "mlflow.db" for p in kept)
     assert not [p.name for p in kept if CANARY.encode() in p.read_bytes()]
 
 
+@pytest.mark.usefixtures("rm")
 def test_a_condition_on_open_columns_is_shown_and_one_on_text_is_not(
     settings: Settings, folder: Path, lineage: Lineage
 ) -> None:
@@ -254,6 +272,7 @@ def test_a_large_model_is_registered_by_manifest_and_stays_where_it_is(
         fetch(settings, "large@candidate")
 
 
+@pytest.mark.usefixtures("rm")
 def test_pins_and_what_an_erasure_touches(settings: Settings, folder: Path, lineage: Lineage) -> None:
     version = lineage.snapshots[0].version
     assert "rm/1" in pins(settings)["annotation.preferences"][version]
