@@ -1,4 +1,4 @@
-"""One rank of a prepared run: `accelerate launch --config_file FILE -m models.training FOLDER`."""
+"""One rank of a prepared run, as `models.training.run.launch_command` starts it."""
 
 from __future__ import annotations
 

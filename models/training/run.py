@@ -1,4 +1,4 @@
-"""One training run, from prepared rows to a model folder: in this process, or on every rank under `accelerate launch`.
+"""One training run, from prepared rows to a model folder: in this process, or on every rank of a launched one.
 
 A run has a folder named by all that decides its result. A run that was killed goes on from its last whole checkpoint
 and ends with the weights of an undisturbed one; a run that is done is not done again. Prepared rows are token ids of
@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from infra.errors import TrainingRefused
 from models.training.callbacks import CHECKPOINT, HEARTBEAT, Progress, callbacks, whole_checkpoint
@@ -139,9 +141,16 @@ def _launch(configuration: Configuration, folder: Path) -> None:
 
 
 def launch_command(configuration: Configuration) -> list[str]:
-    """`accelerate launch` with the configuration's file, without the module and its argument."""
+    """`accelerate launch` with the configuration's file, without the module and its argument.
+
+    Several processes on CPUs are torchrun's: accelerate starts such by mpirun only, and one process without it.
+    """
     name = configuration.cluster.accelerate
     file = SHIPPED / name if (SHIPPED / name).is_file() else Path(name)
+    told = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if told.get("distributed_type") == "MULTI_CPU":
+        ranks = str(told["num_processes"])
+        return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", ranks]
     return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from infra.errors import TrainingRefused
 from models.training.binary import binary_loss
@@ -79,6 +81,21 @@ def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(tm
     resumed = start(folder, lambda step, of, loss: steps.append(step))
     assert steps[0] > 5, "it began again"
     assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_two_ranks_end_with_the_weights_of_one_process_with_twice_the_batch(tmp_path: Path) -> None:
+    two = {"gpus": 2, "accelerate": "accelerate-2cpu.yaml"}
+    asked = {"steps": 12, "save_steps": 5, "learning_rate": 1e-3}
+    launched = prepare(
+        tmp_path / "two", smoke("signals", batch=8, cluster=two, **asked), tiny_base(), columns()
+    )
+    together = load_file(start(launched) / "model.safetensors")
+    alone = start(prepare(tmp_path / "one", smoke("signals", batch=16, **asked), tiny_base(), columns()))
+    for name, weights in load_file(alone / "model.safetensors").items():
+        torch.testing.assert_close(together[name], weights, rtol=1e-4, atol=1e-5)
+    assert json.loads((launched / "progress.json").read_text())["step"] == 12, (
+        "the first rank speaks for both"
+    )
 
 
 def test_two_processes_do_not_train_one_run(tmp_path: Path) -> None:
