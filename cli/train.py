@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import Format, err, print_rows
-from cli.train_figures import print_cells, print_matrix
+from cli.console import Format, err
+from cli.train_figures import print_agreement, print_cells, print_matrix
 from cli.train_signals import signal_agreement, signals
 from infra.settings import Settings, load_settings
 
@@ -91,15 +91,22 @@ def reward(
     data = _data(settings, table, until, chosen.seed, apart)
     made = train_and_register(settings, data, kind.value, chosen, _reporter(f"reward-{kind.value}"), alias)
     _say_fits("training pairs", made.trained.fates)
-    print_cells(made.cells, format)
+    cells = list(made.cells)
     if evaluate_on is not None:
         from models.reward.external import read_pairs, report
 
-        lines = report(made.trained, {evaluate_on.stem: read_pairs(evaluate_on)})
-        print_rows([line.told() for line in lines], list(lines[0].told()), format)
+        for other in report(made.trained, {evaluate_on.stem: read_pairs(evaluate_on)}):
+            cells.append(other.cell(cells[-1].model, cells[-1].trained_until))
+            if other.too_long:
+                err.print(
+                    f"{other.name}: {other.too_long} pairs do not fit the model's length.", highlight=False
+                )
+    print_cells(cells, format)
     registered = made.registered
     err.print(f"Registered {registered.name} version {registered.version}.", highlight=False)
-    err.print(f"Next: flywheel lineage {registered.name}@{alias}" if alias else "", highlight=False)
+    err.print(
+        f"Next: flywheel lineage {f'{registered.name}@{alias}' if alias else registered}", highlight=False
+    )
 
 
 @train_app.command()
@@ -174,15 +181,7 @@ def agreement(
     lines = measured(
         data.rows, data.held, chosen, base_model(settings), folder_of_runs(settings), reviews, _reporter  # type: ignore[arg-type]
     )  # fmt: skip
-    rows = [
-        {
-            "kind": line.kind, "training set": line.training, "labels": line.labels, "single (random)": line.single,
-            "pairs": line.single.n, "multi (agree)": line.agreed, "agreed pairs": line.agreed.n,
-            "longer, agreed": line.longer,
-        }
-        for line in lines
-    ]  # fmt: skip
-    print_rows(rows, list(rows[0]), format)
+    print_agreement(lines, format)
 
 
 def _configuration(kind: KindName, name: str) -> Configuration:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cli.console import Format, print_rows
 
 if TYPE_CHECKING:
+    from models.reward.agreement import Line
+    from models.reward.intervals import Accuracy
     from models.reward.matrix import Cell
 
 
@@ -35,6 +37,26 @@ def _figures(cell: Cell) -> dict[str, Any]:
         "position_consistency": None if cell.consistency is None else cell.consistency.value,
         "change": None if change is None else change.value, "gate": cell.gate,
     }  # fmt: skip
+
+
+def print_agreement(lines: Sequence[Line], format: Format) -> None:
+    """Table 9: a row a training set and kind; programs get the intervals as numbers."""
+
+    def told(name: str, one: Accuracy) -> dict[str, Any]:
+        if format is Format.table:
+            return {name: str(one)}
+        return {name: one.value, f"{name}, low": one.low, f"{name}, high": one.high}
+
+    rows = [
+        {
+            "kind": line.kind, "training set": line.training, "labels": line.labels,
+            **told("single (random)", line.single), "pairs": line.single.n,
+            **told("multi (agree)", line.agreed), "agreed pairs": line.agreed.n,
+            **told("longer, agreed", line.longer),
+        }
+        for line in lines
+    ]  # fmt: skip
+    print_rows(rows, list(rows[0]), format)
 
 
 def print_matrix(cells: Sequence[Cell], format: Format) -> None:

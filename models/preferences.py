@@ -30,7 +30,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Pair:
-    """A context with the better and the worse of two responses (equation 1), by one label or several that agree."""
+    """A context with the better and the worse of two responses (equation 1), by one label or several that agree.
+
+    Attributes:
+        cluster: whose pair it is: pairs of one user are not independent. Empty: of nobody else's.
+    """
 
     pair_id: str
     context: str
@@ -39,6 +43,7 @@ class Pair:
     batch: str
     mode: str
     split: str
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,4 +174,5 @@ def _pair(label: Row) -> Pair:
         batch=label["batch"],
         mode=label["mode"],
         split=label["split"],
+        cluster=label.get("user_id") or "",
     )

@@ -16,7 +16,8 @@ from typing import Any
 
 from infra.errors import TrainingRefused
 from models.preferences import Pair, PairSet, Row, all_labels, single_random, unanimous
-from models.reward.evaluate import Accuracy, Kind, judge
+from models.reward.evaluate import Kind, judge
+from models.reward.intervals import Accuracy
 from models.reward.matrix import check_apart
 from models.reward.train import train
 from models.training.callbacks import Progress

@@ -5,7 +5,6 @@ The null prefers the longer response: a model that does not beat it may have lea
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,35 +12,16 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from statsmodels.stats.proportion import proportion_confint
 
 from models.conversation import messages
 from models.preferences import Pair
+from models.reward.intervals import Accuracy, accuracy
 from models.reward.pairwise import BothOrders, both_orders
 from models.training.fitting import Fitting
 from models.training.scoring import score
 
 Kind = Literal["pointwise", "pairwise"]
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """A share of pairs with its 95 % Wilson interval; a pair on which both responses score the same counts half."""
-
-    n: int
-    correct: float
-    low: float
-    high: float
-
-    @property
-    def value(self) -> float:
-        """NaN where there is no pair."""
-        return self.correct / self.n if self.n else math.nan
-
-    def __str__(self) -> str:
-        """`.71 [.66, .75]`."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]" if self.n else "no pairs"
 
 
 @dataclass(frozen=True)
@@ -74,15 +54,19 @@ class Judged:
 
     def accuracy(self) -> Accuracy:
         """Agreement with people."""
-        return accuracy(self.hits)
+        return accuracy(self.hits, self._clusters)
 
     def longer(self) -> Accuracy:
         """The null on the same pairs: prefer the response with more characters."""
-        return accuracy(longer_hits(self.pairs))
+        return accuracy(longer_hits(self.pairs), self._clusters)
 
     def consistency(self) -> Accuracy | None:
         """Share of pairs with one verdict in both orders; None for pointwise."""
-        return None if self.consistent is None else accuracy(self.consistent)
+        return None if self.consistent is None else accuracy(self.consistent, self._clusters)
+
+    @property
+    def _clusters(self) -> list[str]:
+        return [pair.cluster for pair in self.pairs]
 
 
 def judge(
@@ -121,46 +105,7 @@ def sequences(kind: Kind, fitting: Fitting, pair: Pair) -> Sequence[list[int]] |
     return both_orders(fitting, context, pair.chosen, pair.rejected)
 
 
-def accuracy(hits: npt.ArrayLike) -> Accuracy:
-    """A share with its Wilson interval."""
-    values = np.asarray(hits, dtype=np.float64)
-    n, correct = len(values), float(values.sum())
-    if not n:
-        return Accuracy(0, 0.0, math.nan, math.nan)
-    low, high = proportion_confint(correct, n, method="wilson")
-    # At 0 and 1 an end of the interval is that value itself, but for rounding.
-    return Accuracy(n, correct, min(float(low), correct / n), max(float(high), correct / n))
-
-
 def longer_hits(pairs: Sequence[Pair]) -> Floats:
     """Of each pair, whether the response that people preferred is the longer one; a half where both are as long."""
     more = np.array([len(pair.chosen) - len(pair.rejected) for pair in pairs], dtype=np.float32)
     return np.asarray((np.sign(more) + 1) / 2, dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much more often one model is right than another on the same pairs, with its interval.
-
-    Adjusted as Agresti and Min (2005) do for paired proportions, so that few pairs on which both agree are no
-    certainty.
-    """
-
-    n: int
-    value: float
-    low: float
-    high: float
-
-
-def difference(new: npt.ArrayLike, old: npt.ArrayLike, confidence: float = 0.95) -> Difference:
-    """Of hits of two models on the same pairs."""
-    from scipy.stats import norm
-
-    gain = np.asarray(new, dtype=np.float64) - np.asarray(old, dtype=np.float64)
-    n = len(gain)
-    if not n:
-        return Difference(0, math.nan, math.nan, math.nan)
-    won, lost, of = np.clip(gain, 0, None).sum() + 0.5, np.clip(-gain, 0, None).sum() + 0.5, n + 2
-    middle = (won - lost) / of
-    reach = norm.ppf((1 + confidence) / 2) * math.sqrt(won + lost - (won - lost) ** 2 / of) / of
-    return Difference(n, float(gain.mean()), float(middle - reach), float(middle + reach))

@@ -11,7 +11,9 @@ from typing import Any
 
 from infra.errors import TrainingRefused
 from models.preferences import Pair
-from models.reward.evaluate import Accuracy, judge
+from models.reward.evaluate import judge
+from models.reward.intervals import Accuracy
+from models.reward.matrix import Cell
 from models.reward.train import Trained
 
 DECIDED = frozenset({"a", "b"})
@@ -30,6 +32,12 @@ class Line:
     longer: Accuracy
     consistency: Accuracy | None
     too_long: int
+
+    def cell(self, model: str, trained_until: str) -> Cell:
+        """As a cell beside those of the model's own batches."""
+        return Cell(
+            model, trained_until, self.name, "elsewhere", True, self.accuracy, self.longer, self.consistency
+        )
 
     def told(self) -> dict[str, Any]:
         """For printing."""

@@ -12,7 +12,8 @@ from typing import Literal
 
 from infra.errors import TrainingRefused
 from models.preferences import Pair
-from models.reward.evaluate import Accuracy, Difference, Judged, Kind, difference, judge
+from models.reward.evaluate import Judged, Kind, judge
+from models.reward.intervals import Accuracy, Difference, difference
 from models.reward.train import Trained, train
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
@@ -135,7 +136,13 @@ def cells(name: str, until: str, judged: Judged, before: tuple[str, Judged] | No
 def _change(judged: Judged, before: Judged, mode: str, batch: str, places: int) -> Difference:
     new, old = (_hits(one, mode, batch) for one in (judged, before))
     both = sorted(new.keys() & old.keys())
-    return difference([new[pair] for pair in both], [old[pair] for pair in both], 1 - 0.05 / places)
+    of = {pair.pair_id: pair.cluster for pair in judged.pairs}
+    return difference(
+        [new[pair] for pair in both],
+        [old[pair] for pair in both],
+        1 - 0.05 / places,
+        [of[pair] for pair in both],
+    )
 
 
 def _hits(judged: Judged, mode: str, batch: str) -> Mapping[str, float]:
