@@ -69,12 +69,17 @@ def asked(settings: Settings) -> Iterator[None]:
 
 
 def check_names(name: str, alias: str) -> None:
-    """Raises RegistrationRefused for a name or an alias that MLflow reserves or that could not be asked for."""
+    """Raises RegistrationRefused for a name or an alias that MLflow reserves or that could not be asked for.
+
+    An empty alias is none.
+    """
     if not _NAME.match(name):
         raise RegistrationRefused(
             "a model's name is letters, digits, dots, dashes and underscores", hint="E.g. reward-pointwise."
         )
-    if not _NAME.match(alias) or alias.lower() in _RESERVED or re.fullmatch(r"v?\d+", alias.lower()):
+    if alias and (
+        not _NAME.match(alias) or alias.lower() in _RESERVED or re.fullmatch(r"v?\d+", alias.lower())
+    ):
         raise RegistrationRefused(
             f"the alias {alias} is reserved by MLflow", hint=f"Choose another, e.g. {CANDIDATE}."
         )

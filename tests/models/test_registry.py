@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 import pytest
 
@@ -167,6 +172,11 @@ def test_a_condition_on_open_columns_is_shown_and_one_on_text_is_not(
     assert "personal" in model(settings, "rm/1").snapshots[0].where
 
 
+def test_an_empty_alias_is_none(settings: Settings, folder: Path, lineage: Lineage) -> None:
+    register(settings, "unnamed", folder, lineage, {}, PROBE, alias="")
+    assert model(settings, "unnamed/1").aliases == ()
+
+
 @pytest.mark.parametrize("alias", ["latest", "v1", "3", "a b"])
 def test_reserved_aliases_are_refused(settings: Settings, folder: Path, lineage: Lineage, alias: str) -> None:
     with pytest.raises(RegistrationRefused):
@@ -287,6 +297,54 @@ def test_pins_and_what_an_erasure_touches(settings: Settings, folder: Path, line
     assert trained_until(settings, (), ("grandchild/1",)) == DAY
     gone = replace(lineage.snapshots[0], version=999)
     assert trained_until(settings, (gone, *lineage.snapshots)) is None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of a real tracking server, which keeps artifacts too."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}", "--artifacts-destination", str(tmp_path / "kept"),
+    ]  # fmt: skip
+    with (tmp_path / "server.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True)
+        try:
+            address, until = f"http://127.0.0.1:{port}", time.monotonic() + 180
+            while not _answers(f"{address}/health"):
+                assert process.poll() is None, (tmp_path / "server.log").read_text()
+                assert time.monotonic() < until, "the server did not start"
+                time.sleep(0.2)
+            yield address
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_a_tracking_server_keeps_model_lineage_and_pins(
+    server: str, settings: Settings, folder: Path, lineage: Lineage
+) -> None:
+    there = settings.model_copy(update={"tracking": settings.tracking.model_copy(update={"uri": server})})
+    made = register(there, "served", folder, lineage, {"accuracy": 0.6}, PROBE)
+    assert (str(made), register(there, "served", folder, lineage, {}, PROBE).created) == ("served/1", False)
+    told = model(there, "served@candidate")
+    assert [one.version for one in told.snapshots] == [one.version for one in lineage.snapshots]
+    pinned = pins(there)["annotation.preferences"]
+    assert lineage.snapshots[0].version in pinned
+    fetched = fetch(there, "served@candidate") / "model.safetensors"
+    assert fetched.read_bytes() == (folder / "model.safetensors").read_bytes()
+    with pytest.raises(ModelUnknown):
+        model(settings, "served@candidate")  # it is at the server only
 
 
 def test_a_server_that_does_not_answer_is_an_error_soon(
