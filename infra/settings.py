@@ -59,6 +59,10 @@ class SparkSettings(Section):
     master: str = Field("local[*]", description="local[*], spark://..., yarn or k8s://...")
     driver_memory: str = "4g"
     shuffle_partitions: int = Field(0, ge=0, description="0: 4 on local, Spark's own default elsewhere.")
+    local_runs: Literal["short", "long"] = Field(
+        "short",
+        description="On local: Java starts fast, or compiles for throughput (from some million rows).",
+    )
     conf: dict[str, str] = Field(default_factory=dict, description="Further spark.* settings, applied last.")
 
     @property

@@ -23,6 +23,13 @@ DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 # (in this order, which a class-data archive relies on) and save Ivy's seconds.
 _DELTA_JARS = ("io.delta_delta-spark_4.2_2.13-4.4.0.jar", "io.delta_delta-storage-4.4.0.jar")
 MINIMUM_JAVA = 17
+# Most runs on one machine are short and mostly Python: the first compiler tier and the serial collector start fastest
+# and leave the second core to the workers. With one tier Java reserves 48 MB for code, which several jobs in one
+# process fill: it then stops compiling.
+_JAVA = {
+    "short": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+    "long": "-XX:+UseParallelGC",
+}
 
 
 def delta_jars() -> list[str]:
@@ -62,10 +69,7 @@ def spark_conf(settings: Settings) -> dict[str, str]:
             "spark.databricks.delta.snapshotPartitions": "1",
             # The default of 10000 makes listing a small table take minutes.
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
-            # Runs on one machine are short and mostly Python: the first compiler tier and the serial collector start
-            # fastest and leave the second core to the workers. With one tier Java reserves 48 MB for code, which
-            # several jobs in one process fill: it then stops compiling.
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+            "spark.driver.extraJavaOptions": _JAVA[settings.spark.local_runs],
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
             # Columnar caching of nested Arrow-made rows in small batches keeps a worker within its memory.

@@ -7,7 +7,7 @@ breadth and the mean over all exposed users are over them too.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -113,18 +113,25 @@ def unit_totals(
     earlier = before.withColumns({"stretch": base, "place": F.lit(-1)})
     columns = [*_USER, "stretch", "place", "excluded", "days_engaged", "amount"]
     span = max(((one[-1] - one[0]).days + 1 for one in stretches), default=1)
+    places = range(min(span, longest_window))
     # The first exclusion stays: its place, and below it the reason, as a number that aggregates without a sort.
     reasons = F.array(*(F.lit(reason) for reason in EXCLUSIONS))
     exclusion = F.col("place") * _CODES + F.array_position(reasons, F.col("excluded"))
+    # Days as bits of one number: a user has one row a day, so that setting a bit counts it.
+    is_new, bit = F.col("place") >= 0, F.expr("shiftleft(1L, place)")
     return (
         added.select(columns)
         .unionByName(earlier.select(columns))
         .groupBy(*_USER, "stretch")
         .agg(
             F.min(F.when(F.col("excluded").isNotNull(), exclusion)).alias("exclusion"),
-            F.array(*(_so_far(place) for place in range(min(span, longest_window)))).alias("days"),
+            F.bit_or(F.when(is_new, bit)).alias("seen"),
+            F.bit_or(F.when(is_new & (F.col("days_engaged") > 0), bit)).alias("engaged"),
+            F.sum(F.when(~is_new, F.col("days_engaged"))).alias("days_before"),
+            F.sum(F.when(~is_new, F.col("amount"))).alias("amount_before"),
+            *(F.sum(F.when(F.col("place") == place, F.col("amount"))).alias(f"amount_{place}") for place in places),
         )
-        .select(*_USER, "exclusion", since.alias("since"), F.explode("days").alias("day"))
+        .select(*_USER, "exclusion", since.alias("since"), F.explode(F.array(*_so_far(places))).alias("day"))
         .where("day.is_seen")
         .withColumn("ds", F.expr("date_add(since, day.place)"))
         .select(
@@ -138,15 +145,20 @@ def unit_totals(
     )  # fmt: skip
 
 
-def _so_far(place: int) -> Column:
-    """A user's totals up to a place of the stretch, and whether the user has a row there."""
-    reached = F.col("place") <= place
-    return F.struct(
-        F.lit(place).alias("place"),
-        F.coalesce(F.max(F.col("place") == place), F.lit(False)).alias("is_seen"),
-        F.sum(F.when(reached, F.col("days_engaged"))).cast("int").alias("days_engaged"),
-        F.sum(F.when(reached, F.col("amount"))).alias("amount"),
-    )
+def _so_far(places: Sequence[int]) -> Iterator[Column]:
+    """A user's totals up to each place of the stretch, and whether the user has a row there."""
+    zero = F.lit(0)
+    amount: Column = F.coalesce("amount_before", zero)
+    for place in places:
+        amount = amount + F.coalesce(f"amount_{place}", zero)
+        up_to_here = F.bit_count(F.col("engaged").bitwiseAND(F.lit((2 << place) - 1)))
+        days = F.coalesce("days_before", zero) + F.coalesce(up_to_here, zero)
+        yield F.struct(
+            F.lit(place).alias("place"),
+            F.coalesce(F.col("seen").bitwiseAND(F.lit(1 << place)) != 0, F.lit(False)).alias("is_seen"),
+            days.cast("int").alias("days_engaged"),
+            amount.alias("amount"),
+        )
 
 
 def run(ctx: JobContext) -> None:
