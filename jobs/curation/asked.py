@@ -8,7 +8,7 @@ from fractions import Fraction
 from infra.errors import SettingsError
 from infra.settings import SamplingSettings
 from jobs.curation.attributes import UNJUDGED
-from jobs.curation.constraints import ANY, Constraint
+from jobs.curation.constraints import Constraint, stated
 from jobs.curation.draw import Request
 from jobs.curation.quotas import Solver
 from jobs.curation.relaxation import Pattern
@@ -50,24 +50,17 @@ def asked(split: str, found: Supplies, rules: SamplingSettings) -> tuple[Constra
     A target of `traffic` is the distribution over the split's turns before Phase I; of dimensions that only text
     tells, over those whose text passed.
     """
-    every = [Constraint("first_turn", "first", "floor", share=rules.first_turn_floor)]
-    if rules.character_cap < 1:
-        every.append(Constraint("character", ANY, "cap", share=rules.character_cap))
+    targets = []
     for dimension, target in sorted(rules.targets.items()):
         shares: Mapping[str, float] = (
             target if isinstance(target, dict) else _traffic(split, dimension, found)
         )
         weight = rules.target_weights.get(dimension, 1.0)
-        every += [
+        targets += [
             Constraint(dimension, level, "target", share=share, weight=weight)
             for level, share in sorted(shares.items())
         ]
-    every += [
-        Constraint(more.dimension, more.level, more.kind, more.share, more.count, more.weight)
-        for more in rules.constraints
-    ]
-    # What settings say by name stands in place of the default for the same level.
-    return tuple({(item.dimension, item.level, item.kind): item for item in every}.values())
+    return stated(rules, targets)
 
 
 def _traffic(split: str, dimension: str, found: Supplies) -> dict[str, float]:

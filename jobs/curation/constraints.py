@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.errors import SettingsError
+from infra.settings import SamplingSettings
 
 Kind = Literal["floor", "cap", "target"]
 Counts = npt.NDArray[np.int64]
@@ -76,6 +77,22 @@ class Constraint:
         """The floor lower, or the cap higher, by `slack` rows than it is at K = `size`."""
         rows = self.wanted(size) + (slack if self.kind == "cap" else -slack)
         return replace(self, share=None, count=rows)
+
+
+def stated(rules: SamplingSettings, targets: Sequence[Constraint] = ()) -> tuple[Constraint, ...]:
+    """Table 1's floor and cap, the targets, and what settings add.
+
+    What settings say by name stands in place of the default for the same level.
+    """
+    every = [Constraint("first_turn", "first", "floor", share=rules.first_turn_floor)]
+    if rules.character_cap < 1:
+        every.append(Constraint("character", ANY, "cap", share=rules.character_cap))
+    every += targets
+    every += [
+        Constraint(more.dimension, more.level, more.kind, more.share, more.count, more.weight)
+        for more in rules.constraints
+    ]
+    return tuple({(item.dimension, item.level, item.kind): item for item in every}.values())
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import cache
@@ -36,17 +37,22 @@ def run(ctx: JobContext) -> None:
     known = known.select("text_hash", "encoder")
     todo = texts.join(known, ["text_hash", "encoder"], "left_anti").persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        counts = {row["encoder"]: row["count"] for row in todo.groupBy("encoder").count().collect()}
+        counted = todo.groupBy("encoder", "ds").count().collect()
+        by_encoder: Counter[str] = Counter()
+        by_day: Counter[date] = Counter()
+        for row in counted:
+            by_encoder[row["encoder"]] += row["count"]
+            by_day[row["ds"]] += row["count"]
         frame = ctx.spark.createDataFrame([], EMBEDDED)
         for spec in rules.encoders:
             name = encoder_name(spec)
-            if wanted := counts.get(name, 0):
+            if wanted := by_encoder[name]:
                 ctx.say(f"{wanted:,} new texts for {name}")
                 tasks = -(-wanted // _TEXTS_A_TASK)
                 frame = frame.unionByName(
                     embed(todo.where(F.col("encoder") == name).repartition(tasks, "text_hash"), spec, rules)
                 )
-        ctx.write("curation.embeddings", frame.withColumn("recipe", F.lit(rules.recipe)))
+        ctx.write("curation.embeddings", frame.withColumn("recipe", F.lit(rules.recipe)), rows_in=by_day)
     finally:
         todo.unpersist()
 

@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from infra.settings import ConstraintSettings, SamplingSettings
-from jobs.curation.constraints import ANY, NONE, Constraint
+from infra.settings import SamplingSettings
+from jobs.curation.constraints import ANY, NONE, Constraint, stated
 
 DIMENSIONS: Final = ("first_turn", "locale_language", "character")
 """Dimensions whose level neither a text nor a band decides. Floors on others, or in rows, are not protected."""
@@ -27,17 +27,9 @@ Levels = dict[str, npt.NDArray[np.object_]]
 
 def protected_floors(rules: SamplingSettings) -> tuple[Constraint, ...]:
     """The floors of the settings that Phase II can protect: by share, of a dimension known to it."""
-    every = [
-        ConstraintSettings(dimension="first_turn", level="first", kind="floor", share=rules.first_turn_floor),
-        *rules.constraints,
-    ]
-    found = {
-        (one.dimension, one.level): Constraint(one.dimension, one.level, "floor", share=one.share)
-        for one in every
-        if one.kind == "floor" and one.dimension in DIMENSIONS and one.share is not None
-    }
-    # What settings say by name stands in place of the default for the same level.
-    return tuple(one for one in found.values() if one.share)
+    return tuple(
+        one for one in stated(rules) if one.kind == "floor" and one.dimension in DIMENSIONS and one.share
+    )
 
 
 def expanded(floors: Sequence[Constraint], levels: Levels) -> list[Constraint]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ class Bench:
     days: tuple[date, ...] = (FIRST_DAY,)
     tables: dict[str, DataFrame] = field(default_factory=dict)
     written: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    rows_in: dict[str, dict[date, int]] = field(default_factory=dict)
     partitions: int = 2
     quality: list[Any] = field(default_factory=list)
 
@@ -57,7 +58,9 @@ class Bench:
         wanted = self.days if days == () else days
         return frame if wanted is None else frame.where(frame["ds"].isin(list(wanted)))
 
-    def write(self, table: str, frame: DataFrame, **_: Any) -> None:
+    def write(
+        self, table: str, frame: DataFrame, *, rows_in: Mapping[date, int] | None = None, **_: Any
+    ) -> None:
         """As JobContext.write: the columns must be those of the DDL; days are replaced, keys are inserted."""
         one = contract(table)
         expected = {c.name for c in one.columns} - {"run_id"}
@@ -69,6 +72,7 @@ class Bench:
             old = [row for row in old if row["ds"] not in self.days]
         self.written[table] = [*old, *new]
         self.put(table, self.written[table])
+        self.rows_in[table] = dict(rows_in or {})
 
     def record_quality(self, table: str, results: Sequence[Any]) -> None:
         """As JobContext.record_quality."""
