@@ -112,19 +112,16 @@ def readout(
     """
     from cli.readout_data import read_readout
     from infra.lake import Lake
-    from jobs.experiments.definition import definition
 
-    lake = Lake.of(load_settings())
-    one = definition(lake, experiment)
-    wanted = parse_days(day)[0] if day else None
-    found = read_readout(lake, experiment, wanted)
+    found = read_readout(Lake.of(load_settings()), experiment, parse_days(day)[0] if day else None)
     if html is not None:
         from cli.readout_page import write_readout
 
         err.print(f"Open {write_readout(found, html)}")
         return
     if found.day is None:
-        first, last = one.start_ds, min(one.end_ds, date.today() - timedelta(days=1))
+        first = found.definition["start_ds"]
+        last = min(found.definition["end_ds"], date.today() - timedelta(days=1))
         _not_read_out(experiment, first, max(first, last))
     rows = [
         row
@@ -136,10 +133,9 @@ def readout(
     if format is not Format.table:
         print_rows(rows, list(rows[0]) if rows else [], format)
         return
-    k = one.day_number(found.day) if found.day else 0
-    out.print(f"{experiment}: {one.title}", markup=False, highlight=False)
+    out.print(f"{experiment}: {found.definition['title']}", markup=False, highlight=False)
     out.print(
-        f"as of {found.day}, day {k} of {one.window_days}, against {one.control_arm}; "
+        f"as of {found.day}, day {found.day_number} of {found.days}, against {found.control}; "
         f"read from {', '.join(f'{t} v{v}' for t, v in found.versions.items())}",
         markup=False, highlight=False,
     )  # fmt: skip

@@ -18,11 +18,11 @@ from infra.settings import load_settings, parse_days, span_of
 
 app = typer.Typer(
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Logged chat traffic to curated Delta tables, experiments and better models.\n\n"
-    "Start with [bold]flywheel doctor[/bold], then [bold]make demo[/bold]; "
-    "[bold]flywheel plan[/bold] says what must run and why.",
+    "Start with **flywheel doctor**, then **make demo**; "
+    "**flywheel plan** says what must run and why.",
 )
 
 

@@ -40,6 +40,11 @@ class Readout:
         return int((self.definition["end_ds"] - self.definition["start_ds"]).days) + 1
 
     @property
+    def day_number(self) -> int:
+        """Which day of the window `day` is, from 1; 0 when nothing was read out yet."""
+        return int((self.day - self.definition["start_ds"]).days) + 1 if self.day else 0
+
+    @property
     def control(self) -> str:
         """The arm that the others are compared with."""
         return str(self.definition["control_arm"])
@@ -92,9 +97,9 @@ def read_readout(lake: Lake, experiment: str, day: date | None = None) -> Readou
 def _readout(rows: Callable[..., list[Row]], experiment: str, day: date | None) -> Readout:
     declared = rows(_DEFINITION)
     if not declared:
-        raise ExperimentUnknown(
-            f"no experiment {experiment} was declared", hint="flywheel experiment list names those that were."
-        )
+        from jobs.experiments.definition import undeclared
+
+        raise undeclared(experiment, [row["experiment_id"] for row in rows(_OTHERS)])
     lifts = rows(_LIFTS, day=day)
     read_out = sorted({row["as_of_ds"] for row in lifts})
     if day is not None and day not in read_out:
@@ -111,6 +116,9 @@ def _readout(rows: Callable[..., list[Row]], experiment: str, day: date | None) 
 _DEFINITION = """
 SELECT * FROM experiments.definitions WHERE experiment_id = $experiment
 ORDER BY declared_ts DESC LIMIT 1
+"""
+_OTHERS = """
+SELECT DISTINCT experiment_id FROM experiments.definitions WHERE experiment_id <> $experiment ORDER BY 1
 """
 # A run's id begins with its time. A day that was read out again from other versions keeps both; the last is shown.
 _LIFTS = """

@@ -28,8 +28,8 @@ def submit(
 
     Example: flywheel submit -- train reward --kind pointwise --config reward-pointwise-cluster
     """
-    from infra.queue import run
-    from infra.queues import queue_of
+    from infra.queueing.kinds import queue_of
+    from infra.queueing.watch import run
 
     settings = load_settings()
     chosen = name or "-".join(word for word in command if word.replace("-", "").isalnum() and word[0] != "-")

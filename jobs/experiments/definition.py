@@ -194,12 +194,18 @@ def definition(lake: Lake, experiment_id: str) -> Definition:
     """
     known = definitions(lake)
     if experiment_id not in known:
-        told = f"There are: {', '.join(known)}." if known else "None is declared."
-        raise ExperimentUnknown(
-            f"no experiment {experiment_id!r} is declared", table=TABLE,
-            hint=f"{told} Declare one: flywheel experiment declare FILE",
-        )  # fmt: skip
+        raise undeclared(experiment_id, known)
     return known[experiment_id]
+
+
+def undeclared(experiment_id: str, known: Iterable[str]) -> ExperimentUnknown:
+    """The error for an experiment that is none of the known ones."""
+    named = ", ".join(known)
+    told = f"There are: {named}." if named else "None is declared."
+    return ExperimentUnknown(
+        f"no experiment {experiment_id!r} is declared", table=TABLE,
+        hint=f"{told} Declare one: flywheel experiment declare FILE",
+    )  # fmt: skip
 
 
 class DefinitionVersions:

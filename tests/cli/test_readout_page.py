@@ -243,7 +243,7 @@ def test_a_broken_sample_ratio_is_named_and_an_earlier_day_reads_as_it_did(
 
 
 def test_what_was_never_declared_or_read_out_says_so(lake: Lake, tmp_path: Path) -> None:
-    with pytest.raises(ExperimentUnknown, match="no experiment exp-1"):
+    with pytest.raises(ExperimentUnknown, match="no experiment 'exp-1'"):
         read_readout(lake, "exp-1")
     declare(lake, ["control", "V3"])
     page = write_readout(read_readout(lake, "exp-1"), tmp_path / "page.html").read_text(encoding="utf-8")

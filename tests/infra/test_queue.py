@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from infra.errors import SettingsError, SubmissionFailed
-from infra.queue import run
-from infra.queues import Kubernetes, Local, Slurm, queue_of
+from infra.queueing.kinds import Kubernetes, Local, Slurm, queue_of
+from infra.queueing.watch import run
 from infra.settings import QueueSettings
 
 FAST = QueueSettings(poll_seconds=0.05)
@@ -93,8 +93,8 @@ def test_a_supervisor_that_was_killed_does_not_start_the_command_twice(tmp_path:
 
     text = f"echo once >> {tmp_path}/starts; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
     code = (
-        "import sys; from pathlib import Path; from infra.queue import run; from infra.queues import Local\n"
-        "from infra.settings import QueueSettings\n"
+        "import sys; from pathlib import Path; from infra.queueing.watch import run\n"
+        "from infra.queueing.kinds import Local; from infra.settings import QueueSettings\n"
         f"run(Local(), QueueSettings(poll_seconds=.05), Path({str(tmp_path / 'twice')!r}), {shell(text)!r}, Path('/'))"
     )
     first = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2])

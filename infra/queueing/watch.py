@@ -18,7 +18,7 @@ from typing import Protocol
 from infra.errors import SubmissionFailed
 from infra.settings import QueueSettings
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
+_REPOSITORY = Path(__file__).resolve().parents[2]
 _JOB, _SCRIPT, _OUTPUT, _CODE = "job.json", "run.sh", "output.log", "exit_code"
 # A shared file system may show a file of another machine late, and a scheduler may be away for a moment.
 _LATE_POLLS = 5

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from infra.errors import SettingsError, SubmissionFailed
-from infra.queue import Queue, QueueAway, Stage
+from infra.queueing.watch import Queue, QueueAway, Stage
 from infra.settings import QueueSettings
 
 _COMMAND_SECONDS = 120
