@@ -5,8 +5,12 @@
 hh-rlhf is dated into four batches by its order. A model is judged on conversations whose opening (first user message)
 is not in training, then on LLMBar's human sets, Auto-J's pairs, and XSTest: completions of one prompt by several
 models, where complying is better with safe prompts and refusing with unsafe ones, which is XSTest's design, not a vote.
+Pairs of one opening are not independent, and intervals know it.
 Everything stands beside the null that prefers the longer response. The embedded base model has a hundred-thousandth of
 the weights of the paper's: the goal is only not to be below chance on prompts like those that it was trained on.
+
+The sandbox knows how engaging each response really is. There a model trained on its annotators' majority is scored on
+users held apart: how its scores rank with that truth. A simulator, and no result on people.
 """
 
 from __future__ import annotations
@@ -19,21 +23,32 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.race import arguments, close, table
+from infra.sandbox import SandboxSettings, generate
+from infra.sandbox.annotators import TRUTH as PAIRS
+from infra.sandbox.settings import AnnotatorSettings
+from infra.sandbox.writer import JUDGEMENTS, read_gold
 from jobs.annotation.importers.formats import FIRST, TIE, Preferred, autoj, hh_rlhf, llmbar
 from jobs.annotation.parse import Refused
 from models.base import embedded
 from models.conversation import context_of
 from models.preferences import Pair
-from models.reward.evaluate import Kind, judge
+from models.reward.evaluate import Kind, judge, sequences
 from models.reward.external import Line, report
 from models.reward.matrix import cells
 from models.reward.train import Trained, train
+from models.signals.correlation import spearman
+from models.signals.ranking import Figure, Resamples
 from models.training.configuration import Configuration, configuration
+from models.training.fitting import Fitting
+from models.training.scoring import score
 
 BATCHES = ("260104", "260111", "260118", "260125")
 _HELD = 64  # of 256
@@ -42,13 +57,41 @@ _KINDS: tuple[Kind, ...] = ("pointwise", "pairwise")
 
 def main() -> None:
     """Train both kinds, judge both, print."""
-    asked = arguments(__doc__, 2312, {"epochs": ("2", "passes over the pairs"), "longest": ("768", "tokens")})
-    root = asked.data
+    more = {
+        "epochs": ("2", "passes over the pairs"),
+        "longest": ("768", "tokens"),
+        "only": ("real,sandbox", "parts to run, with commas"),
+    }
+    asked = arguments(__doc__, 2312, more)
+    figures: dict[str, Any] = {"seed": asked.seed}
+    passed: dict[str, bool] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        configurations: dict[Kind, Configuration] = {
+            kind: configuration(
+                f"reward-{kind}-smoke", seed=asked.seed, steps=0, epochs=float(asked.epochs),
+                max_length=int(asked.longest),
+            )
+            for kind in _KINDS
+        }  # fmt: skip
+        if "real" in asked.only:
+            passed |= _real(asked.data, asked.size, configurations, Path(folder), figures)
+        if "sandbox" in asked.only:
+            passed |= _sandbox(asked.size, configurations, Path(folder), figures)
+    close(
+        "reward",
+        figures,
+        {"upper end of accuracy, at least": 0.5, "rank correlation with hidden quality": "lower end above 0"},
+        passed,
+    )
+
+
+def _real(
+    root: Path, size: int, configurations: Mapping[Kind, Configuration], folder: Path, figures: dict[str, Any]
+) -> dict[str, bool]:
     if not (root / "hh_rlhf").is_dir():
-        print(f"no real pairs under {root}: nothing to measure")
-        close("reward", {"skipped": True}, {}, {})
-        return
-    pairs = _hh(root / "hh_rlhf" / "test.jsonl.gz")[: asked.size]
+        print(f"no real pairs under {root}: this part is left out")
+        return {}
+    pairs = _hh(root / "hh_rlhf" / "test.jsonl.gz")[:size]
     training = [pair for pair in pairs if pair.split == "train"]
     held = [pair for pair in pairs if pair.split == "evaluation"]
     sets = {
@@ -57,19 +100,114 @@ def main() -> None:
         "autoj_pairwise": _read(root / "autoj_pairwise" / "testdata_pairwise.jsonl.gz", autoj),
         **_xstest(root / "xstest"),
     }
-    figures: dict[str, Any] = {"training_pairs": len(training), "held_pairs": len(held), "seed": asked.seed}
-    passed: dict[str, bool] = {}
+    figures |= {"training_pairs": len(training), "held_pairs": len(held)}
+    return {
+        f"{kind} is not below chance on held-apart prompts": _one(
+            kind, training, held, sets, chosen, folder, figures
+        )
+        >= 0.5
+        for kind, chosen in configurations.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Simulated:
+    """A pair and the hidden engagingness of chosen and rejected."""
+
+    pair: Pair
+    truth: tuple[float, float]
+
+
+def _sandbox(
+    size: int, configurations: Mapping[Kind, Configuration], folder: Path, figures: dict[str, Any]
+) -> dict[str, bool]:
+    seed = next(iter(configurations.values())).seed
+    every = _simulated(seed, 2 * size)
+    training = [one.pair for one in every if one.pair.split == "train"][:size]
+    held = {one.pair.pair_id: one for one in every if one.pair.split == "evaluation"}
+    users = len({one.pair.cluster for one in held.values()})
+    print(f"\nsandbox: {len(training)} pairs to train on, {len(held)} of {users} users held apart")
+    figures["sandbox_pairs"] = [len(training), len(held), users]
+    passed = {}
+    for kind, chosen in configurations.items():
+        trained = train(kind, training, chosen, str(embedded()), folder, _tell(kind))
+        judged = judge(
+            kind, trained.folder, trained.tokenizer, [one.pair for one in held.values()], chosen.max_length
+        )
+        right = [held[pair.pair_id] for pair in judged.pairs]
+        gap = _rank(judged.preference, [one.truth[0] - one.truth[1] for one in right], right, seed)
+        print(
+            f"{kind}: accuracy {judged.accuracy()}, longer answer {judged.longer()}; "
+            f"preference with the hidden gap {gap}"
+        )
+        figures[f"sandbox {kind} gap"] = [gap.value, gap.low, gap.high]
+        passed[f"{kind} rises with the hidden gap"] = (gap.low or 0) > 0
+        if kind == "pointwise":
+            rank = _response_rank(trained, right, seed)
+            print(f"{kind}: score of a response with its hidden engagingness {rank}")
+            figures["sandbox pointwise score"] = [rank.value, rank.low, rank.high]
+            passed["score rises with hidden quality"] = (rank.low or 0) > 0
+    return passed
+
+
+def _response_rank(trained: Trained, held: Sequence[_Simulated], seed: int) -> Figure:
+    """Over single responses: what a reward model is used for."""
+    fitting = Fitting(trained.tokenizer, trained.configuration.max_length)
+    made = [(one, sequences("pointwise", fitting, one.pair)) for one in held]
+    kept = [(one, both) for one, both in made if both is not None]
+    scores = score(trained.folder, [ids for _, both in kept for ids in both])
+    twice = [one for one, _ in kept for _ in range(2)]
+    return _rank(scores, [value for one, _ in kept for value in one.truth], twice, seed)
+
+
+def _rank(scores: Any, truth: Sequence[float], rows: Sequence[_Simulated], seed: int) -> Figure:
+    """Spearman, with an interval over users."""
+    x, y = np.asarray(scores, dtype=float), np.asarray(truth, dtype=float)
+
+    def statistic(weights: Any) -> Any:
+        return spearman(x, y, weights)
+
+    users = [row.pair.cluster for row in rows]
+    return Resamples.of(users, seed).interval(float(statistic(np.ones((1, len(x))))[0]), statistic)
+
+
+def _simulated(seed: int, turns: int) -> list[_Simulated]:
+    """The majority's verdict on every pair of an English sandbox; a quarter of the users are held apart."""
+    wanted = SandboxSettings(
+        turns=turns, days=2, experiment=None, languages={"en": 1.0}, seed=seed,
+        annotators=AnnotatorSettings(static_share=0.8, interactive_share=0.8),
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        for kind in _KINDS:
-            chosen = configuration(
-                f"reward-{kind}-smoke",
-                seed=asked.seed,
-                epochs=float(asked.epochs),
-                max_length=int(asked.longest),
-            )
-            high = _one(kind, training, held, sets, chosen, Path(folder), figures)
-            passed[f"{kind} is not below chance on held-apart prompts"] = high >= 0.5
-    close("reward", figures, {"upper end of accuracy, at least": 0.5}, passed)
+        generate(wanted, Path(folder) / "landing", Path(folder) / "truth", 1)
+        truth = {row["pair_id"]: row for row in read_gold(Path(folder) / "truth", PAIRS)}
+        rows = [
+            row
+            for file in sorted((Path(folder) / "landing" / JUDGEMENTS).rglob("*.jsonl.gz"))
+            for row in _records(file)
+        ]
+    votes: dict[str, Counter[str]] = {}
+    for row in rows:
+        votes.setdefault(row["pair_id"], Counter())[row["winner"]] += 1
+    first = {row["pair_id"]: row for row in rows}
+    found = []
+    for pair_id, row in sorted(first.items()):
+        a, b = votes[pair_id]["a"], votes[pair_id]["b"]
+        if a == b:
+            continue
+        responses, real = ("response_a", "response_b"), ("engagingness_a", "engagingness_b")
+        chosen, rejected = (0, 1) if a > b else (1, 0)
+        held = hashlib.sha256(row["user_id"].encode()).digest()[0] < _HELD
+        pair = Pair(
+            pair_id, json.dumps(row["context"]), row[responses[chosen]], row[responses[rejected]],
+            truth[pair_id]["batch"], row["mode"], "evaluation" if held else "train", row["user_id"],
+        )  # fmt: skip
+        gold = truth[pair_id]
+        found.append(_Simulated(pair, (gold[real[chosen]], gold[real[rejected]])))
+    return found
+
+
+def _tell(kind: str) -> Callable[[int, int, float], None]:
+    return lambda *told: print(kind, *told, flush=True)
 
 
 def _one(
@@ -77,9 +215,7 @@ def _one(
     chosen: Configuration, root: Path, figures: dict[str, Any],
 ) -> float:  # fmt: skip
     began = time.process_time()
-    trained = train(
-        kind, training, chosen, str(embedded()), root, lambda *told: print(kind, *told, flush=True)
-    )
+    trained = train(kind, training, chosen, str(embedded()), root, _tell(kind))
     figures[f"{kind}_cpu_seconds"] = round(time.process_time() - began, 1)
     judged = judge(kind, trained.folder, trained.tokenizer, held, chosen.max_length)
     print(f"\n{kind}: training {dict(trained.fates)}, held apart {dict(judged.fates)}\n")
@@ -145,7 +281,8 @@ def _pair(pair_id: str, one: Preferred, batch: str = "all", split: str = "evalua
     context = context_of(one.context["messages"], system=one.context.get("system"))
     first, second = one.responses
     chosen, rejected = (first, second) if one.winner == FIRST else (second, first)
-    return Pair(pair_id, context, chosen, rejected, batch, "static", split)
+    opening = one.context["messages"][0]["content"]
+    return Pair(pair_id, context, chosen, rejected, batch, "static", split, cluster=opening)
 
 
 def _records(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -176,7 +313,7 @@ def _xstest(folder: Path) -> dict[str, list[Pair]]:
             context = context_of([{"role": "user", "content": prompt}])
             sets[name].append(
                 Pair(f"xs-{len(sets[name])}", context, chosen["completion"], rejected["completion"], "all", "static",
-                     "evaluation")
+                     "evaluation", cluster=prompt)
             )  # fmt: skip
     return sets
 

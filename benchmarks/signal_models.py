@@ -6,7 +6,7 @@
    with the hidden engagingness of the responses. A simulator: no result on people.
 
 `--size` is the most training rows of one model; all models start from the embedded base model and read at most 160
-tokens, the last turns of longer contexts.
+tokens, the last turns of longer contexts; three passes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from models.signals.rows import SIGNALS
 from models.signals.train import TrainedSignal, train_signal
 from models.training.configuration import configuration
 
-_CONTEXT_TURNS, _TOKENS = 20, 160
+_CONTEXT_TURNS, _TOKENS, _EPOCHS = 20, 160, 3.0
 _CONTINUE, _REACT = timedelta(minutes=10), timedelta(minutes=120)
 _SCHEMA = pa.schema(
     [
@@ -154,7 +154,7 @@ def measure(
     rows: list[Row], signals: Sequence[str], seed: int, size: int, folder: Path
 ) -> dict[str, TrainedSignal]:
     """A model a signal, each told as it is there."""
-    chosen = configuration("signals-smoke", seed=seed, max_length=_TOKENS)
+    chosen = configuration("signals-smoke", seed=seed, max_length=_TOKENS, steps=0, epochs=_EPOCHS)
     made = pa.Table.from_pylist(rows, schema=_SCHEMA)
     found = {}
     for signal in signals:
