@@ -1,0 +1,35 @@
+"""Ranges of days as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from infra.errors import SettingsError
+
+
+def span_of(days: Sequence[date]) -> str:
+    """Sorted days as `parse_days` reads them: the first and the last, or the only one."""
+    return f"{days[0]}" if len(days) == 1 else f"{days[0]}..{days[-1]}"
+
+
+def parse_days(text: str) -> tuple[date, ...]:
+    """`2026-11-20` or `2026-10-01..2026-11-20`, ends included, as sorted dates.
+
+    Raises:
+        SettingsError: the text is not one of the two forms, or the range runs backwards.
+    """
+    first, _, last = text.partition("..")
+    try:
+        start, end = date.fromisoformat(first.strip()), date.fromisoformat((last or first).strip())
+    except ValueError:
+        raise SettingsError(
+            "days must be a date or a range of dates",
+            setting="days",
+            hint="Write 2026-11-20 or 2026-10-01..2026-11-20.",
+        ) from None
+    if end < start:
+        raise SettingsError(
+            "the range of days runs backwards", setting="days", hint="Put the earlier day first."
+        )
+    return tuple(date.fromordinal(n) for n in range(start.toordinal(), end.toordinal() + 1))

@@ -1,0 +1,42 @@
+"""What users did, and experiments on them (sections 2.3.2 and 2.5.2)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from infra.settings.section import Section
+
+
+class SignalsSettings(Section):
+    """What users did with a response, and until when one waits before saying that they did not (section 2.3.2)."""
+
+    continue_minutes: int = Field(
+        10, ge=1, description="Window of p(continue): the user's next message comes within it (Table 2)."
+    )
+    reaction_minutes: int = Field(
+        120, ge=1, description="Window of reactions, feedback and regeneration after a response."
+    )
+    late_margin_minutes: int = Field(
+        60, ge=0, description="How late an event may arrive before its absence counts as a no."
+    )
+
+    @property
+    def lookahead_days(self) -> int:
+        """Days after a response that must have landed before all its labels are known."""
+        longest = max(self.continue_minutes, self.reaction_minutes) + self.late_margin_minutes
+        return -(-longest // 1440)
+
+
+class ExperimentsSettings(Section):
+    """How experiments are read out (section 2.5.2, appendix B). What one experiment chooses is in its definition."""
+
+    pre_period_days: int = Field(
+        7, ge=1, description="Days before first exposure that CUPED, the bot rule and tenure look at."
+    )
+    max_window_days: int = Field(
+        28, ge=1, le=90, description="Longest window that may be declared; the paper's is 7 (section 2.5.2)."
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of intervals: z = 1.96 (equation 17).")
+    sample_ratio_alpha: float = Field(
+        0.001, gt=0, lt=0.5, description="Sample-ratio p below which no verdict is given."
+    )

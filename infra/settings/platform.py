@@ -1,0 +1,110 @@
+"""Where things lie and run: the lake, the engine, the registry, the queue, upkeep."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from infra.settings.section import Section
+
+
+class LakeSettings(Section):
+    """Where tables lie. Access to raw text is access to `restricted_root`."""
+
+    root: str = Field("lake", description="Directory or URI of the lake; relative to the project.")
+    restricted_root: str = Field(
+        "", description="Raw text: landing, traffic, reviews. Default: <root>/restricted."
+    )
+    curated_root: str = Field("", description="Everything after screening. Default: <root>/curated.")
+    landing: str = Field("", description="Event files. Default: <restricted_root>/landing.")
+    lock_seconds: int = Field(
+        300, ge=5, description="A writer that shows no sign of life for this long is dead."
+    )
+    minimum_free_bytes: int = Field(
+        500_000_000, ge=0, description="A job refuses to start with less disk left."
+    )
+
+
+class SparkSettings(Section):
+    """The distributed engine."""
+
+    master: str = Field("local[*]", description="local[*], spark://..., yarn or k8s://...")
+    driver_memory: str = "4g"
+    shuffle_partitions: int = Field(0, ge=0, description="0: 4 on local, Spark's own default elsewhere.")
+    local_runs: Literal["short", "long"] = Field(
+        "short",
+        description="On local: Java starts fast, or compiles for throughput (from some million rows).",
+    )
+    conf: dict[str, str] = Field(default_factory=dict, description="Further spark.* settings, applied last.")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether driver and executors share one process on this machine."""
+        return self.master.startswith("local")
+
+
+class TrackingSettings(Section):
+    """Where runs, models and aliases are registered."""
+
+    uri: str = Field("", description="MLflow's tracking URI. Default: SQLite in <project>/.flywheel.")
+    copy_up_to_bytes: int = Field(
+        4_000_000_000,
+        ge=0,
+        description="A larger model stays where it is and is registered by manifest: names, sizes, hashes.",
+    )
+
+
+class QueueSettings(Section):
+    """Where GPU work is submitted, and when it is given up. A queue of several machines shares `home` and the lake."""
+
+    kind: Literal["local", "slurm", "kubernetes"] = Field(
+        "local", description="A process of this machine, sbatch, or a Kubernetes job by kubectl."
+    )
+    heartbeat_minutes: float = Field(
+        30.0,
+        gt=0,
+        description="A command that writes neither output nor progress for so long hangs: it is ended.",
+    )
+    deadline_hours: float = Field(72.0, gt=0, description="A command that runs for longer is ended.")
+    waiting_hours: float = Field(
+        24.0, gt=0, description="One that has not started after so long is taken back."
+    )
+    poll_seconds: float = Field(15.0, gt=0, description="How often the queue is asked.")
+    slurm_options: tuple[str, ...] = Field(
+        (), description='Of sbatch, such as "--partition=gpu", "--nodes=1", "--gres=gpu:8".'
+    )
+    kubernetes_namespace: str = "default"
+    kubernetes_image: str = Field("", description="Image with this project at the same path; required there.")
+    kubernetes_claim: str = Field(
+        "", description="Volume claim that holds the project and the lake, mounted at kubernetes_mount."
+    )
+    kubernetes_mount: str = "/work"
+    kubernetes_gpus: int = Field(1, ge=0, description="nvidia.com/gpu of the pod.")
+
+
+class MaintenanceSettings(Section):
+    """What keeps tables healthy."""
+
+    keep_deleted_hours: int = Field(
+        720,
+        ge=0,
+        description="Vacuuming leaves files alone that were part of a table this recently: a job or a training that is "
+        "under way may be reading them.",
+    )
+
+
+class ReportSettings(Section):
+    """The static report."""
+
+    path: str = Field("report", description="Directory; relative to the project.")
+    examples: int = Field(10, ge=0, description="Near-duplicate examples shown, redacted.")
+    map_points: int = Field(
+        1_500, ge=0, description="Prompts on the embedding map (seconds to lay out); 0: none."
+    )
+
+
+class SecretSettings(Section):
+    """Keys. An unset user key is made once and kept in `<project>/.flywheel/user_key`, readable by its owner only."""
+
+    user_key: SecretStr | None = Field(None, description="Key of every keyed hash (user ids, text hashes).")

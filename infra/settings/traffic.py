@@ -1,0 +1,37 @@
+"""How landed lines become events and turns, and which side of the split a user is on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from infra.settings.section import Section
+
+
+class LandingSettings(Section):
+    """What a landed line must be to become an event."""
+
+    late_limit_days: int = Field(30, ge=0, description="An older event goes to quarantine (too_late).")
+    future_tolerance_seconds: int = Field(
+        300, ge=0, description="An event further ahead of its receipt: future."
+    )
+    max_line_bytes: int = Field(
+        1_000_000, ge=1_000, description="A longer line goes to quarantine (too_large)."
+    )
+
+
+class TurnsSettings(Section):
+    """How events become turns."""
+
+    session_gap_minutes: int = Field(30, ge=1, description="Silence that ends a session.")
+    first_turn_scope: Literal["conversation", "session"] = Field(
+        "conversation", description="Whose first turn counts as a first turn (Table 1)."
+    )
+
+
+class SplitSettings(Section):
+    """Training and evaluation users are kept apart for ever: changing this on a filled lake is refused."""
+
+    salt: str = "flywheel-split-1"
+    evaluation_share: float = Field(0.1, ge=0, le=1)
