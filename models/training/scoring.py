@@ -59,7 +59,8 @@ def score(
 def load(folder: str | Path, device: str = "", precision: str = "") -> Any:
     """A one-logit sequence classifier from a folder, for inference.
 
-    Raises TrainingRefused for one with more than one logit or without a padding token.
+    Raises TrainingRefused for one with more than one logit, without a padding token, or without all its weights:
+    transformers would draw those that are missing, such as a base model's head.
     """
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -69,7 +70,14 @@ def load(folder: str | Path, device: str = "", precision: str = "") -> Any:
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = getattr(torch, precision or ("bfloat16" if place == "cuda" else "float32"))
     with quiet():
-        network: Any = AutoModelForSequenceClassification.from_pretrained(str(folder), dtype=dtype)
+        network, told = AutoModelForSequenceClassification.from_pretrained(
+            str(folder), dtype=dtype, output_loading_info=True
+        )
+    if lacking := sorted({*map(str, told["missing_keys"]), *map(str, told["mismatched_keys"])}):
+        raise TrainingRefused(
+            f"{len(lacking)} weights are not in the folder, such as {lacking[0]}",
+            hint="Score with a trained classifier, not with a base model or an adapter alone.",
+        )
     if network.config.num_labels != 1 or network.config.pad_token_id is None:
         raise TrainingRefused(
             f"the model has {network.config.num_labels} logits and padding token {network.config.pad_token_id}",

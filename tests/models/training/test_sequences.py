@@ -85,6 +85,9 @@ def test_what_a_model_cannot_read_whole_is_refused_not_cut() -> None:
     for wrong in ([], [9] * 2049):
         with pytest.raises(TrainingRefused, match="1 of 2 sequences"):
             score(model, [[9], wrong])
+    # Its head would be drawn: a score by chance, in silence.
+    with pytest.raises(TrainingRefused, match=r"score.weight"):
+        score(tiny_base(), [[9]])
 
 
 def test_the_oldest_turns_go_first_and_every_cut_is_counted() -> None:
