@@ -1,9 +1,11 @@
 """How the cost of the whole curation path grows: the real jobs on Spark, on turns of which no two are the same.
 
-Two parts. *With embedding*: screen, embed, prune, outcomes, sample. *Without*: the same, but vectors are there before
-(made of the text's hash: 2,000 topics, a tenth of the texts in families). Turns are real chat; where more are wanted
-than there are, halves of two messages of one language are joined, each pair once. Without chat logs sentences are made
-up.
+Three parts. *With embedding*: screen, embed, prune, outcomes, sample. *Without*: the same, but vectors are there before
+(made of the text's hash: 2,000 topics, a tenth of the texts in families). *From screened text*: prune, outcomes and
+sample alone, as if every turn had passed, for sizes whose screening takes hours here.
+
+Turns are real chat; where more are wanted than there are, halves of two messages of one language are joined, each pair
+once. Without chat logs sentences are made up.
 
 Each size runs in a process of its own, on a fresh lake. CPU seconds are those of the whole process tree (driver, JVM,
 Python workers), job by job, without the start of Java. The exponent is the slope of log(CPU seconds) over log(turns).
@@ -36,7 +38,7 @@ _CONVERSATIONS_A_USER = 4
 _CHARACTERS = 300
 _ROWS_AT_ONCE = 100_000
 _TOPICS = 2_000
-_WITH, _WITHOUT = "with embedding", "without"
+_WITH, _WITHOUT, _SCREENED = "with embedding", "without", "from screened text"
 
 
 def different(data: Path, rng: np.random.Generator) -> Iterator[Exchange]:
@@ -83,6 +85,30 @@ def land(lake: Any, data: Path, turns: int, rng: np.random.Generator) -> None:
         write_deltalake(lake.path("traffic.turns"), pa.Table.from_pylist(rows, schema), mode="append")
     tell(lake, "traffic.turns", "traffic.turns", DAYS)
     tell(lake, "traffic.characters", "traffic.characters", DAYS)
+
+
+def land_screened(settings: Any, lake: Any) -> None:
+    """Write what screening writes, as if all that landed had passed."""
+    from pyspark.sql import functions as F
+
+    from infra.contracts import contract
+    from infra.spark import session
+
+    passed = {"verdict": "'pass'", "reasons": "array()", "policy_version": "'x'", "content_hash": "'x'"}
+    turns = {"redacted_user_message": "user_message", "redacted_response": "response"}
+    turns |= {"privacy_spans": "array()", "detector_versions": "map()"}
+    characters = {f"redacted_{one}": one for one in ("name", "traits", "instructions")}
+    for name, source, more in (
+        ("curation.screened_characters", "traffic.characters", characters),
+        ("curation.screened", "traffic.turns", turns),
+    ):
+        frame = session(settings).read.format("delta").load(lake.path(source))
+        known = {column: column for column in frame.columns} | passed | more
+        columns = [
+            F.expr(known.get(c.name, "NULL")).cast(c.type).alias(c.name) for c in contract(name).columns
+        ]
+        frame.select(columns).write.format("delta").mode("append").save(lake.path(name))
+        tell(lake, "curation.screen" + name.removeprefix("curation.screened"), name, DAYS)
 
 
 def _turn(n: int, turns: int, said: Exchange) -> dict[str, Any]:
@@ -161,9 +187,12 @@ def one_size(data: Path, seed: int, turns: int, part: str, home: Path) -> dict[s
     land(lake, data, turns, np.random.default_rng(seed))
     session(settings).range(1).count()
     jobs = ["screen_characters", "screen", "embed", "prune", "outcomes", "sample"]
+    if part == _SCREENED:
+        land_screened(settings, lake)
+        jobs = jobs[2:]
     seconds = {}
     for job in jobs:
-        if job == "embed" and part == _WITHOUT:
+        if job == "embed" and part != _WITH:
             made_embeddings(settings, lake, turns)
             continue
         began = cpu_seconds()
@@ -207,15 +236,19 @@ def _in_a_process(data: Path, seed: int, turns: int, part: str, place: str) -> d
         done = subprocess.run(
             command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "FLYWHEEL_HOME": home}
         )
-        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        told = done.stdout.splitlines()[-1]
+        # Hours may follow: what is known is told at once.
+        print(f"{part}: {told}", file=sys.stderr, flush=True)
+        result: dict[str, Any] = json.loads(told)
     return result
 
 
 def main() -> bool:
-    """Both parts, size by size."""
+    """All parts, size by size."""
     args = arguments(__doc__, 0, {
         "sizes": ("100000,1000000,3000000", "turns of the part without embedding; empty: none"),
         "embedded-sizes": ("30000,100000,300000", "turns of the part with embedding; empty: none"),
+        "screened-sizes": ("", "turns of the part from screened text; empty: none"),
         "place": ("", "directory for the lakes; about 4 kB a turn"),
         "one": ("", "turns,part,home: run one size here; what the race calls itself with"),
     })  # fmt: skip
@@ -223,7 +256,7 @@ def main() -> bool:
         turns, part, home = args.one.split(",", 2)
         print(json.dumps(one_size(args.data, args.seed, int(turns), part, Path(home))))
         return True
-    sizes = {_WITH: args.embedded_sizes, _WITHOUT: args.sizes}
+    sizes = {_WITH: args.embedded_sizes, _WITHOUT: args.sizes, _SCREENED: args.screened_sizes}
     runs = {
         part: [
             _in_a_process(args.data, args.seed, int(size), part, args.place)
@@ -237,10 +270,16 @@ def main() -> bool:
             print(f"{part[0].upper()}{part[1:]}\n\n{_page(those)}")
     found = {part: exponent(those) for part, those in runs.items()}
     figures, met = {}, {"answers": all(run["right"] for those in runs.values() for run in those)}
-    for part, name in ((_WITH, "exponent_with_embedding"), (_WITHOUT, "exponent_without")):
+    names = {
+        _WITH: "exponent_with_embedding",
+        _WITHOUT: "exponent_without",
+        _SCREENED: "exponent_from_screened",
+    }
+    for part, name in names.items():
         if len(runs[part]) > 1:
             figures[name] = round(found[part], 3)
-            met[name] = found[part] <= GOAL[name]
+            if name in GOAL:
+                met[name] = found[part] <= GOAL[name]
     if runs[_WITH]:
         last = runs[_WITH][-1]["seconds"]
         figures["embedding_share"] = round(last["embed"] / sum(last.values()), 3)

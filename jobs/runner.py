@@ -76,12 +76,14 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
                 if missing:
                     raise ContractError(f"{name} ended without writing it", table=missing[0])
             except Exception as error:
-                _record_failure(context, error)
-                if isinstance(error, FlywheelError) or os.environ.get("FLYWHEEL_DEBUG"):
+                first = first_of(error)
+                _record_failure(context, first)
+                if os.environ.get("FLYWHEEL_DEBUG"):
                     raise
+                if isinstance(first, FlywheelError):
+                    raise first from None
                 raise JobFailed(
-                    f"{name} failed: {describe(error)}", day=due[0].span,
-                    hint="Set FLYWHEEL_DEBUG=1 to see the full trace, which may quote data.",
+                    f"{name} failed: {describe(first)}", day=due[0].span, hint=_hint(first, settings),
                 ) from None  # fmt: skip
         _record_success(context, plan)
     rows = sum(row["rows_out"] for row in context.ledger_rows if row["table_name"] == declared.closing_table)
@@ -120,6 +122,24 @@ def run_stale(settings: Settings, only: str | None = None) -> list[RunSummary]:
         )
         done += [run_job(settings, declared.name, days) for days in batches if days]
     return done
+
+
+def first_of(error: Exception) -> Exception:
+    """What went wrong first: where the engine died, freeing what it held fails too, and hides why."""
+    while (
+        type(error).__module__.startswith("py4j")
+        and error.__cause__ is None
+        and not error.__suppress_context__
+        and isinstance(error.__context__, Exception)
+    ):
+        error = error.__context__
+    return error
+
+
+def _hint(error: Exception, settings: Settings) -> str:
+    if "java.lang.OutOfMemoryError" in str(error):
+        return f"Java ran out of memory: raise spark.driver_memory, which is {settings.spark.driver_memory}."
+    return "Set FLYWHEEL_DEBUG=1 to see the full trace, which may quote data."
 
 
 def describe(error: BaseException) -> str:

@@ -69,10 +69,11 @@ def pruned(ctx: JobContext, rules: DiversitySettings) -> tuple[DataFrame, dict[d
     search = Search(
         rules.similarity, rules.lexical_similarity, rules.horizon_days, rules.memory_bytes, rules.probes
     )  # fmt: skip
-    texts = _numbered(ctx, nodes, table, embeddings).persist(StorageLevel.MEMORY_AND_DISK)
-    placed = candidates.place(texts, _spaces(ctx, rules, embeddings), search).persist(
-        StorageLevel.MEMORY_AND_DISK
-    )
+    texts = _numbered(ctx, nodes, table).persist(StorageLevel.MEMORY_AND_DISK)
+    # Vectors are most of all that is kept: on disk, where the system's cache holds what the heap could not.
+    placed = candidates.place(
+        _with_vectors(texts, embeddings), _spaces(ctx, rules, embeddings), search
+    ).persist(StorageLevel.DISK_ONLY)
     try:
         pairs = candidates.semantic_pairs(placed, search).unionByName(
             candidates.lexical_pairs(texts, table.num_rows, search)
@@ -155,20 +156,27 @@ def _nodes(
     return new.unionByName(old)
 
 
-def _numbered(ctx: JobContext, nodes: DataFrame, table: pa.Table, embeddings: DataFrame) -> DataFrame:
-    """The nodes with their numbers and vectors."""
+def _numbered(ctx: JobContext, nodes: DataFrame, table: pa.Table) -> DataFrame:
+    """The nodes with their numbers."""
     numbers = ctx.spark.createDataFrame(table.select([*_NODE, "text"]))
     rank = pc.rank(table.column("text_hash"), tiebreaker="dense")
     ranks = ctx.spark.createDataFrame(
         pa.table({"text": table.column("text"), "hash_rank": rank.cast(pa.int64())})
     )
-    vectors = embeddings.select("text_hash", F.col("encoder").alias("space"), "embedding")
     return (
-        nodes.join(numbers, _NODE).join(ranks, "text").join(vectors, ["text_hash", "space"], "left")
-        .withColumn("space", F.when(F.col("embedding").isNull(), LEXICAL_SPACE).otherwise(F.col("space")))
+        nodes.join(numbers, _NODE).join(ranks, "text")
         .withColumn("day", F.datediff("ds", F.lit(_EPOCH)))
         .withColumn("decided", F.col("kept_turn").isNotNull())
-        .select("text", "day", "hash_rank", "decided", "space", "split", "twin", "prompt_text", "embedding")
+        .select("text", "text_hash", "day", "hash_rank", "decided", "space", "split", "twin", "prompt_text")
+    )  # fmt: skip
+
+
+def _with_vectors(texts: DataFrame, embeddings: DataFrame) -> DataFrame:
+    """The texts with their vectors; one without is in the lexical space, whatever it was."""
+    vectors = embeddings.select("text_hash", F.col("encoder").alias("space"), "embedding")
+    return (
+        texts.join(vectors, ["text_hash", "space"], "left").drop("text_hash", "twin")
+        .withColumn("space", F.when(F.col("embedding").isNull(), LEXICAL_SPACE).otherwise(F.col("space")))
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from infra.settings import LandingSettings, Settings
 from jobs.context import JobContext
 from jobs.declaration import Job
 from jobs.plan import Plan
-from jobs.runner import JobFailed, describe, run_job, run_stale
+from jobs.runner import JobFailed, describe, first_of, run_job, run_stale
 
 DAYS = tuple(date(2026, 11, 18) + timedelta(n) for n in range(3))
 MAKE = Job("toy.make", reads=[], writes=["traffic.quarantine"], settings=["landing"])
@@ -211,3 +211,21 @@ def test_the_ledger_accounts_for_rows_inputs_and_settings(
         r["peak_memory_bytes"] > 0 and r["settings_hash"] and "traffic.quarantine" in r["input_versions"]
         for r in told
     )
+
+
+def test_what_failed_first_is_told_also_where_the_engine_died_with_it() -> None:
+    from py4j.protocol import Py4JNetworkError
+
+    def dies() -> None:
+        try:
+            raise ValueError("a row")
+        finally:
+            raise Py4JNetworkError("nobody answers when memory is freed")
+
+    with pytest.raises(Py4JNetworkError) as caught:
+        dies()
+    assert isinstance(first_of(caught.value), ValueError)
+    wrapped = Py4JNetworkError("x")
+    wrapped.__cause__ = OSError("refused")
+    assert first_of(wrapped) is wrapped
+    assert first_of(KeyError("k")).args == ("k",)
