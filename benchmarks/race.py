@@ -110,7 +110,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def close(
     race: str, figures: Mapping[str, object], goal: Mapping[str, object], passed: Mapping[str, bool]
 ) -> bool:
-    """Print the closing JSON line; `passed` says of each goal whether it was met."""
-    line = {"race": race, **figures, "goal": dict(goal), "met": dict(passed), "pass": all(passed.values())}
+    """Print the closing JSON line; `passed` says of each goal whether it was met. Where none was asked, none was."""
+    met = bool(passed) and all(passed.values())
+    line = {"race": race, **figures, "goal": dict(goal), "met": dict(passed), "pass": met}
     print(json.dumps(line, ensure_ascii=False))
-    return all(passed.values())
+    return met

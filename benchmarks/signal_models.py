@@ -42,7 +42,7 @@ from models.signals.rows import SIGNALS
 from models.signals.train import TrainedSignal, train_signal
 from models.training.configuration import configuration
 
-_CONTEXT_TURNS, _TOKENS, _EPOCHS = 20, 160, 3.0
+_CONTEXT_TURNS, _TOKENS, _EPOCHS = 20, 256, 3.0
 _CONTINUE, _REACT = timedelta(minutes=10), timedelta(minutes=120)
 _SCHEMA = pa.schema(
     [
@@ -120,8 +120,9 @@ def _labelled(name: str, events: list[Row], gold: Mapping[str, Row]) -> Iterator
     for place, one in enumerate(spoken):
         text = one["payload"]["text"]
         after = spoken[place + 1] if place + 1 < len(spoken) else None
-        superseded = after is not None and after["event_type"] == "response"
-        if one["event_type"] == "response" and said and said[-1]["role"] == "user" and not superseded:
+        is_response = one["event_type"] == "response"
+        superseded = is_response and after is not None and after["event_type"] == "response"
+        if is_response and said and said[-1]["role"] == "user" and not superseded:
             then = datetime.fromisoformat(one["event_ts"])
             silence = datetime.fromisoformat(after["event_ts"]) - then if after is not None else None
             moment, stands = thumbs.get(one["turn_id"], (then, False))
