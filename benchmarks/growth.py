@@ -189,7 +189,7 @@ def one_size(data: Path, seed: int, turns: int, part: str, home: Path) -> dict[s
     jobs = ["screen_characters", "screen", "embed", "prune", "outcomes", "sample"]
     if part == _SCREENED:
         land_screened(settings, lake)
-        jobs = jobs[2:]
+        jobs = [job for job in jobs if not job.startswith("screen")]
     seconds = {}
     for job in jobs:
         if job == "embed" and part != _WITH:

@@ -235,8 +235,12 @@ def _one(
 
 def _elsewhere(trained: Trained, sets: Mapping[str, Sequence[Pair]], figures: dict[str, Any]) -> None:
     lines: list[Line] = report(trained, sets)
-    names = list(lines[0].told())
-    print(table(names, [list(line.told().values()) for line in lines]), flush=True)
+    names = ["set", "pairs", "too long", "accuracy", "longer answer", "same verdict in both orders"]
+    rows = [
+        [one.name, one.accuracy.n, one.too_long, one.accuracy, one.longer, one.consistency or ""]
+        for one in lines
+    ]
+    print(table(names, rows), flush=True)
     for line in lines:
         figures[f"{trained.kind} {line.name}"] = [line.accuracy.n, round(line.accuracy.value, 3)]
 

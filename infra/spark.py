@@ -109,6 +109,16 @@ def session(settings: Settings, name: str = "flywheel") -> SparkSession:
     return builder.getOrCreate()
 
 
+def has_ended(spark: SparkSession) -> bool:
+    """Whether the engine is gone: Java ended, or stopped its context."""
+    from py4j.protocol import Py4JError
+
+    try:
+        return bool(spark.sparkContext._jsc.sc().isStopped())
+    except (Py4JError, OSError):  # nobody answers at the other end
+        return True
+
+
 def java_version() -> int | None:
     """Major version of the Java that Spark would use, or None when there is none."""
     home = os.environ.get("JAVA_HOME")

@@ -18,7 +18,7 @@ from infra.lake import Lake
 from infra.locks import hold
 from infra.memory import PeakMemory
 from infra.settings import Settings, span_of
-from infra.spark import session
+from infra.spark import has_ended, session
 from jobs.context import JobContext
 from jobs.declaration import Job, all_jobs, is_landed, job
 from jobs.plan import Due, Plan, fingerprint
@@ -83,7 +83,7 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
                 if isinstance(first, FlywheelError):
                     raise first from None
                 raise JobFailed(
-                    f"{name} failed: {describe(first)}", day=due[0].span, hint=_hint(first, settings),
+                    f"{name} failed: {describe(first)}", day=due[0].span, hint=_hint(first, settings, context),
                 ) from None  # fmt: skip
         _record_success(context, plan)
     rows = sum(row["rows_out"] for row in context.ledger_rows if row["table_name"] == declared.closing_table)
@@ -136,9 +136,12 @@ def first_of(error: Exception) -> Exception:
     return error
 
 
-def _hint(error: Exception, settings: Settings) -> str:
+def _hint(error: Exception, settings: Settings, context: JobContext) -> str:
+    memory = f"raise spark.driver_memory, which is {settings.spark.driver_memory}"
     if "java.lang.OutOfMemoryError" in str(error):
-        return f"Java ran out of memory: raise spark.driver_memory, which is {settings.spark.driver_memory}."
+        return f"Java ran out of memory: {memory}."
+    if has_ended(context.spark):  # it takes its own last words with it
+        return f"The engine ended during the job, mostly for lack of memory: {memory}, or leave the machine more room."
     return "Set FLYWHEEL_DEBUG=1 to see the full trace, which may quote data."
 
 

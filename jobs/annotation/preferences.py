@@ -7,7 +7,7 @@ batch that holds a pair, or an annotator's judgement of it, keeps it, whatever t
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import date
@@ -26,7 +26,7 @@ from jobs.annotation.parse import JudgementRules
 from jobs.annotation.screen import batches_of, screen_pairs
 from jobs.annotation.settle import DUPLICATE, KEPT, parse_landing, settle
 from jobs.curation.screen import Packaged
-from jobs.traffic.landed_rows import refuse_broken
+from jobs.traffic.landed_rows import fates_by_day, refuse_broken
 from jobs.traffic.landing import landing_files
 from jobs.traffic.turns import TurnRules, split_of
 from models.detection import Detectors
@@ -61,7 +61,9 @@ def run(ctx: JobContext) -> None:
     files = [file for day in ctx.days for file in landing_files(root, day)]
     ctx.say(f"{len(files)} landing file(s) of judgements, {sum(file.size for file in files) / 1e6:.1f} MB")
     screening = _screening(ctx, bool(files))
-    rules = JudgementRules(ctx.settings.landing.max_line_bytes, ctx.settings.user_key())
+    rules = JudgementRules(
+        ctx.settings.landing.max_line_bytes, ctx.settings.user_key(), ledger.erased_users(ctx.lake)
+    )
     parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
     refuse_broken(parsed, TABLE, ctx.days)
     stored = ctx.read(TABLE, None)
@@ -145,7 +147,7 @@ def _mark_changed(ctx: JobContext, settled: DataFrame, final: DataFrame, stored:
 
 
 def _write(ctx: JobContext, final: DataFrame, policy: ScreeningPolicy) -> None:
-    counts = {day: Counter[str]() for day in ctx.days} | _count(final)
+    counts = {day: Counter[str]() for day in ctx.days} | fates_by_day(final, "ds")
     quarantined = {
         day: sum(n for fate, n in c.items() if fate not in (KEPT, DUPLICATE)) for day, c in counts.items()
     }
@@ -179,13 +181,6 @@ def _split(ctx: JobContext) -> Any:
     return F.when(F.col("user_id").isNotNull(), split_of("user_id", rules)).otherwise(
         split_of("opening", rules)
     ).alias("split")  # fmt: skip
-
-
-def _count(final: DataFrame) -> dict[date, Counter[str]]:
-    counts: dict[date, Counter[str]] = defaultdict(Counter)
-    for row in final.groupBy("ds", "fate").agg(F.count("*").alias("lines")).collect():
-        counts[row["ds"]][row["fate"]] = row["lines"]
-    return dict(counts)
 
 
 def _kept_unsafe(ctx: JobContext, kept: DataFrame) -> list[Result]:

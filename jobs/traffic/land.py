@@ -20,7 +20,7 @@ from infra import ledger
 from infra.settings import Settings
 from jobs.context import JobContext
 from jobs.declaration import job
-from jobs.traffic.landed_rows import Line, landed_rows, refuse_broken
+from jobs.traffic.landed_rows import Line, fates_by_day, landed_rows, refuse_broken
 from jobs.traffic.landing import LandingFile, landing_files
 from jobs.traffic.parse import Event, LandingRules, parse_file
 
@@ -47,14 +47,15 @@ _READERS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def landing_rules(settings: Settings) -> LandingRules:
-    """The rules of the landing contract as the settings state them."""
+def landing_rules(settings: Settings, erased: frozenset[str] = frozenset()) -> LandingRules:
+    """The rules of the landing contract as the settings state them, and whom to refuse."""
     landing = settings.landing
     return LandingRules(
         landing.max_line_bytes,
         timedelta(days=landing.late_limit_days),
         timedelta(seconds=landing.future_tolerance_seconds),
         settings.user_key(),
+        erased,
     )
 
 
@@ -183,13 +184,12 @@ def run(ctx: JobContext) -> None:
     if empty := sorted(set(ctx.days) - {file.received_ds for file in files}):
         ctx.say(f"{len(empty)} received day(s) hold no file, the first is {empty[0]}")
     ctx.say(f"{len(files)} landing file(s), {sum(file.size for file in files) / 1e6:.1f} MB")
-    parsed = parse_landing(ctx.spark, files, landing_rules(ctx.settings)).persist(
-        StorageLevel.MEMORY_AND_DISK
-    )
+    rules = landing_rules(ctx.settings, ledger.erased_users(ctx.lake))
+    parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
     refuse_broken(parsed, "traffic.events", ctx.days)
     history = ctx.read("traffic.events", days=None)
     settled = settle(parsed, _known(ctx, history, parsed)).persist(StorageLevel.MEMORY_AND_DISK)
-    counts = {day: Counter[str]() for day in ctx.days} | _fates(settled)
+    counts = {day: Counter[str]() for day in ctx.days} | fates_by_day(settled, "received_ds")
     quarantined = {
         day: {r: n for r, n in c.items() if r not in (KEPT, DUPLICATE)} for day, c in counts.items()
     }
@@ -256,13 +256,6 @@ def _known(ctx: JobContext, history: DataFrame, parsed: DataFrame) -> DataFrame:
     ).distinct()
     days = sorted(row["ds"] for row in met.select("ds").distinct().collect())
     return ctx.read("traffic.events", days=days).join(met.select("event_id"), "event_id", "left_semi")
-
-
-def _fates(settled: DataFrame) -> dict[date, Counter[str]]:
-    counts: dict[date, Counter[str]] = defaultdict(Counter)
-    for row in settled.groupBy("received_ds", "fate").agg(F.count("*").alias("lines")).collect():
-        counts[row["received_ds"]][row["fate"]] = row["lines"]
-    return dict(counts)
 
 
 def _quarantine_rows(settled: DataFrame) -> DataFrame:

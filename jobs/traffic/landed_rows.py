@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from datetime import date
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from infra.errors import LandingFileBroken
@@ -48,6 +50,14 @@ def landed_rows(
     rows = [astuple(file) for file in files]
     listed = spark.createDataFrame(rows, _FILE_SCHEMA).repartition(max(1, min(len(rows), _MAX_TASKS)))
     return listed.mapInArrow(partial(_batches, schema=schema, parse=parse), from_arrow_schema(schema))
+
+
+def fates_by_day(lines: DataFrame, day: str) -> dict[date, Counter[str]]:
+    """How many lines came to each `fate`, by the day in the column named."""
+    counts: dict[date, Counter[str]] = defaultdict(Counter)
+    for row in lines.groupBy(day, "fate").agg(F.count("*").alias("lines")).collect():
+        counts[row[day]][row["fate"]] = row["lines"]
+    return dict(counts)
 
 
 def refuse_broken(parsed: DataFrame, table: str, days: Sequence[date]) -> None:

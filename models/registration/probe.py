@@ -56,6 +56,7 @@ def _whole(folder: Path) -> Any:
     import torch
     from transformers import AutoModelForSequenceClassification
 
+    from models.training.scoring import lacking_weights
     from models.training.sequences import quiet
 
     try:
@@ -65,7 +66,7 @@ def _whole(folder: Path) -> Any:
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise RegistrationRefused(f"the stored model cannot be loaded: {type(error).__name__}") from error
-    if lacking := sorted({*map(str, told["missing_keys"]), *map(str, told["mismatched_keys"])}):
+    if lacking := lacking_weights(told):
         raise RegistrationRefused(
             f"the folder lacks {len(lacking)} of the model's weights, {lacking[0]} among them: they would be random",
             hint="Save the trained classifier itself with save_pretrained, merged if it was LoRA.",

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from infra.errors import TrainingRefused
 from models.preferences import Pair
@@ -38,14 +37,6 @@ class Line:
         return Cell(
             model, trained_until, self.name, "elsewhere", True, self.accuracy, self.longer, self.consistency
         )
-
-    def told(self) -> dict[str, Any]:
-        """For printing."""
-        both = {} if self.consistency is None else {"same verdict in both orders": str(self.consistency)}
-        return {
-            "set": self.name, "pairs": self.accuracy.n, "too long": self.too_long, "accuracy": str(self.accuracy),
-            "longer answer": str(self.longer), **both,
-        }  # fmt: skip
 
 
 def report(trained: Trained, sets: Mapping[str, Sequence[Pair]]) -> list[Line]:

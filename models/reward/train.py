@@ -12,13 +12,12 @@ from models.preferences import Pair
 from models.reward.evaluate import Kind
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
-from models.training.fitting import TOO_LONG, Fitting
+from models.training.fitting import Fitting
 from models.training.run import prepare, start
 from models.training.sequences import tokenizer_of
 
 NAMES: Mapping[Kind, str] = {"pointwise": "reward-pointwise", "pairwise": "reward-pairwise"}
 """Registered names."""
-_LARGEST_LOSS = 0.05
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def train(
     tokenizer = tokenizer_of(base)
     fitting = Fitting(tokenizer, configuration.max_length)
     columns = _columns(kind, pairs, fitting, configuration)
-    _check_fit(fitting, configuration)
+    fitting.check("pairs")
     folder = start(prepare(root, configuration, base, columns), progress)
     return Trained(kind, folder, tokenizer, configuration, base, dict(fitting.counts))
 
@@ -80,13 +79,3 @@ def _columns(
     from models.reward import pairwise
 
     return pairwise.columns(pairs, fitting, configuration.seed)
-
-
-def _check_fit(fitting: Fitting, configuration: Configuration) -> None:
-    lost, of = fitting.counts[TOO_LONG], sum(fitting.counts.values())
-    if lost > _LARGEST_LOSS * of:
-        raise TrainingRefused(
-            f"{lost} of {of} pairs do not fit into {configuration.max_length} tokens even with one turn of context",
-            setting="max_length",
-            hint="Raise it in the run configuration: what is left out is not left out at random.",
-        )

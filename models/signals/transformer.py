@@ -20,7 +20,6 @@ from models.training.callbacks import Progress
 from models.training.configuration import Configuration
 
 _CALIBRATION = "calibration.json"
-_LARGEST_LOSS = 0.05
 CALIBRATED = "calibrated"
 
 
@@ -94,12 +93,7 @@ def fit(
         for ids, label in zip(_sequences(fitting, seen), labels.tolist(), strict=True)
         if ids is not None
     ]
-    if len(made) < (1 - _LARGEST_LOSS) * len(labels):
-        raise TrainingRefused(
-            f"{len(labels) - len(made)} of {len(labels)} responses do not fit into {configuration.max_length} tokens",
-            setting="max_length",
-            hint="Raise it in the run configuration: what is left out is not left out at random.",
-        )
+    fitting.check("responses")
     kept = [label for _, label in made]
     weight = positive_weight(configuration, kept)
     run = prepare(root, configuration, base, {"input_ids": [ids for ids, _ in made], "labels": kept}, weight)

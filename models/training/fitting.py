@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from infra.errors import TrainingRefused
 from models.conversation import Messages
 from models.training.sequences import chat
 
 WHOLE, SHORTENED, TOO_LONG = "whole", "shortened", "too_long"
+
+_LARGEST_LOSS = 0.05
 
 Ids = list[int]
 
@@ -51,3 +54,20 @@ class Fitting:
             return [chat(self.tokenizer, [*said, {"role": "assistant", "content": one}]) for one in responses]
 
         return self.fit(context, build)
+
+    def check(self, what: str) -> None:
+        """Refuse to go on where so much was left out that the rest is another population.
+
+        Args:
+            what: was fitted, in the plural, for the message.
+
+        Raises:
+            TrainingRefused: more than 5 % did not fit.
+        """
+        lost, of = self.counts[TOO_LONG], sum(self.counts.values())
+        if lost > _LARGEST_LOSS * of:
+            raise TrainingRefused(
+                f"{lost} of {of} {what} do not fit into {self.longest} tokens even with one turn of context",
+                setting="max_length",
+                hint="Raise it in the run configuration: what is left out is not left out at random.",
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def load(folder: str | Path, device: str = "", precision: str = "") -> Any:
         network, told = AutoModelForSequenceClassification.from_pretrained(
             str(folder), dtype=dtype, output_loading_info=True
         )
-    if lacking := sorted({*map(str, told["missing_keys"]), *map(str, told["mismatched_keys"])}):
+    if lacking := lacking_weights(told):
         raise TrainingRefused(
             f"{len(lacking)} weights are not in the folder, such as {lacking[0]}",
             hint="Score with a trained classifier, not with a base model or an adapter alone.",
@@ -84,6 +84,11 @@ def load(folder: str | Path, device: str = "", precision: str = "") -> Any:
             hint="Score with a classifier of one logit that was saved with its padding token.",
         )
     return network.to(place).eval()
+
+
+def lacking_weights(told: Mapping[str, Any]) -> list[str]:
+    """Weights that a folder lacks, or has in another shape, of what `from_pretrained` told of loading it."""
+    return sorted({*map(str, told["missing_keys"]), *map(str, told["mismatched_keys"])})
 
 
 def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:

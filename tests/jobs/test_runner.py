@@ -213,6 +213,19 @@ def test_the_ledger_accounts_for_rows_inputs_and_settings(
     )
 
 
+def test_an_engine_that_is_gone_is_known(spark: Any) -> None:
+    from infra.spark import has_ended
+
+    assert not has_ended(spark)
+
+    class Gone:
+        @property
+        def sparkContext(self) -> Any:
+            raise ConnectionRefusedError
+
+    assert has_ended(Gone())  # type: ignore[arg-type]
+
+
 def test_what_failed_first_is_told_also_where_the_engine_died_with_it() -> None:
     from py4j.protocol import Py4JNetworkError
 
