@@ -257,6 +257,7 @@ def report() -> None:
 
 
 def _register_groups() -> None:
+    from cli.erase import erase
     from cli.experiments import experiment_app, readout
     from cli.lineage import lineage
     from cli.preferences import preferences_app
@@ -280,6 +281,7 @@ def _register_groups() -> None:
     app.add_typer(experiment_app, name="experiment")
     app.command()(readout)
     app.add_typer(replay_app, name="replay")
+    app.command()(erase)
     app.command()(lineage)
     app.command()(vacuum)
     app.command(context_settings={"allow_interspersed_args": False})(submit)

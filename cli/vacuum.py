@@ -21,7 +21,7 @@ def vacuum(
 
     Files go when they have been out of the table for maintenance.keep_deleted_hours. Whether a model stands on a
     version is asked of the registry: if it does not answer, nothing is vacuumed. To remove a user's rows is another
-    thing, and spares nothing: flywheel lineage TABLE@VERSION names the models that it touches.
+    thing: flywheel erase.
 
     Examples: flywheel vacuum --dry-run;  flywheel vacuum annotation.preferences
     """

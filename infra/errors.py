@@ -89,6 +89,10 @@ class PullRefused(FlywheelError):
     """Rows may not be written to the folder that was named, or not without saying that they are raw."""
 
 
+class ErasureFailed(FlywheelError):
+    """Rows of an erased user are left, or files were lost that should have stayed."""
+
+
 class TrainingRefused(FlywheelError):
     """A model cannot be trained from what was given, or not to the bounds that were asked for."""
 

@@ -159,6 +159,12 @@ def open_marks(lake: Lake) -> list[Mark]:
     return [Mark(*row) for row in rows]
 
 
+def erased_users(lake: Lake) -> frozenset[str]:
+    """Keyed hashes of the users that were erased: nothing of theirs is landed again."""
+    rows = query(lake, "SELECT DISTINCT user_id FROM ops_erasures", [], ["ops.erasures"])
+    return frozenset(str(user) for (user,) in rows)
+
+
 @cache
 def code_version() -> str:
     """Git commit of the checkout (marked when it has changes), or the package's version where there is none."""

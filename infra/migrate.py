@@ -19,6 +19,7 @@ from infra.lake import Lake
 from infra.settings import Settings
 
 LAKE_FACTS = "_lake.json"
+_ORDERED = frozenset({"STRING", "INT", "BIGINT", "DOUBLE", "FLOAT", "DATE", "TIMESTAMP"})
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,23 @@ def _configuration(table: Contract) -> dict[str, str]:
         # History is kept as long as rows are, so that any past version of a table in retention can be read again.
         "delta.logRetentionDuration": f"interval {table.retention_days} days",
         "delta.deletedFileRetentionDuration": "interval 30 days",
+        # The log keeps the least and the greatest value of a file's columns, for as long as it is kept: never of text.
+        "delta.dataSkippingStatsColumns": ",".join(_columns_with_statistics(table)),
         "flywheel.key": ", ".join(table.key),
         "flywheel.retention_days": str(table.retention_days),
         "flywheel.pii": table.pii,
     } | {f"flywheel.check.{name}": text for name, text in table.checks.items()}
+
+
+def _columns_with_statistics(table: Contract) -> list[str]:
+    """Columns that bound nothing anybody wrote, of types whose order helps a reader to skip files."""
+    return [
+        column.name
+        for column in table.columns
+        if column.name not in table.partition
+        and column.pii not in ("raw", "redacted")
+        and column.type in _ORDERED
+    ]
 
 
 def _create(lake: Lake, table: Contract) -> list[Change]:

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 from jobs.traffic.landing import LandingFile, RawRow, broken, iter_rows
-from jobs.traffic.parse import IMPORT_REJECTED, origin_of, pseudonym, refusal_of
+from jobs.traffic.parse import ERASED, ERASED_USER, IMPORT_REJECTED, origin_of, pseudonym, refusal_of
 from models.conversation import context_of
 from models.preferences import WINNERS
 
@@ -28,10 +28,11 @@ _MAX_ID_LENGTH = 512
 
 @dataclass(frozen=True)
 class JudgementRules:
-    """What decides: the longest line in bytes, and the key of all hashes."""
+    """What decides: the longest line in bytes, the key of all hashes, and the hashes of users that were erased."""
 
     max_line_bytes: int
     key: bytes
+    erased: frozenset[str] = frozenset()
 
 
 class Judgement(NamedTuple):
@@ -92,10 +93,15 @@ def parse_row(row: RawRow, file: LandingFile, rules: JudgementRules) -> LandedJu
             return LandedJudgement(file.name, row.number, None, origin)
         name, line, why = origin
         return LandedJudgement(f"{file.name}!{name}", line, None, f"import:{why}")
+    if record.get("event_type") == ERASED:
+        return LandedJudgement(file.name, row.number, None, ERASED_USER)
     try:
-        return LandedJudgement(file.name, row.number, judgement_of(record, rules.key), None)
+        judgement = judgement_of(record, rules.key)
     except Refused as refused:
         return LandedJudgement(file.name, row.number, None, str(refused))
+    if judgement.user_id in rules.erased:
+        return LandedJudgement(file.name, row.number, None, ERASED_USER)
+    return LandedJudgement(file.name, row.number, judgement, None)
 
 
 def judgement_of(record: Mapping[str, Any], key: bytes) -> Judgement:

@@ -1,7 +1,7 @@
 """Routine vacuuming: files that no version in use needs leave the disk; versions that something stands on stay.
 
 Spared are the latest version, what is younger than `maintenance.keep_deleted_hours`, the versions that registered
-models were made from, and those that a setting pins for a job. Erasure is another thing: it spares no version.
+models were made from, and those that a setting pins for a job. Erasure (`erasure.py`) is another thing.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def in_use(settings: Settings) -> dict[str, dict[int, list[str]]]:
 def _vacuum(
     settings: Settings, lake: Lake, table: str, standing: dict[int, list[str]], dry_run: bool
 ) -> Vacuumed:
-    there = [version for version in sorted(standing) if _is_whole(lake, table, version)]
+    there = [version for version in sorted(standing) if is_whole(lake, table, version)]
     files = lake.open(table).vacuum(
         retention_hours=settings.maintenance.keep_deleted_hours,
         dry_run=dry_run,
@@ -83,7 +83,7 @@ def _vacuum(
         full=True,
         keep_versions=there,
     )
-    if not dry_run and (lost := [version for version in there if not _is_whole(lake, table, version)]):
+    if not dry_run and (lost := [version for version in there if not is_whole(lake, table, version)]):
         raise SnapshotRefused(
             f"vacuuming lost files of version {lost[0]}, which {', '.join(standing[lost[0]])} stands on",
             table=table,
@@ -97,7 +97,8 @@ def _vacuum(
     )
 
 
-def _is_whole(lake: Lake, table: str, version: int) -> bool:
+def is_whole(lake: Lake, table: str, version: int) -> bool:
+    """Whether the version can still be read: its log and all its files are there."""
     try:
         opened = open_version(lake, table, version)
         opened.check_files(lake, opened.files)

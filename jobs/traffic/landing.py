@@ -65,7 +65,7 @@ def landing_files(landing: str, day: date) -> list[LandingFile]:
     Raises:
         LandingFileBroken: a file is of a kind that the contract does not know, so its rows would be lost.
     """
-    filesystem, root = _filesystem(landing)
+    filesystem, root = file_system(landing)
     selector = pafs.FileSelector(f"{root}/{day_folder(day)}", allow_not_found=True, recursive=False)
     found = []
     for info in filesystem.get_file_info(selector):
@@ -88,7 +88,7 @@ def landing_files(landing: str, day: date) -> list[LandingFile]:
 
 def landing_days(landing: str) -> list[date]:
     """The received days that have a folder, in order."""
-    filesystem, root = _filesystem(landing)
+    filesystem, root = file_system(landing)
     days = []
     for info in filesystem.get_file_info(pafs.FileSelector(root, allow_not_found=True, recursive=False)):
         prefix, _, value = info.base_name.partition("=")
@@ -112,7 +112,7 @@ def iter_rows(file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
     Raises:
         LandingFileBroken: the file ends too early or is damaged (truncated gzip, Parquet without footer).
     """
-    filesystem, root = _filesystem(file.root)
+    filesystem, root = file_system(file.root)
     path = f"{root}/{file.name}"
     try:
         if file.name.endswith(".parquet"):
@@ -210,7 +210,7 @@ def _python_value(value: Any) -> Any:
         return UNDECODABLE
 
 
-def _filesystem(landing: str) -> tuple[Any, str]:
+def file_system(landing: str) -> tuple[Any, str]:
     """The file system of a path or URI, and the path of the landing root in it."""
     if "://" in landing:
         filesystem, path = pafs.FileSystem.from_uri(landing)

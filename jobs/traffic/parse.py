@@ -21,6 +21,8 @@ EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exp
 SOURCES = ("user", "internal")
 # An importer writes this for an input line that it could not read, so that the line is quarantined, not lost.
 IMPORT_REJECTED = "import_rejected"
+# What stands in place of a line of an erased user, and why neither it nor what still arrives of them is landed.
+ERASED, ERASED_USER = "erased", "erased_user"
 
 _IDS = ("conversation_id", "turn_id", "character_id", "model_version")
 _REQUIRED_IDS: Mapping[str, tuple[str, ...]] = {
@@ -45,12 +47,17 @@ _REASON = re.compile(r"[a-z0-9_:.]{1,80}\Z")
 
 @dataclass(frozen=True)
 class LandingRules:
-    """The settings that decide what an event is: sizes in bytes, `late_limit` and `future_tolerance` as spans."""
+    """What decides what an event is: sizes in bytes, `late_limit` and `future_tolerance` as spans, whom to refuse.
+
+    Attributes:
+        erased: keyed hashes of users that were erased.
+    """
 
     max_line_bytes: int
     late_limit: timedelta
     future_tolerance: timedelta
     user_key: bytes
+    erased: frozenset[str] = frozenset()
 
 
 class Event(NamedTuple):
@@ -229,6 +236,8 @@ def _import_rejected(
 
 def _event(record: dict[str, Any], received_ts: datetime, rules: LandingRules) -> Event:
     event_type = _text(record, "event_type")
+    if event_type == ERASED:
+        raise _Refused(ERASED_USER)
     if event_type not in EVENT_TYPES:
         raise _Refused("unknown_event_type")
     event_id = _identifier(record, "event_id")
@@ -240,9 +249,14 @@ def _event(record: dict[str, Any], received_ts: datetime, rules: LandingRules) -
     for name in required:
         _identifier(record, name)
     raw_user = _optional_identifier(record, "user_id")
+    user_id = pseudonym(raw_user, rules.user_key) if raw_user is not None else None
+    if user_id in rules.erased:
+        raise _Refused(ERASED_USER)
     ids = {name: _optional_identifier(record, name) for name in _IDS}
     surface = _optional_identifier(record, "surface")
     payload = _payload(record, event_type, rules.user_key)
+    if event_type == "character_update" and payload.get("creator_id") in rules.erased:
+        raise _Refused(ERASED_USER)
     locale = _locale(record, payload)
     if event_ts > received_ts + rules.future_tolerance:
         raise _Refused("future")
@@ -251,7 +265,6 @@ def _event(record: dict[str, Any], received_ts: datetime, rules: LandingRules) -
     content = _canonical(payload, rules)
     if raw_user is not None and json.dumps(raw_user, ensure_ascii=False) in content:
         content = _canonical(_without_user(payload, raw_user, rules.user_key), rules)
-    user_id = pseudonym(raw_user, rules.user_key) if raw_user is not None else None
     return Event(
         event_id, event_ts, received_ts, event_type, source, surface, user_id, ids["conversation_id"],
         ids["turn_id"], ids["character_id"], ids["model_version"], locale, content,

@@ -109,6 +109,17 @@ def start(folder: Path, progress: Progress | None = None) -> Path:
     return folder / MODEL
 
 
+def clear_unfinished(root: Path) -> None:
+    """Remove the prepared rows of every run that never ended: they are what users wrote.
+
+    Raises:
+        TrainingRefused: one is being trained; those before it are cleared.
+    """
+    for rows in sorted(root.glob(f"*/{_ROWS}")):
+        with _alone(rows.parent):
+            _clear(rows.parent)
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Two processes would write each other's checkpoints; the lock goes with the process that holds it."""

@@ -216,3 +216,16 @@ def test_the_true_lifts_are_among_those_not_ruled_out(product: Product) -> None:
         lift = truth[metric]["lift_pct"]
         assert (low is None or low <= lift) and (high is None or lift <= high), metric  # noqa: PT018
         assert gap_low is None or not gap_low < lift < gap_high, metric
+
+
+def test_the_delta_log_bounds_nothing_that_anybody_wrote(product: Product) -> None:
+    """It outlives the rows: neither engine may put the least and the greatest message of a file there."""
+    bounded = set()
+    for name in table_names():
+        said = {column.name for column in contract(name).columns if column.pii in ("raw", "redacted")}
+        for log in (Path(product.lake.path(name)) / "_delta_log").glob("*.json"):
+            adds = (json.loads(line).get("add") for line in log.read_text().splitlines())
+            for stats in (json.loads(add["stats"]) for add in adds if add and add.get("stats")):
+                assert not said & {*stats.get("minValues", {}), *stats.get("nullCount", {})}, name
+                bounded |= set(stats.get("minValues", {}))
+    assert {"user_id", "turn_id", "event_ts"} <= bounded

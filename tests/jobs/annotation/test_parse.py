@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jobs.annotation.parse import JudgementRules, LandedJudgement, parse_row
 from jobs.traffic.landing import LandingFile, RawRow
+from jobs.traffic.parse import pseudonym
 
 FILE = LandingFile("/l", "received_ds=2024-09-23/a.jsonl", date(2024, 9, 23), 1, 0)
 RULES = JudgementRules(1_000_000, b"key")
@@ -37,6 +38,18 @@ def test_ids_of_people_leave_as_keyed_hashes() -> None:
     assert "example" not in one.annotator_id
     assert one == parsed(unknown="kept out").judgement
     assert (one.pair_id, one.winner, one.guideline_version) == ("p1", "a", "g2")
+
+
+def test_nothing_of_an_erased_user_is_landed_again() -> None:
+    gone = JudgementRules(1_000_000, b"key", frozenset({pseudonym("raw-user", b"key")}))
+
+    def fate(**fields: Any) -> str | None:
+        return parse_row(RawRow(3, json.dumps(GOOD | fields).encode(), True), FILE, gone).reason
+
+    assert fate() == "erased_user"
+    assert fate(user_id="other") is None
+    assert fate(user_id=None) is None
+    assert reason(event_type="erased") == "erased_user"
 
 
 def test_contexts_have_one_spelling_of_known_parts() -> None:

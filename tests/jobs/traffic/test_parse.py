@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,20 @@ def test_a_character_needs_no_user_and_its_creator_is_hashed() -> None:
     assert event is not None
     assert event.user_id is None
     assert json.loads(event.payload)["creator_id"] == pseudonym("bob", b"test key")
+
+
+def test_nothing_of_an_erased_user_is_landed_again() -> None:
+    gone = replace(RULES, erased=frozenset({pseudonym("alice@example.org", RULES.user_key)}))
+
+    def fate(**fields: Any) -> str | None:
+        return parse_row(RawRow(1, json.dumps(changed(**fields)).encode(), True), FILE, gone).reason
+
+    character = {"event_type": "character_update", "character_id": "k", "user_id": None}
+    assert fate() == "erased_user"
+    assert fate(user_id="bob") is None
+    assert fate(**character, payload={"creator_id": "alice@example.org"}) == "erased_user"
+    assert fate(**character, payload={"creator_id": "bob"}) is None
+    assert outcome({"event_type": "erased"}) == "erased_user"
 
 
 def test_an_importers_refusal_is_quarantined_under_the_line_it_came_from() -> None:
