@@ -41,9 +41,10 @@ def erase(
     settings = load_settings()
     if not dry_run and not yes:
         typer.confirm(f"Erase {len(named)} user(s)? Nothing brings them back", abort=True, err=True)
-    rows = []
+    rows, known = [], set[str]()
     for done in erase_users(settings, named, dry_run, lambda line: err.print(line, highlight=False)):
         lost = "; ".join(f"{version} ({', '.join(who)})" for version, who in done.lost.items())
+        known |= set(+done.rows)
         rows.append(
             {
                 "place": done.place, "rows": done.rows.total(), "users": len(+done.rows),
@@ -56,6 +57,10 @@ def erase(
         {row["models touched"] for row in rows} - {""},
     )
     err.print(f"{total:,} row(s) and line(s) {'would go' if dry_run else 'are gone'}.", highlight=False)
+    if unknown := len(named) - len(known):
+        err.print(
+            f"{unknown} of {len(named)} id(s) name nobody of the lake: are they spelt as the product spells them?"
+        )
     if touched:
         err.print(
             "Models keep what they learnt: train anew what is named above, and retire it.", highlight=False

@@ -144,11 +144,12 @@ def test_a_user_leaves_every_file_and_the_lake_stands(
 
     asked = ["erase", "--from", "-", "--dry-run", "--format", "json"]
     at = {"FLYWHEEL_HOME": str(victim.settings.home)}
-    told = CliRunner().invoke(app, asked, input=f"{user}\n\n{user}\n", env=at)
+    told = CliRunner().invoke(app, asked, input=f"{user}\n\n{user}\nnobody\n", env=at)
     assert told.exit_code == 0, told.output
     would = {row["place"]: row["rows"] for row in json.loads(told.stdout)}
     assert would[TURNS] == len(theirs)
     assert user not in told.output
+    assert "1 of 2 id(s) name nobody" in told.output
     assert {table: others(victim, table, who) for table in tables} == before
 
     # Killed at every table, and called again: nothing is forgotten.
