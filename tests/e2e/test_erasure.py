@@ -198,9 +198,10 @@ def test_a_user_leaves_every_file_and_the_lake_stands(
         assert all(a == b for a, b in kept)
 
     # What still arrives is refused, and what is stale is made without them.
-    theirs_said = next(
-        readable(line) for _, lines in files for line in lines if readable(line).get("user_id") == user
-    )
+    records = [
+        record for _, lines in files for line in lines if (record := readable(line)).get("user_id") == user
+    ]
+    theirs_said = next(record for record in records if record.get("event_type") == "message")
     late = theirs_said | {"event_id": "late", "event_ts": f"{DAYS[-1]}T11:00:00+00:00", "received_ts": None}
     place = Path(lake.landing) / f"received_ds={DAYS[-1]}" / "late.jsonl"
     place.write_text(json.dumps(late) + "\n")
