@@ -60,6 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(REPOSITORY))))
+    # Longest first: begun last, they would run alone while the other worker has nothing left to do.
+    items.sort(key=lambda item: (item.path.name != "test_schedule.py", item.path.parent.name != "e2e"))
 
 
 def settings_for(home: Path) -> Settings:

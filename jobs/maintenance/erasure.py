@@ -28,7 +28,7 @@ from infra import ledger
 from infra.contracts import contract, table_names
 from infra.errors import ContractError, ErasureFailed
 from infra.lake import Lake
-from infra.locks import hold
+from infra.locks import TableLock, hold
 from infra.settings import Settings
 from jobs.declaration import all_jobs, is_landed
 from jobs.maintenance.landed_lines import Theirs, erase_lines
@@ -108,15 +108,12 @@ def erase(
         )  # fmt: skip
     hashes = {user: pseudonym(user, settings.user_key()) for user in users}
     if dry_run:
-        yield from _Erasure(settings, lake, tables, hashes, "", tell).run(dry_run=True)
+        yield from _Erasure(settings, lake, tables, hashes, "", {}, tell).run(dry_run=True)
         return
     run_id = f"{ledger.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     with hold(lake.locks, tables, run_id, settings.lake.lock_seconds) as locks:
         clear_unfinished(folder_of_runs(settings))
-        for done in _Erasure(settings, lake, tables, hashes, run_id, tell).run(dry_run=False):
-            yield done
-            for lock in locks.values():
-                lock.check()
+        yield from _Erasure(settings, lake, tables, hashes, run_id, locks, tell).run(dry_run=False)
 
 
 def columns_of(table: str) -> tuple[str, ...]:
@@ -137,9 +134,10 @@ def columns_of(table: str) -> tuple[str, ...]:
 class _Erasure:
     def __init__(
         self, settings: Settings, lake: Lake, tables: Sequence[str], hashes: Mapping[str, str], run_id: str,
-        tell: Callable[[str], None],
+        locks: Mapping[str, TableLock], tell: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self.settings, self.lake, self.hashes, self.run_id, self.tell = settings, lake, hashes, run_id, tell
+        self.settings, self.lake, self.hashes, self.run_id = settings, lake, hashes, run_id
+        self.locks, self.tell = locks, tell
         self.tables = sorted(tables, key=lambda name: (_place(name), name))
         self.asked = ledger.now()
         self.standing = in_use(settings)
@@ -157,7 +155,9 @@ class _Erasure:
             lost = self._lost(name, owners)
             models = models_touching(self.settings, name, lost) if lost else []
             if not dry_run:
+                self.locks[name].check()
                 self._delete(name, owners, found[name])
+                self.locks[name].check()
                 self._vacuum(name, [v for v in self.standing.get(name, {}) if v not in lost])
             kept = self.lake.version(name)
             yield self._certify(Erased(name, found[name].rows, lost, kept, tuple(models)), dry_run)

@@ -19,7 +19,7 @@ from jobs.declaration import Job, all_jobs
 from jobs.plan import Due, Plan
 from tests.e2e.conftest import DAYS, Product
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("product")]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
@@ -43,7 +43,6 @@ def due(product: Product) -> list[Due]:
     return [unit for unit in Plan(product.settings).everything() if set(unit.days) & set(DAYS)]
 
 
-@pytest.mark.xdist_group("crashes")
 @pytest.mark.parametrize("job", all_jobs(), ids=lambda job: job.name)
 def test_a_crash_at_any_step_of_any_job(
     product: Product, copied: Callable[[], Product], monkeypatch: pytest.MonkeyPatch, job: Job
@@ -117,7 +116,6 @@ def start(product: Product, *command: str) -> subprocess.Popen[bytes]:
 BY_WRITE = {contract(job.writes[0]).write: job for job in reversed(all_jobs())}
 
 
-@pytest.mark.xdist_group("kills")
 @pytest.mark.parametrize("job", BY_WRITE.values(), ids=lambda job: job.name)
 def test_kill_9_while_files_are_written(product: Product, copied: Callable[[], Product], job: Job) -> None:
     victim = copied()
@@ -131,7 +129,6 @@ def test_kill_9_while_files_are_written(product: Product, copied: Callable[[], P
         assert victim.rows(table) == product.rows(table), table
 
 
-@pytest.mark.xdist_group("kills")
 def test_of_two_runs_at_once_one_is_refused(product: Product, copied: Callable[[], Product]) -> None:
     both = copied()
     command = ("-m", "cli.main", "run", "traffic.turns", "--days", f"{DAYS[0]}..{DAYS[-1]}", "--force")
@@ -144,7 +141,6 @@ def test_of_two_runs_at_once_one_is_refused(product: Product, copied: Callable[[
     assert both.rows("traffic.turns") == product.rows("traffic.turns")
 
 
-@pytest.mark.xdist_group("crashes")
 def test_a_second_run_changes_nothing_and_force_makes_the_same_rows(
     product: Product, copied: Callable[[], Product]
 ) -> None:

@@ -16,7 +16,7 @@ from infra.sql import connect
 from jobs.declaration import all_jobs
 from tests.e2e.conftest import DAYS, Product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("kills")]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("product")]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
