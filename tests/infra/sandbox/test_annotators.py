@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.sandbox import SandboxSettings
 from infra.sandbox.annotators import TRUTH
 from infra.sandbox.settings import AnnotatorSettings, BiasSettings
@@ -15,6 +17,13 @@ from jobs.annotation import ZONE
 from jobs.annotation.parse import JudgementRules, parse_file
 from jobs.traffic.landing import landing_days, landing_files
 from jobs.traffic.parse import pseudonym
+from models.base import embedded
+from models.conversation import context_of
+from models.preferences import Pair
+from models.reward.evaluate import Kind, sequences
+from models.training.configuration import configuration
+from models.training.fitting import TOO_LONG, Fitting
+from models.training.sequences import tokenizer_of
 from tests.infra.sandbox.conftest import Run, perform
 
 EXACT = BiasSettings(annotator_noise=0.0, annotator_emoji=0.0, annotator_length=0.0, annotator_list=0.0)
@@ -50,6 +59,17 @@ def test_every_judgement_lands_under_its_user(sandbox_run: Run) -> None:
         1,
         sandbox_run.settings.annotators.reviews if sandbox_run.settings.annotators else 0,
     }
+
+
+@pytest.mark.parametrize("kind", ["pointwise", "pairwise"])
+def test_pairs_fit_the_configurations_that_the_demo_trains_with(sandbox_run: Run, kind: Kind) -> None:
+    """Hindi has many tokens in the embedded tokenizer; training refuses where more than 5 % do not fit."""
+    fitting = Fitting(tokenizer_of(str(embedded())), configuration(f"reward-{kind}-smoke").max_length)
+    for row in {row["pair_id"]: row for row in judgements(sandbox_run)}.values():
+        context = context_of(row["context"]["messages"], character=row["context"].get("character"))
+        pair = Pair(row["pair_id"], context, row["response_a"], row["response_b"], "b", "static", "train")
+        sequences(kind, fitting, pair)
+    assert fitting.counts[TOO_LONG] < 0.025 * sum(fitting.counts.values())
 
 
 def test_served_and_other_response_have_the_truth_that_turns_have(sandbox_run: Run) -> None:
