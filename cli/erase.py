@@ -41,31 +41,27 @@ def erase(
     settings = load_settings()
     if not dry_run and not yes:
         typer.confirm(f"Erase {len(named)} user(s)? Nothing brings them back", abort=True, err=True)
-    rows, known = [], set[str]()
-    for done in erase_users(settings, named, dry_run, lambda line: err.print(line, highlight=False)):
-        lost = "; ".join(f"{version} ({', '.join(who)})" for version, who in done.lost.items())
-        known |= set(+done.rows)
-        rows.append(
-            {
-                "place": done.place, "rows": done.rows.total(), "users": len(+done.rows),
-                "pinned versions that go": lost, "models touched": ", ".join(done.models),
-            }
-        )  # fmt: skip
+    found = list(erase_users(settings, named, dry_run, lambda line: err.print(line, highlight=False)))
+    rows = [
+        {
+            "place": one.place, "rows": one.rows.total(), "users": len(+one.rows),
+            "pinned versions that go": "; ".join(f"{v} ({', '.join(who)})" for v, who in one.lost.items()),
+            "models touched": ", ".join(one.models),
+        }
+        for one in found
+    ]  # fmt: skip
     print_rows(rows, [*rows[0]], format)
-    total, touched = (
-        sum(int(str(row["rows"])) for row in rows),
-        {row["models touched"] for row in rows} - {""},
-    )
+    total = sum(one.rows.total() for one in found)
     err.print(f"{total:,} row(s) and line(s) {'would go' if dry_run else 'are gone'}.", highlight=False)
-    if unknown := len(named) - len(known):
+    if unknown := len(named) - len(set[str]().union(*(+one.rows for one in found))):
         err.print(
             f"{unknown} of {len(named)} id(s) name nobody of the lake: are they spelt as the product spells them?"
         )
-    if touched:
+    if any(one.models for one in found):
         err.print(
             "Models keep what they learnt: train anew what is named above, and retire it.", highlight=False
         )
-    for table, reader, moment in pulled_copies(settings, [str(row["place"]) for row in rows if row["rows"]]):
+    for table, reader, moment in pulled_copies(settings, [one.place for one in found if one.rows]):
         err.print(f"Copy to delete by hand: {table}, pulled by {reader}, {moment:%Y-%m-%d}.", markup=False)
     if not dry_run:
         err.print("Next: flywheel run --stale", highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -47,6 +48,11 @@ class Mark:
 def now() -> datetime:
     """This moment, UTC, to the microsecond (what Delta stores)."""
     return datetime.now(UTC)
+
+
+def new_run_id() -> str:
+    """When the run began, and what tells it from others of that second."""
+    return f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
 def append(lake: Lake, table: str, rows: Sequence[Mapping[str, Any]], run_id: str) -> None:

@@ -6,7 +6,6 @@ import importlib
 import os
 import sys
 import traceback
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -51,7 +50,7 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
     declared = job(name)
     lake = Lake.of(settings)
     lake.check_room()
-    run_id = f"{ledger.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    run_id = ledger.new_run_id()
     with hold(lake.locks, declared.writes, run_id, settings.lake.lock_seconds) as locks:
         plan = Plan(settings)  # read under the lock: what another run has just made is not made again
         due = plan.due(declared, sorted(days), force)

@@ -13,7 +13,6 @@ the certificates with their keyed hashes, registered weights, and copies that we
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,12 +107,12 @@ def erase(
         )  # fmt: skip
     hashes = {user: pseudonym(user, settings.user_key()) for user in users}
     if dry_run:
-        yield from _Erasure(settings, lake, tables, hashes, "", {}, tell).run(dry_run=True)
+        yield from _Erasure(settings, lake, tables, hashes, "", {}, tell).run()
         return
-    run_id = f"{ledger.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    run_id = ledger.new_run_id()
     with hold(lake.locks, tables, run_id, settings.lake.lock_seconds) as locks:
         clear_unfinished(folder_of_runs(settings))
-        yield from _Erasure(settings, lake, tables, hashes, run_id, locks, tell).run(dry_run=False)
+        yield from _Erasure(settings, lake, tables, hashes, run_id, locks, tell).run()
 
 
 def columns_of(table: str) -> tuple[str, ...]:
@@ -132,35 +131,37 @@ def columns_of(table: str) -> tuple[str, ...]:
 
 
 class _Erasure:
+    """One call. Without locks it is a dry run: it counts, and changes nothing."""
+
     def __init__(
         self, settings: Settings, lake: Lake, tables: Sequence[str], hashes: Mapping[str, str], run_id: str,
         locks: Mapping[str, TableLock], tell: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.settings, self.lake, self.hashes, self.run_id = settings, lake, hashes, run_id
-        self.locks, self.tell = locks, tell
+        self.locks, self.tell, self.dry_run = locks, tell, not locks
         self.tables = sorted(tables, key=lambda name: (_place(name), name))
         self.asked = ledger.now()
         self.standing = in_use(settings)
 
-    def run(self, dry_run: bool) -> Iterator[Erased]:
+    def run(self) -> Iterator[Erased]:
         owners = self._owners()
         found = {name: self._matches(self.lake.open(name), name, owners) for name in self.tables}
-        if not dry_run:
+        if not self.dry_run:
             touched = {name: one.days for name, one in found.items()}
             self._mark_stale(touched | self._days_of_characters(owners, touched))
         for zone in sorted({read for job in all_jobs() for read in job.reads if is_landed(read)}):
-            yield self._certify(Erased(zone, self._erase_zone(zone, owners, dry_run)), dry_run)
+            yield self._certify(Erased(zone, self._erase_zone(zone, owners)))
         for name in self.tables:
             self.tell(f"{name}: {found[name].rows.total():,} row(s)")
             lost = self._lost(name, owners)
             models = models_touching(self.settings, name, lost) if lost else []
-            if not dry_run:
+            if not self.dry_run:
                 self.locks[name].check()
                 self._delete(name, owners, found[name])
                 self.locks[name].check()
                 self._vacuum(name, [v for v in self.standing.get(name, {}) if v not in lost])
             kept = self.lake.version(name)
-            yield self._certify(Erased(name, found[name].rows, lost, kept, tuple(models)), dry_run)
+            yield self._certify(Erased(name, found[name].rows, lost, kept, tuple(models)))
 
     def _owners(self) -> Owners:
         """What is theirs, from every table that knows users: its latest version and those that something stands on."""
@@ -205,15 +206,13 @@ class _Erasure:
     def _matches(self, delta: DeltaTable, name: str, owners: Owners) -> Matches:
         columns = columns_of(name)
         rows, days = Counter[str](), set[date]()
-        dated = ["ds"] if "ds" in contract(name).column_names else []
-        asked = [*columns, *dated, *(["event_type"] if name == _EVENTS else [])]
+        asked = [*columns, "ds", *(["event_type"] if name == _EVENTS else [])]
         for batch in _scan(delta, asked, lambda one: _theirs(one, name, owners)):
             values = {column: batch.column(column).to_pylist() for column in columns}
             for row in range(batch.num_rows):
                 found = (owners[column].get(values[column][row] or "") for column in columns)
                 rows[next(who for who in found if who)] += 1
-            if dated:
-                days |= set(batch.column("ds").unique().to_pylist())
+            days |= set(batch.column("ds").unique().to_pylist())
         return Matches(rows, frozenset(days))
 
     def _lost(self, name: str, owners: Owners) -> dict[int, list[str]]:
@@ -240,7 +239,7 @@ class _Erasure:
 
         found = {}
         for name in self.tables:
-            if {CHARACTER, "ds"} <= set(contract(name).column_names):
+            if CHARACTER in contract(name).column_names:
                 batches = _scan(self.lake.open(name), ["ds", CHARACTER], theirs)
                 found[name] = touched[name].union(*(one.column(0).unique().to_pylist() for one in batches))
         return found
@@ -260,7 +259,7 @@ class _Erasure:
             due = {day for day in days if day.isoformat() in ran}
             ledger.mark_stale(self.lake, job.name, due, _CAUSE, self.run_id)
 
-    def _erase_zone(self, zone: str, owners: Owners, dry_run: bool) -> Counter[str]:
+    def _erase_zone(self, zone: str, owners: Owners) -> Counter[str]:
         root = self.lake.landing_of(zone)
         theirs = Theirs(self.hashes, owners[CONVERSATION], owners[TURN], owners[CHARACTER])
         counted = Counter[str]()
@@ -268,7 +267,7 @@ class _Erasure:
             files = landing_files(root, day)
             self.tell(f"{zone}: {day}, {len(files)} file(s)")
             for file in files:
-                counted += erase_lines(file, theirs, self.settings.landing.max_line_bytes, dry_run)
+                counted += erase_lines(file, theirs, self.settings.landing.max_line_bytes, self.dry_run)
         return counted
 
     def _delete(self, name: str, owners: Owners, expected: Matches) -> None:
@@ -304,9 +303,9 @@ class _Erasure:
                 hint="Restore the table's folder from a copy, and erase again.",
             )  # fmt: skip
 
-    def _certify(self, done: Erased, dry_run: bool) -> Erased:
-        """A row for each user whose rows went; for the first zone for every user, which is what landing asks."""
-        if dry_run:
+    def _certify(self, done: Erased) -> Erased:
+        """A row for each user whose rows went; of a landing zone for every user, which is what landing asks."""
+        if self.dry_run:
             return done
         moment: datetime = ledger.now()
         rows = [

@@ -6,7 +6,6 @@ models were made from, and those that a setting pins for a job. Erasure (`erasur
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -55,7 +54,7 @@ def vacuum(settings: Settings, tables: Sequence[str] = (), dry_run: bool = False
         if dry_run:
             yield _vacuum(settings, lake, table, standing.get(table, {}), dry_run=True)
             continue
-        run_id = f"{ledger.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        run_id = ledger.new_run_id()
         with hold(lake.locks, [table], run_id, settings.lake.lock_seconds):
             # A model may have been registered while other tables were vacuumed.
             yield _vacuum(settings, lake, table, in_use(settings).get(table, {}), dry_run=False)

@@ -28,6 +28,10 @@ TURNS = 400
 BOOKKEEPING = {"run_id"}
 
 
+class Crash(BaseException):
+    """Not an Exception: nothing may catch it, as nothing can catch a kill."""
+
+
 @dataclass(frozen=True)
 class Product:
     """A filled lake and the truth that only tests may read."""

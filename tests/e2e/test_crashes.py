@@ -17,14 +17,10 @@ from infra.contracts import contract
 from jobs import runner
 from jobs.declaration import Job, all_jobs
 from jobs.plan import Due, Plan
-from tests.e2e.conftest import DAYS, Product
+from tests.e2e.conftest import DAYS, Crash, Product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("product")]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-
-
-class Crash(BaseException):
-    """Not an Exception: nothing may catch it, as nothing can catch a kill."""
 
 
 def empty_and_mark(product: Product, job: Job) -> None:

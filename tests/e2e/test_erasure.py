@@ -25,15 +25,11 @@ from jobs.runner import run_stale
 from jobs.traffic.parse import ERASED_USER, pseudonym
 from models.datasets import open_snapshot
 from models.registry import Lineage, register
-from tests.e2e.conftest import DAYS, Product
+from tests.e2e.conftest import DAYS, Crash, Product
 from tests.models.test_registry import PROBE, classifier
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("product")]
 SAMPLES, SCREENED, TURNS = "curation.samples", "curation.screened", "traffic.turns"
-
-
-class Crash(BaseException):
-    """Not an Exception: nothing may catch it, as nothing can catch a kill."""
 
 
 def landed(product: Product) -> Iterator[tuple[Path, list[bytes]]]:
