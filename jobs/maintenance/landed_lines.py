@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.traffic.landing import LandingFile, broken, file_system, iter_rows
+from jobs.traffic.landing import BOM, LandingFile, broken, file_system, iter_rows
 from jobs.traffic.parse import ERASED, refusal_of
 
 _TOMBSTONE = json.dumps({"event_type": ERASED}).encode()
@@ -111,6 +111,8 @@ def _found(file: LandingFile, theirs: Theirs, max_line_bytes: int) -> dict[int, 
     with _opened(file) as stream:
         for number, pieces in enumerate(_lines(stream, max_line_bytes + 2), start=1):
             first = next(pieces)
+            if number == 1:  # as landing reads it
+                first = first.removeprefix(BOM)
             if (rest := next(pieces, None)) is None:
                 record, _ = refusal_of(first)
                 who = theirs.mentioned(first) if record is None else theirs.owner(record)

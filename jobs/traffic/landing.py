@@ -26,7 +26,7 @@ _KNOWN_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 _BUFFER_BYTES = 1 << 20
 _PARQUET_BATCH_ROWS = 512
 UNDECODABLE = b"\xff"  # stands for a nested value that is not UTF-8; itself not UTF-8
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def iter_lines(stream: BinaryIO, max_line_bytes: int) -> Iterator[RawRow]:
         elif content is not None and len(content) > max_line_bytes:
             content = None
         if number == 1 and content is not None:
-            content = content.removeprefix(_BOM)
+            content = content.removeprefix(BOM)
         yield RawRow(number, content, is_terminated)
 
 

@@ -91,6 +91,18 @@ def test_their_lines_go_and_all_others_stay_where_they_were(tmp_path: Path, name
     assert ERASED_USER not in fates[1::2]
 
 
+def test_a_byte_order_mark_hides_nobody_and_accuses_nobody(tmp_path: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+    theirs = landed(
+        tmp_path, mark + event(conversation_id="talk-a") + b"\n"
+    )  # known by the conversation alone
+    assert erase_lines(theirs, THEIRS, LIMIT) == {"u_a": 1}
+    speaks_of_them = mark + event(user_id="bob") + b"\n"
+    other = landed(tmp_path, speaks_of_them, "b.jsonl")
+    assert erase_lines(other, THEIRS, LIMIT) == {}
+    assert content_of(other) == speaks_of_them
+
+
 @given(
     st.lists(st.sampled_from([*THEIR_LINES, *OTHER_LINES]), max_size=12),
     st.booleans(),
