@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from cli.main import app
 from infra.errors import ContractError, ErasureFailed, LockHeld, VersionGone
 from infra.locks import hold
-from jobs.declaration import all_jobs
 from jobs.maintenance import erasure
 from jobs.maintenance.erasure import KEPT, columns_of, erase
 from jobs.plan import Plan
@@ -25,11 +24,12 @@ from jobs.runner import run_stale
 from jobs.traffic.parse import ERASED_USER, pseudonym
 from models.datasets import open_snapshot
 from models.registry import Lineage, register
-from tests.e2e.conftest import DAYS, Crash, Product
+from tests.e2e.conftest import DAYS, Crash, Product, written_tables
 from tests.models.test_registry import PROBE, classifier
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("product")]
 SAMPLES, SCREENED, TURNS = "curation.samples", "curation.screened", "traffic.turns"
+TABLES = written_tables()
 
 
 def landed(product: Product) -> Iterator[tuple[Path, list[bytes]]]:
@@ -120,67 +120,51 @@ def test_every_table_is_erased_from_or_said_to_be_kept() -> None:
         assert columns_of(name) or name in KEPT or "turn_id" not in contract(name).column_names, name
 
 
-def test_a_user_leaves_every_file_and_the_lake_stands(
-    victim: Product, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lake, user = victim.lake, somebody(victim)
+def test_a_dry_run_counts_and_changes_nothing(victim: Product) -> None:
+    user = somebody(victim)
     who = pseudonym(user, victim.settings.user_key())
-    theirs = [row for row in lake.open(TURNS).to_pyarrow_table().to_pylist() if row["user_id"] == who]
-    everybody = [row for row in lake.open(TURNS).to_pyarrow_table().to_pylist() if row["user_id"] != who]
-    said = {
-        text
-        for row in theirs
-        for text in (row["user_message"], row["response"])
-        if text
-        and len(text) > 30
-        and not any(text in (one["user_message"] or "") + one["response"] for one in everybody)
-    }
-    turns = {row["turn_id"] for row in theirs}
-    assert len(said) > 3
-    assert sum(text in on_disk(victim) for text in said) == len(said)
-    tables = [table for job in all_jobs() for table in job.writes]
-    before = {table: others(victim, table, who) for table in tables}
-    pinned = lake.version(SAMPLES)
+    before = {table: victim.rows(table) for table in TABLES}
     files = list(landed(victim))
-
     asked = ["erase", "--from", "-", "--dry-run", "--format", "json"]
     at = {"FLYWHEEL_HOME": str(victim.settings.home)}
     told = CliRunner().invoke(app, asked, input=f"{user}\n\n{user}\nnobody\n", env=at)
     assert told.exit_code == 0, told.output
     would = {row["place"]: row["rows"] for row in json.loads(told.stdout)}
-    assert would[TURNS] == len(theirs)
+    assert would[TURNS] == sum(who in row for row in before[TURNS])
     assert user not in told.output
     assert "1 of 2 id(s) name nobody" in told.output
-    assert {table: others(victim, table, who) for table in tables} == before
+    assert {table: victim.rows(table) for table in TABLES} == before
+    assert list(landed(victim)) == files
+    assert victim.rows("ops.erasures") == []
 
-    # Killed at every table, and called again: nothing is forgotten.
-    real = erasure._Erasure._vacuum
+
+def test_a_user_leaves_every_file_and_the_lake_stands(
+    victim: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, user = victim.lake, somebody(victim)
+    who = pseudonym(user, victim.settings.user_key())
+    everybody = lake.open(TURNS).to_pyarrow_table().to_pylist()
+    theirs = [row for row in everybody if row["user_id"] == who]
+    rest = [row for row in everybody if row["user_id"] != who]
+    said = said_by_nobody_else(theirs, rest)
+    assert len(said) > 3
+    assert sum(text in on_disk(victim) for text in said) == len(said)
+    turns = {row["turn_id"] for row in theirs}
+    before = {table: others(victim, table, who) for table in TABLES}
+    screened = sum(who in row for row in victim.rows(SCREENED))
+    pinned = lake.version(SAMPLES)
+    files = list(landed(victim))
+
     for table in ("curation.embeddings", "curation.outcomes", "signals.labels"):
-
-        def die(self: Any, name: str, spared: Any, table: str = table) -> None:
-            if name == table:
-                raise Crash
-            real(self, name, spared)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(erasure._Erasure, "_vacuum", die)
-            with pytest.raises(Crash):
-                list(erase(victim.settings, [user]))
+        kill_at(table, victim, user, monkeypatch)
     done = {one.place: one for one in erase(victim.settings, [user])}
 
     left = on_disk(victim)
     assert not [text for text in said if text in left]
     assert f'"{user}"' not in left
-    assert not [row for table in tables for row in victim.rows(table) if who in row]
-    # Embeddings know nobody; all other rows of all others are as they were.
-    for table in set(tables) - {"curation.embeddings"}:
-        if "turn_id" not in columns_of(table):
-            assert others(victim, table, who) == before[table], table
-        else:
-            left_over = [
-                row for row in before[table] if not any(f"('turn_id', '{turn}')" in row for turn in turns)
-            ]
-            assert others(victim, table, who) == left_over, table
+    assert not [row for table in TABLES for row in victim.rows(table) if who in row]
+    check_others(victim, who, turns, before)
+    check_lines(files, list(landed(victim)))
     assert done[SAMPLES].lost == {pinned: ["touched/1"]}
     assert done[SAMPLES].models == ("child/1", "touched/1")
     with pytest.raises(VersionGone):
@@ -188,37 +172,76 @@ def test_a_user_leaves_every_file_and_the_lake_stands(
     assert open_snapshot(victim.settings, f"{SAMPLES}@0", raw=True).snapshot.rows == 0
     certified = lake.open("ops.erasures").to_pyarrow_table().to_pylist()
     assert {row["user_id"] for row in certified} == {who}
-    assert sum(row["rows_erased"] for row in certified if row["table_name"] == SCREENED) == would[SCREENED]
-    assert [row["affected_models"] for row in certified if row["table_name"] == SAMPLES][-1] == [
-        "child/1",
-        "touched/1",
-    ]
-    for (path, old), (_, new) in zip(files, landed(victim), strict=True):
-        assert len(old) == len(new), path
-        kept = [(a, b) for a, b in zip(old, new, strict=True) if b != b'{"event_type": "erased"}']
-        assert all(a == b for a, b in kept)
+    assert sum(row["rows_erased"] for row in certified if row["table_name"] == SCREENED) == screened
+    touched = [row["affected_models"] for row in certified if row["table_name"] == SAMPLES]
+    assert touched[-1] == ["child/1", "touched/1"]
 
     # What still arrives is refused, and what is stale is made without them.
-    records = [
-        record for _, lines in files for line in lines if (record := readable(line)).get("user_id") == user
-    ]
-    theirs_said = next(record for record in records if record.get("event_type") == "message")
-    late = theirs_said | {"event_id": "late", "event_ts": f"{DAYS[-1]}T11:00:00+00:00", "received_ts": None}
-    place = Path(lake.landing) / f"received_ds={DAYS[-1]}" / "late.jsonl"
-    place.write_text(json.dumps(late) + "\n")
+    late = deliver_late(victim, user, files)
     run_stale(victim.settings)
     assert Plan(victim.settings).everything() == []
-    assert not [row for table in tables for row in victim.rows(table) if who in row]
-    reasons = (
-        lake.open("traffic.quarantine").to_pyarrow_table().filter(pa.compute.field("reason") == ERASED_USER)
-    )
-    assert f"received_ds={DAYS[-1]}/late.jsonl" in reasons.column("source_file").to_pylist()
-    for table in tables:  # others' rows named their turns as what they repeat, until they were pruned anew
+    assert not [row for table in TABLES for row in victim.rows(table) if who in row]
+    quarantined = lake.open("traffic.quarantine").to_pyarrow_table()
+    refused = quarantined.filter(pa.compute.field("reason") == ERASED_USER)
+    assert late in refused.column("source_file").to_pylist()
+    for table in TABLES:  # others' rows named their turns as what they repeat, until they were pruned anew
         assert not [turn for row in victim.rows(table) for turn in turns if f"'{turn}'" in row], table
-    remaining = {row["turn_id"] for row in everybody}
+    remaining = {row["turn_id"] for row in rest}
     for table in (TURNS, SCREENED, "curation.outcomes", "signals.labels"):
         assert {row["turn_id"] for row in lake.open(table).to_pyarrow_table().to_pylist()} == remaining, table
     assert lake.open(SAMPLES).to_pyarrow_table().num_rows > 0
+
+
+def said_by_nobody_else(theirs: list[dict[str, Any]], rest: list[dict[str, Any]]) -> set[str]:
+    """Texts long enough to be known again."""
+    heard = "\n".join((row["user_message"] or "") + row["response"] for row in rest)
+    texts = {text for row in theirs for text in (row["user_message"], row["response"])}
+    return {text for text in texts if text and len(text) > 30 and text not in heard}
+
+
+def kill_at(table: str, victim: Product, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Erase, and die once the table is rewritten and before it is vacuumed."""
+    real = erasure._Erasure._vacuum
+
+    def die(self: Any, name: str, spared: Any) -> None:
+        if name == table:
+            raise Crash
+        real(self, name, spared)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure._Erasure, "_vacuum", die)
+        with pytest.raises(Crash):
+            list(erase(victim.settings, [user]))
+
+
+def check_others(victim: Product, who: str, turns: set[str], before: dict[str, list[str]]) -> None:
+    """Embeddings know nobody; all other rows of all others are as they were."""
+    for table in set(TABLES) - {"curation.embeddings"}:
+        if "turn_id" not in columns_of(table):
+            assert others(victim, table, who) == before[table], table
+        else:
+            left_over = [
+                row for row in before[table] if not any(f"('turn_id', '{turn}')" in row for turn in turns)
+            ]
+            assert others(victim, table, who) == left_over, table
+
+
+def check_lines(old: list[tuple[Path, list[bytes]]], new: list[tuple[Path, list[bytes]]]) -> None:
+    """Every line is what and where it was, or a tombstone."""
+    for (path, before), (_, after) in zip(old, new, strict=True):
+        assert len(before) == len(after), path
+        kept = [(a, b) for a, b in zip(before, after, strict=True) if b != b'{"event_type": "erased"}']
+        assert all(a == b for a, b in kept)
+
+
+def deliver_late(victim: Product, user: str, files: list[tuple[Path, list[bytes]]]) -> str:
+    """Land one more message of the user; the name of its file."""
+    records = (readable(line) for _, lines in files for line in lines)
+    theirs = next(one for one in records if one.get("user_id") == user and one.get("event_type") == "message")
+    late = theirs | {"event_id": "late", "event_ts": f"{DAYS[-1]}T11:00:00+00:00", "received_ts": None}
+    name = f"received_ds={DAYS[-1]}/late.jsonl"
+    (Path(victim.lake.landing) / name).write_text(json.dumps(late) + "\n")
+    return name
 
 
 def test_what_cannot_be_erased_whole_is_not_begun(
