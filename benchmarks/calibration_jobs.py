@@ -158,7 +158,7 @@ def _readouts(home: Path, users: Users, names: list[str]) -> dict[str, list[dict
 
 def _land(landing: Path, users: Users, names: list[str], place: int, day: date) -> None:
     """One landing file: this day's exposures in the morning, messages from noon on."""
-    from jobs.traffic.landing import day_folder
+    from jobs.landing.zone import day_folder
 
     folder = landing / day_folder(day)
     folder.mkdir(parents=True, exist_ok=True)

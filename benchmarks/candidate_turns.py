@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from infra.settings import SamplingSettings
-from jobs.curation.attributes import DIMENSIONS, depth_labels
-from jobs.curation.constraints import NONE
-from jobs.curation.difficulty import text_band
-from jobs.curation.quality import prompt_quality
-from models.jtbd.classifier import by_cue
+from jobs.curation.diversity.quality import prompt_quality
+from jobs.curation.sampling.attributes import DIMENSIONS, depth_labels
+from jobs.curation.sampling.constraints import NONE
+from jobs.curation.sampling.difficulty import text_band
+from models.text.jtbd.classifier import by_cue
 
 COLUMNS = ("turn_id", "conversation_id", *DIMENSIONS, "quality")
 _RULES = SamplingSettings()

@@ -25,9 +25,18 @@ import numpy.typing as npt
 from benchmarks.chat import user_messages
 from benchmarks.race import alternate, arguments, close, table
 from infra.settings import DiversitySettings, EncoderSettings
-from jobs.curation.candidates import PROVABLE
-from jobs.curation.cover import Fold, Graph, Ranking, Texts, Turns, close_pairs, close_pairs_among, tile_rows
-from jobs.curation.spaces import Centroids, train
+from jobs.curation.diversity.candidates import PROVABLE
+from jobs.curation.diversity.cover import (
+    Fold,
+    Graph,
+    Ranking,
+    Texts,
+    Turns,
+    close_pairs,
+    close_pairs_among,
+    tile_rows,
+)
+from jobs.curation.diversity.spaces import Centroids, train
 
 Vectors = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -55,7 +64,7 @@ def embeddings(data: Path, size: int, rng: np.random.Generator) -> tuple[Vectors
     digest = hashlib.sha256("\0".join(chosen).encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"flywheel-diversity-{digest}.npy"
     if not path.exists():
-        from models.encoders import load_encoder
+        from models.text.encoders import load_encoder
 
         np.save(path, load_encoder(EncoderSettings(precision="fp32")).encode(chosen))
     return np.load(path), "real chat"

@@ -21,9 +21,9 @@ import numpy.typing as npt
 from benchmarks.chat import made_up, user_messages
 from benchmarks.race import alternate, arguments, close, table
 from infra.settings import DiversitySettings, EncoderSettings
-from jobs.curation.cover import Fold, Graph, Texts, Turns, close_pairs_among, tile_rows
-from models.encoders import encoder_name, load_encoder, resolved
-from models.language import identify
+from jobs.curation.diversity.cover import Fold, Graph, Texts, Turns, close_pairs_among, tile_rows
+from models.text.encoders import encoder_name, load_encoder, resolved
+from models.text.language import identify
 
 Vectors = npt.NDArray[np.float32]
 

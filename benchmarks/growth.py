@@ -132,10 +132,10 @@ def made_embeddings(settings: Any, lake: Any, turns: int) -> None:
     from pyspark.sql import functions as F
 
     from infra.spark import session
+    from jobs.curation.diversity.prompts import hashed, prompts
+    from jobs.curation.diversity.spaces import pinned
     from jobs.curation.embed import EMBEDDED, distinct_texts
-    from jobs.curation.prompts import hashed, prompts
-    from jobs.curation.spaces import pinned
-    from models.encoders import encoder_name, load_encoder
+    from models.text.encoders import encoder_name, load_encoder
 
     spark = session(settings)
     rules = pinned(settings.diversity, lake.artifacts)

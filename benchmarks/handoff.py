@@ -28,7 +28,7 @@ from deltalake import DeltaTable, WriterProperties, write_deltalake
 from benchmarks.race import alternate, arguments, close, table
 from infra.lake import Lake
 from infra.settings import Settings, load_settings
-from models.datasets import Opened, open_snapshot
+from models.tables.opened import Opened, open_snapshot
 
 GOAL = {"ratio": 0.85, "ratio_with_condition": 0.85}
 TABLE = "curation.samples"

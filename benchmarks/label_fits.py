@@ -9,16 +9,16 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.labelled import RatedTurn, Tongue, held_out
-from jobs.curation import quality
-from models.language.identify import ROMANISED_HINDI, romanised_hindi_signs
-from models.language.romanised_hindi import WEIGHTS
+from jobs.curation.diversity import quality
+from models.text.language.identify import ROMANISED_HINDI, romanised_hindi_signs
+from models.text.language.romanised_hindi import WEIGHTS
 
 Floats = npt.NDArray[np.float64]
 _TEXTS_A_SET = 2500
 
 
 def quality_weights(sets: Mapping[str, Sequence[RatedTurn]], low: Mapping[str, float]) -> Floats:
-    """Weights of `jobs.curation.quality.SIGNS` and the intercept, each set and class weighing the same.
+    """Weights of `jobs.curation.diversity.quality.SIGNS` and the intercept, each set and class weighing the same.
 
     low: the rating below which a turn of the set counts as bad.
     """

@@ -37,13 +37,13 @@ from benchmarks.labelled import (
 )
 from benchmarks.race import alternate, arguments, close, table
 from infra.settings import EncoderSettings
-from jobs.curation.quality import prompt_qualities
-from models.encoders import load_encoder
-from models.jtbd.classifier import Classifier, by_cue, by_hint
-from models.jtbd.taxonomy import NAMES, TAXONOMY
-from models.language import identify
-from models.language.identify import ROMANISED_HINDI
-from models.language.romanised_hindi import corpus_lines
+from jobs.curation.diversity.quality import prompt_qualities
+from models.text.encoders import load_encoder
+from models.text.jtbd.classifier import Classifier, by_cue, by_hint
+from models.text.jtbd.taxonomy import NAMES, TAXONOMY
+from models.text.language import identify
+from models.text.language.identify import ROMANISED_HINDI
+from models.text.language.romanised_hindi import corpus_lines
 
 Floats = npt.NDArray[np.float64]
 Answer = tuple[dict[str, object], dict[str, bool]]

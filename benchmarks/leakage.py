@@ -18,8 +18,8 @@ import pyarrow as pa
 from benchmarks.chat import held_out, made_up, user_messages
 from benchmarks.near_duplicates import plant
 from benchmarks.race import arguments, close, table
-from models.conversation import context_of
-from models.handoff.leakage import measure_leakage
+from models.chat.conversation import context_of
+from models.training.leakage import measure_leakage
 
 GOAL = {"recall": 0.97, "rows_per_cpu_second": 2_000}
 

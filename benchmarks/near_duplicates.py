@@ -28,7 +28,7 @@ from rapidfuzz.process import cdist
 from benchmarks.chat import held_out, made_up, user_messages
 from benchmarks.race import alternate, arguments, close, table
 from infra.settings import DiversitySettings
-from models import lexical
+from models.text import lexical
 
 KINDS = ("exact", "case and punctuation", "one word", "typo")
 GOAL = {"recall": 0.97, "precision": 0.985, "ratio_to_rensa": 0.9}

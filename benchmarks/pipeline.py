@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import psutil
 
 from benchmarks.race import table
-from cli.report import hard_constraints, job_rows, stops, target_rows
-from cli.report_data import Report, read
+from cli.reports.curation.data import Report, read
+from cli.reports.curation.page import hard_constraints, job_rows, stops, target_rows
 from infra.lake import Lake
 from infra.ledger import code_version
 from infra.settings import load_settings

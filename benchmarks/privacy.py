@@ -29,10 +29,10 @@ from benchmarks.privacy_corpus import (
     structured,
 )
 from benchmarks.race import alternate, arguments, close, table
-from models.language.romanised_hindi import corpus_lines
-from models.privacy import PrivacyModel, Span
-from models.privacy.names import worth_reading
-from models.privacy.split import split_spans
+from models.screening.privacy import PrivacyModel, Span
+from models.screening.privacy.names import worth_reading
+from models.screening.privacy.split import split_spans
+from models.text.language.romanised_hindi import corpus_lines
 
 SEVEN = ("CREDIT_CARD", "EMAIL_ADDRESS", "PHONE_NUMBER", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "URL")
 # What the others call the seven; a name that is missing here is the same or is another entity.

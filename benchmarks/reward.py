@@ -37,15 +37,15 @@ from infra.sandbox.settings import AnnotatorSettings
 from infra.sandbox.writer import JUDGEMENTS, read_gold
 from jobs.annotation.importers.formats import FIRST, TIE, Preferred, autoj, hh_rlhf, llmbar
 from jobs.annotation.parse import Refused
-from models.base import embedded
-from models.conversation import context_of
-from models.preferences import Pair
+from models.chat.conversation import context_of
+from models.chat.preferences import Pair
 from models.reward.evaluate import Kind, judge, sequences
 from models.reward.external import Line, report
 from models.reward.matrix import cells
 from models.reward.train import Trained, train
 from models.signals.correlation import spearman
 from models.signals.ranking import Figure, Resamples
+from models.training.base import embedded
 from models.training.configuration import Configuration, configuration
 from models.training.fitting import Fitting
 from models.training.scoring import score

@@ -20,15 +20,15 @@ from benchmarks.race import alternate, arguments, close, table
 from benchmarks.safety_sets import Example, load, message
 from infra.settings import ScreeningSettings
 from models.calibration import calibration_error
-from models.detection import Detectors, Question, examine
-from models.privacy import PrivacyModel, Span
-from models.safety import LexiconModel, ProfanityModel, SafetyModel
-from models.safety.classifier import ClassifierModel, Thresholds
-from models.safety.corpus import LabelledText, generated
-from models.safety.evaluate import Bounds, wilson
-from models.safety.named import safety_models
-from models.safety.train import LabelledRow, Trained, train
-from models.screening import ScreeningPolicy, TurnVerdict, screen_conversations
+from models.screening.detection import Detectors, Question, examine
+from models.screening.privacy import PrivacyModel, Span
+from models.screening.safety import LexiconModel, ProfanityModel, SafetyModel
+from models.screening.safety.classifier import ClassifierModel, Thresholds
+from models.screening.safety.corpus import LabelledText, generated
+from models.screening.safety.evaluate import Bounds, wilson
+from models.screening.safety.named import safety_models
+from models.screening.safety.train import LabelledRow, Trained, train
+from models.screening.verdict import ScreeningPolicy, TurnVerdict, screen_conversations
 
 FALSE_REFUSALS, CHAT_REVIEW_SHARE, SLOWDOWN, RECALL_GAIN = 0.10, 0.05, 2.0, 2.0
 _ANYTHING_GOES = Bounds(1.0, 1.0, 1.0)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from models.screening import Turn
+from models.screening.verdict import Turn
 
 Half = Literal["tune", "held_out"]
 _HH_TURN = re.compile(r"\n\n(Human|Assistant): ")

@@ -31,14 +31,14 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from benchmarks import candidate_turns, race
 from infra.settings import SamplingSettings
-from jobs.curation.achieved import constraint_rows
-from jobs.curation.attributes import DIMENSIONS
-from jobs.curation.constraints import ANY, NONE, SIZE, Constraint
-from jobs.curation.draw import Request, draw
-from jobs.curation.infeasibility import ConflictingConstraints, Diagnosis
 from jobs.curation.sample import fates_of, solve
-from jobs.curation.strata import Candidates
-from jobs.curation.supply import Supplies, Supply
+from jobs.curation.sampling.achieved import constraint_rows
+from jobs.curation.sampling.attributes import DIMENSIONS
+from jobs.curation.sampling.constraints import ANY, NONE, SIZE, Constraint
+from jobs.curation.sampling.draw import Request, draw
+from jobs.curation.sampling.infeasibility import ConflictingConstraints, Diagnosis
+from jobs.curation.sampling.strata import Candidates
+from jobs.curation.sampling.supply import Supplies, Supply
 
 RACE_ROWS = 50_000
 FEASIBLE, INFEASIBLE, SHARED_TALKS = 1_000, 200, 200

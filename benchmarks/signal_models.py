@@ -31,15 +31,15 @@ from infra.sandbox import SandboxSettings, generate
 from infra.sandbox.settings import PlantingSettings
 from infra.sandbox.writer import read_gold
 from infra.settings import load_settings
-from models.base import base_model
-from models.conversation import Messages, context_of
-from models.sentiment import sentiment
+from models.chat.conversation import Messages, context_of
 from models.signals.bias import BiasLine
 from models.signals.correlation import spearman
 from models.signals.model import SEEN
 from models.signals.ranking import Figure, Resamples
 from models.signals.rows import SIGNALS
 from models.signals.train import TrainedSignal, train_signal
+from models.text.sentiment import sentiment
+from models.training.base import base_model
 from models.training.configuration import configuration
 
 _CONTEXT_TURNS, _TOKENS, _EPOCHS = 20, 256, 3.0

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.race import alternate, arguments, close, table
-from models.base import embedded
-from models.conversation import context_of, messages
-from models.language.romanised_hindi import corpus_lines
-from models.preferences import Pair
+from models.chat.conversation import context_of, messages
+from models.chat.preferences import Pair
 from models.reward.train import train
+from models.text.language.romanised_hindi import corpus_lines
 from models.training.arguments import arguments as trainer_arguments
+from models.training.base import embedded
 from models.training.configuration import Configuration, configuration
 from models.training.memory import GIB, Shape, plan
 

@@ -47,7 +47,7 @@ def main() -> None:
 @app.command()
 def doctor() -> None:
     """Say in plain words what this machine lacks (Java, memory, disk, ports) and how to get it."""
-    from cli.doctor import examine
+    from cli.maintenance.doctor import examine
 
     findings = examine(load_settings())
     for finding in findings:
@@ -137,7 +137,7 @@ def import_logs(
 
     Example: flywheel import --format chatlogs --days 7 logs/
     """
-    from cli.importing import run_import
+    from cli.datasets.importing import run_import
 
     run_import(load_settings(), path, format.value, start, days)
 
@@ -208,7 +208,7 @@ def plan(format: Annotated[Format, typer.Option(help="Output.")] = Format.table)
 @app.command()
 def tables(name: Annotated[str | None, typer.Argument(help="stage.table or views.name")] = None) -> None:
     """The data dictionary: tables, columns, PII class, retention, who writes and reads them."""
-    from cli.dictionary import columns_of, overview
+    from cli.datasets.dictionary import columns_of, overview
 
     rows = overview() if name is None else columns_of(name)
     print_rows(rows, list(rows[0]), Format.table)
@@ -240,7 +240,7 @@ def sql(
 @app.command()
 def outcomes(turn_id: Annotated[str, typer.Argument(help="Id of a served response.")]) -> None:
     """Say why a turn was or was not used: its day, and each dataset."""
-    from cli.outcomes import history
+    from cli.datasets.outcomes import history
 
     rows = history(Lake.of(load_settings()), turn_id)
     print_rows(rows, ["where", "outcome", "reason", "detail"], Format.table)
@@ -249,7 +249,7 @@ def outcomes(turn_id: Annotated[str, typer.Argument(help="Id of a served respons
 @app.command()
 def report() -> None:
     """Write the curation report (report/index.html) from the ledger and the tables."""
-    from cli.report import render
+    from cli.reports.curation.page import render
 
     settings = load_settings()
     path = render(settings, Path(settings.resolve(settings.report.path)) / "index.html")
@@ -257,18 +257,18 @@ def report() -> None:
 
 
 def _register_groups() -> None:
-    from cli.erase import erase
-    from cli.experiments import experiment_app, readout
-    from cli.lineage import lineage
-    from cli.preferences import preferences_app
-    from cli.pull import lengths, pull
-    from cli.replay import replay_app
-    from cli.review import review_app, screen
-    from cli.safety import safety_app
-    from cli.signals import signals_app
-    from cli.submit import submit
-    from cli.train import train_app
-    from cli.vacuum import vacuum
+    from cli.datasets.preferences import preferences_app
+    from cli.datasets.pull import lengths, pull
+    from cli.experiments.commands import experiment_app, readout
+    from cli.experiments.replay import replay_app
+    from cli.maintenance.erase import erase
+    from cli.maintenance.lineage import lineage
+    from cli.maintenance.vacuum import vacuum
+    from cli.screening.review import review_app, screen
+    from cli.screening.safety import safety_app
+    from cli.signals.bias import signals_app
+    from cli.training.commands import train_app
+    from cli.training.submit import submit
 
     app.add_typer(review_app, name="review")
     app.command()(screen)

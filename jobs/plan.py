@@ -75,7 +75,7 @@ class Plan:
     def content(self, table: str, day: date) -> str | None:
         """What the ledger knows of a day of a table: its content hash, or None when it never succeeded."""
         if is_landed(table):
-            from jobs.traffic.landing import landing_fingerprint
+            from jobs.landing.zone import landing_fingerprint
 
             return landing_fingerprint(self.lake.landing_of(table), day)
         writer = writer_of(table)
@@ -158,7 +158,7 @@ class Plan:
 
     def known_days(self, zone: str = LANDING) -> list[date]:
         """Days that landed in a zone, or for which a job that stands on the zone was ever run, sorted."""
-        from jobs.traffic.landing import landing_days
+        from jobs.landing.zone import landing_days
 
         landed = set(landing_days(self.lake.landing_of(zone)))
         return sorted(

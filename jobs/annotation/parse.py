@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
-from jobs.traffic.landing import LandingFile, RawRow, broken, iter_rows
+from jobs.landing.zone import LandingFile, RawRow, broken, iter_rows
 from jobs.traffic.parse import ERASED, ERASED_USER, IMPORT_REJECTED, origin_of, pseudonym, refusal_of
-from models.conversation import context_of
-from models.preferences import WINNERS
+from models.chat.conversation import context_of
+from models.chat.preferences import WINNERS
 
 MODES = frozenset({"static", "interactive"})
 _ROLES = ("user", "assistant")

@@ -26,11 +26,11 @@ from jobs.annotation.parse import JudgementRules
 from jobs.annotation.screen import batches_of, screen_pairs
 from jobs.annotation.settle import DUPLICATE, KEPT, parse_landing, settle
 from jobs.curation.screen import Packaged
-from jobs.traffic.landed_rows import fates_by_day, refuse_broken
-from jobs.traffic.landing import landing_files
+from jobs.landing.rows import fates_by_day, refuse_broken
+from jobs.landing.zone import landing_files
 from jobs.traffic.turns import TurnRules, split_of
-from models.detection import Detectors
-from models.screening import ScreeningPolicy, detectors_of
+from models.screening.detection import Detectors
+from models.screening.verdict import ScreeningPolicy, detectors_of
 
 if TYPE_CHECKING:
     from jobs.context import JobContext

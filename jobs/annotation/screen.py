@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from models.conversation import Messages, context_of
-from models.detection import Detectors, Question, attempt, examine
-from models.privacy import Span, merge, redact
-from models.privacy.detect import PRIORITY
-from models.screening import ScreeningPolicy, Turn, TurnVerdict, Verdict, ruled, screen_conversations
+from models.chat.conversation import Messages, context_of
+from models.screening.detection import Detectors, Question, attempt, examine
+from models.screening.privacy import Span, merge, redact
+from models.screening.privacy.detect import PRIORITY
+from models.screening.verdict import ScreeningPolicy, Turn, TurnVerdict, Verdict, ruled, screen_conversations
 
 # What a reason begins with, before the colon.
 _HARMLESS = frozenset({"redacted", "split"})

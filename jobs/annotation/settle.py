@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.annotation.parse import Judgement, JudgementRules, parse_file
-from jobs.traffic.landed_rows import Line, landed_rows
-from jobs.traffic.landing import LandingFile
+from jobs.landing.rows import Line, landed_rows
+from jobs.landing.zone import LandingFile
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -3,7 +3,7 @@
 ==============  ==================================================================================================
 jobs            what they stand on
 ==============  ==================================================================================================
-screen          `reviews`; detectors and verdicts are in `models.screening`
+screen          `reviews`; detectors and verdicts are in `models.screening.verdict`
 embed, prune    `prompts` (what is compared) · `spaces` (centroids) · `candidates`, `lexical` (what is close) ·
                 `cover` (what is kept) · `floors` (what sampling will need) · `quality`
 outcomes        –

@@ -14,9 +14,9 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra.settings import DiversitySettings, EncoderSettings
-from jobs.curation.prompts import hashed, prompts, with_encoder
-from jobs.curation.spaces import pinned
-from models.encoders import Encoder, encoder_name, load_encoder
+from jobs.curation.diversity.prompts import hashed, prompts, with_encoder
+from jobs.curation.diversity.spaces import pinned
+from models.text.encoders import Encoder, encoder_name, load_encoder
 
 if TYPE_CHECKING:
     from jobs.context import JobContext

@@ -24,15 +24,15 @@ from pyspark.storagelevel import StorageLevel
 
 from infra.quality import Result
 from infra.settings import DiversitySettings
-from jobs.curation import candidates
-from jobs.curation.attributes import with_known_levels
-from jobs.curation.candidates import LEXICAL_SPACE, Search
-from jobs.curation.constraints import Constraint
-from jobs.curation.cover import Fold, Graph, Ints, Ranking, Texts, Turns
+from jobs.curation.diversity import candidates
+from jobs.curation.diversity.candidates import LEXICAL_SPACE, Search
+from jobs.curation.diversity.cover import Fold, Graph, Ints, Ranking, Texts, Turns
+from jobs.curation.diversity.floors import Holding, expanded, holdings, protected_floors
+from jobs.curation.diversity.prompts import described, prompts, with_encoder
+from jobs.curation.diversity.spaces import Centroids, centroids, encoder_names, pinned
 from jobs.curation.embed import with_days_before
-from jobs.curation.floors import Holding, expanded, holdings, protected_floors
-from jobs.curation.prompts import described, prompts, with_encoder
-from jobs.curation.spaces import Centroids, centroids, encoder_names, pinned
+from jobs.curation.sampling.attributes import with_known_levels
+from jobs.curation.sampling.constraints import Constraint
 
 if TYPE_CHECKING:
     from jobs.context import JobContext

@@ -13,7 +13,7 @@ from infra import ledger
 from infra.errors import ContractError, SettingsError
 from infra.lake import Lake
 from infra.settings import Settings
-from models.screening import content_hash
+from models.screening.verdict import content_hash
 
 _DECISIONS = ("approve", "reject")
 

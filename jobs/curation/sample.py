@@ -13,19 +13,19 @@ from pyspark.storagelevel import StorageLevel
 
 from infra.errors import InfeasibleConstraints
 from infra.settings import SamplingSettings
-from jobs.curation.achieved import COLUMNS, Solved, constraint_rows
-from jobs.curation.asked import request
-from jobs.curation.attributes import DIMENSIONS, jtbd_classifier, with_attributes, with_text_labels
-from jobs.curation.composition import composition
-from jobs.curation.constraints import SIZE
-from jobs.curation.conversation_context import contexts, unsafe_contexts
-from jobs.curation.difficulty import with_score_bands
-from jobs.curation.draw import draw
 from jobs.curation.embed import with_days_before
-from jobs.curation.infeasibility import ConflictingConstraints
-from jobs.curation.splitleak import split_leaks
-from jobs.curation.strata import Candidates
-from jobs.curation.supply import Supplies, shortages, supplies
+from jobs.curation.sampling.achieved import COLUMNS, Solved, constraint_rows
+from jobs.curation.sampling.asked import request
+from jobs.curation.sampling.attributes import DIMENSIONS, jtbd_classifier, with_attributes, with_text_labels
+from jobs.curation.sampling.composition import composition
+from jobs.curation.sampling.constraints import SIZE
+from jobs.curation.sampling.conversation_context import contexts, unsafe_contexts
+from jobs.curation.sampling.difficulty import with_score_bands
+from jobs.curation.sampling.draw import draw
+from jobs.curation.sampling.infeasibility import ConflictingConstraints
+from jobs.curation.sampling.splitleak import split_leaks
+from jobs.curation.sampling.strata import Candidates
+from jobs.curation.sampling.supply import Supplies, shortages, supplies
 
 if TYPE_CHECKING:
     from jobs.context import JobContext

@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra.settings import ScreeningSettings
-from models.detection import Detectors
-from models.screening import (
+from models.screening.detection import Detectors
+from models.screening.verdict import (
     ScreeningPolicy,
     Turn,
     TurnVerdict,

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.curation.screen import Packaged
-from models.detection import Detectors, Question, examine
-from models.screening import ScreeningPolicy, Verdict, detectors_of, ruled
+from models.screening.detection import Detectors, Question, examine
+from models.screening.verdict import ScreeningPolicy, Verdict, detectors_of, ruled
 
 if TYPE_CHECKING:
     from jobs.context import JobContext

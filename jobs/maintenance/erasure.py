@@ -30,11 +30,11 @@ from infra.lake import Lake
 from infra.locks import TableLock, hold
 from infra.settings import Settings
 from jobs.declaration import all_jobs, is_landed
-from jobs.maintenance.landed_lines import Theirs, erase_lines
+from jobs.landing.erase import Theirs, erase_lines
+from jobs.landing.zone import landing_days, landing_files
 from jobs.maintenance.vacuum import in_use, is_whole
-from jobs.traffic.landing import landing_days, landing_files
 from jobs.traffic.parse import pseudonym
-from models.registration.pins import models_touching
+from models.registry.pins import models_touching
 from models.reward.registration import folder_of_runs
 from models.training.run import clear_unfinished
 

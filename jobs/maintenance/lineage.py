@@ -11,9 +11,9 @@ from infra.errors import FlywheelError
 from infra.lake import Lake
 from infra.settings import Settings
 from jobs.maintenance.provenance import Provenance, Source, Versions
-from models.datasets import open_snapshot
-from models.registration.pins import Model, model, models
-from models.snapshot import Snapshot
+from models.registry.pins import Model, model, models
+from models.tables.opened import open_snapshot
+from models.tables.snapshot import Snapshot
 
 _MOST_DAYS = 1_000
 

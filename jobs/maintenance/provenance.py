@@ -18,8 +18,8 @@ from infra.errors import FlywheelError
 from infra.lake import Lake
 from infra.settings import Settings, parse_days
 from jobs.declaration import all_jobs, is_landed
-from jobs.traffic.landing import landing_files
-from models.datasets import open_snapshot
+from jobs.landing.zone import landing_files
+from models.tables.opened import open_snapshot
 
 Versions = dict[int, frozenset[date] | None]
 """Version of a table to the days of it that are meant; None: all."""

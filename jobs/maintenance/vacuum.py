@@ -16,8 +16,8 @@ from infra.lake import Lake
 from infra.locks import hold
 from infra.settings import Settings
 from jobs.declaration import all_jobs
-from models.handoff.table_version import open_version
-from models.registration.pins import pins
+from models.registry.pins import pins
+from models.tables.version import open_version
 
 
 @dataclass(frozen=True)

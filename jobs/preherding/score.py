@@ -24,7 +24,7 @@ from pyspark.storagelevel import StorageLevel
 
 from infra.errors import SettingsError
 from infra.settings import Settings, TrackingSettings
-from jobs.curation.conversation_context import contexts, unsafe_contexts
+from jobs.curation.sampling.conversation_context import contexts, unsafe_contexts
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -61,12 +61,12 @@ class Scorer:
         """The model that `preherding.score_model` names now.
 
         Raises:
-            ModelUnknown, RegistryUnavailable: see `models.registry.fetch`.
+            ModelUnknown, RegistryUnavailable: see `models.registry.register.fetch`.
             SettingsError: it is no pointwise reward model, or nobody knows until when it was trained.
         """
-        from models.registration import tracking
-        from models.registration.pins import model
-        from models.registry import fetch
+        from models.registry import tracking
+        from models.registry.pins import model
+        from models.registry.register import fetch
 
         asked = settings.preherding.score_model
         found = model(settings, asked)
@@ -187,7 +187,7 @@ def _scoring(
 
 
 def _score(batch: pa.RecordBatch, scorer: Scorer) -> pa.RecordBatch:
-    from models.conversation import messages
+    from models.chat.conversation import messages
     from models.training.fitting import Fitting
     from models.training.scoring import score
 
@@ -220,7 +220,7 @@ def _score(batch: pa.RecordBatch, scorer: Scorer) -> pa.RecordBatch:
 @cache
 def _loaded(scorer: Scorer) -> tuple[Any, Any]:
     """Model and tokenizer of this worker, loaded once, on its GPU if it has one."""
-    from models.registry import fetch
+    from models.registry.register import fetch
     from models.training.scoring import load
     from models.training.sequences import tokenizer_of
 

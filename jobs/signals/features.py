@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from jobs.curation.attributes import jobs_to_be_done, jtbd_classifier
-from models.jtbd.classifier import Classifier
-from models.sentiment import sentiment
+from jobs.curation.sampling.attributes import jobs_to_be_done, jtbd_classifier
+from models.text.jtbd.classifier import Classifier
+from models.text.sentiment import sentiment
 
 if TYPE_CHECKING:
     from jobs.context import JobContext

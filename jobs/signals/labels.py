@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from infra import ledger
 from infra.errors import SettingsError
 from infra.settings import Settings
-from jobs.curation.attributes import depth_band
+from jobs.curation.sampling.attributes import depth_band
 from jobs.traffic.turns import ABOUT_A_TURN, CHAT
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from infra import ledger
 from infra.settings import Settings
 from jobs.context import JobContext
 from jobs.declaration import job
-from jobs.traffic.landed_rows import Line, fates_by_day, landed_rows, refuse_broken
-from jobs.traffic.landing import LandingFile, landing_files
+from jobs.landing.rows import Line, fates_by_day, landed_rows, refuse_broken
+from jobs.landing.zone import LandingFile, landing_files
 from jobs.traffic.parse import Event, LandingRules, parse_file
 
 if TYPE_CHECKING:

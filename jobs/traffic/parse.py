@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from infra.nesting import too_deep
-from jobs.traffic.landing import LandingFile, RawRow, broken, iter_rows
+from jobs.landing.zone import LandingFile, RawRow, broken, iter_rows
 
 EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exposure", "character_update")
 SOURCES = ("user", "internal")

@@ -199,7 +199,7 @@ def changed_elsewhere(ctx: JobContext, turns: DataFrame) -> list[date]:
 
 
 def _identify_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:  # runs on the workers
-    from models.language import identify
+    from models.text.language import identify
 
     for batch in batches:
         for start in range(0, batch.num_rows, _LANGUAGE_BATCH):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import TrainingRefused
-from models.preferences import Pair, PairSet, Row, all_labels, single_random, unanimous
+from models.chat.preferences import Pair, PairSet, Row, all_labels, single_random, unanimous
 from models.reward.evaluate import Kind, judge
 from models.reward.intervals import Accuracy
 from models.reward.matrix import check_apart

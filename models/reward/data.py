@@ -9,10 +9,10 @@ from typing import Any
 
 from infra.errors import TrainingRefused
 from infra.settings import Settings
-from models.datasets import Opened, open_snapshot
-from models.handoff.leakage import LeakageReport, Text, measure_leakage
-from models.preferences import COLUMNS, TABLE, Pair, Row, pairs, single_random
-from models.snapshot import Snapshot
+from models.chat.preferences import COLUMNS, TABLE, Pair, Row, pairs, single_random
+from models.tables.opened import Opened, open_snapshot
+from models.tables.snapshot import Snapshot
+from models.training.leakage import LeakageReport, Text, measure_leakage
 
 LEAKED = "leaked"
 _READ = (*COLUMNS, "user_id")

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from models.conversation import messages
-from models.preferences import Pair
+from models.chat.conversation import messages
+from models.chat.preferences import Pair
 from models.reward.intervals import Accuracy, accuracy
 from models.reward.pairwise import BothOrders, both_orders
 from models.training.fitting import Fitting

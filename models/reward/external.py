@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.errors import TrainingRefused
-from models.preferences import Pair
+from models.chat.preferences import Pair
 from models.reward.evaluate import judge
 from models.reward.intervals import Accuracy
 from models.reward.matrix import Cell
@@ -52,7 +52,7 @@ def report(trained: Trained, sets: Mapping[str, Sequence[Pair]]) -> list[Line]:
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """Pairs of a JSONL(.gz) file: `context` (JSON of `models.conversation`), `response_a`, `response_b`, `winner`.
+    """Pairs of a JSONL(.gz) file: `context` (JSON of `models.chat.conversation`), `response_a`, `response_b`, `winner`.
 
     Pairs that people did not decide are left out.
 

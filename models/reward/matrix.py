@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from infra.errors import TrainingRefused
-from models.preferences import Pair
+from models.chat.preferences import Pair
 from models.reward.evaluate import Judged, Kind, judge
 from models.reward.intervals import Accuracy, Difference, difference
 from models.reward.train import Trained, train

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.base import MARKERS
-from models.conversation import Messages, messages
-from models.preferences import Pair
+from models.chat.conversation import Messages, messages
+from models.chat.preferences import Pair
+from models.training.base import MARKERS
 from models.training.fitting import Fitting
 from models.training.sequences import chat, plain
 

@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional as nn
 from trl import RewardConfig, RewardTrainer
 
-from models.conversation import messages
-from models.preferences import Pair
+from models.chat.conversation import messages
+from models.chat.preferences import Pair
 from models.training.arguments import arguments
 from models.training.configuration import Configuration
 from models.training.fitting import Fitting

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.settings import Settings
-from models.base import base_hashes, base_model
-from models.preferences import Pair
-from models.registration import tracking
-from models.registration.entry import Registered
-from models.registry import Lineage, register
+from models.chat.preferences import Pair
+from models.registry import tracking
+from models.registry.entry import Registered
+from models.registry.register import Lineage, register
 from models.reward.data import Data
 from models.reward.evaluate import Judged, Kind, judge, sequences
 from models.reward.matrix import ALL, Cell, cells, check_apart
 from models.reward.train import NAMES, Trained, train
+from models.training.base import base_hashes, base_model
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
 from models.training.fitting import Fitting

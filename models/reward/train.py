@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import TrainingRefused
-from models.preferences import Pair
+from models.chat.preferences import Pair
 from models.reward.evaluate import Kind
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from infra.errors import TrainingRefused
-from models.conversation import messages
-from models.sentiment import sentiment
+from models.chat.conversation import messages
 from models.signals.model import SEEN, Bools, Floats, texts
+from models.text.sentiment import sentiment
 
 
 def length_features(seen: pa.Table) -> Floats:

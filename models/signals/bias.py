@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.sentiment import NEGATIVE, POSITIVE
 from models.signals.contrasts import Contrast, Ratio, Statistic, report
+from models.text.sentiment import NEGATIVE, POSITIVE
 
 LONG_WORDS = 20
 UNJUDGED = "(unjudged)"

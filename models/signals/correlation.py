@@ -119,8 +119,8 @@ def compare(settings: Settings, reward: str, signal: str, rows: SignalRows, long
     """
     import pyarrow.compute as pc
 
-    from models.registration import tracking
-    from models.registry import fetch
+    from models.registry import tracking
+    from models.registry.register import fetch
     from models.signals.transformer import Transformer
 
     table = rows.table.filter(pc.equal(rows.table["split"], "evaluation"))

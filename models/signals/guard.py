@@ -13,7 +13,7 @@ from typing import Any
 
 from infra.errors import RewardRefused
 from infra.settings import RewardOverrideSettings, Settings
-from models.registration import tracking
+from models.registry import tracking
 from models.signals.rows import SIGNALS
 
 KIND_TAG, KIND, SIGNAL_TAG = "kind", "user_signal", "signal"

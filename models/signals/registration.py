@@ -12,15 +12,15 @@ import pyarrow as pa
 
 from infra.errors import TrainingRefused
 from infra.settings import Settings
-from models.base import base_hashes, base_model
-from models.registration import tracking
-from models.registration.entry import Registered
-from models.registry import Lineage, register
+from models.registry import tracking
+from models.registry.entry import Registered
+from models.registry.register import Lineage, register
 from models.reward.registration import folder_of_runs
 from models.signals.guard import mark, model_name
 from models.signals.rows import SIGNALS, SignalRows
 from models.signals.train import TrainedSignal, split_parts, train_signal
 from models.signals.transformer import calibrated_folder
+from models.training.base import base_hashes, base_model
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 from infra.contracts import contract
 from infra.errors import TrainingRefused
 from infra.settings import Settings
-from models.snapshot import Snapshot
+from models.tables.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,8 +54,8 @@ _READ = {
 """Every column that is read; `signals.labels` is the future side, of which a model sees its own label alone."""
 _NAMES = ("labels", "screened", "characters", "features")
 
-# The same rules as the context of curation.samples (jobs/curation/conversation_context.py). A regeneration that came
-# after the response would show what was not there yet: such a row is left out.
+# The same rules as the context of curation.samples (jobs/curation/sampling/conversation_context.py). A regeneration
+# that came after the response would show what was not there yet: such a row is left out.
 _ASSEMBLE = """
 CREATE TEMP TABLE judged AS
 WITH finals AS (
@@ -121,7 +121,7 @@ class SignalRows:
     """Responses and labels of pinned tables.
 
     Attributes:
-        table: one row a response, sorted by turn_id: ids, `context` (JSON, see `models.conversation`), `response`,
+        table: one row a response, sorted by turn_id: ids, `context` (JSON, see `models.chat.conversation`), `response`,
             `jtbd`, `language`, `split`, `prior_sentiment` (of the message that is answered), a column for each of
             `SIGNALS` (NULL: not known), and what only judging may read: session_turn_index, replied_in_session,
             response_words, is_question.
@@ -147,7 +147,7 @@ def signal_rows(
     Raises:
         TrainingRefused: no response of those days can be used: it says what became of them.
     """
-    from models.datasets import open_snapshot
+    from models.tables.opened import open_snapshot
 
     asked = _conditions(days, settings.sampling.context_days)
     opened = {

@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from infra.errors import TrainingRefused
 from models.calibration import Calibration, calibrate
-from models.handoff.leakage import LeakageReport, measure_leakage
 from models.signals.baselines import FEATURES, baselines
 from models.signals.evaluation import Evaluation, evaluate
 from models.signals.model import SEEN, Bools, Floats, happened, known
 from models.signals.transformer import Transformer, fit
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
+from models.training.leakage import LeakageReport, measure_leakage
 
 CALIBRATION_SHARE = 0.2
 LEAST_ROWS = 100

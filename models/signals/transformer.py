@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from infra.errors import TrainingRefused
 from models.calibration import Calibration
-from models.conversation import messages
+from models.chat.conversation import messages
 from models.signals.model import SEEN, Bools, Floats, texts
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration

@@ -1,7 +1,7 @@
 """Run configurations: one file says how a model is trained, on how many GPUs, and what they hold.
 
-`models/configurations/` ships, for each training job, `<job>-smoke` (two CPU cores, under a minute), `<job>-cluster`
-(8B on 8 GPUs) and `<job>-cluster-70b` (several nodes of 8).
+`models/training/configurations/` ships, for each training job, `<job>-smoke` (two CPU cores, under a minute),
+`<job>-cluster` (8B on 8 GPUs) and `<job>-cluster-70b` (several nodes of 8).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from infra.errors import SettingsError
 
-SHIPPED = Path(__file__).resolve().parent.parent / "configurations"
+SHIPPED = Path(__file__).resolve().parent / "configurations"
 Job = Literal["reward-pointwise", "reward-pairwise", "signals"]
 
 
@@ -39,7 +39,7 @@ class Cluster(Part):
     """Where the run belongs.
 
     Attributes:
-        accelerate: file of `models/configurations/` for `accelerate launch`, or empty: one process.
+        accelerate: file of `models/training/configurations/` for `accelerate launch`, or empty: one process.
         memory_gib: of one GPU.
         sharded: FSDP2 spreads weights, gradients and optimiser over all GPUs.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from infra.errors import TrainingRefused
-from models.conversation import Messages
+from models.chat.conversation import Messages
 from models.training.sequences import chat
 
 WHOLE, SHORTENED, TOO_LONG = "whole", "shortened", "too_long"

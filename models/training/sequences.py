@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from infra.errors import TrainingRefused
-from models.base import MARKERS
-from models.conversation import Messages
+from models.chat.conversation import Messages
+from models.training.base import MARKERS
 
 IDS = "input_ids"
 _HEADERS = ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")

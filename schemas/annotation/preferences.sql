@@ -4,7 +4,7 @@ CREATE TABLE annotation.preferences (
   batch STRING NOT NULL COMMENT 'YYMMDD of ds: what a reward model RM_YYMMDD is trained on up to.',
   mode STRING NOT NULL COMMENT 'static: judged from a logged history; interactive: judged while conversing.',
   source STRING NOT NULL COMMENT 'Where the pair comes from, e.g. sandbox or hh-rlhf.',
-  context STRING NOT NULL COMMENT 'JSON: redacted system prompt, character and messages before the responses (models/conversation.py). [pii: redacted]',
+  context STRING NOT NULL COMMENT 'JSON: redacted system prompt, character and messages before the responses (models/chat/conversation.py). [pii: redacted]',
   response_a STRING NOT NULL COMMENT 'Redacted response shown as A. [pii: redacted]',
   response_b STRING NOT NULL COMMENT 'Redacted response shown as B. [pii: redacted]',
   winner STRING NOT NULL COMMENT 'a, b, tie or both_bad.',

@@ -13,7 +13,7 @@ CREATE TABLE curation.samples (
   jtbd STRING NOT NULL COMMENT 'Table 1: job to be done.',
   depth_band STRING NOT NULL COMMENT 'Table 1: 1, 2-5, 6-20, 21+ by default.',
   quality_band STRING NOT NULL COMMENT 'Table 1: prompt quality, banded.',
-  difficulty_band STRING NOT NULL COMMENT 'Table 1: prompt difficulty, banded: easy, medium, hard, or unknown without scores (jobs/curation/difficulty.py).',
+  difficulty_band STRING NOT NULL COMMENT 'Table 1: prompt difficulty, banded: easy, medium, hard, or unknown without scores (jobs/curation/sampling/difficulty.py).',
   inclusion_probability DOUBLE NOT NULL COMMENT 'n/N of the stratum.',
   weight DOUBLE NOT NULL COMMENT '1 / inclusion_probability.',
   stratum STRING NOT NULL COMMENT 'Stratum it was drawn from.',

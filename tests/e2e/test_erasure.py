@@ -22,10 +22,10 @@ from jobs.maintenance.erasure import KEPT, columns_of, erase
 from jobs.plan import Plan
 from jobs.runner import run_stale
 from jobs.traffic.parse import ERASED_USER, pseudonym
-from models.datasets import open_snapshot
-from models.registry import Lineage, register
+from models.registry.register import Lineage, register
+from models.tables.opened import open_snapshot
 from tests.e2e.conftest import DAYS, Crash, Product, written_tables
-from tests.models.test_registry import PROBE, classifier
+from tests.models.registry.test_register import PROBE, classifier
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("product")]
 SAMPLES, SCREENED, TURNS = "curation.samples", "curation.screened", "traffic.turns"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from models import base
-from models.conversation import context_of
-from models.preferences import Pair
+from models.chat.conversation import context_of
+from models.chat.preferences import Pair
+from models.training import base
 from models.training.configuration import Configuration
 
 _SHAPE = base._SHAPE | {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}

@@ -22,7 +22,7 @@ from infra.settings import Settings
 from jobs.annotation import ZONE
 from jobs.annotation.importers.formats import FIRST, FORMATS, NATIVE, TIE, Preferred
 from jobs.annotation.parse import Refused, judgement_of, keyed
-from jobs.traffic.importers.files import DayFiles
+from jobs.landing.files import DayFiles
 from jobs.traffic.importers.read import input_files, records
 from jobs.traffic.parse import IMPORT_REJECTED
 

@@ -15,12 +15,12 @@ from infra.sandbox.annotators import TRUTH
 from infra.sandbox.settings import AnnotatorSettings, BiasSettings
 from jobs.annotation import ZONE
 from jobs.annotation.parse import JudgementRules, parse_file
-from jobs.traffic.landing import landing_days, landing_files
+from jobs.landing.zone import landing_days, landing_files
 from jobs.traffic.parse import pseudonym
-from models.base import embedded
-from models.conversation import context_of
-from models.preferences import Pair
+from models.chat.conversation import context_of
+from models.chat.preferences import Pair
 from models.reward.evaluate import Kind, sequences
+from models.training.base import embedded
 from models.training.configuration import configuration
 from models.training.fitting import TOO_LONG, Fitting
 from models.training.sequences import tokenizer_of

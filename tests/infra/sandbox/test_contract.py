@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 
 from infra.sandbox.faults import HUGE
-from jobs.traffic.landing import landing_days, landing_files
+from jobs.landing.zone import landing_days, landing_files
 from jobs.traffic.parse import LandingRules, parse_file
 from tests.infra.sandbox.conftest import Run
 

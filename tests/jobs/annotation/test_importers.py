@@ -19,7 +19,7 @@ from infra.settings import Settings
 from jobs.annotation import ZONE
 from jobs.annotation.importers import ImportOptions, import_preferences, landed, parse_batch
 from jobs.annotation.parse import JudgementRules, Refused, parse_file
-from jobs.traffic.landing import landing_days, landing_files
+from jobs.landing.zone import landing_days, landing_files
 
 KEY = b"key"
 FIRST = date(2024, 9, 23)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.annotation.parse import JudgementRules, LandedJudgement, parse_row
-from jobs.traffic.landing import LandingFile, RawRow
+from jobs.landing.zone import LandingFile, RawRow
 from jobs.traffic.parse import pseudonym
 
 FILE = LandingFile("/l", "received_ds=2024-09-23/a.jsonl", date(2024, 9, 23), 1, 0)

@@ -14,10 +14,10 @@ from pyspark.sql import SparkSession
 from infra.lake import Lake
 from infra.settings import Settings
 from jobs.annotation import ZONE
+from jobs.landing.zone import day_folder
 from jobs.plan import Plan
 from jobs.runner import run_job, run_stale
-from jobs.traffic.landing import day_folder
-from models.preferences import pairs, unanimous
+from models.chat.preferences import pairs, unanimous
 
 JOB = "annotation.preferences"
 EARLY, LATE = date(2024, 9, 23), date(2024, 10, 28)

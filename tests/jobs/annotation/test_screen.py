@@ -10,9 +10,9 @@ import pytest
 
 from infra.settings import ScreeningSettings
 from jobs.annotation.screen import ScreenedPair, screen_pairs
-from models.conversation import context_of
-from models.screening import ScreeningPolicy, packaged_detectors
-from tests.models.faults import DETECTORS, Strikes, kinds, mark
+from models.chat.conversation import context_of
+from models.screening.verdict import ScreeningPolicy, packaged_detectors
+from tests.models.screening.faults import DETECTORS, Strikes, kinds, mark
 
 POLICY = ScreeningPolicy.of(ScreeningSettings())
 SAID = [

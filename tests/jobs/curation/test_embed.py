@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 
 from jobs.curation import embed
-from jobs.curation.prompts import prompts, text_hash
+from jobs.curation.diversity.prompts import prompts, text_hash
 from tests.jobs.curation.conftest import FIRST_DAY, Bench
 
 

@@ -20,7 +20,7 @@ from jobs.curation import screen
 from jobs.plan import Plan
 from jobs.runner import JobFailed, run_job
 from jobs.traffic import turns as turns_job
-from tests.models.faults import ANSWERS, CANARY, DETECTORS, HANGS, Strikes, is_struck, kinds, mark
+from tests.models.screening.faults import ANSWERS, CANARY, DETECTORS, HANGS, Strikes, is_struck, kinds, mark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

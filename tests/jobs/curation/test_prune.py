@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from jobs.curation import prune
-from jobs.curation.prompts import text_hash
-from jobs.curation.spaces import train
+from jobs.curation.diversity.prompts import text_hash
+from jobs.curation.diversity.spaces import train
 from tests.jobs.curation.conftest import FIRST_DAY, Bench
 
 if TYPE_CHECKING:

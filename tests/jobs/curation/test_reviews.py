@@ -13,7 +13,7 @@ from infra.errors import ContractError, SettingsError
 from infra.lake import Lake
 from infra.settings import Settings
 from jobs.curation.reviews import decide, list_queue, show
-from models.screening import content_hash
+from models.screening.verdict import content_hash
 
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from infra.errors import InfeasibleConstraints
-from jobs.curation import attributes, sample
-from models.jtbd.classifier import Classifier
-from models.lexical import normalise
+from jobs.curation import sample
+from jobs.curation.sampling import attributes
+from models.text.jtbd.classifier import Classifier
+from models.text.lexical import normalise
 from tests.jobs.curation.conftest import FIRST_DAY, Bench
 
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)

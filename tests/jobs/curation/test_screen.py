@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from infra.settings import ScreeningSettings
 from jobs.curation import screen as job
-from models.screening import ScreeningPolicy
+from models.screening.verdict import ScreeningPolicy
 
 DAYS = (date(2026, 11, 20), date(2026, 11, 21))
 _TURN = (
@@ -258,7 +258,7 @@ class Broken:
 
     def __call__(self) -> Any:
         """The packaged detectors with a privacy model that always raises."""
-        from models.screening import packaged_detectors
+        from models.screening.verdict import packaged_detectors
 
         class Raises:
             version = "broken"

@@ -18,8 +18,8 @@ from infra.lake import Lake
 from infra.migrate import migrate
 from infra.settings import DifficultyScoresSettings, Settings
 from jobs.preherding.score import Scorer, _score
-from models.datasets import open_snapshot
-from models.registry import Lineage, register
+from models.registry.register import Lineage, register
+from models.tables.opened import open_snapshot
 from tests.conftest import DAY, put, settings_for
 from tests.models.tiny import tiny_base
 
@@ -75,7 +75,7 @@ def test_the_model_is_resolved_to_a_version_with_its_last_day(settings: Settings
 
 def test_a_batch_has_a_score_for_each_response_and_none_for_what_is_too_long(settings: Settings) -> None:
     """The score is the model's logit of the whole sequence, whatever else is in the batch."""
-    from models.conversation import answered
+    from models.chat.conversation import answered
     from models.training.scoring import score
     from models.training.sequences import chat, tokenizer_of
 
@@ -102,7 +102,7 @@ def test_a_batch_has_a_score_for_each_response_and_none_for_what_is_too_long(set
 
 def test_from_a_window_to_the_difficulty_of_the_next(settings: Settings, spark: SparkSession) -> None:
     """Scored, run again without a change, pinned, and read as bands by curation; a window too early is refused."""
-    from jobs.curation.difficulty import score_bands
+    from jobs.curation.sampling.difficulty import score_bands
     from jobs.runner import run_job
 
     lake = Lake.of(settings)

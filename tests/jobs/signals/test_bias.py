@@ -28,8 +28,8 @@ from infra.sandbox.settings import PlantingSettings
 from infra.sandbox.writer import read_gold
 from jobs.signals.bias import measure
 from jobs.signals.features import asks
-from models.sentiment import sentiment
 from models.signals.contrasts import Statistic, odds_ratio, report, tau, tau_interval
+from models.text.sentiment import sentiment
 from tests.conftest import put, settings_for
 from tests.jobs.signals.test_labels import by_the_book
 

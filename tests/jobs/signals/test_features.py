@@ -8,8 +8,8 @@ from pyspark.sql import SparkSession
 
 from jobs.signals import FEATURES
 from jobs.signals.features import asks, describe
-from models.jtbd.classifier import Classifier
-from models.sentiment import sentiment
+from models.text.jtbd.classifier import Classifier
+from models.text.sentiment import sentiment
 
 PASSED = (
     "turn_id string, conversation_id string, turn_index int, language string, redacted_user_message string, "

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.landing.zone import landing_days, landing_files
 from jobs.traffic.importers.chat import ImportOptions
 from jobs.traffic.importers.chatlogs import chat_of
 from jobs.traffic.importers.read import import_chats
-from jobs.traffic.landing import landing_days, landing_files
 from jobs.traffic.parse import LandingRules, parse_file
 from tests.jobs.signals.test_labels import SIGNALS, labels_of
 

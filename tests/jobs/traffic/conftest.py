@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from infra.lake import Lake
 from infra.settings import Settings
-from jobs.traffic.landing import day_folder
+from jobs.landing.zone import day_folder
 
 Lands = Callable[..., Path]
 Rows = Callable[..., list[dict[str, Any]]]

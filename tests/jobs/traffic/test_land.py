@@ -16,8 +16,8 @@ from infra import ledger
 from infra.errors import LandingFileBroken
 from infra.lake import Lake
 from infra.settings import Settings
+from jobs.landing.zone import landing_files
 from jobs.traffic.land import landing_rules, parse_landing, settle, stale_days
-from jobs.traffic.landing import landing_files
 
 DAY, NEXT = "2026-03-01", "2026-03-02"
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import LandingFileBroken
-from jobs.traffic.landing import LandingFile, RawRow, day_folder
+from jobs.landing.zone import LandingFile, RawRow, day_folder
 from jobs.traffic.parse import LandingRules, parse_file, parse_row, parse_time, pseudonym, refusal_of
 
 DAY = date(2026, 3, 1)

@@ -11,8 +11,8 @@ import pytest
 from infra.errors import TrainingRefused
 from infra.lake import Lake
 from infra.settings import Settings
-from models.conversation import context_of
-from models.preferences import TABLE, Pair
+from models.chat.conversation import context_of
+from models.chat.preferences import TABLE, Pair
 from models.reward.data import open_pairs
 from tests.conftest import put
 from tests.models.tiny import labels, planted

@@ -9,7 +9,7 @@ import pytest
 
 from infra.errors import TrainingRefused
 from infra.lake import Lake
-from models.preferences import Pair
+from models.chat.preferences import Pair
 from models.reward.accuracy_table import TABLE, store
 from models.reward.agreement import BASELINE, agreement
 from models.reward.evaluate import Judged, Kind, judge, longer_hits

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.conversation import messages
+from models.chat.conversation import messages
 from models.reward import pairwise, pointwise
 from models.reward.evaluate import judge
 from models.training.fitting import Fitting
@@ -55,7 +55,7 @@ def test_the_trainer_computes_that_loss(tmp_path: Path, margin: float) -> None:
 
 
 def test_a_margin_shrinks_with_the_agreement_of_labels() -> None:
-    from models.preferences import all_labels
+    from models.chat.preferences import all_labels
 
     rows = labels(planted(2), 3, noise=0.0)
     first = rows[0]["pair_id"]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from infra.errors import ModelUnknown, RegistryUnavailable, RewardRefused
 from infra.settings import RewardOverrideSettings, Settings, SignalModelsSettings
-from models.registration import tracking
+from models.registry import tracking
 from models.signals.guard import allow_as_reward, allow_for_ranking, mark, model_name
 from models.signals.rows import SIGNALS
 

@@ -12,7 +12,7 @@ from infra.errors import TrainingRefused
 from infra.lake import Lake
 from infra.migrate import migrate
 from infra.settings import Settings
-from models.conversation import messages
+from models.chat.conversation import messages
 from models.signals.model import happened, known
 from models.signals.rows import signal_rows
 from tests.conftest import put, settings_for

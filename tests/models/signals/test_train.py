@@ -12,16 +12,16 @@ import pytest
 
 from infra.errors import TrainingRefused
 from infra.settings import Settings
-from models.base import base_model
 from models.calibration import Calibration
-from models.registration import tracking
-from models.registry import fetch
+from models.registry import tracking
+from models.registry.register import fetch
 from models.signals.baselines import baselines
 from models.signals.model import SEEN, happened, known
 from models.signals.registration import Job, Outcome, train_and_register
 from models.signals.rows import SignalRows, signal_rows
 from models.signals.train import apart, split_parts, train_signal
 from models.signals.transformer import Transformer, calibration_of, positive_weight
+from models.training.base import base_model
 from models.training.configuration import configuration
 
 pytestmark = pytest.mark.xdist_group("signal-registry")

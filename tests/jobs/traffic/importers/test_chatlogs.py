@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import LandingFileBroken, SettingsError
+from jobs.landing.zone import landing_days, landing_files
 from jobs.traffic.importers import FORMATS, ImportOptions, ImportReport, import_chats
 from jobs.traffic.importers.chat import Chat, Message
 from jobs.traffic.importers.events import Calendar, chat_events
-from jobs.traffic.landing import landing_days, landing_files
 from jobs.traffic.parse import Landed, LandingRules, parse_file
 
 START = date(2026, 3, 1)

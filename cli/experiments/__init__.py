@@ -1,0 +1,1 @@
+"""Commands for experiments: declare, plan, check, readout, replay."""

@@ -1,0 +1,1 @@
+"""The curation report: `report/index.html`."""

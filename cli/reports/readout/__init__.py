@@ -1,0 +1,1 @@
+"""The readout of one experiment as a page."""

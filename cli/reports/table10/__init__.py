@@ -1,0 +1,1 @@
+"""The replay of Table 10 as a page."""

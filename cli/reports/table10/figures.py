@@ -1,0 +1,92 @@
+"""Figure 8 of the paper from its table, as plotly figures that fit a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from cli.reports.figures import FAINT, GOOD, GREY, INK, LINES, MUTED, WORSE, styled
+from jobs.experiments.comparison import Verdict
+from jobs.experiments.table10 import Cell
+
+COLOURS = {
+    Verdict.positive: ("significantly positive", GOOD),
+    Verdict.negative: ("significantly negative", WORSE),
+    Verdict.inconclusive: ("not significant", GREY),
+}
+_TARGET, _CEILING, _RED = 60, 65, 70
+
+
+def lifts(cells: Sequence[Cell], flagged: Collection[Cell]) -> str:
+    """Lift of each release with its asymmetric interval, by verdict; flagged intervals are open; plotly JSON."""
+    figure = go.Figure()
+    for verdict, (name, colour) in COLOURS.items():
+        these = [cell for cell in cells if cell.verdict is verdict]
+        if not these:
+            continue
+        figure.add_scatter(
+            x=[cell.version for cell in these], y=[cell.value for cell in these], mode="markers", name=name,
+            marker={"color": colour, "size": 11, "line": {"color": colour, "width": 2},
+                    "symbol": ["circle-open" if cell in flagged else "circle" for cell in these]},
+            error_y={"type": "data", "symmetric": False, "array": [cell.plus for cell in these],
+                     "arrayminus": [cell.minus for cell in these], "color": colour, "thickness": 2, "width": 5},
+            customdata=[_told(cell, cell in flagged) for cell in these], hovertemplate="%{customdata}<extra></extra>",
+        )  # fmt: skip
+    figure.add_hline(y=0, line={"color": INK, "width": 1})
+    figure.update_layout(showlegend=True)
+    return _by_version(figure, [cell.version for cell in cells], " %", 300)
+
+
+def win_rates(rows: Mapping[str, Mapping[str, Cell]], versions: Sequence[str]) -> str:
+    """Win rates of the reward models over the version before, with the guardrails; plotly JSON."""
+    figure = go.Figure()
+    for (name, row), colour, dash in zip(
+        rows.items(), (LINES[2], LINES[1], LINES[1]), ("solid", "solid", "dot"), strict=True
+    ):
+        shown = [version for version in versions if version in row]
+        figure.add_scatter(
+            x=shown, y=[row[version].value for version in shown], mode="lines+markers", name=name,
+            line={"color": colour, "dash": dash}, hovertemplate=f"{name}, %{{x}}: %{{y:.1f}} %<extra></extra>",
+        )  # fmt: skip
+    for height, told in ((_TARGET, "target"), (_CEILING, "ceiling"), (_RED, "red"), (50, "even")):
+        figure.add_hline(
+            y=height, line={"color": MUTED, "width": 1, "dash": "dash"},
+            annotation={"text": told, "font": {"size": 10, "color": MUTED}}, annotation_position="top right",
+        )  # fmt: skip
+    figure.update_layout(showlegend=True)
+    return _by_version(figure, versions, " %", 320)
+
+
+def cumulative(growth: Mapping[str, Sequence[tuple[str, float]]]) -> str:
+    """Product of the lifts so far, from 1; plotly JSON."""
+    figure = go.Figure()
+    for (name, steps), colour in zip(growth.items(), (GOOD, LINES[2]), strict=True):
+        figure.add_scatter(
+            x=[version for version, _ in steps], y=[value for _, value in steps], mode="lines+markers", name=name,
+            line={"color": colour}, hovertemplate=f"{name} up to %{{x}}: %{{y:.3f}}<extra></extra>",
+        )  # fmt: skip
+    figure.add_hline(y=1, line={"color": INK, "width": 1})
+    figure.update_layout(showlegend=True)
+    first = next(iter(growth.values()))
+    return _by_version(figure, [version for version, _ in first], "", 280)
+
+
+def _told(cell: Cell, flagged: bool) -> str:
+    told = f"{cell.version}: {cell.value:+} % ({cell.interval})"
+    return f"{told}<br>equation 17 cannot give this interval" if flagged else told
+
+
+def _by_version(figure: Any, versions: Sequence[str], suffix: str, height: int) -> str:
+    figure.update_xaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=list(versions),
+        range=[-0.5, len(versions) - 0.5],
+        fixedrange=True,
+        gridcolor=FAINT,
+        tickangle=0,
+    )
+    figure.update_yaxes(ticksuffix=suffix, fixedrange=True, automargin=True, gridcolor=FAINT, zeroline=False)
+    return styled(figure, height)

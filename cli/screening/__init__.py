@@ -1,0 +1,1 @@
+"""Commands for screening: the review queue and the safety classifier."""

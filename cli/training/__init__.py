@@ -1,0 +1,1 @@
+"""Commands that train and register models, and the GPU queue."""

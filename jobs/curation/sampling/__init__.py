@@ -1,0 +1,1 @@
+"""Phase III: draw a sample that meets all constraints at once, or name those in conflict."""

@@ -1,0 +1,106 @@
+"""What a dataset was asked for and what it got: the rows of `curation.constraints`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from jobs.curation.sampling.attributes import DIMENSIONS
+from jobs.curation.sampling.constraints import ANY, SIZE, Constraint, apportion, expand
+from jobs.curation.sampling.draw import Drawn, Request
+from jobs.curation.sampling.strata import Candidates
+from jobs.curation.sampling.supply import Supplies, Supply, total
+
+COLUMNS: Final = (
+    "split string, dimension string, level string, kind string, wanted double, used double, relax_order int, "
+    "available bigint, before bigint, achieved bigint, slack double, sample_size bigint, optimality_gap double"
+)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """One split, drawn: its candidates, what was asked of them and what came of it (None: nothing could be drawn)."""
+
+    split: str
+    candidates: Candidates
+    request: Request
+    drawn: Drawn | None
+
+
+def constraint_rows(solved: Solved, found: Supplies) -> list[tuple[Any, ...]]:
+    """Rows of `curation.constraints` of one split: the size, every constraint, and every level without one.
+
+    `achieved` is counted from the drawn rows, not taken from the solver.
+    """
+    drawn, candidates = solved.drawn, solved.candidates
+    size = 0 if drawn is None else drawn.size
+    gap = 0.0 if drawn is None else drawn.allocation.optimality_gap
+    chosen = np.zeros(len(candidates), dtype=bool) if drawn is None else drawn.selected
+    bounds: dict[tuple[str, str], list[_Bound]] = {}
+    for bound in _bounds(solved, size):
+        bounds.setdefault((bound.asked.dimension, bound.asked.level), []).append(bound)
+    have, want = int(chosen.sum()), solved.request.size
+    rows: list[tuple[Any, ...]] = [
+        (solved.split, SIZE, "all", "target", float(want), float(size), None, len(candidates),
+         total(found, solved.split).traffic, have, float(abs(have - want)), size, gap)
+    ]  # fmt: skip
+    for dimension in DIMENSIONS:
+        column = candidates.levels[dimension]
+        available, achieved = column.counts(), column.counts(chosen)
+        traffic = {lv for (split, name, lv) in found if (split, name) == (solved.split, dimension)}
+        named = {level for name, level in bounds if name == dimension}
+        for level in sorted({*available, *traffic, *named}):
+            before = found.get((solved.split, dimension, level), Supply(0, 0, 0)).traffic
+            have = achieved.get(level, 0)
+            counts = (available.get(level, 0), before, have)
+            for one in bounds.get((dimension, level), []):
+                rows.append((solved.split, dimension, level, one.asked.kind, float(one.wanted), float(one.used),
+                             one.relax_order, *counts, one.slack(have), size, gap))  # fmt: skip
+            if (dimension, level) not in bounds:
+                rows.append(
+                    (solved.split, dimension, level, "monitored", None, None, None, *counts, None, size, gap)
+                )
+    return rows
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """One constraint on one level: rows asked for, rows that it came down (or up) to, and by which entry of `relax`."""
+
+    asked: Constraint
+    wanted: int
+    used: int
+    relax_order: int | None
+
+    def slack(self, have: int) -> float:
+        """Room to what was asked: below 0 for a floor or cap that gave way."""
+        if self.asked.kind == "floor":
+            return float(have - self.wanted)
+        return float(self.wanted - have if self.asked.kind == "cap" else abs(have - self.wanted))
+
+
+def _bounds(solved: Solved, size: int) -> list[_Bound]:
+    """Every constraint, `ANY` spelled out for each level that candidates have."""
+    levels = solved.candidates.level_names
+    asked = expand(solved.request.constraints, levels)
+    wanted = apportion(asked, size)
+    if solved.drawn is None:
+        return [_Bound(item, want, want, None) for item, want in zip(asked, wanted, strict=True)]
+    settled = solved.drawn.settled
+    used = [item.wanted(size) for item in expand(settled.constraints, levels)]
+    orders = {
+        (one.constraint.kind, one.constraint.dimension, one.constraint.level): one.order
+        for one in settled.relaxed
+    }
+    found = []
+    for item, want, use in zip(asked, wanted, used, strict=True):
+        own = (item.kind, item.dimension, item.level)
+        order = orders.get(own, orders.get((item.kind, item.dimension, ANY)))
+        gave_way = item.kind != "target" and use != want
+        found.append(_Bound(item, want, use if gave_way else want, order if gave_way else None))
+    return found
+
+
+__all__ = ["COLUMNS", "Solved", "constraint_rows"]

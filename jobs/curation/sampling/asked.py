@@ -1,0 +1,76 @@
+"""What a split is asked for: settings and traffic become a request with a size and constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from infra.errors import SettingsError
+from infra.settings import SamplingSettings
+from jobs.curation.sampling.attributes import UNJUDGED
+from jobs.curation.sampling.constraints import Constraint, stated
+from jobs.curation.sampling.draw import Request
+from jobs.curation.sampling.quotas import Solver
+from jobs.curation.sampling.relaxation import Pattern
+from jobs.curation.sampling.supply import Supplies
+
+
+def request(split: str, eligible: int, found: Supplies, rules: SamplingSettings) -> Request:
+    """The request of a split with so many eligible turns, which a share is taken of."""
+    constraints = asked(split, found, rules)
+    for text in rules.relax:
+        if not any(Pattern.of(text).names(item) for item in constraints):
+            raise SettingsError(
+                f"{text} names no floor or cap that is asked for",
+                setting="sampling.relax",
+                hint=f"There are {', '.join(item.name for item in constraints if item.kind != 'target')}.",
+            )
+    return Request(
+        size=_size(split, eligible, rules),
+        constraints=constraints,
+        seed=rules.seed,
+        one_per_conversation=rules.one_per_conversation,
+        relax=rules.relax,
+        allow_smaller=rules.allow_smaller,
+        solver=Solver(max_gap=rules.max_gap),
+    )
+
+
+def _size(split: str, eligible: int, rules: SamplingSettings) -> int:
+    sizes: Mapping[str, int] = {str(name): size for name, size in rules.sample_size.items()}
+    shares: Mapping[str, float] = {str(name): share for name, share in rules.sample_share.items()}
+    if split in sizes:
+        return sizes[split]
+    return int(Fraction(str(shares.get(split, 0.0))) * eligible)
+
+
+def asked(split: str, found: Supplies, rules: SamplingSettings) -> tuple[Constraint, ...]:
+    """The constraints of a split: Table 1's floor and cap, the targets, and what settings add.
+
+    A target of `traffic` is the distribution over the split's turns before Phase I; of dimensions that only text
+    tells, over those whose text passed.
+    """
+    targets = []
+    for dimension, target in sorted(rules.targets.items()):
+        shares: Mapping[str, float] = (
+            target if isinstance(target, dict) else _traffic(split, dimension, found)
+        )
+        weight = rules.target_weights.get(dimension, 1.0)
+        targets += [
+            Constraint(dimension, level, "target", share=share, weight=weight)
+            for level, share in sorted(shares.items())
+        ]
+    return stated(rules, targets)
+
+
+def _traffic(split: str, dimension: str, found: Supplies) -> dict[str, float]:
+    rows = {
+        level: one.traffic
+        for (where, name, level), one in found.items()
+        if where == split and name == dimension and level != UNJUDGED
+    }
+    total = sum(rows.values())
+    return {level: count / total for level, count in rows.items()} if total else {}
+
+
+__all__ = ["asked", "request"]

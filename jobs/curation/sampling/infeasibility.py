@@ -1,0 +1,138 @@
+"""Why no sample satisfies floors, caps, supply and size together, and the least change that would do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from infra.errors import InfeasibleConstraints
+from jobs.curation.sampling.bounds import HardBounds
+from jobs.curation.sampling.constraints import SIZE, Constraint, Strata
+
+
+@dataclass(frozen=True)
+class Member:
+    """One constraint of a minimal conflict, or of a minimal correction.
+
+    wanted: rows it asks for (the size K for `size`; for a cap on every level, the cap of one level);
+    available: rows of its level(s); slack: rows it would have to give way by for the rest to hold: alone in a
+    conflict, together with the other members in a correction (None: no slack of this one is enough).
+    constraint: None for the size.
+    """
+
+    name: str
+    wanted: int
+    available: int
+    slack: int | None
+    constraint: Constraint | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with a request that cannot be met.
+
+    conflict: a minimal set of constraints that cannot hold together: without any one of them the others can.
+    correction: a minimal set that must give way for all the others to hold: with any one of them as asked, they
+    cannot. Where several conflicts meet in one request it covers them all. The size is in it only when there are
+    fewer candidates than K.
+    largest_size: the largest size not above the one asked for at which everything holds (None: no size does).
+    """
+
+    size: int
+    conflict: tuple[Member, ...]
+    correction: tuple[Member, ...]
+    largest_size: int | None
+
+
+class ConflictingConstraints(InfeasibleConstraints):
+    """`InfeasibleConstraints` with its `diagnosis`."""
+
+    def __init__(self, diagnosis: Diagnosis) -> None:
+        self.diagnosis = diagnosis
+        parts = [_sentence(member) for member in diagnosis.conflict]
+        least = " and ".join(f"{member.name} by {member.slack or 0:,}" for member in diagnosis.correction)
+        size = (
+            f"The largest size at which everything holds is {diagnosis.largest_size:,}."
+            if diagnosis.largest_size is not None
+            else "No smaller size would do."
+        )
+        super().__init__(
+            f"no sample of {diagnosis.size:,} rows satisfies these together: {'; '.join(parts)}",
+            setting="sampling.constraints",
+            hint=f"All else holds when these give way: {least}. {size}",
+        )
+
+
+def _sentence(member: Member) -> str:
+    enough = "not enough alone" if member.slack is None else f"slack needed {member.slack:,}"
+    return f"{member.name} ({member.wanted:,} of {member.available:,} available, {enough})"
+
+
+def explain(strata: Strata, size: int, constraints: Sequence[Constraint]) -> ConflictingConstraints:
+    """The error to raise for constraints, as asked, that are known to conflict at K = `size`."""
+    return ConflictingConstraints(diagnose(HardBounds.of(strata, constraints), size))
+
+
+def diagnose(bounds: HardBounds, size: int, relaxable: Collection[int] = ()) -> Diagnosis:
+    """What is wrong at K = `size` with the constraints that are not in `relaxable`.
+
+    Raises ValueError when nothing is.
+    """
+    asked = [index for index in bounds.all if index not in relaxable]
+    if bounds.hold(size, asked):
+        raise ValueError("the constraints do not conflict")
+    return Diagnosis(
+        size,
+        _conflict(bounds, size, asked),
+        _correction(bounds, size, asked),
+        bounds.largest_size(size, asked),
+    )
+
+
+def _conflict(bounds: HardBounds, size: int, asked: Sequence[int]) -> tuple[Member, ...]:
+    """Deletion filter over the size and the constraints (Chinneck and Dravnieks 1991).
+
+    A constraint whose removal leaves the rest in conflict is dropped for good, so what remains is minimal.
+    """
+    with_size = bounds.hold(size, asked, exact_size=False)
+    kept = list(asked)
+    for index in asked:
+        rest = [other for other in kept if other != index]
+        if not bounds.hold(size, rest, exact_size=with_size):
+            kept = rest
+    members = []
+    for index in kept:
+        rest = [other for other in kept if other != index]
+        slacks = bounds.least_slacks(size, rest, [index], exact_size=with_size)
+        members.append(_member(bounds, size, index, None if slacks is None else slacks[index]))
+    if with_size:
+        most = bounds.most(size, kept)
+        members.insert(0, Member(SIZE, size, bounds.total, None if most is None else size - most))
+    return tuple(members)
+
+
+def _correction(bounds: HardBounds, size: int, asked: Sequence[int]) -> tuple[Member, ...]:
+    """The complement of a maximal set that can hold, grown from what the least sum of slacks leaves untouched."""
+    exact = bounds.total >= size
+    elastic = bounds.least_slacks(size, (), asked, exact_size=exact, in_order=False) or {}
+    held = [index for index in asked if not elastic[index]]
+    for index in sorted(
+        (index for index in asked if elastic[index]), key=lambda index: (elastic[index], index)
+    ):
+        if bounds.hold(size, [*held, index], exact_size=exact):
+            held.append(index)
+    giving = [index for index in asked if index not in held]
+    slacks = bounds.least_slacks(size, held, giving, exact_size=exact, in_order=False) or {}
+    members = [_member(bounds, size, index, slacks[index]) for index in giving]
+    if not exact:
+        most = bounds.most(size, asked, slacks)
+        members.insert(0, Member(SIZE, size, bounds.total, None if most is None else size - most))
+    return tuple(members)
+
+
+def _member(bounds: HardBounds, size: int, index: int, slack: int | None) -> Member:
+    asked = bounds.asked[index]
+    return Member(asked.name, asked.wanted(size), bounds.supply(index), slack, asked)
+
+
+__all__ = ["ConflictingConstraints", "Diagnosis", "Member", "diagnose", "explain"]

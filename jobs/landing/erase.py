@@ -1,0 +1,203 @@
+"""Erasing what users wrote from landed files: their lines become tombstones, and every other line keeps its number.
+
+Rows of the lake name the file and line that they came from, so that no line may move.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs.landing.zone import BOM, LandingFile, broken, file_system, iter_rows
+from jobs.traffic.parse import ERASED, refusal_of
+
+_TOMBSTONE = json.dumps({"event_type": ERASED}).encode()
+_THEIR_IDS = ("conversation_id", "turn_id")
+_NAMING = ("event_type", "character_id", "user_id", *_THEIR_IDS, "payload")
+_BUFFER_BYTES, _ANY_SIZE = 1 << 20, 1 << 62
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """What names the users' lines; each maps a value to the keyed hash of the user.
+
+    Attributes:
+        users: ids as the product writes them.
+        conversations, turns, characters: what the lake knows to be theirs.
+    """
+
+    users: Mapping[str, str]
+    conversations: Mapping[str, str]
+    turns: Mapping[str, str]
+    characters: Mapping[str, str]
+
+    def owner(self, record: Mapping[str, Any]) -> str | None:
+        """Whose line it is, of those users. A line with another user's id is that user's."""
+        payload = record.get("payload")
+        if isinstance(payload, str):  # Parquet holds it as text
+            payload = refusal_of(payload.encode())[0]
+        if isinstance(payload, dict) and (creator := _of(self.users, payload.get("creator_id"))):
+            return creator
+        if record.get("event_type") == "character_update" and (
+            creator := _of(self.characters, record.get("character_id"))
+        ):
+            return creator
+        user = record.get("user_id")
+        if isinstance(user, str) and user:
+            return self.users.get(user)
+        maps = (self.conversations, self.turns)
+        found = (_of(known, record.get(name)) for name, known in zip(_THEIR_IDS, maps, strict=True))
+        return next((one for one in found if one), None)
+
+    @cached_property
+    def _spellings(self) -> dict[bytes, str]:
+        """Ids as bytes of a line that cannot be read, plain and as JSON escapes them."""
+        return {
+            text.encode(errors="surrogatepass"): who
+            for user, who in self.users.items()
+            for text in (user, json.dumps(user)[1:-1], json.dumps(user, ensure_ascii=False)[1:-1])
+        }
+
+    def mentioned(self, content: bytes) -> str | None:
+        """Who of them is named in the bytes of a line that is no record."""
+        return next((who for spelling, who in self._spellings.items() if spelling in content), None)
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest spelling."""
+        return max(map(len, self._spellings), default=1)
+
+
+def erase_lines(
+    file: LandingFile, theirs: Theirs, max_line_bytes: int, dry_run: bool = False
+) -> Counter[str]:
+    """Replace the users' lines of a file by tombstones, whole or not at all; how many, by user.
+
+    A line that cannot be read, or is too long to be, is theirs where it holds one of their ids.
+
+    Raises:
+        LandingFileBroken: the file is damaged: nobody can say whose lines it holds. It is as it was.
+    """
+    try:
+        if file.name.endswith(".parquet"):
+            return _erase_rows(file, theirs, dry_run)
+        found = _found(file, theirs, max_line_bytes)
+        if found and not dry_run:
+            _replace(file, lambda out: _copy_lines(file, out, found))
+    except (EOFError, OSError, zlib.error, pa.ArrowException) as error:
+        raise broken(file, f"ends too early or is damaged ({type(error).__name__})") from None
+    return Counter(found.values())
+
+
+def _of(known: Mapping[str, str], value: object) -> str | None:
+    return known.get(value) if isinstance(value, str) else None
+
+
+def _found(file: LandingFile, theirs: Theirs, max_line_bytes: int) -> dict[int, str]:
+    """Line to user, for their lines."""
+    found: dict[int, str] = {}
+    with _opened(file) as stream:
+        for number, pieces in enumerate(_lines(stream, max_line_bytes + 2), start=1):
+            first = next(pieces)
+            if number == 1:  # as landing reads it
+                first = first.removeprefix(BOM)
+            if (rest := next(pieces, None)) is None:
+                record, _ = refusal_of(first)
+                who = theirs.mentioned(first) if record is None else theirs.owner(record)
+            else:
+                who, held = theirs.mentioned(first), first
+                while rest is not None:
+                    held = held[-theirs.longest :] + rest
+                    who, rest = who or theirs.mentioned(held), next(pieces, None)
+            if who:
+                found[number] = who
+    return found
+
+
+def _copy_lines(file: LandingFile, out: BinaryIO, erased: Mapping[int, str]) -> None:
+    with _opened(file) as stream:
+        for number, pieces in enumerate(_lines(stream, _BUFFER_BYTES), start=1):
+            last = b""
+            for piece in pieces:
+                last = piece
+                if number not in erased:
+                    out.write(piece)
+            if number in erased:
+                out.write(_TOMBSTONE + (b"\n" if last.endswith(b"\n") else b""))
+
+
+def _lines(stream: BinaryIO, piece_bytes: int) -> Iterator[Iterator[bytes]]:
+    """Each line as its pieces, in bounded memory; whoever takes a line takes all its pieces."""
+    while first := stream.readline(piece_bytes):
+        yield _pieces(stream, first, piece_bytes)
+
+
+def _pieces(stream: BinaryIO, piece: bytes, piece_bytes: int) -> Iterator[bytes]:
+    while piece:
+        yield piece
+        piece = b"" if piece.endswith(b"\n") else stream.readline(piece_bytes)
+
+
+def _opened(file: LandingFile) -> BinaryIO:
+    filesystem, root = file_system(file.root)
+    source = filesystem.open_input_stream(f"{root}/{file.name}", compression=None)
+    stream = gzip.GzipFile(fileobj=source, mode="rb") if file.name.endswith(".gz") else source
+    return cast(BinaryIO, io.BufferedReader(cast(Any, stream), _BUFFER_BYTES))
+
+
+def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str]:
+    filesystem, root = file_system(file.root)
+    with filesystem.open_input_file(f"{root}/{file.name}") as source:
+        table = pq.read_table(source)
+    # As landing reads it: a string that is not UTF-8 stays bytes, and costs nothing but itself.
+    owners = [theirs.owner(_decoded(row.content)) for row in iter_rows(file, _ANY_SIZE)]
+    counted = Counter(who for who in owners if who)
+    if counted and not dry_run:
+        keep = pa.array([None if who else row for row, who in enumerate(owners)], pa.int64())
+        erased = pa.array([who is not None for who in owners])
+        columns = [column.take(keep) for column in table.columns]
+        schema = table.schema
+        if (place := schema.get_field_index("event_type")) >= 0:
+            columns[place] = pc.if_else(erased, ERASED, columns[place].cast(pa.string()))
+            schema = schema.set(place, pa.field("event_type", pa.string()))
+        schema = pa.schema([field.with_nullable(True) for field in schema])
+        _replace(file, lambda out: pq.write_table(pa.Table.from_arrays(columns, schema=schema), out))
+    return counted
+
+
+def _decoded(content: object) -> dict[str, Any]:
+    """The columns that name somebody, as text."""
+    found = cast(Mapping[str, Any], content)
+    return {
+        name: value.decode(errors="replace") if isinstance(value, bytes) else value
+        for name in _NAMING
+        if (value := found.get(name)) is not None
+    }
+
+
+def _replace(file: LandingFile, write: Callable[[BinaryIO], None]) -> None:
+    """Write the file anew beside the old one, then in its place. Landing leaves alone what ends in `.tmp`."""
+    filesystem, root = file_system(file.root)
+    path = f"{root}/{file.name}"
+    draft = f"{path}.tmp"
+    with filesystem.open_output_stream(draft, compression=None) as out:
+        if file.name.endswith(".gz"):
+            with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed:
+                write(cast(BinaryIO, packed))
+        else:
+            write(out)
+    if "://" not in file.root:
+        Path(draft).chmod(Path(path).stat().st_mode)
+    filesystem.move(draft, path)

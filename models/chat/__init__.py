@@ -1,0 +1,1 @@
+"""Conversations and judged pairs as every model reads them."""

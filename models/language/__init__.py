@@ -1,5 +1,0 @@
-"""Which language a text is in, offline: fastText, script heuristics and a Romanised-Hindi model."""
-
-from models.language.identify import Language, identify
-
-__all__ = ["Language", "identify"]

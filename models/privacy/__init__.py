@@ -1,6 +1,0 @@
-"""Personal identifiers in text: found by rules and packaged models, redacted by span."""
-
-from models.privacy.detect import ENTITY_TYPES, PrivacyModel, rule_spans
-from models.privacy.span import Span, merge, redact
-
-__all__ = ["ENTITY_TYPES", "PrivacyModel", "Span", "merge", "redact", "rule_spans"]

@@ -1,0 +1,209 @@
+"""The card of pulled rows: what they are, how many of each kind, where they come from, what may be done with them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from infra.contracts import contract
+from models.tables.snapshot import Snapshot
+
+LEVELS: Final = (
+    "split", "dataset_id", "batch", "mode", "source", "winner", "is_first_turn", "character_id", "locale", "language",
+    "jtbd", "depth_band", "quality_band", "difficulty_band", "model_version", "surface", "guideline_version", "verdict",
+    "outcome", "continued", "love", "thumb_up", "thumb_down", "feedback",
+)  # fmt: skip
+"""Columns whose levels are counted where a table has them: the dimensions of Table 1, of judgements and of signals."""
+
+NONE: Final = "(none)"
+_OTHER: Final = "(other)"
+_MOST_LEVELS: Final = 200
+_SHOWN_LEVELS: Final = 20
+_MARK: Final = re.compile(r"\s*\[pii: \w+\]$")
+_PII: Final = {
+    "none": "No personal data is expected in it.",
+    "pseudonyms": "It holds keyed hashes that stand for users: pseudonymous, not anonymous.",
+    "redacted text": "It holds text from conversations, screened, with identifiers redacted as far as detectors find "
+    "them, and keyed hashes that stand for users: pseudonymous, not anonymous.",
+    "raw text": "RAW: it holds text as users wrote it, before screening, with whatever personal data they wrote.",
+}
+
+
+@dataclass
+class Tally:
+    """Counts that are taken while rows pass."""
+
+    rows: int = 0
+    weight: float = 0.0
+    nulls: Counter[str] = field(default_factory=Counter)
+    levels: dict[str, Counter[str]] = field(default_factory=dict)
+    distinct: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch."""
+        self.rows += batch.num_rows
+        for name in batch.schema.names:
+            column = batch[name]
+            self.nulls[name] += column.null_count
+            if name in ("user_id", "conversation_id", "stratum"):
+                self.distinct.setdefault(name, set()).update(column.drop_null().unique().to_pylist())
+            if name in LEVELS:
+                counts = self.levels.setdefault(name, Counter())
+                for one in pc.value_counts(column).to_pylist():
+                    counts[_level(one["values"])] += one["counts"]
+        if "weight" in batch.schema.names:
+            finite = batch["weight"].filter(pc.is_finite(batch["weight"]))
+            self.weight += pc.sum(finite).as_py() or 0.0
+
+
+def _level(value: object) -> str:
+    return NONE if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def card(snapshot: Snapshot, schema: pa.Schema, tally: Tally, licence: str) -> dict[str, Any]:
+    """The card as JSON holds it: the same for the same rows, whoever pulls them and when."""
+    stated = contract(snapshot.table)
+    known = {column.name: column for column in stated.columns}
+    columns = [
+        {
+            "name": one.name, "type": str(one.type), "nulls": tally.nulls[one.name],
+            "comment": _MARK.sub("", known[one.name].comment) if one.name in known else "(not in the contract)",
+            "pii": known[one.name].pii if one.name in known else "unknown",
+        }
+        for one in schema
+    ]  # fmt: skip
+    strata = {"strata": len(tally.distinct.get("stratum", ())), "weight_sum": round(tally.weight, 6)}
+    return {
+        "table": snapshot.table,
+        "about": stated.comment,
+        "version": snapshot.version,
+        "where": snapshot.where,
+        "split": snapshot.split,
+        "filter_hash": snapshot.filter_hash,
+        "files_hash": snapshot.files_hash,
+        "rows": tally.rows,
+        "users": len(tally.distinct["user_id"]) if "user_id" in tally.distinct else None,
+        "conversations": len(tally.distinct["conversation_id"])
+        if "conversation_id" in tally.distinct
+        else None,
+        "sampling": strata if "weight" in schema.names else None,
+        "levels": {name: _most(tally.levels[name]) for name in LEVELS if name in tally.levels},
+        "columns": columns,
+        "key": list(stated.key),
+        "root": stated.root,
+        "pii": stated.pii,
+        "pii_statement": _PII.get(stated.pii, f"Stated as: {stated.pii}."),
+        "retention_days": stated.retention_days,
+        "licence": licence,
+    }
+
+
+def _most(counts: Counter[str]) -> dict[str, int]:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    kept = dict(ordered[:_MOST_LEVELS])
+    if rest := sum(count for _, count in ordered[_MOST_LEVELS:]):
+        kept[_OTHER] = rest
+    return kept
+
+
+def readme(made: Mapping[str, Any], loading: str, data_files: Mapping[str, str]) -> str:
+    """The card as Markdown, with the front matter that `datasets` and the hub read.
+
+    Args:
+        loading: Python that loads the folder `DIR`.
+        data_files: name of a split to the pattern of its files; none where `datasets` is not to look for any.
+    """
+    raw = ["> **RAW TEXT. Keep it where access is as narrow as to the restricted root of the lake.**", ""]
+    return "\n".join(
+        [
+            *_front(made["table"], data_files), "",
+            f"# {made['table']}@{made['version']}", "",
+            *(raw if made["root"] == "restricted" else []),
+            made["about"], "",
+            *_table(("", ""), _facts(made)), "",
+            "## Load", "", "```python", loading, "```", "",
+            "## Columns", "", *_columns(made["columns"]), "",
+            *_levels(made["levels"]),
+            "## Personal data and licence", "", made["pii_statement"],
+            f"The lake keeps rows for {made['retention_days']} days. This copy does not follow: when a user is erased "
+            "or the retention ends, delete it and pull again.", "",
+            f"Licence: {made['licence']}", "",
+            *(f"{note}\n" for note in made["notes"]),
+            "Hashes of the files stand in `card.json`.", "",
+        ]
+    )  # fmt: skip
+
+
+def _front(table: str, data_files: Mapping[str, str]) -> list[str]:
+    front: dict[str, Any] = {"license": "other", "license_name": "see-below", "pretty_name": table}
+    if data_files:
+        files = [{"split": name, "path": path} for name, path in data_files.items()]
+        front["configs"] = [{"config_name": "default", "data_files": files}]
+    return ["---", yaml.safe_dump(front, sort_keys=True).rstrip(), "---"]
+
+
+def _facts(made: Mapping[str, Any]) -> list[tuple[str, str]]:
+    facts = [
+        ("table", f"`{made['table']}` at version {made['version']}"),
+        ("condition", f"`{_cell(made['where'])}`" if made["where"] else "none"),
+        ("split", made["split"] or "both, or the table has none"),
+        ("rows", f"{made['rows']:,}"),
+        ("users", _count(made["users"])),
+        ("conversations", _count(made["conversations"])),
+        ("filter hash", f"`{made['filter_hash']}`"),
+        ("hash of the version's files", f"`{made['files_hash']}`"),
+        ("key", ", ".join(f"`{name}`" for name in made["key"])),
+    ]
+    if made["sampling"]:
+        strata, weights = made["sampling"]["strata"], made["sampling"]["weight_sum"]
+        facts.append(("strata", f"{strata:,}; weights add up to {weights:,.1f}"))
+    return facts
+
+
+def _columns(columns: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            f"`{_cell(one['name'])}`",
+            _cell(one["type"]),
+            f"{one['nulls']:,}",
+            one["pii"],
+            _cell(one["comment"]),
+        )
+        for one in columns
+    ]
+    return _table(("column", "type", "NULL", "personal data", "meaning"), rows)
+
+
+def _levels(levels: Mapping[str, Mapping[str, int]]) -> list[str]:
+    if not levels:
+        return []
+    rows = []
+    for name, counts in levels.items():
+        shown = list(counts.items())[:_SHOWN_LEVELS]
+        more = [f"{len(counts) - len(shown)} more in card.json"] if len(counts) > len(shown) else []
+        rows.append(
+            (f"`{name}`", ", ".join([*(f"{_cell(level)} {count:,}" for level, count in shown), *more]))
+        )
+    return ["## Levels", "", *_table(("column", "rows by level"), rows), ""]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _cell(text: str) -> str:
+    """Text in a cell of a table: no markup, no break, no end of the cell."""
+    return " ".join(escape(text, quote=False).replace("|", "&#124;").replace("`", "&#96;").split())
+
+
+def _count(number: int | None) -> str:
+    return "not told by these columns" if number is None else f"{number:,}"

@@ -1,0 +1,144 @@
+"""The file formats of a pull. A writer returns notes for the card on what the format could not keep."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from infra.errors import PullRefused
+from models.tables.opened import Opened
+
+ROWS_PER_FILE: Final = 200_000
+"""Rows of one file; files are as many as the rows need, and at least one."""
+
+_ROWS_PER_GROUP: Final = 20_000
+_UNSPLIT: Final = "rows"
+# A reader that splits text at every line end of Unicode would break a line at these.
+_LINE_ENDS: Final = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
+
+Notes = list[str]
+
+
+def loading(kind: str, split: str) -> tuple[str, dict[str, str]]:
+    """Python that loads a pulled folder, and its files by split for the card."""
+    if kind == "hf":
+        return 'from datasets import load_from_disk\n\nrows = load_from_disk("DIR")', {}
+    name = split or _UNSPLIT
+    return (
+        f'from datasets import load_dataset\n\nrows = load_dataset("DIR", split="{name}")',
+        {name: f"data/{name}-*.{kind}"},
+    )
+
+
+def _parquet(opened: Opened, batches: Iterator[pa.RecordBatch], folder: Path) -> Notes:
+    for path, part in _files(opened, batches, folder, "parquet"):
+        with pq.ParquetWriter(path, opened.schema, compression="zstd") as writer:
+            gathered: list[pa.RecordBatch] = []
+            for batch in part:
+                gathered.append(batch.cast(opened.schema))
+                if sum(one.num_rows for one in gathered) >= _ROWS_PER_GROUP:
+                    writer.write_table(pa.Table.from_batches(gathered))
+                    gathered = []
+            if gathered:
+                writer.write_table(pa.Table.from_batches(gathered))
+    return []
+
+
+def _jsonl(opened: Opened, batches: Iterator[pa.RecordBatch], folder: Path) -> Notes:
+    lost = 0
+    for path, part in _files(opened, batches, folder, "jsonl"):
+        with path.open("w", encoding="utf-8", newline="\n") as sink:
+            for batch in part:
+                lost += _lines(batch, sink, opened.snapshot.table)
+    return (
+        [f"{lost} floating-point values that are no number in JSON (NaN, infinity) are null."] if lost else []
+    )
+
+
+def _lines(batch: pa.RecordBatch, sink: IO[str], table: str) -> int:
+    lost = 0
+    columns = []
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if pa.types.is_floating(field.type):
+            finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, field.type))
+            lost += finite.null_count - column.null_count
+            column = finite
+        values = column.to_pylist()
+        columns.append(
+            [None if v is None else dict(v) for v in values] if pa.types.is_map(field.type) else values
+        )
+    names = batch.schema.names
+    try:
+        for row in zip(*columns, strict=True):
+            text = json.dumps(
+                dict(zip(names, row, strict=True)), ensure_ascii=False, allow_nan=False, default=_plain
+            )
+            sink.write(text.translate(_LINE_ENDS) + "\n")
+    except ValueError:
+        raise PullRefused(
+            "a list holds NaN or infinity, which JSON cannot say", table=table, hint="Pull it as parquet."
+        ) from None
+    return lost
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    raise TypeError(type(value).__name__)
+
+
+def _hf(opened: Opened, batches: Iterator[pa.RecordBatch], folder: Path) -> Notes:
+    from models.training.sequences import quiet
+
+    with quiet():
+        rows = opened.map_style(batches)
+        rows.save_to_disk(str(folder), num_shards=_file_count(opened))
+    return []
+
+
+def _file_count(opened: Opened) -> int:
+    return max(1, -(-opened.snapshot.rows // ROWS_PER_FILE))
+
+
+def _files(
+    opened: Opened, batches: Iterator[pa.RecordBatch], folder: Path, ending: str
+) -> Iterator[tuple[Path, Iterator[pa.RecordBatch]]]:
+    """Each file with its batches, which must be taken before the next file is asked for."""
+    (folder / "data").mkdir()
+    name, files = opened.snapshot.split or _UNSPLIT, _file_count(opened)
+    left: list[pa.RecordBatch] = []
+
+    def part() -> Iterator[pa.RecordBatch]:
+        room = ROWS_PER_FILE
+        while room:
+            batch = left.pop() if left else next(batches, None)
+            if batch is None:
+                return
+            yield batch.slice(0, room)
+            if batch.num_rows > room:
+                left.append(batch.slice(room))
+            room -= min(room, batch.num_rows)
+
+    for number in range(files):
+        yield folder / "data" / f"{name}-{number:05d}-of-{files:05d}.{ending}", part()
+    # What counts rows on their way must see the end too.
+    for _ in batches:
+        pass
+
+
+WRITERS: Final[dict[str, Callable[[Opened, Iterator[pa.RecordBatch], Path], Notes]]] = {
+    "parquet": _parquet, "jsonl": _jsonl, "hf": _hf,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Registered models: versions, aliases, pins and the lineage back to tables."""

@@ -1,0 +1,1 @@
+"""Screening: privacy and safety detectors, and the verdict on a text."""

@@ -1,0 +1,318 @@
+"""Runs every detector over texts and fails closed: what one could not judge is an error of that text, never a pass."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from infra.errors import DetectorUnavailable
+from infra.settings import ScreeningSettings
+from models.screening.deadline import Overrun, within
+from models.screening.privacy import ENTITY_TYPES, PrivacyModel, Span, merge
+from models.screening.privacy.detect import PRIORITY
+from models.screening.privacy.split import split_spans
+from models.screening.safety import CATEGORIES, SAFE, LexiconModel, ProfanityModel, SafetyModel, SafetyScore
+from models.text.language import Language, identify
+
+_T = TypeVar("_T")
+_Q = TypeVar("_Q")
+_LETTER = re.compile(r"[^\W\d_]")
+_SURE_LANGUAGE = 0.8
+_TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
+# Texts that a detector reads under one deadline, before each is read under its own.
+_BATCH_TEXTS = 256
+_LOADING_SECONDS = 600.0
+# Each text that runs out of time halves the patience with the rest of its batch, down to this part of it.
+_LEAST_PATIENCE = 1 / 64
+
+
+class PrivacyDetector(Protocol):
+    """Finds identifier spans; see `models.screening.privacy.PrivacyModel`."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the answers may change."""
+
+    def load(self, languages: Sequence[str]) -> None:
+        """Load every model. Raises DetectorUnavailable."""
+
+    def find(
+        self, texts: Sequence[str], languages: Sequence[str], allowed_names: Sequence[Sequence[str]] = ()
+    ) -> list[tuple[Span, ...]]:
+        """Merged spans of each text."""
+
+
+@dataclass(frozen=True)
+class Detectors:
+    """The detectors of one run; tests put faulty ones in."""
+
+    language: Callable[[Sequence[str | None]], list[Language]] = identify
+    privacy: PrivacyDetector = field(default_factory=PrivacyModel)
+    safety: tuple[SafetyModel, ...] = (LexiconModel(), ProfanityModel())
+    _loaded: set[tuple[str, ...]] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def load(self, languages: Sequence[str]) -> None:
+        """Load everything, once, so that a missing model stops a job before it judges anything.
+
+        Raises DetectorUnavailable, also for a language that no safety model knows.
+        """
+        if tuple(languages) in self._loaded:
+            return
+        # One that fails on a word like this will fail on texts too, where it is counted and the text rejected.
+        attempt(lambda: self.language(["hello"]), _LOADING_SECONDS)
+        self.privacy.load(languages)
+        # Rules compile themselves on first use, which no deadline of a text's should pay for.
+        split_spans(["call 12", "34"], 1)
+        for model in self.safety:
+            model.load()
+        for language in languages:
+            if not any(model.supports(language) for model in self.safety):
+                raise DetectorUnavailable(
+                    f"no safety detector knows language {language}",
+                    setting="screening.languages",
+                    hint="Take the language out or add models/screening/safety/lexicons/<language>.toml.",
+                )
+        self._loaded.add(tuple(languages))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Detector name to version."""
+        return {"privacy": self.privacy.version, "language": "lid.176+hi-Latn-2"} | {
+            model.name: model.version for model in self.safety
+        }
+
+
+@dataclass(frozen=True)
+class Question:
+    """One text to judge: a hint of its language ('und' for none) and names that identify no user."""
+
+    text: str
+    hint: str = "und"
+    allowed_names: tuple[str, ...] = ()
+
+
+# A piece of a question: the question, where the piece begins in it, the piece, the language to read it in.
+_Chunk = tuple[Question, int, Question, str]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the detectors say of one text; `errors` names the detectors that failed on it."""
+
+    language: str = "und"
+    supported: bool = True
+    oversize: bool = False
+    spans: tuple[Span, ...] = ()
+    safety: SafetyScore = SAFE
+    errors: tuple[str, ...] = ()
+
+
+def examine(
+    questions: Sequence[Question], settings: ScreeningSettings, detectors: Detectors
+) -> list[Findings]:
+    """One `Findings` a question, in order; equal questions are judged once.
+
+    No exception of a detector leaves this function but DetectorUnavailable, which means that nothing can be judged.
+    A detector that takes longer than `deadline_seconds` has failed on the text that kept it busy
+    (see models.screening.deadline).
+    """
+    detectors.load(settings.languages)
+    distinct = list(dict.fromkeys(questions))
+    readable = [q for q in distinct if len(q.text) <= settings.max_text_chars]
+    languages = _languages(readable, settings, detectors)
+    chunks: list[_Chunk] = []
+    for question in readable:
+        language, supported, failed = languages[question]
+        if supported and not failed:
+            chunks += [
+                (question, start, Question(piece, allowed_names=question.allowed_names), language)
+                for start, piece in chunked(question.text, settings.chunk_chars, settings.chunk_overlap_chars)
+            ]
+    spans = _privacy(chunks, settings, detectors)
+    scores = _safety(chunks, settings, detectors)
+    known: dict[Question, Findings] = {q: Findings(oversize=True) for q in distinct if q not in languages}
+    found_spans: dict[Question, list[Span]] = {}
+    found_scores: dict[Question, SafetyScore] = {}
+    errors: dict[Question, set[str]] = {}
+    for (question, start, _, _), these, (score, failed_models) in zip(chunks, spans, scores, strict=True):
+        if these is None:
+            errors.setdefault(question, set()).add("privacy")
+        else:
+            found_spans.setdefault(question, []).extend(span.moved(start) for span in these)
+        errors.setdefault(question, set()).update(failed_models)
+        found_scores[question] = max(found_scores.get(question, SAFE), score, key=lambda s: s.score)
+    for question in readable:
+        language, supported, failed = languages[question]
+        known[question] = Findings(
+            language=language,
+            supported=supported,
+            spans=merge(found_spans.get(question, ()), PRIORITY),
+            safety=found_scores.get(question, SAFE),
+            errors=tuple(sorted(errors.get(question, set()) | ({"language"} if failed else set()))),
+        )
+    return [known[question] for question in questions]
+
+
+def chunked(text: str, size: int, overlap: int) -> list[tuple[int, str]]:
+    """(offset, piece) of a text: pieces of at most `size` characters that overlap, the whole text covered."""
+    if len(text) <= size:
+        return [(0, text)]
+    return [(start, text[start : start + size]) for start in range(0, len(text) - overlap, size - overlap)]
+
+
+def attempt(ask: Callable[[], _T], seconds: float) -> tuple[_T | None, bool]:
+    """The answer, or None for whatever went wrong, and whether the time ran out.
+
+    Failing closed must not depend on how a detector fails: native code raises what is no Exception, and some exit.
+    """
+    try:
+        return within(seconds, ask), False
+    except (DetectorUnavailable, KeyboardInterrupt):
+        raise
+    except Overrun:
+        return None, True
+    except BaseException:  # noqa: BLE001 — the caller records the failure by detector name and rejects the text
+        return None, False
+
+
+def _answers(
+    ask: Callable[[Sequence[_Q]], object], questions: Sequence[_Q], seconds: float
+) -> Iterator[object]:
+    """One answer a question, None where there is none: asked in batches, one by one where a batch goes wrong.
+
+    Without a whole list of answers nobody knows which answer is whose.
+    """
+    for start in range(0, len(questions), _BATCH_TEXTS):
+        batch = questions[start : start + _BATCH_TEXTS]
+        answers, _ = attempt(lambda batch=batch: ask(batch), seconds)  # type: ignore[misc]
+        if isinstance(answers, list | tuple) and len(answers) == len(batch):
+            yield from answers
+            continue
+        patience = seconds
+        for question in batch:
+            answers, late = attempt(lambda one=question: ask([one]), patience)  # type: ignore[misc]
+            if late:
+                patience = max(patience / 2, seconds * _LEAST_PATIENCE)
+            yield answers[0] if isinstance(answers, list | tuple) and len(answers) == 1 else None
+
+
+def _languages(
+    questions: Sequence[Question], settings: ScreeningSettings, detectors: Detectors
+) -> dict[Question, tuple[str, bool, bool]]:
+    """Language to judge in, whether it is let in, and whether identification failed, by question."""
+    answers = _answers(
+        detectors.language, [question.text for question in questions], settings.deadline_seconds
+    )
+    return {
+        question: (*_settled_language(question, answer, settings), False)
+        if isinstance(answer, Language) and _sane_language(answer)
+        else ("und", False, True)
+        for question, answer in zip(questions, answers, strict=True)
+    }
+
+
+def _sane_language(answer: Language) -> bool:
+    return isinstance(answer.tag, str) and _TAG.fullmatch(answer.tag) is not None and _is_share(answer.score)
+
+
+def _is_share(value: object) -> bool:
+    """Whether it is a number in [0, 1]."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and 0 <= value <= 1
+    )
+
+
+def _settled_language(question: Question, answer: Language, settings: ScreeningSettings) -> tuple[str, bool]:
+    """A sure answer stands; an unsure one gives way to the conversation's language; short riddles are read by all."""
+    let_in = settings.languages
+    if answer.tag in let_in:
+        return answer.tag, True
+    letters = len(_LETTER.findall(question.text[:2000]))
+    short = letters <= settings.undetermined_max_letters
+    unsure = answer.tag == "und" or answer.score < _SURE_LANGUAGE or letters <= 12
+    if unsure and question.hint in let_in:
+        return question.hint, True
+    if short and (unsure or _latin_only(question.text)):
+        return "und", True
+    return answer.tag, False
+
+
+def _latin_only(text: str) -> bool:
+    return all(ord(char) < 0x250 or not char.isalpha() for char in text)
+
+
+def _privacy(
+    chunks: Sequence[_Chunk], settings: ScreeningSettings, detectors: Detectors
+) -> list[tuple[Span, ...] | None]:
+    """Spans of each chunk, None where the detector failed or answered nonsense."""
+
+    def ask(some: Sequence[_Chunk]) -> list[tuple[Span, ...]]:
+        return detectors.privacy.find(
+            [piece.text for _, _, piece, _ in some],
+            [language for *_, language in some],
+            [piece.allowed_names for _, _, piece, _ in some],
+        )
+
+    answers = _answers(ask, chunks, settings.deadline_seconds)
+    return [
+        tuple(spans)
+        if isinstance(spans, list | tuple) and all(_sane_span(span, len(piece.text)) for span in spans)
+        else None
+        for spans, (_, _, piece, _) in zip(answers, chunks, strict=True)
+    ]
+
+
+def _sane_span(span: object, size: int) -> bool:
+    return (
+        isinstance(span, Span)
+        and type(span.start) is type(span.end) is int
+        and 0 <= span.start < span.end <= size
+        and isinstance(span.type, str)
+        and span.type in ENTITY_TYPES
+        and _is_share(span.score)
+    )
+
+
+def _safety(
+    chunks: Sequence[_Chunk], settings: ScreeningSettings, detectors: Detectors
+) -> list[tuple[SafetyScore, frozenset[str]]]:
+    """Highest score of each chunk over the models that know its language, and the models that failed on it."""
+    seconds = settings.deadline_seconds
+    best: list[SafetyScore] = [SAFE] * len(chunks)
+    failed: list[set[str]] = [set() for _ in chunks]
+    asked = [0] * len(chunks)
+    by_language: dict[str, list[int]] = {}
+    for index, (*_, language) in enumerate(chunks):
+        by_language.setdefault(language, []).append(index)
+    for language, indices in sorted(by_language.items()):
+        texts = [chunks[index][2].text for index in indices]
+        for model in detectors.safety:
+            knows, _ = attempt(lambda model=model, language=language: model.supports(language), seconds)  # type: ignore[misc]
+            if knows is False:
+                continue
+            scores = _answers(
+                lambda some, model=model, language=language: model.score(some, language),  # type: ignore[misc]
+                texts,
+                seconds,
+            )
+            for index, score in zip(indices, scores, strict=True):
+                asked[index] += 1
+                if not isinstance(score, SafetyScore) or not _sane_score(score):
+                    failed[index].add(model.name)
+                elif score.score > best[index].score:
+                    best[index] = score
+    for index, count in enumerate(asked):
+        if not count:
+            failed[index].add("safety")  # nobody judged it: as good as a failure
+    return [(score, frozenset(names)) for score, names in zip(best, failed, strict=True)]
+
+
+def _sane_score(score: SafetyScore) -> bool:
+    known = isinstance(score.category, str) and score.category in CATEGORIES
+    return _is_share(score.score) and (known or (score.category is None and score.score == 0))

@@ -1,0 +1,165 @@
+"""Finds personal identifiers in texts of any length: rules on every view of the text, then names on what remains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from models.screening.privacy import names, numbers, patterns, personal
+from models.screening.privacy.expression import need
+from models.screening.privacy.prefilter import SPELLED, SPOKEN, Gate
+from models.screening.privacy.rule import Rule
+from models.screening.privacy.span import Span, merge, placeholders, redact
+from models.screening.privacy.view import SPOKEN_WORDS, View, joined_letters, normalised, spoken_digits
+
+# Which type a merged span takes: the one that would do most harm.
+PRIORITY = tuple(
+    "API_KEY PASSWORD CREDIT_CARD IBAN_CODE US_SSN US_ITIN IN_AADHAAR IN_PAN ES_NIF ES_NIE IT_FISCAL_CODE FR_NIR "
+    "DE_TAX_ID UK_NINO UK_NHS BR_CPF CN_RESIDENT_ID US_PASSPORT IN_PASSPORT US_DRIVER_LICENSE US_BANK_NUMBER IN_VOTER "
+    "NATIONAL_ID IN_VEHICLE_REGISTRATION CRYPTO EMAIL_ADDRESS IP_ADDRESS MAC_ADDRESS URL DATE_TIME LOCATION "
+    "PHONE_NUMBER PERSON".split()
+)
+ENTITY_TYPES = frozenset(PRIORITY)
+VERSION = "privacy-4"
+_MAX_ROUNDS = 4
+
+
+RULES: tuple[Rule, ...] = (*numbers.RULES, *patterns.RULES, *personal.RULES)
+_RULE_BITS = (1 << len(RULES)) - 1
+
+
+@lru_cache(maxsize=1)
+def gate() -> Gate:
+    """The prefilter of all rules and views; bit i of a mask is `RULES[i]`."""
+    return Gate([need(rule.pattern) for rule in RULES], SPOKEN_WORDS)
+
+
+def _on_original(view: View, spans: list[Span]) -> list[Span]:
+    if view.starts is None:
+        return spans
+    return [Span(*view.original(span.start, span.end), span.type, span.score) for span in spans]
+
+
+def rule_spans(texts: Sequence[str]) -> dict[int, list[Span]]:
+    """By index of text: identifiers found by rules on every view of it, on original offsets, not merged.
+
+    The prefilter names the rules and views that can have anything to say; the others are not asked.
+    """
+    bases = {index: normalised(text) for index, text in enumerate(texts) if not text.isascii()}
+    masks = gate().masks([bases[i].text if i in bases else text for i, text in enumerate(texts)])
+    found: dict[int, list[Span]] = {}
+    for index in np.flatnonzero(masks).tolist():
+        spans = _spans(bases.get(index) or View(texts[index]), int(masks[index]))
+        if spans:
+            found[index] = spans
+    return found
+
+
+def _spans(base: View, mask: int) -> list[Span]:
+    found = _on_original(base, _matching(base.text, mask))
+    for bit, derive in ((SPELLED, joined_letters), (SPOKEN, spoken_digits)):
+        view = derive(base) if mask & bit else None
+        if view is not None:
+            (further,) = gate().masks([view.text])
+            found += _on_original(view, _matching(view.text, int(further)))
+    return found
+
+
+def _matching(text: str, mask: int) -> list[Span]:
+    found: list[Span] = []
+    rest = mask & _RULE_BITS
+    while rest:
+        lowest = rest & -rest
+        found += RULES[lowest.bit_length() - 1].spans(text)
+        rest ^= lowest
+    return found
+
+
+def _outside_placeholders(text: str, spans: Sequence[Span]) -> list[Span]:
+    kept = placeholders(text)
+    if not kept:
+        return list(spans)
+    clear: list[Span] = []
+    for span in spans:
+        # A span that only runs into a placeholder keeps the part before or after it.
+        start, end = span.start, span.end
+        for left, right in kept:
+            if start < right and left < end:
+                start, end = (right, end) if start >= left else (start, left)
+        if end - start >= 2 and text[start:end].strip(" ,.;:-()\n"):
+            clear.append(Span(start, end, span.type, span.score))
+    return clear
+
+
+@dataclass(frozen=True)
+class PrivacyModel:
+    """Rules and names together. `use_names=False` leaves the name models out (rules only)."""
+
+    use_names: bool = True
+    version: str = VERSION
+
+    def load(self, languages: Sequence[str]) -> None:
+        """Load every model, the prefilter included. Raises DetectorUnavailable when one is missing."""
+        rule_spans([""])
+        if self.use_names:
+            names.load(languages)
+
+    def find(
+        self, texts: Sequence[str], languages: Sequence[str], allowed_names: Sequence[Sequence[str]] = ()
+    ) -> list[tuple[Span, ...]]:
+        """Merged spans of each text, in order of place.
+
+        `languages[i]` is a BCP-47 tag; `allowed_names[i]` are names that identify no user. Redacting what is
+        found leaves a text in which nothing more is found: the search is repeated on the redacted text
+        until that holds.
+        """
+        allowed = allowed_names or [()] * len(texts)
+        found = self._once(texts, languages, allowed)
+        for index in [index for index, spans in enumerate(found) if spans]:
+            found[index] = self._settled(texts[index], languages[index], allowed[index], found[index])
+        return found
+
+    def _once(
+        self, texts: Sequence[str], languages: Sequence[str], allowed: Sequence[Sequence[str]]
+    ) -> list[tuple[Span, ...]]:
+        found = rule_spans(texts)
+        if self.use_names:
+            views = [normalised(text) for text in texts]
+            for index, spans in enumerate(names.name_spans([view.text for view in views], languages)):
+                if spans:
+                    found.setdefault(index, []).extend(_on_original(views[index], spans))
+        merged: list[tuple[Span, ...]] = [()] * len(texts)
+        for index, spans in found.items():
+            others = names.without_allowed(texts[index], spans, allowed[index])
+            merged[index] = merge(_outside_placeholders(texts[index], others), PRIORITY)
+        return merged
+
+    def _settled(
+        self, text: str, language: str, allowed: Sequence[str], spans: tuple[Span, ...]
+    ) -> tuple[Span, ...]:
+        for _ in range(_MAX_ROUNDS):
+            redacted = redact(text, spans)
+            (more,) = self._once([redacted], [language], [allowed])
+            if not more:
+                return spans
+            spans = merge([*spans, *(_before_redaction(span, spans) for span in more)], PRIORITY)
+        # A text that still does not settle is taken out whole rather than left half redacted.
+        return (Span(0, len(text), spans[0].type, max(span.score for span in spans)),)
+
+
+def _before_redaction(span: Span, replaced: Sequence[Span]) -> Span:
+    """A span of the redacted text as a span of the text before `replaced` became placeholders."""
+
+    def back(position: int) -> int:
+        shift = 0
+        for earlier in replaced:
+            size = len(earlier.type) + 2
+            if position < earlier.start + shift + size:
+                break
+            shift += size - (earlier.end - earlier.start)
+        return position - shift
+
+    return Span(back(span.start), back(span.end - 1) + 1, span.type, span.score)

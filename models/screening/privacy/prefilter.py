@@ -1,0 +1,237 @@
+"""The prefilter: which rules can match a text at all, decided in one pass over its characters.
+
+What a rule needs is read from its own regular expression, so the two cannot drift apart; all needs of all rules are
+checked by one Aho–Corasick automaton. A need is a necessary condition, so a rule whose need is not met has no match:
+the prefilter loses nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from models.screening.privacy.expression import (
+    TOKEN_CHARS,
+    WORD_STARTS,
+    Need,
+    characters,
+    fold,
+    variants,
+    with_word_starts,
+)
+
+_MOST_DIGITS, _LONGEST_RUN = 31, 63
+_DIGIT, _TOKEN, _SIGN, _LETTER, _PRINTABLE, _WORD = 1, 2, 4, 8, 16, 32
+# Bits of a mask above those of the rules: the text may have a further view.
+SPELLED, SPOKEN = 1 << 62, 1 << 61
+_MOST_RULES = 60
+
+
+class Gate:
+    """The needs of rules, checked together. Bit i of a mask is set where the i-th rule may match.
+
+    `SPELLED` and `SPOKEN` are set where `models.screening.privacy.view` may find spelled-out tokens or spoken digits,
+    given the digit words of those views and how many digits each of them adds.
+    """
+
+    def __init__(self, needs: Sequence[Need], words: Mapping[str, int]) -> None:
+        """Build the automaton. Raises ValueError for more rules than a mask has bits."""
+        if len(needs) > _MOST_RULES:
+            raise ValueError(f"{len(needs)} rules do not fit into {_MOST_RULES} bits")
+        outputs: dict[str, list[int]] = {}
+        always = [0, 0]
+        for bit, one in enumerate(needs):
+            for place in (0, 1):
+                literals = one.literals[place : place + 1]
+                always[place] |= (not literals) << bit
+                for literal in chain(*literals):
+                    outputs.setdefault(literal, [0, 0])[place] |= 1 << bit
+        self._always = np.array(always, np.uint64)
+        self._digits = _thresholds([one.digits for one in needs], _MOST_DIGITS)
+        self._runs = _thresholds([one.run for one in needs], _LONGEST_RUN)
+        words = {with_word_starts("".join(map(fold, word))): digits for word, digits in words.items()}
+        alphabet = sorted(set("".join([*outputs, *words])))
+        self._classes, self._kinds, ids = _char_classes(alphabet)
+        self._next, self._out, self._word, self._weight = _automaton(
+            outputs, words, ids, len(self._kinds) + 1
+        )
+
+    def masks(self, texts: Sequence[str]) -> NDArray[np.uint64]:
+        """One mask a text."""
+        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+        codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+        masks: NDArray[np.uint64] = _scan(
+            codes, sizes, self._classes, self._kinds, self._next, self._out, self._word, self._weight,
+            self._digits, self._runs, self._always,
+        )  # fmt: skip
+        return masks
+
+
+def _thresholds(least: Sequence[int], most: int) -> NDArray[np.uint64]:
+    """By count (capped at `most`): the bits of the rules that are content with it."""
+    return np.array(
+        [sum((min(n, most) <= count) << bit for bit, n in enumerate(least)) for count in range(most + 1)],
+        np.uint64,
+    )
+
+
+def _char_classes(
+    alphabet: Sequence[str],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, list[int]]]:
+    """The class of each code point, the kinds of each class, and the class of each folded literal character."""
+    kinds_of = np.zeros(0x110000, np.uint8)
+    for kind, pattern in (
+        (_DIGIT, r"\d"), (_TOKEN, TOKEN_CHARS.pattern), (_SIGN, r"[ .\-_]"),
+        (_LETTER, r"[^\W\d_]|[\u0900-\u0903\u093a-\u094f\u0951-\u0957]"), (_PRINTABLE, "[!-~]"), (_WORD, r"\w"),
+    ):  # fmt: skip
+        members = re.compile(pattern, re.IGNORECASE if kind == _TOKEN else 0).findall(characters())
+        kinds_of[np.fromiter(map(ord, members), np.int64, len(members))] |= kind
+    letter_of = np.zeros(0x110000, np.int32)
+    for index, char in enumerate(alphabet, start=1):
+        if char == WORD_STARTS:
+            continue
+        letter_of[[ord(variant) for variant in variants(char)]] = index
+    pairs, classes = np.unique(letter_of * 256 + kinds_of, return_inverse=True)
+    if len(pairs) > 255:
+        raise ValueError("more character classes than a byte can tell apart")
+    # A folded character has variants of several kinds: their classes move alike.
+    ids = {
+        char: [int(c) for c in np.flatnonzero(pairs // 256 == index)]
+        for index, char in enumerate(alphabet, 1)
+    }
+    kinds = (pairs % 256).astype(np.uint8)
+    ids[WORD_STARTS] = [len(kinds)]
+    return classes.astype(np.uint8), kinds, ids
+
+
+def _automaton(
+    outputs: Mapping[str, Sequence[int]],
+    words: Mapping[str, int],
+    ids: Mapping[str, Sequence[int]],
+    classes: int,
+) -> tuple[NDArray[np.uint16], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]:
+    """Aho–Corasick: the next state by class; by state the rules, the longest digit word that ends there, its digits."""
+    moves: list[dict[str, int]] = [{}]
+    out, word, weight = [[0, 0]], [0], [0]
+    for literal in sorted({*outputs, *words}):
+        state = 0
+        for char in literal:
+            if char not in moves[state]:
+                moves[state][char] = len(moves)
+                moves.append({})
+                out.append([0, 0])
+                word.append(0)
+                weight.append(0)
+            state = moves[state][char]
+        out[state] = list(outputs.get(literal, (0, 0)))
+        if literal in words:
+            word[state], weight[state] = len(literal.replace(WORD_STARTS, "")), words[literal]
+    table = np.zeros((len(moves), classes), np.uint16)
+    fail = [0] * len(moves)
+    queue = deque([0])
+    while queue:
+        state = queue.popleft()
+        if state:
+            table[state] = table[fail[state]]
+        for char, following in moves[state].items():
+            if state:
+                fail[following] = int(table[fail[state], ids[char][0]])
+            queue.append(following)
+        for char, following in moves[state].items():
+            table[state, ids[char]] = following
+        if state:
+            out[state] = [a | b for a, b in zip(out[state], out[fail[state]], strict=True)]
+            if not word[state]:
+                word[state], weight[state] = word[fail[state]], weight[fail[state]]
+    return table, np.array(out, np.uint64), np.array(word, np.int32), np.array(weight, np.int32)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _scan(
+    codes: Any, sizes: Any, classes: Any, kinds: Any, moves: Any, out: Any, word: Any, weight: Any,
+    digit_bits: Any, run_bits: Any, always: Any,
+) -> Any:  # fmt: skip
+    masks = np.zeros(len(sizes), np.uint64)
+    word_starts = len(kinds)
+    begin = 0
+    for text in range(len(sizes)):
+        end = begin + sizes[text]
+        state = digits = run = longest = 0
+        bits, more = always
+        # The two runs of units that ended last: a sign may be a unit itself ('a-.-b'), so runs may interleave.
+        spelled = earlier = best_spelled = 0
+        spelled_end = earlier_end = -9
+        spoken = best_spoken = 0
+        spoken_end = -9
+        has_word = False
+        kind = np.uint8(0)
+        for i in range(begin, end):
+            previous, char = kind, classes[codes[i]]
+            kind = kinds[char]
+            if kind & _WORD and not previous & _WORD:
+                state = moves[state, word_starts]
+            state = moves[state, char]
+            if out[state, 0] or out[state, 1]:
+                bits |= out[state, 0]
+                more |= out[state, 1]
+            unit = 0  # its length
+            worth = 0
+            if kind & _TOKEN:
+                run += 1
+                longest = max(longest, run)
+            else:
+                run = 0
+            if kind & _DIGIT:
+                digits += 1
+                unit = worth = 1
+            size = word[state]
+            is_word = False
+            if (
+                size
+                and (i + 1 == end or not kinds[classes[codes[i + 1]]] & _LETTER)
+                and (i - size < begin or not kinds[classes[codes[i - size]]] & _LETTER)
+            ):
+                unit, worth, is_word = size, weight[state], True
+            if unit:
+                # Digit words and digits at most three characters apart: how many digits they may spell.
+                if i - unit - spoken_end > 3:
+                    spoken, has_word = 0, False
+                spoken += worth
+                has_word = has_word or is_word
+                if has_word:
+                    best_spoken = max(best_spoken, spoken)
+                spoken_end = i
+            # Single characters and digit words with one sign between them.
+            single = (
+                previous & _SIGN
+                and kind & _PRINTABLE
+                and i + 1 < end
+                and kinds[classes[codes[i + 1]]] & _SIGN
+            )
+            if single or is_word:
+                first = i if single else i - size + 1
+                length = 1
+                if first == spelled_end + 2:
+                    length += spelled
+                elif first == earlier_end + 2:
+                    length += earlier
+                earlier, earlier_end = spelled, spelled_end
+                spelled, spelled_end = length, i
+                best_spelled = max(best_spelled, spelled)
+        bits &= (
+            more & digit_bits[min(digits, len(digit_bits) - 1)] & run_bits[min(longest, len(run_bits) - 1)]
+        )
+        if best_spelled >= 4:
+            bits |= np.uint64(1) << np.uint64(62)
+        if best_spoken >= 5:
+            bits |= np.uint64(1) << np.uint64(61)
+        masks[text] = bits
+        begin = end
+    return masks

@@ -1,0 +1,328 @@
+"""A linear model on n-grams: calibrated probability of harm, the S category, and the band that both decide.
+
+Long texts are read in pieces of a few sentences, whole, and the worst piece counts: one paragraph of harm in a page of
+small talk must not average out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from infra.errors import DetectorUnavailable
+from models.screening.safety.corpus import LabelledText
+from models.screening.safety.interface import CATEGORIES, REJECT, REVIEW, SAFE, SafetyScore
+from models.screening.safety.ngrams import BUCKETS, RECIPE, features
+
+Floats = npt.NDArray[np.float32]
+_PIECE_CHARACTERS = 120
+_SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
+_PENALTY = 5.0
+_CEILING = 0.65
+_NOTEWORTHY = 0.25
+_MANIFEST = "safety_classifier.json"
+_WEIGHTS = "weights.npz"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Calibrated probabilities from which a text is reviewed and rejected; no `reject_at`: it is never rejected."""
+
+    review_at: float
+    reject_at: float | None = None
+
+    def scaled(self, probability: float) -> float:
+        """The probability on the scale that all safety models share (see `interface.REVIEW`): monotone."""
+        if probability < self.review_at:
+            return REVIEW * probability / self.review_at
+        if self.reject_at is None:
+            return REVIEW + (_CEILING - REVIEW) * _within(probability, self.review_at, 1.0)
+        if probability < self.reject_at:
+            return REVIEW + (REJECT - REVIEW) * _within(probability, self.review_at, self.reject_at)
+        return REJECT + (1.0 - REJECT) * _within(probability, self.reject_at, 1.0)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return (value - low) / (high - low) if high > low else 0.0
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Arrays of one linear model: idf and harm over BUCKETS, a row for each category, Platt's two numbers."""
+
+    idf: Floats
+    harm: Floats
+    bias: float
+    category: Floats
+    categories: tuple[str, ...]
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def harm_logits(self, rows: sparse.csr_matrix) -> npt.NDArray[np.float64]:
+        """Uncalibrated log-odds of harm, one a row of counts."""
+        return np.asarray(_weighted(rows, self.idf) @ self.harm, dtype=np.float64) + self.bias
+
+    def probabilities(self, rows: sparse.csr_matrix) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities of harm."""
+        return _sigmoid(self.slope * self.harm_logits(rows) + self.offset)
+
+    def likeliest(self, rows: sparse.csr_matrix) -> list[str]:
+        """The likeliest category of each row, given that it is unsafe."""
+        scores = _weighted(rows, self.idf) @ self.category.T
+        return [self.categories[index] for index in np.asarray(scores).argmax(axis=1)]
+
+
+def _sigmoid(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -60, 60))))
+
+
+def _weighted(rows: sparse.csr_matrix, idf: Floats) -> sparse.csr_matrix:
+    """Sublinear tf-idf with unit rows."""
+    values = (1.0 + np.log(rows.data)) * idf[rows.indices]
+    weighted = sparse.csr_matrix((values, rows.indices, rows.indptr), shape=rows.shape)
+    norms = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+    scale = np.repeat(1.0 / np.maximum(norms, 1e-12), np.diff(rows.indptr))
+    return sparse.csr_matrix((values * scale, rows.indices, rows.indptr), shape=rows.shape)
+
+
+def fit(
+    rows: Sequence[LabelledText],
+    counts: sparse.csr_matrix | None = None,
+    weight: npt.NDArray[np.float64] | None = None,
+) -> Weights:
+    """Fit harm on all rows and the category on unsafe rows that name one; uncalibrated (slope 1, offset 0).
+
+    `counts` are the rows' features if they were made before; `weight` is the weight of each row. Harm is logistic
+    regression; a category is the centroid of its rows, which is enough to name what was found.
+    """
+    made = features([row.text for row in rows]) if counts is None else counts
+    occurrences = np.bincount(made.indices, minlength=BUCKETS)
+    idf = (np.log((1 + len(rows)) / (1 + occurrences)) + 1).astype(np.float32)
+    weighted = _weighted(made, idf)
+    harm, bias = _fit_harm(weighted, np.array([row.unsafe for row in rows]), weight)
+    labels = np.array([row.category if row.unsafe and row.category else "" for row in rows])
+    categories = tuple(str(name) for name in sorted(set(labels) - {""}))
+    centroids = np.vstack(
+        [np.asarray(weighted[labels == name].mean(axis=0), dtype=np.float64) for name in categories]
+    )
+    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+    return Weights(idf, harm, bias, centroids.round(5).astype(np.float32), categories)
+
+
+def _fit_harm(
+    weighted: sparse.csr_matrix, unsafe: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64] | None
+) -> tuple[Floats, float]:
+    """Coefficients and bias, rounded so that small differences between linear-algebra libraries leave no trace."""
+    from sklearn.linear_model import LogisticRegression
+
+    harm = LogisticRegression(C=_PENALTY, max_iter=300, tol=1e-4).fit(weighted, unsafe, sample_weight=weight)
+    return harm.coef_[0].round(4).astype(np.float32), round(float(harm.intercept_[0]), 4)
+
+
+def calibrated(weights: Weights, logits: npt.NDArray[np.float64], unsafe: npt.NDArray[np.bool_]) -> Weights:
+    """The weights with Platt scaling fitted on out-of-fold log-odds."""
+    from sklearn.linear_model import LogisticRegression
+
+    platt = LogisticRegression(C=1e6).fit(logits[:, None], unsafe)
+    return replace(
+        weights,
+        slope=round(max(float(platt.coef_[0, 0]), 1e-3), 4),
+        offset=round(float(platt.intercept_[0]), 4),
+    )
+
+
+def out_of_fold(
+    rows: Sequence[LabelledText],
+    counts: sparse.csr_matrix,
+    weight: npt.NDArray[np.float64] | None = None,
+    folds: int = 2,
+) -> npt.NDArray[np.float64]:
+    """Log-odds of each row by a model that saw no row of its source."""
+    fold = np.array([_fold(row.source, folds) for row in rows])
+    logits = np.zeros(len(rows), dtype=np.float64)
+    for one in range(folds):
+        seen = np.flatnonzero(fold != one)
+        model = fit([rows[int(i)] for i in seen], counts[seen], None if weight is None else weight[seen])
+        logits[fold == one] = model.harm_logits(counts[np.flatnonzero(fold == one)])
+    return logits
+
+
+def _fold(source: str, folds: int) -> int:
+    return int.from_bytes(hashlib.sha256(source.encode()).digest()[:4], "big") % folds
+
+
+def pieces(text: str) -> list[str]:
+    """The whole text in pieces of sentences, each about `_PIECE_CHARACTERS` long."""
+    if len(text) <= _PIECE_CHARACTERS:
+        return [text]
+    found: list[str] = []
+    held = ""
+    for sentence in _SENTENCE.split(text):
+        if held and len(held) + len(sentence) > _PIECE_CHARACTERS:
+            found.append(held)
+            held = sentence
+        else:
+            held = f"{held} {sentence}".strip()
+    return [*found, held]
+
+
+@dataclass(frozen=True)
+class ClassifierModel:
+    """A fitted classifier as a safety model. Equal versions give equal answers."""
+
+    weights: Weights
+    thresholds: Thresholds
+    version: str
+    languages: tuple[str, ...]
+    name: str = "classifier"
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Compile the feature kernel and score once. Raises DetectorUnavailable."""
+        try:
+            (score,) = self.score(["hello"], "en")
+        except (ValueError, RuntimeError, OSError) as error:
+            raise DetectorUnavailable(
+                f"the safety classifier cannot score: {type(error).__name__}",
+                hint="train or install it again",
+            ) from error
+        if not 0.0 <= score.score <= 1.0:
+            raise DetectorUnavailable(
+                "the safety classifier scores outside [0, 1]", hint="train or install it again"
+            )
+
+    def supports(self, language: str) -> bool:
+        """The languages it was trained on, and short text of an undetermined one."""
+        return language in self.languages or language == "und"
+
+    def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Calibrated probability of harm of each text: that of its worst piece."""
+        return self._read(texts)[0]
+
+    def _read(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], sparse.csr_matrix]:
+        """Probability and the counts of the worst piece, by text."""
+        parts = [pieces(text) for text in texts]
+        counts = features([piece for found in parts for piece in found])
+        each = self.weights.probabilities(counts)
+        starts = np.cumsum([0, *(len(found) for found in parts)])
+        worst = np.array(
+            [begin + int(np.argmax(each[begin:end])) for begin, end in pairwise(starts)],
+            dtype=np.int64,
+        )
+        return each[worst], counts[worst]
+
+    def score(self, texts: Sequence[str], language: str) -> list[SafetyScore]:
+        """One score a text on the shared scale; a category for whatever is worth naming."""
+        if not texts:
+            return []
+        probabilities, counts = self._read(texts)
+        scaled = [self.thresholds.scaled(float(p)) for p in probabilities]
+        named = [
+            i for i, value in enumerate(scaled) if not value < _NOTEWORTHY
+        ]  # NaN is named: it must be seen
+        categories = dict(zip(named, self.weights.likeliest(counts[named]), strict=True)) if named else {}
+        return [
+            SafetyScore(categories[index], value) if index in categories else SAFE
+            for index, value in enumerate(scaled)
+        ]
+
+
+def version_of(weights: Weights, thresholds: Thresholds) -> str:
+    """Hash of all numbers and of the way features are made."""
+    digest = hashlib.sha256(f"{RECIPE}/{weights.categories}/{thresholds}".encode())
+    for array in (weights.idf, weights.harm, weights.category):
+        digest.update(array.tobytes())
+    digest.update(f"{weights.bias}/{weights.slope}/{weights.offset}".encode())
+    return digest.hexdigest()[:12]
+
+
+def save(model: ClassifierModel, folder: Path) -> None:
+    """Write manifest and weights to a folder; the manifest comes last, so a folder with one is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seen = model.weights.idf < model.weights.idf.max()
+    used = np.flatnonzero(seen | (model.weights.harm != 0)).astype(np.int32)
+    np.savez_compressed(
+        folder / _WEIGHTS,
+        used=used,
+        idf=model.weights.idf[used],
+        harm=model.weights.harm[used],
+        category=model.weights.category[:, used],
+        unseen=np.float32(model.weights.idf.max()),
+    )
+    manifest = {
+        "version": model.version,
+        "recipe": RECIPE,
+        "bias": model.weights.bias,
+        "slope": model.weights.slope,
+        "offset": model.weights.offset,
+        "categories": model.weights.categories,
+        "thresholds": asdict(model.thresholds),
+        "languages": model.languages,
+        "facts": model.facts,
+    }
+    draft = folder / f".{_MANIFEST}.part"
+    draft.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+    draft.replace(folder / _MANIFEST)
+
+
+def is_classifier(folder: Path) -> bool:
+    """Whether a folder holds a saved classifier."""
+    return (folder / _MANIFEST).is_file()
+
+
+def load_classifier(folder: Path) -> ClassifierModel:
+    """Read a saved classifier. Raises DetectorUnavailable when it is not whole, not ours or was changed."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        with np.load(folder / _WEIGHTS, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        weights = _spread(arrays, manifest)
+        thresholds = Thresholds(**manifest["thresholds"])
+        if manifest["recipe"] != RECIPE:
+            raise ValueError("made with other features")
+        if not set(weights.categories) <= set(CATEGORIES):
+            raise ValueError("unknown categories")
+        if version_of(weights, thresholds) != manifest["version"]:
+            raise ValueError("changed since it was saved")
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise DetectorUnavailable(
+            f"no whole safety classifier in {folder}: {type(error).__name__}",
+            setting="screening.safety_model",
+            hint="Train it again: flywheel safety train.",
+        ) from error
+    return ClassifierModel(
+        weights,
+        thresholds,
+        manifest["version"],
+        tuple(manifest["languages"]),
+        facts=dict(manifest["facts"]),
+    )
+
+
+def _spread(arrays: dict[str, Any], manifest: dict[str, Any]) -> Weights:
+    used = arrays["used"]
+    idf = np.full(BUCKETS, arrays["unseen"], dtype=np.float32)
+    idf[used] = arrays["idf"]
+    harm = np.zeros(BUCKETS, dtype=np.float32)
+    harm[used] = arrays["harm"]
+    category = np.zeros((len(arrays["category"]), BUCKETS), dtype=np.float32)
+    category[:, used] = arrays["category"]
+    return Weights(
+        idf,
+        harm,
+        float(manifest["bias"]),
+        category,
+        tuple(manifest["categories"]),
+        float(manifest["slope"]),
+        float(manifest["offset"]),
+    )

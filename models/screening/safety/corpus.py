@@ -1,0 +1,119 @@
+"""Labelled text to train on where no labels are at hand: generated from `corpus/<language>.toml`.
+
+Safe and unsafe acts are asked in the same frames, and every group, insult and substance also occurs in harmless
+lines, so that neither frame nor topic gives a label away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from random import Random
+from typing import Any
+
+from models.screening.safety.interface import CATEGORIES
+from models.text.language.romanised_hindi import corpus_lines
+
+RECIPE = "templates-1"
+_SLOT = re.compile(r"\{(\w+)\}")
+_PER_ACT = 30
+_PER_LINE = 14
+_SLOT_COMBINATIONS = 30
+_ORDINARY_DRAWS = 60
+_WITH_ENDING = 0.3
+_SEED = 7
+# Ordinary talk that a package carries, as further safe text.
+_ORDINARY = {
+    "en": "english", "es": "spanish", "fr": "french", "de": "german", "it": "italian", "hi": "hindi",
+    "hi-Latn": "hinglish", "zh": "chinese",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LabelledText:
+    """A text, whether it is unsafe, its S category if known, and its source (rows of one stay together)."""
+
+    text: str
+    unsafe: bool
+    category: str | None
+    language: str
+    source: str
+
+
+def corpus_languages() -> tuple[str, ...]:
+    """Languages that the generator writes in."""
+    folder = resources.files("models.screening.safety") / "corpus"
+    return tuple(
+        sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    )
+
+
+@lru_cache(maxsize=1)
+def corpus_hash() -> str:
+    """Changes whenever the generated text may change."""
+    digest = hashlib.sha256(f"{RECIPE}/{_PER_ACT}/{_PER_LINE}/{_SEED}".encode())
+    for language in corpus_languages():
+        digest.update(
+            (resources.files("models.screening.safety") / "corpus" / f"{language}.toml").read_bytes()
+        )
+        digest.update("\n".join(corpus_lines(_ORDINARY[language])).encode())
+    return digest.hexdigest()[:12]
+
+
+def generated() -> list[LabelledText]:
+    """All generated text, the same on every machine."""
+    rows: list[LabelledText] = []
+    for language in corpus_languages():
+        file = resources.files("models.screening.safety") / "corpus" / f"{language}.toml"
+        rows += _written(tomllib.loads(file.read_text(encoding="utf-8")), language)
+        rows += [
+            LabelledText(line, False, None, language, f"{language}/ordinary/{number}")
+            for number, line in enumerate(corpus_lines(_ORDINARY[language]))
+        ]
+    return rows
+
+
+def _written(document: Mapping[str, Any], language: str) -> Iterator[LabelledText]:
+    draw = Random(_SEED)
+    sections = [*sorted(document["unsafe"].items()), (None, document["safe"])]
+    for category, section in sections:
+        if category is not None and category not in CATEGORIES:
+            raise ValueError(f"unknown category {category}")
+        templates = [("act", each) for each in section["acts"]]
+        templates += [("line", each) for each in section["lines"]]
+        templates += [("ordinary", each) for each in section.get("ordinary", ())]
+        for number, (kind, template) in enumerate(templates):
+            source = f"{language}/{category or 'safe'}/{number}"
+            for text in dict.fromkeys(_variants(kind, template, document, draw)):
+                yield LabelledText(text, category is not None, category, language, source)
+
+
+def _variants(kind: str, template: str, document: Mapping[str, Any], draw: Random) -> list[str]:
+    if kind == "act":
+        return _asked(template, document, draw)
+    draws = _ORDINARY_DRAWS if kind == "ordinary" else _draws(template)
+    return [_filled(template, document["slots"], draw) for _ in range(draws)]
+
+
+def _draws(template: str) -> int:
+    return _SLOT_COMBINATIONS if template.count("{") > 1 else _PER_LINE
+
+
+def _asked(act: str, document: Mapping[str, Any], draw: Random) -> list[str]:
+    frames: list[str] = document["frames"]
+    asked = []
+    for frame in draw.sample(frames, min(_PER_ACT, len(frames))):
+        text = _filled(frame.replace("{act}", act), document["slots"], draw)
+        if draw.random() < _WITH_ENDING:
+            text = text.rstrip("?. ") + _filled(draw.choice(document["endings"]), document["slots"], draw)
+        asked.append(text)
+    return asked
+
+
+def _filled(template: str, slots: Mapping[str, list[str]], draw: Random) -> str:
+    return _SLOT.sub(lambda slot: draw.choice(slots[slot.group(1)]), template)

@@ -1,0 +1,153 @@
+"""The rule layer: patterns by category and language, read from `lexicons/<language>.toml`.
+
+A rule is a pattern, a category, a score and, where a benign use is common, an exception: a text span
+that the exception also matches does not count ('kill a process', 'shoot a photo').
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+from infra.errors import DetectorUnavailable
+from models.screening.privacy.view import joined_letters, normalised
+from models.screening.safety.interface import CATEGORIES, SAFE, SafetyScore
+
+_MASKED = str.maketrans({"@": "a", "$": "s", "0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t"})
+_LEET_WORD = re.compile(r"[A-Za-z]+[@$013457][A-Za-z@$013457]*|[@$][A-Za-z]+")
+_CONTEXT = 60
+
+
+@dataclass(frozen=True)
+class _Rule:
+    category: str
+    score: float
+    pattern: re.Pattern[str]
+    unless: re.Pattern[str] | None
+
+    def matches(self, text: str) -> bool:
+        for match in self.pattern.finditer(text):
+            around = text[max(0, match.start() - _CONTEXT) : match.end() + _CONTEXT]
+            if self.unless is None or not self.unless.search(around):
+                return True
+        return False
+
+
+@dataclass(frozen=True)
+class _Lexicon:
+    rules: tuple[_Rule, ...]
+    gate: re.Pattern[str]
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(" ".join(pattern.split()), re.IGNORECASE)
+
+
+@lru_cache(maxsize=32)
+def _lexicon(language: str) -> _Lexicon:
+    file = resources.files("models.screening.safety") / "lexicons" / f"{language}.toml"
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        words = document.get("words", {})
+
+        def expanded(pattern: str) -> str:
+            return re.sub(
+                r"\{(\w+)\}", lambda match: f"(?:{words[match.group(1)]})", pattern.replace("{,", "{0,")
+            )
+
+        rules = tuple(
+            _Rule(
+                rule["category"],
+                float(rule["score"]),
+                _compiled(expanded(rule["pattern"])),
+                _compiled(expanded(rule["unless"])) if "unless" in rule else None,
+            )
+            for rule in document["rules"]
+        )
+        unknown = {rule.category for rule in rules} - set(CATEGORIES)
+        if unknown:
+            raise ValueError(f"unknown categories {sorted(unknown)}")
+        return _Lexicon(rules, _compiled(document["gate"]))
+    except (OSError, KeyError, ValueError, re.error) as error:
+        raise DetectorUnavailable(
+            f"the safety lexicon of language {language} cannot be read: {type(error).__name__}",
+            hint="mend models/screening/safety/lexicons or take the language out of screening.languages",
+        ) from error
+
+
+@lru_cache(maxsize=1)
+def lexicon_languages() -> frozenset[str]:
+    """Languages that have a lexicon."""
+    folder = resources.files("models.screening.safety") / "lexicons"
+    return frozenset(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+@dataclass(frozen=True)
+class LexiconModel:
+    """Rules of one language at a time; English rules are read on top for Romanised Hindi, which mixes the two."""
+
+    name: str = "lexicon"
+
+    @property
+    def version(self) -> str:
+        """Hash of every lexicon file."""
+        return _lexicons_hash()
+
+    def load(self) -> None:
+        """Read every lexicon. Raises DetectorUnavailable when one is broken or none is there."""
+        if not lexicon_languages():
+            raise DetectorUnavailable(
+                "no safety lexicon is installed", hint="reinstall the project (uv sync)"
+            )
+        for language in sorted(lexicon_languages()):
+            _lexicon(language)
+
+    def supports(self, language: str) -> bool:
+        """Whether a lexicon of the language is there; undetermined short text is read with all of them."""
+        return language in lexicon_languages() or language == "und"
+
+    def score(self, texts: Sequence[str], language: str) -> list[SafetyScore]:
+        """The highest rule of each text."""
+        if language == "und":
+            languages = sorted(lexicon_languages())
+        elif language == "hi-Latn":
+            languages = ["hi-Latn", "en"]
+        else:
+            languages = [language]
+        return [max((_score_one(text, each) for each in languages), key=lambda s: s.score) for text in texts]
+
+
+def _score_one(text: str, language: str) -> SafetyScore:
+    lexicon = _lexicon(language)
+    view = normalised(text)
+    readings = [view.text]
+    joined = joined_letters(view)
+    if joined is not None:
+        readings.append(joined.text)
+    if _LEET_WORD.search(view.text):
+        readings.append(_LEET_WORD.sub(lambda match: match.group().translate(_MASKED), view.text))
+    best = SAFE
+    for reading in readings:
+        if not lexicon.gate.search(reading):
+            continue
+        for rule in lexicon.rules:
+            if rule.score > best.score and rule.matches(reading):
+                best = SafetyScore(rule.category, rule.score)
+    return best
+
+
+@lru_cache(maxsize=1)
+def _lexicons_hash() -> str:
+    digest = hashlib.sha256()
+    for language in sorted(lexicon_languages()):
+        digest.update(
+            (resources.files("models.screening.safety") / "lexicons" / f"{language}.toml").read_bytes()
+        )
+    return digest.hexdigest()[:12]

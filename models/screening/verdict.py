@@ -1,0 +1,462 @@
+"""Phase I, the verdict: pass, reject or review of one text, one turn in its conversation, or a file of texts.
+
+Paper section 2.2.1 (privacy and safety before anything else) and 2.6. Every failure of a detector rejects or
+queues for review; nothing passes that was not judged by all of them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import hmac
+import json
+import re
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Literal
+
+from infra.errors import InputDamaged
+from infra.nesting import too_deep
+from infra.settings import ScreeningSettings, Settings
+from models.screening.detection import Detectors, Findings, Question, attempt, examine
+from models.screening.privacy import Span, merge, redact
+from models.screening.privacy.detect import PRIORITY
+from models.screening.privacy.split import split_spans
+from models.screening.safety import SAFE, SafetyScore
+from models.screening.safety.named import safety_models
+
+Ruling = Literal["pass", "review", "reject"]
+Field = Literal["user_message", "response"]
+_RANK: dict[str, int] = {"pass": 0, "review": 1, "reject": 2}
+_FOLLOW_UP = re.compile(
+    r"\W*(?:yes|yeah|ok(?:ay)?|sure|go on|continue|more|tell me(?: more)?|do it|next|how|and then|what else|please|"
+    r"step \d+|sí|s[ií] claro|sigue|haan|aur|ja|weiter|oui|继续)"
+    r"(?:\W+\w+){0,3}\W*",
+    re.IGNORECASE,
+)
+_JOINED_TURNS = 2
+_JOINED_CHARS = 600
+_FILE_BATCH = 512
+
+
+@dataclass(frozen=True)
+class ScreeningPolicy:
+    """What decides a verdict: the settings and the versions of the detectors. Two equal policies judge equally."""
+
+    settings: ScreeningSettings
+    detector_versions: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: ScreeningSettings, detectors: Detectors | None = None) -> ScreeningPolicy:
+        """The policy of these settings and detectors (by default the packaged ones)."""
+        return cls(settings, dict((detectors or detectors_of(settings)).versions))
+
+    @property
+    def policy_version(self) -> str:
+        """Hash of settings and detector versions: what a review decision binds to."""
+        values = {
+            "settings": self.settings.model_dump(mode="json"),
+            "detectors": dict(self.detector_versions),
+        }
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The ruling on one text. `redacted` is the text without its identifiers, None for a rejected text."""
+
+    verdict: Ruling
+    reasons: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    safety_category: str | None = None
+    safety_score: float | None = None
+    redacted: str | None = None
+    uncertainty: float = 0.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn to judge: what was said, the detected language of the user's message, names that identify no user."""
+
+    turn_id: str
+    user_message: str | None
+    response: str
+    language: str = "und"
+    allowed_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TurnVerdict:
+    """The ruling on one turn. `is_split`: the turn holds a piece of an identifier that is split over turns."""
+
+    turn_id: str
+    verdict: Ruling
+    reasons: tuple[str, ...]
+    user_message: Verdict
+    response: Verdict
+    safety_category: str | None
+    safety_score: float | None
+    uncertainty: float
+    is_split: bool = False
+
+
+@lru_cache(maxsize=2)
+def packaged_detectors(use_names: bool = True, safety_model: str = "") -> Detectors:
+    """The detectors that packages carry, or with the safety model that is named in place of the packaged classifier.
+
+    Raises DetectorUnavailable when that model is not there.
+    """
+    from models.screening.privacy import PrivacyModel
+
+    return Detectors(privacy=PrivacyModel(use_names=use_names), safety=safety_models(safety_model))
+
+
+def detectors_of(settings: ScreeningSettings) -> Detectors:
+    """The detectors that the settings ask for."""
+    return packaged_detectors(settings.use_names, settings.safety_model)
+
+
+def content_hash(key: bytes, user_message: str | None, response: str) -> str:
+    """Keyed hash of a turn's texts: a review decision holds for this content only."""
+    content = json.dumps([user_message, response], ensure_ascii=False)
+    return hmac.new(key, content.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
+
+
+def screen_text(
+    text: str,
+    policy: ScreeningPolicy,
+    *,
+    detectors: Detectors | None = None,
+    hint: str = "und",
+    allowed_names: Sequence[str] = (),
+) -> Verdict:
+    """The verdict on one text of any length. Raises DetectorUnavailable when a model cannot be loaded at all."""
+    chosen = detectors or detectors_of(policy.settings)
+    (findings,) = examine([Question(text, hint, tuple(allowed_names))], policy.settings, chosen)
+    return ruled(text, findings, policy.settings)
+
+
+def screen_turn(
+    turn: Turn, context: Sequence[Turn], policy: ScreeningPolicy, *, detectors: Detectors | None = None
+) -> TurnVerdict:
+    """The verdict on a turn, given the turns of its conversation before it, oldest first."""
+    return screen_conversation([*context, turn], policy, detectors=detectors)[-1]
+
+
+def screen_conversation(
+    turns: Sequence[Turn], policy: ScreeningPolicy, *, detectors: Detectors | None = None
+) -> list[TurnVerdict]:
+    """A verdict for each turn of one conversation, in order."""
+    return screen_conversations([turns], policy, detectors=detectors)[0]
+
+
+def screen_conversations(
+    conversations: Sequence[Sequence[Turn]], policy: ScreeningPolicy, *, detectors: Detectors | None = None
+) -> list[list[TurnVerdict]]:
+    """Verdicts for many conversations at once: texts are judged in one batch and equal texts once.
+
+    A turn is judged with up to `context_turns` turns before it, and with as many after it for identifiers
+    that a later turn completes.
+    """
+    chosen = detectors or detectors_of(policy.settings)
+    questions: list[Question] = []
+    for turns in conversations:
+        hints = _hints(turns, policy.settings.context_turns)
+        for index, (turn, hint) in enumerate(zip(turns, hints, strict=True)):
+            questions.append(Question(turn.user_message or "", hint, turn.allowed_names))
+            questions.append(Question(turn.response, hint, turn.allowed_names))
+            questions.append(Question(_joined(turns, index), hint))
+    findings = iter(examine(questions, policy.settings, chosen))
+    return [
+        _rule_conversation(
+            turns, [(next(findings), next(findings), next(findings)) for _ in turns], policy.settings
+        )
+        for turns in conversations
+    ]
+
+
+def _hints(turns: Sequence[Turn], reach: int) -> list[str]:
+    """The language each turn is likely in: its own if known, else the nearest known one before it, else after it."""
+    own = [turn.language or "und" for turn in turns]
+    hints = []
+    for index, hint in enumerate(own):
+        near = [hint, *own[max(0, index - reach) : index][::-1], *own[index + 1 : index + 1 + reach]]
+        hints.append(next((tag for tag in near if tag != "und"), "und"))
+    return hints
+
+
+def _joined(turns: Sequence[Turn], index: int) -> str:
+    """The last user messages in one text, where this one is a short continuation; '' otherwise.
+
+    A request that is dealt out over messages reads as harmless piece by piece.
+    """
+    message = turns[index].user_message
+    if not message or len(message) > _JOINED_CHARS:
+        return ""
+    earlier = [
+        turn.user_message for turn in turns[max(0, index - _JOINED_TURNS) : index] if turn.user_message
+    ]
+    if not earlier or len(message.split()) > 12 or any(len(text) > _JOINED_CHARS for text in earlier):
+        return ""
+    return " ".join(" ".join(text.split()).rstrip(".…!? ") for text in [*earlier, message])
+
+
+def _rule_conversation(
+    turns: Sequence[Turn],
+    findings: Sequence[tuple[Findings, Findings, Findings]],
+    settings: ScreeningSettings,
+) -> list[TurnVerdict]:
+    split_users = _split(
+        [(t.user_message or "", f) for t, (f, _, _) in zip(turns, findings, strict=True)], settings
+    )
+    split_responses = _split(
+        [(t.response, f) for t, (_, f, _) in zip(turns, findings, strict=True)], settings
+    )
+    judged: list[TurnVerdict] = []
+    for index, (turn, (message, response, _)) in enumerate(zip(turns, findings, strict=True)):
+        parts = []
+        for text, found, split in (
+            (turn.user_message, message, split_users),
+            (turn.response, response, split_responses),
+        ):
+            pieces = () if split is None else split.get(index, ())
+            whole = replace(found, spans=merge([*found.spans, *pieces], PRIORITY)) if pieces else found
+            if split is None:
+                whole = replace(whole, errors=tuple(sorted({*whole.errors, "split"})))
+            verdict = ruled(text or "", whole, settings)
+            if pieces:
+                verdict = replace(
+                    verdict,
+                    reasons=tuple(sorted({*verdict.reasons, *(f"split:{piece.type}" for piece in pieces)})),
+                )
+            parts.append(verdict)
+        in_context = _in_context(turn, findings[: index + 1], settings)
+        judged.append(
+            _both(
+                turn,
+                parts[0],
+                parts[1],
+                in_context,
+                any(split and split.get(index) for split in (split_users, split_responses)),
+            )
+        )
+    return judged
+
+
+def _split(said: Sequence[tuple[str, Findings]], settings: ScreeningSettings) -> dict[int, list[Span]] | None:
+    """Spans of identifiers that one speaker splits over turns, by index of the turn; None where the search failed.
+
+    A text too long to be read is rejected anyway and takes no part.
+    """
+    texts = ["" if found.oversize else text for text, found in said]
+    return attempt(lambda: split_spans(texts, settings.context_turns), settings.deadline_seconds)[0]
+
+
+def _in_context(
+    turn: Turn, findings: Sequence[tuple[Findings, Findings, Findings]], settings: ScreeningSettings
+) -> Verdict:
+    """What the conversation adds to the last of `findings`: a request that only the last messages together make,
+    or a follow-up to an unsafe one.
+
+    Looks at findings, not at rulings, so that a verdict never depends on a chain of earlier verdicts.
+    """
+    message, _, joined = findings[-1]
+    if joined.errors:
+        return Verdict(settings.on_detector_error, tuple(f"detector_error:{name}" for name in joined.errors))
+    recent = findings[-1 - _JOINED_TURNS : -1]
+    # What the messages before reached without this one is theirs, not this turn's.
+    known = max((max(m.safety.score, j.safety.score) for m, _, j in recent), default=0.0)
+    score = joined.safety if joined.safety.score > max(message.safety.score, known) else SAFE
+    said = turn.user_message or ""
+    follows = len(said) <= _JOINED_CHARS and _FOLLOW_UP.fullmatch(said) is not None
+    if follows and known >= settings.reject_at and score.score < settings.review_at:
+        worst = max((s for m, _, j in recent for s in (m.safety, j.safety)), key=lambda s: s.score)
+        score = SafetyScore(worst.category, settings.review_at)
+    return _safety_ruling(score, settings, "_in_context")
+
+
+def _both(turn: Turn, message: Verdict, response: Verdict, context: Verdict, is_split: bool) -> TurnVerdict:
+    parts = (message, response, context)
+    worst = max(parts, key=lambda part: (part.safety_score or 0.0, part.safety_category or ""))
+    return TurnVerdict(
+        turn_id=turn.turn_id,
+        verdict=max((part.verdict for part in parts), key=_RANK.__getitem__),
+        reasons=tuple(sorted({reason for part in parts for reason in part.reasons}, key=_reason_order)),
+        user_message=message,
+        response=response,
+        safety_category=worst.safety_category,
+        safety_score=worst.safety_score,
+        uncertainty=max(part.uncertainty for part in parts),
+        is_split=is_split,
+    )
+
+
+def _reason_order(reason: str) -> tuple[int, str]:
+    """What decided the verdict stands first: it is the reason that outcomes count by."""
+    order = (
+        "oversize",
+        "unsupported_language",
+        "detector_error",
+        "unsafe",
+        "identifier",
+        "unsure",
+        "uncertain",
+        "split",
+    )
+    kind = reason.split(":")[0].removesuffix("_in_context")
+    return (order.index(kind) if kind in order else len(order), reason)
+
+
+def _safety_ruling(score: SafetyScore, settings: ScreeningSettings, suffix: str = "") -> Verdict:
+    ruling: Ruling = "pass"
+    reasons: tuple[str, ...] = ()
+    uncertainty = 0.0
+    if score.category and score.score >= settings.reject_at:
+        ruling, reasons = "reject", (f"unsafe{suffix}:{score.category}",)
+    elif score.category and score.score >= settings.review_at:
+        ruling, reasons = "review", (f"unsure{suffix}:{score.category}",)
+        uncertainty = _nearness(score.score, settings.review_at, settings.reject_at)
+    return Verdict(ruling, reasons, (), score.category, score.score, None, uncertainty)
+
+
+def _nearness(score: float, low: float, high: float) -> float:
+    """1 in the middle of the band of doubt, 0 at its ends."""
+    return 1.0 - abs(score - (low + high) / 2) / max((high - low) / 2, 1e-9)
+
+
+def ruled(text: str, findings: Findings, settings: ScreeningSettings) -> Verdict:
+    """The policy on what was found in one text."""
+    if findings.oversize:
+        return Verdict("reject", ("oversize",))
+    if findings.errors:
+        return Verdict(
+            settings.on_detector_error,
+            tuple(f"detector_error:{name}" for name in findings.errors),
+            uncertainty=1.0,
+        )
+    if not findings.supported:
+        return Verdict("reject", ("unsupported_language",))
+    safety = _safety_ruling(findings.safety, settings)
+    ruling, reasons, uncertainty = safety.verdict, set(safety.reasons), safety.uncertainty
+    spans = tuple(span for span in findings.spans if span.score >= settings.span_review_at)
+    for span in spans:
+        if span.score < settings.redact_at:
+            reasons.add(f"uncertain:{span.type}")
+            ruling = max(ruling, "review", key=_RANK.__getitem__)
+            uncertainty = max(uncertainty, _nearness(span.score, settings.span_review_at, settings.redact_at))
+        elif span.type in settings.reject_types:
+            reasons.add(f"identifier:{span.type}")
+            ruling = "reject"
+        else:
+            reasons.add(f"redacted:{span.type}")
+    return replace(
+        safety,
+        verdict=ruling,
+        reasons=tuple(sorted(reasons, key=_reason_order)),
+        spans=spans,
+        redacted=None if ruling == "reject" else redact(text, spans),
+        uncertainty=uncertainty,
+    )
+
+
+def screen_file(path_in: Path, out: Path | None, settings: Settings) -> Counter[str]:
+    """Judge `{"id", "text"}` lines (.jsonl or .jsonl.gz), one JSON line out each, in order; returns counts by verdict.
+
+    A malformed line gives a line too: verdict reject, reason malformed_line, its line number as id. `redacted` is
+    null unless the verdict is pass. Writes to standard output when `out` is None, else whole or not at all.
+
+    Raises InputDamaged for a compressed file that ends too early or is none.
+    """
+    detectors = detectors_of(settings.screening)
+    detectors.load(settings.screening.languages)
+    policy = ScreeningPolicy.of(settings.screening, detectors)
+    counts: Counter[str] = Counter()
+    draft = out.with_name(out.name + ".part") if out else None
+    opened = gzip.open if path_in.name.endswith(".gz") else open
+    target = draft.open("w", encoding="utf-8") if draft else nullcontext(sys.stdout)
+    try:
+        with opened(path_in, "rb") as lines, target as sink:
+            for batch in _batches(lines):
+                for row in _screen_lines(batch, policy, detectors):
+                    counts[str(row["verdict"])] += 1
+                    _put(sink, row)
+        if draft and out:
+            draft.replace(out)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise InputDamaged(
+            f"{path_in.name} ends too early or is damaged after {counts.total():,} lines",
+            hint="Copy the whole file again." + (" Nothing was written." if out else ""),
+        ) from None
+    finally:
+        if draft:
+            draft.unlink(missing_ok=True)
+    return counts
+
+
+def _put(sink: IO[str], row: Mapping[str, object]) -> None:
+    sink.write(json.dumps(row, ensure_ascii=True) + "\n")
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
+    batch: list[tuple[int, bytes]] = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            batch.append((number, line))
+        if len(batch) == _FILE_BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _parsed(line: bytes) -> tuple[object, str] | None:
+    try:
+        content = line.decode("utf-8")
+        row = None if too_deep(content) else json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if (
+        not isinstance(row, dict)
+        or not isinstance(row.get("text"), str)
+        or not isinstance(row.get("id"), str | int)
+    ):
+        return None
+    try:
+        f"{row['id']}{row['text']}".encode()
+    except UnicodeEncodeError:  # an escaped half of a character is no text
+        return None
+    return row["id"], row["text"]
+
+
+def _screen_lines(
+    batch: Sequence[tuple[int, bytes]], policy: ScreeningPolicy, detectors: Detectors
+) -> Iterator[dict[str, object]]:
+    rows = [(number, _parsed(line)) for number, line in batch]
+    findings = iter(examine([Question(row[1]) for _, row in rows if row], policy.settings, detectors))
+    for number, row in rows:
+        if row is None:
+            yield {
+                "id": number,
+                "verdict": "reject",
+                "reasons": ["malformed_line"],
+                "spans": [],
+                "redacted": None,
+            }
+            continue
+        verdict = ruled(row[1], next(findings), policy.settings)
+        yield {
+            "id": row[0],
+            "verdict": verdict.verdict,
+            "reasons": list(verdict.reasons),
+            "spans": [
+                {"start": span.start, "end": span.end, "type": span.type, "score": round(span.score, 4)}
+                for span in verdict.spans
+            ],
+            "redacted": verdict.redacted if verdict.verdict == "pass" else None,
+        }

@@ -1,0 +1,1 @@
+"""Delta tables at pinned versions, read without a JVM: filters, streams, shuffles."""

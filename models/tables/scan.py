@@ -1,0 +1,218 @@
+"""Reading the row groups of a table version in one order, in pieces that ranks and workers share out and resume.
+
+A row's place is its number among the rows that the filter selects. What each row group contributes is counted once,
+when the version is opened; so a rank reads its own row groups only, ranks differ by at most one row, and a resumed run
+skips row groups without decoding them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+from pyarrow.lib import ArrowException
+
+from infra.errors import InputDamaged
+from models.tables.filters import Filter
+from models.tables.log import file_system
+from models.tables.version import DataFile, TableVersion
+
+ROWS_PER_PIECE: Final = 65_536
+"""A piece is closed at the row group that brings it to so many rows."""
+
+BATCH_ROWS: Final = 16_384
+"""Rows of a batch before the filter."""
+
+_READERS: Final = 8
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A row group and how many of its rows the filter selects (at least one)."""
+
+    file: DataFile
+    row_group: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`take` rows of consecutive units, after the first `skip` of them."""
+
+    units: tuple[Unit, ...]
+    skip: int
+    take: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to read units: picklable, so that a worker process can.
+
+    Attributes:
+        columns: those to return, in this order.
+    """
+
+    table: str
+    uri: str
+    schema: pa.Schema
+    columns: tuple[str, ...]
+    filter: Filter
+
+    @property
+    def read_schema(self) -> pa.Schema:
+        """Schema of what is read."""
+        return pa.schema([self.schema.field(name) for name in self.columns])
+
+    def batches(self, piece: Piece, start: int = 0) -> Iterator[pa.RecordBatch]:
+        """The piece's rows from its `start`-th on; batches are cut at the same places each time.
+
+        Raises:
+            InputDamaged: a file cannot be read.
+        """
+        skip, left = piece.skip + start, piece.take - start
+        units = list(piece.units)
+        while units and skip >= units[0].rows:
+            skip -= units.pop(0).rows
+        if left <= 0:
+            return
+        with _readable(self.table):
+            for batch in self._filtered(_joined(units)):
+                if skip >= batch.num_rows:
+                    skip -= batch.num_rows
+                    continue
+                cut = batch.slice(skip, left)
+                skip, left = 0, left - cut.num_rows
+                yield cut
+                if left == 0:
+                    return
+
+    def units(self, version: TableVersion) -> list[Unit]:
+        """Row groups with selected rows, in the order of files and of row groups within; footers are read in parallel.
+
+        Raises:
+            InputDamaged: a file cannot be read.
+        """
+        with _readable(self.table), ThreadPoolExecutor(_READERS) as pool:
+            return [unit for found in pool.map(self._units_of, version.files) for unit in found]
+
+    def may_hold(self, file: DataFile) -> bool:
+        """Whether the file's partition values leave room for selected rows."""
+        if self.filter.pushed is None:
+            return True
+        found = self._dataset([self._fragment(file, None)]).get_fragments(self.filter.pushed)
+        return next(iter(found), None) is not None
+
+    def _units_of(self, file: DataFile) -> list[Unit]:
+        fragment = self._fragment(file, None)
+        parts = fragment.split_by_row_group(filter=self.filter.pushed, schema=self.schema)
+        counted = [(part.row_groups[0].id, self._count(part)) for part in parts]
+        return [Unit(file, number, rows) for number, rows in counted if rows]
+
+    def _count(self, fragment: pads.ParquetFileFragment) -> int:
+        # Not by `count_rows`: of one row group it counts the whole file (pyarrow 25).
+        if self.filter.exact is None and self.filter.pushed is None:
+            return int(fragment.row_groups[0].num_rows)
+        if self.filter.exact is None:
+            scanner = self._dataset([fragment]).scanner(columns=[], filter=self.filter.pushed)
+            return sum(batch.num_rows for batch in scanner.to_batches())
+        narrow = Source(self.table, self.uri, self.schema, tuple(sorted(self.filter.columns)), self.filter)
+        return sum(batch.num_rows for batch in narrow._scanned([fragment]))
+
+    def _filtered(self, groups: Sequence[tuple[DataFile, list[int]]]) -> Iterator[pa.RecordBatch]:
+        return self._scanned([self._fragment(file, numbers) for file, numbers in groups])
+
+    def _scanned(self, fragments: Sequence[pads.ParquetFileFragment]) -> Iterator[pa.RecordBatch]:
+        exact = self.filter.exact
+        wanted = list(self.columns)
+        read = wanted if exact is None else [*wanted, *sorted(self.filter.columns - set(wanted))]
+        scanner = self._dataset(fragments).scanner(
+            columns=read, filter=self.filter.pushed, batch_size=BATCH_ROWS
+        )
+        for batch in scanner.to_batches():
+            if exact is not None:
+                kept = pa.Table.from_batches([batch]).filter(exact).select(wanted).combine_chunks()
+                batch = next(iter(kept.to_batches()), batch.slice(0, 0))
+            if batch.num_rows:
+                yield batch
+
+    def _dataset(self, fragments: Sequence[pads.ParquetFileFragment]) -> pads.FileSystemDataset:
+        return pads.FileSystemDataset(list(fragments), self.schema, _FORMAT, file_system(self.uri)[0])
+
+    def _fragment(self, file: DataFile, row_groups: list[int] | None) -> pads.ParquetFileFragment:
+        system, root = file_system(self.uri)
+        values = [_equals(name, value, self.schema) for name, value in file.partition.items()]
+        return _FORMAT.make_fragment(
+            f"{root}{file.path}",
+            filesystem=system,
+            partition_expression=reduce(lambda a, b: a & b, values) if values else None,
+            row_groups=row_groups,
+        )
+
+
+# Spark writes timestamps as INT96: read as nanoseconds, years after 2262 would wrap around.
+_FORMAT: Final = pads.ParquetFileFormat(
+    read_options=pads.ParquetReadOptions(coerce_int96_timestamp_unit="us"),
+    default_fragment_scan_options=pads.ParquetFragmentScanOptions(pre_buffer=True),
+)
+
+
+def _equals(name: str, value: Any, schema: pa.Schema) -> pc.Expression:
+    field = pc.field(name)
+    return field.is_null() if value is None else field == pc.scalar(pa.scalar(value, schema.field(name).type))
+
+
+def _joined(units: Sequence[Unit]) -> list[tuple[DataFile, list[int]]]:
+    """Consecutive row groups of one file together: its footer is read once."""
+    groups: list[tuple[DataFile, list[int]]] = []
+    for unit in units:
+        if groups and groups[-1][0].path == unit.file.path:
+            groups[-1][1].append(unit.row_group)
+        else:
+            groups.append((unit.file, [unit.row_group]))
+    return groups
+
+
+def pieces(units: Sequence[Unit], rank: int, world: int) -> list[Piece]:
+    """The rank's share: rows n·rank/world up to n·(rank + 1)/world of all n, in pieces of whole row groups but for
+    the ends."""
+    total = sum(unit.rows for unit in units)
+    first, last = total * rank // world, total * (rank + 1) // world
+    made: list[Piece] = []
+    gathered: list[Unit] = []
+    skip = take = place = 0
+    for unit in units:
+        low, high = max(first, place), min(last, place + unit.rows)
+        if high > low:
+            if not gathered:
+                skip = low - place
+            gathered.append(unit)
+            take += high - low
+            if take >= ROWS_PER_PIECE:
+                made.append(Piece(tuple(gathered), skip, take))
+                gathered, take = [], 0
+        place += unit.rows
+    return [*made, Piece(tuple(gathered), skip, take)] if gathered else made
+
+
+class _readable:
+    """Turn an error of reading into one of ours, without the bytes that it may quote."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, OSError | ArrowException):
+            raise InputDamaged(
+                f"a file of the table cannot be read: {type(error).__name__}",
+                table=self._table,
+                hint="It was removed while it was read, or is damaged: open the table again, or restore the file.",
+            ) from None

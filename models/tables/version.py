@@ -1,0 +1,159 @@
+"""One version of a Delta table as a list of Parquet files, for readers that know no Delta; refused where that is wrong.
+
+Who reads a version's files one by one sees no deletion vectors, no renamed columns, no widened types: a table that
+uses a reader feature which is not known to be harmless is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
+
+from infra.contracts import contract
+from infra.errors import InputDamaged, SnapshotRefused, VersionGone
+from infra.lake import Lake
+from models.tables.log import COLUMN_MAPPING, file_system, protocols, ranges, versions_left
+
+HARMLESS_FEATURES: Final = frozenset({"timestampNtz", "vacuumProtocolCheck"})
+"""Reader features that change nothing for who reads the files: a type of Parquet's own, a rule for VACUUM."""
+
+_ABSOLUTE: Final = re.compile(r"/|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a version.
+
+    Attributes:
+        path: relative to the table.
+        size: bytes, as the log says.
+        partition: value of each partition column, which the file itself does not hold.
+    """
+
+    path: str
+    size: int
+    partition: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """A version that can be read file by file; files are sorted by path, so that two readers see one order."""
+
+    table: str
+    version: int
+    uri: str
+    schema: pa.Schema
+    files: tuple[DataFile, ...]
+
+    @property
+    def files_hash(self) -> str:
+        """Of the names and sizes of all files: another list under the same number is another history."""
+        text = json.dumps([[file.path, file.size] for file in self.files])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def check_files(self, lake: Lake, files: Iterable[DataFile]) -> None:
+        """Refuse a version of which files are gone or changed.
+
+        Raises:
+            VersionGone: files were vacuumed; says which versions can still be had.
+            InputDamaged: a file has another size than the log says.
+        """
+        listed = list(files)
+        system, root = file_system(self.uri)
+        found = system.get_file_info([f"{root}{file.path}" for file in listed])
+        if gone := sum(info.type != pafs.FileType.File for info in found):
+            raise _gone(lake, self.table, self.version, f"{gone} of its {len(listed)} files were vacuumed")
+        if any(info.size != file.size for info, file in zip(found, listed, strict=True)):
+            raise InputDamaged(
+                f"a file of version {self.version} has another size than the log says",
+                table=self.table,
+                hint="It was cut off or overwritten: restore the table's folder from a copy.",
+            )
+
+
+def open_version(lake: Lake, table: str, version: int | None = None) -> TableVersion:
+    """A version of `stage.table`, the latest by default.
+
+    Raises:
+        JobUnknown: no such table is declared.
+        ContractError: it was never migrated.
+        VersionGone: the version is not there yet or no more; says which can be had.
+        SnapshotRefused: it uses a feature that a reader of files would get wrong.
+    """
+    uri = lake.path(contract(table).name)
+    try:
+        delta = lake.open(table, version)
+    except (DeltaError, DeltaProtocolError, TableNotFoundError, OverflowError) as error:
+        # The reader's own words are of no use to people; its reasons stand in the log.
+        for number, features in protocols(uri):
+            if version is None or number <= version:
+                _check_features(table, number if version is None else version, features)
+        raise _gone(lake, table, version, f"its log cannot be replayed ({type(error).__name__})") from None
+    number = int(delta.version())
+    _check_protocol(table, number, delta)
+    return TableVersion(table, number, uri, _schema(delta), _files(table, number, delta))
+
+
+def _check_protocol(table: str, version: int, delta: DeltaTable) -> None:
+    protocol = delta.protocol()
+    features = set(protocol.reader_features or ())
+    if delta.metadata().configuration.get(COLUMN_MAPPING, "none") != "none":
+        features.add("columnMapping")
+    _check_features(table, version, features)
+
+
+def _check_features(table: str, version: int, features: Iterable[str]) -> None:
+    if unknown := sorted(set(features) - HARMLESS_FEATURES):
+        raise SnapshotRefused(
+            f"version {version} uses {', '.join(unknown)}, which a reader of its files would get wrong",
+            table=table,
+            hint="Rewrite the table without it (ALTER TABLE ... DROP FEATURE, after a purge), and read that version.",
+        )
+
+
+def _schema(delta: DeltaTable) -> pa.Schema:
+    """Names and types; every column may be missing in files that are older than it."""
+    return pa.schema([pa.field(field.name, field.type) for field in pa.schema(delta.schema().to_arrow())])
+
+
+def _files(table: str, version: int, delta: DeltaTable) -> tuple[DataFile, ...]:
+    actions = pa.table(delta.get_add_actions(flatten=False))
+    partitions: Sequence[Mapping[str, Any] | None] = (
+        actions["partition"].to_pylist() if "partition" in actions.column_names else [None] * len(actions)
+    )
+    found = [
+        # The log writes paths as URIs do.
+        DataFile(unquote(path), size, partition or {})
+        for path, size, partition in zip(
+            actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), partitions, strict=True
+        )
+    ]
+    if any(_ABSOLUTE.match(path) for path in actions["path"].to_pylist()):
+        raise SnapshotRefused(
+            f"version {version} is a shallow clone: its files belong to another table",
+            table=table,
+            hint="Copy it (CREATE TABLE ... AS SELECT), or read the table that it is a clone of.",
+        )
+    return tuple(sorted(found, key=lambda file: file.path))
+
+
+def _gone(lake: Lake, table: str, version: int | None, why: str) -> VersionGone:
+    left = versions_left(lake.path(table))
+    said = f"There are: {ranges(left)}." if left else "No version of it can be read."
+    if version is not None and left and version > left[-1]:
+        why = "there is no such version yet"
+    return VersionGone(
+        f"version {'latest' if version is None else version} cannot be had: {why}",
+        table=table,
+        hint=f"{said} Pin versions that must last: flywheel vacuum spares those that registered models name.",
+    )

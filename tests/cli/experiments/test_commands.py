@@ -1,0 +1,172 @@
+"""Experiments at the command line: every error says where and what to do; no JVM."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli import console
+from cli.experiments.commands import interval
+from cli.main import app
+from infra import ledger
+from infra.errors import FlywheelError
+from infra.lake import Lake
+from infra.sandbox import SandboxSettings
+from infra.sandbox.experiments import declaration
+from infra.settings import load_settings
+from tests.conftest import put
+
+runner = CliRunner()
+FIRST, LAST = date(2026, 11, 18), date(2026, 11, 24)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
+    monkeypatch.setattr(console.out, "width", 250)
+    assert runner.invoke(app, ["migrate"]).exit_code == 0
+    (tmp_path / "one.toml").write_text(declaration(SandboxSettings()))
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return runner.invoke(app, list(arguments))
+
+
+def lake() -> Lake:
+    return Lake.of(load_settings())
+
+
+def readout_row(**values: Any) -> dict[str, Any]:
+    known = {
+        "experiment_id": "exp-001", "as_of_ds": LAST, "ds": LAST, "k": 7, "arm": "test", "control_arm": "control",
+        "metric": "breadth", "segment": "all", "method": "plain", "estimate_test": 0.33, "estimate_control": 0.3,
+        "lift_pct": 10.0, "low_pct": 4.0, "high_pct": 16.4, "interval_kind": "bounded", "p_value": 0.001,
+        "p_adjusted": 0.002, "status": "ok", "verdict": "positive", "schema_version": 1,
+        "input_versions": '{"experiments.unit_totals":4}',
+    }  # fmt: skip
+    return known | values
+
+
+def test_declare_list_and_check(home: Path) -> None:
+    assert "No experiment" in run("experiment", "list").output
+    assert "declared" in run("experiment", "declare", str(home / "one.toml")).output
+    assert "nothing changed" in run("experiment", "declare", str(home / "one.toml")).output
+    put(lake(), "experiments.assignments", [{"experiment_id": "stray", "user_id": "u", "ds": FIRST}])
+    rows = json.loads(run("experiment", "list", "--format", "json").stdout)
+    assert [(row["experiment_id"], row["exposed"]) for row in rows] == [("exp-001", 0), ("stray", 1)]
+    assert rows[1]["state"].startswith("not declared")
+    checked = run("experiment", "check", "exp-001")
+    assert checked.exit_code == 1
+    exposed = {"experiment_id": "exp-001", "ds": FIRST}
+    put(
+        lake(), "experiments.assignments",
+        [exposed | {"user_id": f"u{n}", "in_several_arms": n < 2} for n in range(20)]
+        + [exposed | {"user_id": "early", "ds": FIRST - timedelta(days=1)}],
+    )  # fmt: skip
+    alarm = {
+        "experiment_id": "exp-001", "as_of_ds": LAST, "segment": "all", "basis": "exposed", "sample_ratio_alarm": True,
+        "users": {"control": 10, "test": 80, "variant": 1}, "input_versions": "{}", "ds": LAST,
+    }  # fmt: skip
+    put(lake(), "experiments.populations", [alarm])
+    checked = run("experiment", "check", "exp-001")
+    for told in (
+        "users in several arms: 2",
+        "counted: start the window",
+        "exposed all",
+        "variant",
+        "flywheel plan",
+    ):
+        assert told in checked.output
+    assert checked.exit_code == 1
+
+
+def test_a_readout_says_what_was_read_and_what_may_be_said(home: Path) -> None:
+    run("experiment", "declare", str(home / "one.toml"))
+    with pytest.raises(
+        FlywheelError, match=r"not read out on any day.*flywheel run experiments.readouts --days 2026-11-18"
+    ):
+        runner.invoke(app, ["readout", "exp-001"], catch_exceptions=False)
+    complement = {"interval_kind": "complement", "low_pct": None, "high_pct": None, "gap_low_pct": -40.0}
+    put(
+        lake(), "experiments.readouts",
+        [
+            readout_row(),
+            readout_row(metric="depth", gap_high_pct=90.0, verdict="inconclusive", **complement),
+            readout_row(as_of_ds=FIRST, ds=FIRST, k=1, verdict="not_final"),
+        ],
+    )  # fmt: skip
+    told = run("readout", "exp-001").output
+    assert "day 7 of 7" in told
+    assert "experiments.unit_totals v4" in told
+    assert "+4.00 to +16.40" in told
+    assert "up to -40.00, or from +90.00" in told
+    rows = json.loads(run("readout", "exp-001", "--day", str(FIRST), "--format", "json").stdout)
+    assert [(row["k"], row["verdict"]) for row in rows] == [(1, "not_final")]
+    assert (
+        run("readout", "exp-001", "--format", "csv")
+        .output.splitlines()[0]
+        .startswith("experiment_id,as_of_ds,k")
+    )
+    for arguments, message in (
+        (["readout", "exp-001", "--day", "2026-11-20"], "2026-11-20.*Read out: 2026-11-18, 2026-11-24"),
+        (["readout", "other"], "no experiment 'other' is declared.*There are: exp-001"),
+        (["experiment", "check", "other"], "table experiments.definitions"),
+    ):
+        with pytest.raises(FlywheelError, match=message):
+            runner.invoke(app, arguments, catch_exceptions=False)
+
+
+def test_every_kind_of_set_is_told_as_it_is() -> None:
+    ends = {"low_pct": None, "high_pct": None, "gap_low_pct": None, "gap_high_pct": None}
+    assert interval(ends | {"interval_kind": "half_line", "low_pct": 3.0}) == "from +3.00"
+    assert interval(ends | {"interval_kind": "half_line", "high_pct": 3.0}) == "up to +3.00"
+    assert interval(ends | {"interval_kind": "whole_line"}) == "any"
+    assert interval(ends | {"interval_kind": "undefined"}) == ""
+
+
+def test_a_plan_from_history_and_from_numbers(home: Path) -> None:
+    (row,) = json.loads(
+        run(
+            "experiment",
+            "plan",
+            "--mean",
+            "10",
+            "--sd",
+            "20",
+            "--users",
+            "20000",
+            "--lift",
+            "5",
+            "--format",
+            "json",
+        ).output
+    )
+    # 2.8 standard errors of the difference: 20 sqrt(2 / 20,000) / 10.
+    assert row["smallest lift %"] == pytest.approx(5.6, rel=0.04)
+    assert row["users for 5 %"] == pytest.approx(2 * 4 * 2.8016**2 / 0.05**2, rel=0.06)
+    assert run("experiment", "plan", "--mean", "10").exit_code == 2
+    with pytest.raises(FlywheelError, match=r"traffic.events, day 2026-11-11\.\.2026-11-17"):
+        runner.invoke(app, ["experiment", "plan", str(home / "one.toml")], catch_exceptions=False)
+    day = FIRST - timedelta(days=3)
+    sent = {
+        "event_type": "message",
+        "source": "user",
+        "ds": day,
+        "event_ts": ledger.now(),
+        "received_ts": ledger.now(),
+    }
+    put(lake(), "traffic.events", [sent | {"user_id": f"u{n % 40}", "event_id": f"e{n}"} for n in range(150)])
+    rows = json.loads(
+        run("experiment", "plan", str(home / "one.toml"), "--users", "5000", "--format", "json").output
+    )
+    found = {row["metric"]: row for row in rows}
+    assert found["mean_exposed"]["mean"] == 150 / 40
+    assert found["breadth"]["mean"] == pytest.approx(1 / 7, abs=1e-6)
+    assert found["depth"]["smallest lift %"] > 0
+    assert [row["primary"] for row in rows] == [True, True, False, False]
