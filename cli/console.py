@@ -1,4 +1,4 @@
-"""Where the command prints, and how it prints rows."""
+"""Where the command prints: results on standard output, messages and progress on standard error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -15,23 +15,44 @@ from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as RichTable
 
-# What is piped or kept in a log has no width of its own.
+# Output that is piped or logged has no terminal width.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-# Sentences are broken by the terminal, if at all: breaks of ours would stand in what is piped, searched or copied.
+# The terminal wraps sentences. Line breaks of our own would get into what is piped, searched or copied.
 out = Console(width=_WIDTH, soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 
 class Format(StrEnum):
-    """How rows are printed."""
+    """Output formats: a table for people, CSV or JSON for programs."""
 
     table = "table"
     csv = "csv"
     json = "json"
 
 
+def print_error(error: Exception) -> None:
+    """Print one of our errors as one line."""
+    # Escaped: the place of an error is in square brackets, which rich would take for a style.
+    text = f"[bold red]{type(error).__name__}[/bold red]: {escape(str(error))}"
+    err.print(text, highlight=False, soft_wrap=True)
+
+
+def progress_printer(name: str) -> Callable[[int, int, float], None]:
+    """A function that prints the progress of a training: step, steps in all, loss."""
+
+    def print_step(step: int, steps: int, loss: float) -> None:
+        err.print(f"{name}: step {step} of {steps}, loss {loss:.3f}", highlight=False)
+
+    return print_step
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """`12 too long, 3 tie`: the counts that are not zero, by name."""
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+
+
 def print_rows(rows: list[dict[str, Any]], names: list[str], format: Format) -> None:
-    """Rows as a table for people, or as CSV or JSON lines for programs."""
+    """Print rows, with the columns `names` in that order."""
     if format is Format.table:
         table = RichTable(*(Column(name, overflow="fold", no_wrap=name == names[0]) for name in names))
         for row in rows:

@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from cli.console import out
 from infra.errors import LandingFileBroken
-from infra.lake import Lake
-from infra.settings import Settings, parse_days
 
 
-def run_import(settings: Settings, path: Path, format: str, start: str | None, days: int | None) -> None:
-    """Import a file or folder of chat logs and print what became of every line.
+class ImportFormat(StrEnum):
+    """Formats of chat logs that can be imported."""
 
-    Raises:
-        SettingsError: `start` is not a date, or `days` is out of range.
-        LandingFileBroken: a log file is cut off, or there is none.
+    chatlogs = "chatlogs"
+    openai = "openai"
+
+
+def import_logs(
+    path: Annotated[
+        Path, typer.Argument(exists=True, help="A .jsonl or .jsonl.gz file, or a folder of them.")
+    ],
+    format: Annotated[
+        ImportFormat,
+        typer.Option(
+            help="chatlogs: one conversation a line; openai: OpenAI messages, one conversation a line."
+        ),
+    ],
+    start: Annotated[str | None, typer.Option(help="First day for conversations without timestamps.")] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Number of days to spread those conversations over. Default: 7.")
+    ] = None,
+) -> None:
+    """Import chat logs as landed events.
+
+    Writes event files into the landing zone and prints what happened to every line. Missing timestamps and user
+    ids are generated from the content, so that the same import gives the same events, and are marked as generated.
+
+    \b
+    Example:
+      flywheel import --format chatlogs --days 7 logs/
     """
-    from jobs.traffic.importers import import_logs
+    from infra.lake import Lake
+    from infra.settings import load_settings, parse_days
+    from jobs.traffic.importers import import_logs as write_events
 
-    first = parse_days(start)[0] if start else None
-    summary = import_logs(settings, Lake.of(settings).landing, path, format, first, days)
+    settings = load_settings()
+    first_day = parse_days(start)[0] if start else None
+    summary = write_events(settings, Lake.of(settings).landing, path, format.value, first_day, days)
     if not summary.days:
         raise LandingFileBroken(
             f"{path.name} holds no conversation that could be imported", hint=str(summary)

@@ -1,12 +1,16 @@
-"""Why one turn was or was not used."""
+"""`flywheel outcomes`: why one turn was or was not used."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from infra.errors import TurnUnknown
-from infra.lake import Lake
-from infra.sql import connect
+import typer
+
+from cli.console import Format, print_rows
+from cli.query import query
+
+if TYPE_CHECKING:
+    from infra.lake import Lake
 
 _QUERY = """
 SELECT 'day ' || CAST(ds AS VARCHAR) AS "where", outcome, reason, detail
@@ -17,16 +21,36 @@ FROM curation.sample_outcomes WHERE turn_id = $turn
 """
 
 
+def outcomes(
+    turn_id: Annotated[str, typer.Argument(help="turn_id, the id of a served response.")],
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
+) -> None:
+    """Show why a turn was or was not used.
+
+    Shows its outcome on its day and in each dataset. Reads curation.outcomes and curation.sample_outcomes.
+
+    \b
+    Example:
+      flywheel outcomes 5f0c9e
+    """
+    from infra.lake import Lake
+    from infra.settings import load_settings
+
+    rows = history(Lake.of(load_settings()), turn_id)
+    print_rows(rows, ["where", "outcome", "reason", "detail"], format)
+
+
 def history(lake: Lake, turn_id: str) -> list[dict[str, Any]]:
     """The turn's daily outcome and its outcome in each dataset.
 
     Raises:
-        TurnUnknown: no day that was curated has the turn.
+        TurnUnknown: no curated day has the turn.
     """
-    with connect(lake, _QUERY) as connection:
-        rows = connection.execute(_QUERY, {"turn": turn_id}).fetchall()
+    from infra.errors import TurnUnknown
+
+    _, rows = query(lake, _QUERY, {"turn": turn_id})
     if not rows:
         raise TurnUnknown(
-            f"no curated day has turn {turn_id}", hint="flywheel plan says which days are not curated yet."
+            f"no curated day has turn {turn_id}", hint="flywheel plan shows which days are not curated yet."
         )
-    return [dict(zip(["where", "outcome", "reason", "detail"], row, strict=True)) for row in rows]
+    return rows

@@ -1,22 +1,21 @@
-"""Judged pairs at the command line: bring them in, and count what there is."""
+"""`flywheel preferences`: import judged pairs, and count them."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cli.console import Format, err, out, print_rows
+from cli.query import query
 from infra.errors import SettingsError
-from infra.lake import Lake
-from infra.settings import load_settings
 
 preferences_app = typer.Typer(
     no_args_is_help=True,
-    help="Judged pairs that reward models learn from: annotation.preferences. Every pair is screened; see "
-    "docs/preferences.md.",
+    help="Import and count judged pairs for reward models.\n\n"
+    "Pairs are in annotation.preferences. Every pair is screened first: see docs/preferences.md.",
 )
 _COUNTS = """
 SELECT batch, mode, source, count(DISTINCT pair_id) AS pairs, count(*) AS labels,
@@ -34,7 +33,7 @@ FROM annotation.quarantine GROUP BY ALL ORDER BY batch, lines DESC, reason
 
 
 class PreferenceFormat(StrEnum):
-    """Preference sets that can be imported."""
+    """Formats of preference sets that can be imported."""
 
     hh_rlhf = "hh-rlhf"
     llmbar = "llmbar"
@@ -44,7 +43,7 @@ class PreferenceFormat(StrEnum):
 
 
 class Mode(StrEnum):
-    """How pairs were judged (section 2.2.2)."""
+    """How pairs were judged (section 2.2.2): on a logged conversation, or while chatting."""
 
     static = "static"
     interactive = "interactive"
@@ -53,33 +52,40 @@ class Mode(StrEnum):
 @preferences_app.command("import")
 def import_set(
     path: Annotated[
-        Path, typer.Argument(exists=True, help="A .jsonl or .json file, also .gz, or a folder of them.")
+        Path, typer.Argument(exists=True, help="A .jsonl or .json file, plain or .gz, or a folder of them.")
     ],
     format: Annotated[
         PreferenceFormat,
         typer.Option(
-            help="hh-rlhf: chosen and rejected transcripts; llmbar: input, output_1, output_2, label; autoj: prompt, "
-            "response 1, response 2, label; ultrafeedback: prompt, chosen, rejected, or scored completions; native: "
-            "our own lines."
+            help="Fields of a record. hh-rlhf: chosen and rejected transcripts; llmbar: input, output_1, output_2, "
+            "label; autoj: prompt, response 1, response 2, label; ultrafeedback: prompt, chosen, rejected, or "
+            "scored completions; native: the columns of docs/preferences.md."
         ),
     ],
-    batch: Annotated[str, typer.Option(help="Day of the first batch, YYMMDD.")],
-    batches: Annotated[int, typer.Option(min=1, help="Cut the set into so many batches, by its order.")] = 1,
-    every_days: Annotated[int, typer.Option(min=1, help="Days from one batch to the next.")] = 28,
+    batch: Annotated[str, typer.Option(help="Day of the first batch, as YYMMDD.")],
+    batches: Annotated[
+        int, typer.Option(min=1, help="Split the set into this many batches, in file order.")
+    ] = 1,
+    every_days: Annotated[int, typer.Option(min=1, help="Days between batches.")] = 28,
     mode: Annotated[
-        Mode, typer.Option(help="Judged from a logged history, or while conversing.")
+        Mode,
+        typer.Option(help="static: judged on a logged conversation; interactive: judged while chatting."),
     ] = Mode.static,
-    source: Annotated[str, typer.Option(help="Name of the set; default the format.")] = "",
-    annotator: Annotated[str, typer.Option(help="Who judged; default the source: one for the set.")] = "",
+    source: Annotated[str, typer.Option(help="Name of the set. Default: the format.")] = "",
+    annotator: Annotated[str, typer.Option(help="Who judged. Default: the source.")] = "",
     guideline: Annotated[str, typer.Option(help="Version of the annotation guidelines, if known.")] = "",
 ) -> None:
-    """Land a preference set as judgements, in dated batches; records that are no pair are counted with a reason.
+    """Import a preference set, in dated batches.
 
-    Unsafe pairs are quarantined when the batch runs, unless the setting preferences.keep_unsafe names the source and
-    why. Importing the same file in the same way again changes nothing.
+    Writes judgements into the landing zone and counts the refused records by reason. Importing the same file in the
+    same way again changes nothing. Unsafe pairs are quarantined when the batch runs, unless the setting
+    preferences.keep_unsafe names the source and gives a reason.
 
-    Example: flywheel preferences import hh.jsonl.gz --format hh-rlhf --batch 240923 --batches 4
+    \b
+    Example:
+      flywheel preferences import hh.jsonl.gz --format hh-rlhf --batch 240923 --batches 4
     """
+    from infra.settings import load_settings
     from jobs.annotation.importers import ImportOptions, import_preferences, parse_batch
 
     settings = load_settings()
@@ -91,33 +97,34 @@ def import_set(
     out.print(str(report), highlight=False)
     if not report.pairs:
         raise SettingsError(
-            f"{path.name} holds no pair of the format {format.value}", setting="format",
-            hint="The counts above say why each record was refused.",
+            f"{path.name} has no pair in the format {format.value}", setting="format",
+            hint="The counts above show why each record was refused.",
         )  # fmt: skip
     name = source or format.value
     if name not in settings.preferences.keep_unsafe:
-        err.print(f"Unsafe pairs of {name} will be quarantined (preferences.keep_unsafe does not name it).")
-
+        err.print(f"Unsafe pairs of {name} will be quarantined: preferences.keep_unsafe does not name it.")
     out.print("Next: flywheel run annotation.preferences --stale")
 
 
 @preferences_app.command("list")
 def list_batches(
     quarantine: Annotated[
-        bool, typer.Option("--quarantine", help="Count what was refused, by reason, instead.")
+        bool, typer.Option("--quarantine", help="Count the refused pairs by reason instead.")
     ] = False,
-    format: Annotated[Format, typer.Option(help="Output.")] = Format.table,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Count pairs and labels by batch, mode and source: who won, how many annotators, what is for evaluation."""
-    import duckdb
+    """Count pairs, labels, winners and annotators by batch, mode and source.
 
-    from infra.sql import connect
+    Reads annotation.preferences, or annotation.quarantine with --quarantine.
 
-    query = _REFUSED if quarantine else _COUNTS
-    with connect(Lake.of(load_settings()), query) as connection:
-        cursor: duckdb.DuckDBPyConnection = connection.execute(query)
-        names = [column[0] for column in cursor.description or []]
-        rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    \b
+    Example:
+      flywheel preferences list
+    """
+    from infra.lake import Lake
+    from infra.settings import load_settings
+
+    names, rows = query(Lake.of(load_settings()), _REFUSED if quarantine else _COUNTS)
     print_rows(rows, names, format)
     if not rows:
-        err.print("There are none yet. Start with: flywheel preferences import --help")
+        err.print("There are none yet. To import some: flywheel preferences import --help")

@@ -1,33 +1,36 @@
-"""Rows at the command line: pull them out with their card, and tell how long they are in tokens."""
+"""`flywheel pull` and `flywheel lengths`: export rows of a table version, and measure them in tokens."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.console import Format, err, out, print_rows
 from infra.errors import PullRefused
-from infra.settings import Settings, load_settings
 
-Table = Annotated[str, typer.Argument(help="stage.table for the latest version, or stage.table@12.")]
+if TYPE_CHECKING:
+    from infra.settings import Settings
+    from models.tables.opened import Opened
+
+Table = Annotated[str, typer.Argument(help="stage.table for its latest version, or stage.table@12.")]
 Where = Annotated[
     str,
-    typer.Option(help="SQL condition of columns and constants, applied to every row: \"language = 'en'\"."),
+    typer.Option(help="SQL condition on columns and constants, such as \"language = 'en'\"."),
 ]
 
 
 class Split(StrEnum):
-    """Sides of the split by user."""
+    """The two splits. A user is in one of them, always."""
 
     train = "train"
     evaluation = "evaluation"
 
 
 class Kind(StrEnum):
-    """Formats of a pull."""
+    """Output formats of a pull."""
 
     parquet = "parquet"
     jsonl = "jsonl"
@@ -36,108 +39,114 @@ class Kind(StrEnum):
 
 def pull(
     table: Table,
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder to make.", file_okay=False)],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder to create.", file_okay=False)],
     where: Where = "",
-    split: Annotated[Split | None, typer.Option(help="Only this side; both by default.")] = None,
+    split: Annotated[Split | None, typer.Option(help="Only this split. Default: both.")] = None,
     to: Annotated[
-        Kind, typer.Option(help="parquet, jsonl, or hf: a folder for datasets.load_from_disk.")
+        Kind, typer.Option(help="Output format. hf is a folder for datasets.load_from_disk.")
     ] = Kind.parquet,
-    columns: Annotated[str, typer.Option(help="Names with commas between, in this order; default all.")] = "",
+    columns: Annotated[str, typer.Option(help="Columns to write, separated by commas. Default: all.")] = "",
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Allow a table of raw text; who pulls it is written to ops.raw_reads."),
+        typer.Option("--raw", help="Allow a table with raw text. The reader is recorded in ops.raw_reads."),
     ] = False,
     reader: Annotated[
-        str, typer.Option(help="Who pulls raw text.", envvar="FLYWHEEL_REVIEWER", show_default=False)
+        str, typer.Option(help="Your name, for raw text.", envvar="FLYWHEEL_REVIEWER", show_default=False)
     ] = "",
 ) -> None:
-    """Write rows of a table version to a folder, with a card: schema, counts, levels, hashes, licence, personal data.
+    """Export rows of a table version to a folder, with a data card.
 
-    Needs no JVM. The same pull again changes nothing; a folder that holds anything else is left as it is.
+    The card (README.md) has schema, counts, hashes, licence and a note on personal data. Needs no JVM. The same pull
+    again changes nothing. A folder with anything else in it is refused.
 
-    Example: flywheel pull curation.samples@3 --split train --where "language = 'en'" --to parquet --out data/en
+    \b
+    Example:
+      flywheel pull curation.samples@3 --split train --where "language = 'en'" --to parquet --out data/en
     """
+    from infra.settings import load_settings
     from models.pull.pull import pull as write
-    from models.tables.opened import Opened, open_snapshot
+    from models.tables.opened import open_snapshot
 
     settings = load_settings()
-    chosen = [name.strip() for name in columns.split(",") if name.strip()] or None
-    opened: Opened = open_snapshot(
-        settings, table, where=where, split=split.value if split else "", columns=chosen, raw=raw
+    names = [name.strip() for name in columns.split(",") if name.strip()] or None
+    opened = open_snapshot(
+        settings, table, where=where, split=split.value if split else "", columns=names, raw=raw
     )
-    _log_raw(settings, opened, raw, reader)
-    with _progress(opened.snapshot.rows) as tell:
-        done = write(opened, to.value, out_folder, settings.handoff.licence, tell)
-    what = f"{opened.snapshot}{f' ({split.value})' if split else ''}"
-    if done.unchanged:
-        out.print(
-            f"Unchanged: {done.folder} holds {what} already, as its card says.", highlight=False, markup=False
-        )
+    _record_raw_read(settings, opened, raw, reader)
+    with _ProgressBar(opened.snapshot.rows) as report_rows:
+        result = write(opened, to.value, out_folder, settings.handoff.licence, report_rows)
+    rows_text = f"{opened.snapshot}{f' ({split.value})' if split else ''}"
+    if result.unchanged:
+        out.print(f"Unchanged: {result.folder} already holds {rows_text}.", highlight=False, markup=False)
         return
     out.print(
-        f"{done.rows:,} rows of {what} in {done.files} file(s), {done.size / 1e6:,.1f} MB. "
-        f"Card: {done.folder / 'README.md'}",
+        f"{result.rows:,} rows of {rows_text} in {result.files} file(s), {result.size / 1e6:,.1f} MB. "
+        f"Card: {result.folder / 'README.md'}",
         highlight=False,
         markup=False,
     )
-    if not done.rows:
-        err.print("No row was selected: the files are empty.")
+    if not result.rows:
+        err.print("No row matched: the files are empty.")
 
 
 def lengths(
     table: Table,
     longest: Annotated[
-        int, typer.Option("--max-length", min=1, help="Tokens that a sequence may have.")
+        int, typer.Option("--max-length", min=1, help="Longest sequence of the training, in tokens.")
     ] = 1024,
     where: Where = "",
-    split: Annotated[Split | None, typer.Option(help="Only this side; both by default.")] = None,
-    format: Annotated[Format, typer.Option(help="Output.")] = Format.table,
+    split: Annotated[Split | None, typer.Option(help="Only this split. Default: both.")] = None,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """How many tokens of training.base_model the rows have, by split, and how many would not fit.
+    """Show how long rows are in tokens, and how many do not fit.
 
-    What is too long loses its oldest turns, and is left out only where the last turn alone is too long; training counts
-    both. Of two responses the longer counts.
+    Tokens are those of training.base_model. A training drops the oldest turns of a sequence that is too long, and
+    drops the whole row when its last turn alone is too long. Of a pair, the longer response counts.
 
-    Example: flywheel lengths curation.samples --max-length 1024
+    \b
+    Example:
+      flywheel lengths curation.samples --max-length 1024
     """
     from transformers.utils import logging
 
+    from infra.settings import load_settings
     from models.tables.opened import open_snapshot
     from models.training.base import base_model
     from models.training.lengths import LengthReport, measure_lengths
     from models.training.sequences import tokenizer_of
 
-    logging.set_verbosity_error()  # that a sequence is longer than the model takes is what is told here
+    logging.set_verbosity_error()  # transformers warns of long sequences, which this command counts
 
-    def row(one: LengthReport) -> dict[str, Any]:
-        shares = {f"p{round(100 * share)}": tokens for share, tokens in one.quantiles.items()}
-        shares["longest"] = shares.pop("p100")
-        fates = {"over": one.over, "shortened": one.shortened, "lost": one.lost}
-        return {"split": one.split or "(none)", "rows": one.rows, **shares, **fates}
+    def row(report: LengthReport) -> dict[str, Any]:
+        quantiles = {f"p{round(100 * share)}": tokens for share, tokens in report.quantiles.items()}
+        quantiles["longest"] = quantiles.pop("p100")
+        counts = {"over": report.over, "shortened": report.shortened, "lost": report.lost}
+        return {"split": report.split or "(none)", "rows": report.rows, **quantiles, **counts}
 
     settings = load_settings()
     opened = open_snapshot(settings, table, where=where, split=split.value if split else "")
-    rows = [row(one) for one in measure_lengths(opened, tokenizer_of(base_model(settings)), longest)]
+    rows = [row(report) for report in measure_lengths(opened, tokenizer_of(base_model(settings)), longest)]
     if not rows:
-        err.print("No row was selected.")
+        err.print("No row matched.")
         return
     print_rows(rows, list(rows[0]), format)
     err.print(
-        f"over: more than {longest:,} tokens; shortened: of those, they fit without their oldest turns."
+        f"over: longer than {longest:,} tokens; shortened: of those, rows that fit without their oldest turns; "
+        "lost: rows that do not fit."
     )
 
 
-def _log_raw(settings: Settings, opened: Any, raw: bool, reader: str) -> None:
-    """Whoever takes raw text out is on record before the first row is written."""
+def _record_raw_read(settings: Settings, opened: Opened, raw: bool, reader: str) -> None:
+    """Record who pulls raw text, before the first row is written."""
     from infra.contracts import contract
 
     if not raw or contract(opened.snapshot.table).root != "restricted":
         return
     if not reader.strip():
         raise PullRefused(
-            "nobody is named who pulls raw text",
+            "a pull of raw text needs the name of its reader",
             table=opened.snapshot.table,
-            hint="Give --reader or set FLYWHEEL_REVIEWER: it is written to ops.raw_reads.",
+            hint="Give --reader or set FLYWHEEL_REVIEWER. The name is recorded in ops.raw_reads.",
         )
     import uuid
     from datetime import UTC, datetime
@@ -153,8 +162,8 @@ def _log_raw(settings: Settings, opened: Any, raw: bool, reader: str) -> None:
     ledger.append(Lake.of(settings), "ops.raw_reads", [read], run_id)
 
 
-class _progress:
-    """Rows done of all, on standard error; the value is what to call with rows done."""
+class _ProgressBar:
+    """A bar on standard error. `with` gives the function to call with the number of rows done."""
 
     def __init__(self, rows: int) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -169,10 +178,10 @@ class _progress:
         self._task = self._bar.add_task("rows", total=rows)
 
     def __enter__(self) -> Any:
-        return self._tell
+        return self._report
 
-    def _tell(self, done: int) -> None:
-        self._bar.start()  # with the first row: a pull that is there already shows no bar
+    def _report(self, done: int) -> None:
+        self._bar.start()  # with the first row: an unchanged pull shows no bar
         self._bar.update(self._task, completed=done)
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""What an experiment could find, before it starts: from the lake's history, or from numbers that are given."""
+"""`flywheel experiment plan`: the smallest lift that an experiment can detect."""
 
 from __future__ import annotations
 
@@ -29,54 +29,57 @@ GROUP BY user_id
 def from_definition(
     settings: Settings, file: Path, users: int | None, lift_pct: float | None, power: float
 ) -> list[Row]:
-    """The smallest lift of each metric, from the window's length of days before the start (or the last there are).
+    """The smallest detectable lift of each metric, from the traffic of as many days before the start as the window has.
 
     Raises:
         UpstreamMissing: no user traffic landed in those days.
     """
-    one = read_definition(file)
-    baseline = history(settings, one)
-    per_arm = users or int(baseline.users * min(one.shares.values()))
-    tests = len(one.metrics) * len(one.test_arms)
+    definition = read_definition(file)
+    baseline = history(settings, definition)
+    per_arm = users or int(baseline.users * min(definition.shares.values()))
+    tests = len(definition.metrics) * len(definition.test_arms)
     rows: list[Row] = []
-    for found in planned(baseline, per_arm, tests=tests, power=power):
+    for plan in planned(baseline, per_arm, tests=tests, power=power):
         row: Row = {
-            "metric": found.metric, "primary": found.metric in one.metrics, "mean": round(found.mean, 6),
-            "deviation": round(found.deviation, 6), "users per arm": found.users,
-            "smallest lift %": None if found.detectable_pct is None else round(found.detectable_pct, 3),
+            "metric": plan.metric, "primary": plan.metric in definition.metrics, "mean": round(plan.mean, 6),
+            "deviation": round(plan.deviation, 6), "users per arm": plan.users,
+            "smallest lift %": None if plan.detectable_pct is None else round(plan.detectable_pct, 3),
         }  # fmt: skip
         if lift_pct is not None:
-            ceiling = None if found.metric in AMOUNTS else 1.0
+            ceiling = None if plan.metric in AMOUNTS else 1.0
             row[f"users for {lift_pct:g} %"] = _needed(
-                found.mean, found.deviation**2, lift_pct, power, 0.05 / tests, ceiling
+                plan.mean, plan.deviation**2, lift_pct, power, 0.05 / tests, ceiling
             )
         rows.append(row)
     return rows
 
 
-def history(settings: Settings, one: Definition) -> Arm:
+def history(settings: Settings, definition: Definition) -> Arm:
     """Users of production traffic in as many days before the start as the window has."""
-    last = one.start_ds - timedelta(days=1)
-    first = one.start_ds - timedelta(days=one.window_days)
+    last = definition.start_ds - timedelta(days=1)
+    first = definition.start_ds - timedelta(days=definition.window_days)
     with connect(Lake.of(settings), _HISTORY) as database:
         rows = database.execute(_HISTORY, {"first": first, "last": last}).fetchnumpy()
     if not len(rows["days"]):
         raise UpstreamMissing(
-            f"no message of a user in the {one.window_days} days before the start of {one.experiment_id}",
+            f"no user sent a message in the {definition.window_days} days before {definition.experiment_id} starts",
             table="traffic.events", day=f"{first}..{last}",
             hint="Land those days, or give --mean, --sd and --users.",
         )  # fmt: skip
-    return Arm.of_users(rows["days"], rows["messages"], one.window_days)
+    return Arm.of_users(rows["days"], rows["messages"], definition.window_days)
 
 
 def from_numbers(
     mean: float, deviation: float, users: int | None, lift_pct: float | None, power: float
 ) -> list[Row]:
-    """One metric of amounts, of which mean and deviation over users are given."""
+    """One metric of amounts, from its mean and standard deviation over users."""
     row: Row = {"mean": mean, "deviation": deviation}
     if users is not None:
-        found = minimum_detectable_effect(mean, deviation**2, users, users, power=power)
-        row |= {"users per arm": users, "smallest lift %": None if found is None else round(found, 3)}
+        detectable = minimum_detectable_effect(mean, deviation**2, users, users, power=power)
+        row |= {
+            "users per arm": users,
+            "smallest lift %": None if detectable is None else round(detectable, 3),
+        }
     if lift_pct is not None:
         row[f"users for {lift_pct:g} %"] = _needed(mean, deviation**2, lift_pct, power, 0.05, None)
     return [row]
@@ -85,7 +88,7 @@ def from_numbers(
 def _needed(
     mean: float, variance: float, lift_pct: float, power: float, alpha: float, ceiling: float | None
 ) -> int | None:
-    """None where the lift is beyond the ceiling, or nothing varies."""
+    """Users per arm; None when the lift is above the ceiling or nothing varies."""
     try:
         return users_needed(mean, variance, lift_pct, power=power, alpha=alpha, ceiling=ceiling)
     except ValueError:

@@ -1,54 +1,60 @@
-"""`flywheel replay`: what the paper reports, through our own eyes."""
+"""`flywheel replay`: recompute results that the paper published."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.console import Format, err, print_rows
-from cli.reports.page import write_page
-from cli.reports.table10 import figures
-from infra.settings import load_settings
-from jobs.experiments import table10
-from jobs.experiments.table10 import LIFTS, POST_LAUNCH, WIN_RATES, Cell, Count
+
+if TYPE_CHECKING:
+    from jobs.experiments.table10 import Count
 
 replay_app = typer.Typer(
-    no_args_is_help=True, help="Replay published results: counts, plots, and what cannot be."
+    no_args_is_help=True,
+    help="Recompute and check results that the paper published.",
 )
-METRICS = ("breadth", "depth")
 
 
 @replay_app.callback()
 def _group() -> None:
-    """Keeps `replay` a group of commands while it has one."""
+    """Keeps `replay` a group while it has one command only."""
 
 
 @replay_app.command("table10")
 def replay_table10(
-    format: Annotated[Format, typer.Option(help="Output of the counts.")] = Format.table,
+    format: Annotated[Format, typer.Option(help="Output format of the counts.")] = Format.table,
     path: Annotated[
-        Path | None, typer.Option("--out", help="The page; default table10.html beside the reports.")
+        Path | None, typer.Option("--out", help="Page to write. Default: table10.html in the report folder.")
     ] = None,
 ) -> None:
-    """Table 10 of the paper: verdict counts, Figure 8 as a page, intervals that equation 17 cannot give.
+    """Recompute Table 10: count the verdicts, draw Figure 8, and find intervals that equation 17 cannot give.
 
-    Example: flywheel replay table10
+    Reads the table that comes with the project and writes an HTML page. Needs no lake.
+
+    \b
+    Example:
+      flywheel replay table10
     """
+    from cli.reports.table10.page import render
+    from infra.settings import load_settings
+    from jobs.experiments import table10
+
     cells = table10.read()
     if path is None:
         settings = load_settings()
         path = Path(settings.resolve(settings.report.path)) / "table10.html"
-    rows = [_told(count) for count in table10.counts(cells)]
+    rows = [_line(count) for count in table10.counts(cells)]
     print_rows(rows, list(rows[0]), format)
     flagged = [
         {
-            "cannot be": f"{one.cell.metric} {one.cell.version}",
-            "printed": one.cell.interval,
-            "equation 17": f"+{one.plus:.3f} / -{one.minus:.3f}",
+            "impossible interval": f"{flag.cell.metric} {flag.cell.version}",
+            "printed": flag.cell.interval,
+            "equation 17": f"+{flag.plus:.3f} / -{flag.minus:.3f}",
         }
-        for one in table10.impossible(cells)
+        for flag in table10.impossible(cells)
     ]
     if format is Format.table:
         print_rows(flagged, list(flagged[0]), format)
@@ -60,36 +66,7 @@ def replay_table10(
     err.print(f"Open {render(path)}")
 
 
-def render(out: Path) -> Path:
-    """Write Figure 8 and what stands beside it to `out` and return it."""
-    cells = table10.read()
-    lifts = {metric: list(table10.row_of(cells, LIFTS[POST_LAUNCH, metric]).values()) for metric in METRICS}
-    versions = [cell.version for cell in lifts["breadth"]]
-    flagged = table10.impossible(cells)
-    plots = {
-        **{
-            f"lifts-{metric}": figures.lifts(found, [one.cell for one in flagged])
-            for metric, found in lifts.items()
-        },
-        "win-rates": figures.win_rates(
-            {name: table10.row_of(cells, metric) for name, metric in WIN_RATES.items()}, versions
-        ),
-        "cumulative": figures.cumulative({metric: table10.cumulative(cells, metric) for metric in METRICS}),
-    }
-    return write_page(
-        "table10.html.j2",
-        out,
-        plots,
-        counts=table10.counts(cells),
-        lifts=[_side_by_side(cells, phase) for phase in dict.fromkeys(phase for phase, _ in LIFTS)],
-        flagged=flagged,
-        flagged_cells=[one.cell for one in flagged],
-        changes=table10.changes(cells),
-        printed_elsewhere=table10.PRINTED_ELSEWHERE,
-    )
-
-
-def _told(count: Count) -> dict[str, Any]:
+def _line(count: Count) -> dict[str, Any]:
     return {
         "releases": f"{count.phase}",
         "lift of": count.scope,
@@ -98,9 +75,3 @@ def _told(count: Count) -> dict[str, Any]:
         "which": " ".join(count.positive),
         "significantly negative": " ".join(count.negative),
     }
-
-
-def _side_by_side(cells: tuple[Cell, ...], phase: str) -> list[tuple[Cell, Cell]]:
-    """The breadth and the depth cell of every release of a phase."""
-    breadth, depth = (table10.row_of(cells, LIFTS[phase, metric]) for metric in METRICS)
-    return [(breadth[version], depth[version]) for version in breadth]

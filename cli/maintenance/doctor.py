@@ -1,4 +1,4 @@
-"""What a machine needs to run the flywheel, and how to get what it lacks."""
+"""`flywheel doctor`: what this machine needs to run the flywheel."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
+import typer
 
-from infra.settings import Settings
-from infra.spark import MINIMUM_JAVA, java_version
+from cli.console import err
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
 
 MINIMUM_MEMORY_BYTES = 6_000_000_000
+MINIMUM_DISK_BYTES = 2_000_000_000
 AIRFLOW_PORT = 8080
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing looked at. A finding that is not required is a warning."""
+class Check:
+    """The result of one check. A check that is not required only warns."""
 
     what: str
     ok: bool
@@ -27,57 +31,93 @@ class Finding:
     required: bool = True
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at Python, Java, memory, disk and ports."""
-    return [_python(), _java(), _memory(), _disk(settings), _port(AIRFLOW_PORT), _make()]
+def doctor() -> None:
+    """Check that this machine can run the flywheel.
+
+    Checks Python, Java, memory, disk, make and ports, and says how to get what is missing. Exit code 1 when
+    something required is missing.
+
+    \b
+    Example:
+      flywheel doctor
+    """
+    from infra.settings import load_settings
+
+    checks = examine(load_settings())
+    for check in checks:
+        if check.ok:
+            err.print(f"[green]ok[/green]       {check.what}", highlight=False)
+        else:
+            label = "[red]MISSING[/red]" if check.required else "[yellow]WARNING[/yellow]"
+            err.print(f"{label}  {check.what}", highlight=False)
+            err.print(f"         {check.remedy}", highlight=False)
+    missing = [check for check in checks if check.required and not check.ok]
+    err.print(
+        f"{len(missing)} of {len(checks)} checks failed. Fix them and run flywheel doctor again."
+        if missing
+        else "This machine can run the flywheel.",
+        highlight=False,
+    )
+    raise typer.Exit(1 if missing else 0)
 
 
-def _python() -> Finding:
-    version = sys.version_info
-    told = f"Python {version.major}.{version.minor}"
-    return Finding(told, (3, 11) <= (version.major, version.minor) < (3, 13), "Install Python 3.11 or 3.12.")
+def examine(settings: Settings) -> list[Check]:
+    """Check Python, Java, memory, disk, make and ports."""
+    return [_python(), _java(), _memory(), _disk(settings), _make(), _port(AIRFLOW_PORT)]
 
 
-def _java() -> Finding:
+def _python() -> Check:
+    version = sys.version_info[:2]
+    return Check(
+        f"Python {version[0]}.{version[1]}", (3, 11) <= version < (3, 13), "Install Python 3.11 or 3.12."
+    )
+
+
+def _java() -> Check:
+    from infra.spark import MINIMUM_JAVA, java_version
+
     version = java_version()
-    return Finding(
+    return Check(
         f"Java {version or 'not found'} (Spark needs {MINIMUM_JAVA} or later)",
         version is not None and version >= MINIMUM_JAVA,
         "Debian or Ubuntu: apt install openjdk-17-jre-headless. macOS: brew install openjdk@17. Or set JAVA_HOME.",
     )
 
 
-def _memory() -> Finding:
+def _memory() -> Check:
+    import psutil
+
     total = psutil.virtual_memory().total
-    return Finding(
+    return Check(
         f"{total / 1e9:.0f} GB of memory",
         total >= MINIMUM_MEMORY_BYTES,
-        f"At least {MINIMUM_MEMORY_BYTES / 1e9:.0f} GB are wanted; lower spark.driver_memory in flywheel.toml.",
+        f"The default settings need {MINIMUM_MEMORY_BYTES / 1e9:.0f} GB. With less, lower spark.driver_memory in "
+        "flywheel.toml.",
     )
 
 
-def _disk(settings: Settings) -> Finding:
-    place = Path(settings.resolve(settings.lake.root))
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    return Finding(
-        f"{free / 1e9:.0f} GB free for the lake at {place}",
-        free >= max(settings.lake.minimum_free_bytes, 2_000_000_000),
-        "Free at least 2 GB, or set lake.root in flywheel.toml to a place with room.",
+def _disk(settings: Settings) -> Check:
+    folder = Path(settings.resolve(settings.lake.root))
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    return Check(
+        f"{free / 1e9:.0f} GB free for the lake at {folder}",
+        free >= max(settings.lake.minimum_free_bytes, MINIMUM_DISK_BYTES),
+        f"Free at least {MINIMUM_DISK_BYTES / 1e9:.0f} GB, or set lake.root in flywheel.toml to a disk with room.",
     )
 
 
-def _port(port: int) -> Finding:
+def _make() -> Check:
+    return Check("make", shutil.which("make") is not None, "Debian or Ubuntu: apt install make.")
+
+
+def _port(port: int) -> Check:
     with socket.socket() as probe:
         free = probe.connect_ex(("127.0.0.1", port)) != 0
-    return Finding(
-        f"port {port} is {'free' if free else 'taken'} (make airflow)",
+    return Check(
+        f"port {port} is {'free' if free else 'in use'} (for make airflow)",
         free,
-        f"Another program listens on {port}; make airflow needs it: stop it or set AIRFLOW_PORT.",
+        f"Another program uses port {port}. Stop it, or choose another: make airflow AIRFLOW_PORT=8081.",
         required=False,
     )
-
-
-def _make() -> Finding:
-    return Finding("make", shutil.which("make") is not None, "Debian or Ubuntu: apt install make.")

@@ -1,77 +1,99 @@
-"""`flywheel erase`: a user leaves the lake."""
+"""`flywheel erase`: delete a user's data."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import Format, err, print_rows
-from infra.errors import SettingsError
-from infra.settings import load_settings
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+    from jobs.maintenance.erasure import Erased
 
 
 def erase(
     users: Annotated[
         list[str] | None,
-        typer.Argument(help="Ids as the product writes them; better --from: shells remember."),
+        typer.Argument(help="User ids as the product writes them. Prefer --from: a shell keeps its history."),
     ] = None,
-    listed: Annotated[
-        str | None, typer.Option("--from", metavar="FILE", help="One id a line; - for standard input.")
+    file: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE", help="File with one id per line; - for standard input."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    format: Annotated[Format, typer.Option(help="Output.")] = Format.table,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the rows only; delete nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Erase users: from all tables, from every version on the disk, from the landed files; nothing of them lands again.
+    """Delete all data of users, for good.
 
-    Unlike flywheel vacuum it spares no version that holds their rows: registered models that stand on one are named,
-    and so are raw copies that were pulled. No job may run meanwhile. A certificate a table is kept in ops.erasures,
-    with keyed hashes only. The days become stale: flywheel run --stale makes samples, totals and readouts without them.
-    Killed midway, call it again.
+    What still arrives from them is refused. Deletes their rows from every table, every table version on disk and
+    the landed files. Unlike `flywheel vacuum` it keeps no version that holds their rows. Prints the registered
+    models that were trained on such versions, and the raw copies that somebody pulled: delete those by hand.
 
-    Examples: flywheel erase --from requests.txt --dry-run;  flywheel erase --from requests.txt --yes
+    Writes a certificate for each table to ops.erasures, with keyed hashes only. No job may run meanwhile. If it is
+    killed, run it again. Afterwards, `flywheel run --stale` rebuilds what was made from the rows.
+
+    \b
+    Examples:
+      flywheel erase --from requests.txt --dry-run
+      flywheel erase --from requests.txt --yes
     """
+    from infra.settings import load_settings
     from jobs.maintenance.erasure import erase as erase_users
-    from jobs.maintenance.erasure import pulled_copies
 
-    named = _named(users or [], listed)
+    ids = _read_ids(users or [], file)
     settings = load_settings()
     if not dry_run and not yes:
-        typer.confirm(f"Erase {len(named)} user(s)? Nothing brings them back", abort=True, err=True)
-    found = list(erase_users(settings, named, dry_run, lambda line: err.print(line, highlight=False)))
+        typer.confirm(f"Delete all data of {len(ids)} user(s)? This cannot be undone", abort=True, err=True)
+    places = list(erase_users(settings, ids, dry_run, lambda line: err.print(line, highlight=False)))
     rows = [
         {
-            "place": one.place, "rows": one.rows.total(), "users": len(+one.rows),
-            "pinned versions that go": "; ".join(f"{v} ({', '.join(who)})" for v, who in one.lost.items()),
-            "models touched": ", ".join(one.models),
+            "place": place.place, "rows": place.rows.total(), "users": len(+place.rows),
+            "pinned versions lost": "; ".join(f"{v} ({', '.join(pins)})" for v, pins in place.lost.items()),
+            "models affected": ", ".join(place.models),
         }
-        for one in found
+        for place in places
     ]  # fmt: skip
     print_rows(rows, [*rows[0]], format)
-    total = sum(one.rows.total() for one in found)
-    err.print(f"{total:,} row(s) and line(s) {'would go' if dry_run else 'are gone'}.", highlight=False)
-    if unknown := len(named) - len(set[str]().union(*(+one.rows for one in found))):
+    _print_follow_up(settings, places, len(ids), dry_run)
+
+
+def _print_follow_up(settings: Settings, places: list[Erased], users: int, dry_run: bool) -> None:
+    """Print the total, ids that matched nobody, and what is left to do by hand."""
+    from jobs.maintenance.erasure import pulled_copies
+
+    total = sum(place.rows.total() for place in places)
+    err.print(
+        f"{total:,} row(s) and line(s) {'would be deleted' if dry_run else 'deleted'}.", highlight=False
+    )
+    if unknown := users - len(set[str]().union(*(+place.rows for place in places))):
         err.print(
-            f"{unknown} of {len(named)} id(s) name nobody of the lake: are they spelt as the product spells them?"
+            f"{unknown} of {users} id(s) match no user of the lake. Check that they are spelt as in the product."
         )
-    if any(one.models for one in found):
+    if any(place.models for place in places):
         err.print(
-            "Models keep what they learnt: train anew what is named above, and retire it.", highlight=False
+            "Models keep what they learnt from deleted rows: retrain the models named above and retire the old "
+            "versions.",
+            highlight=False,
         )
-    for table, reader, moment in pulled_copies(settings, [one.place for one in found if one.rows]):
-        err.print(f"Copy to delete by hand: {table}, pulled by {reader}, {moment:%Y-%m-%d}.", markup=False)
+    for table, reader, moment in pulled_copies(settings, [place.place for place in places if place.rows]):
+        err.print(f"Copy to delete by hand: {table}, pulled by {reader} on {moment:%Y-%m-%d}.", markup=False)
     if not dry_run:
         err.print("Next: flywheel run --stale", highlight=False)
 
 
-def _named(users: list[str], listed: str | None) -> list[str]:
-    if listed is not None:
-        text = sys.stdin.read() if listed == "-" else Path(listed).read_text(encoding="utf-8")
+def _read_ids(users: list[str], file: str | None) -> list[str]:
+    """The given ids and those of the file, each once."""
+    from infra.errors import SettingsError
+
+    if file is not None:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         users = [*users, *text.splitlines()]
-    named = list(dict.fromkeys(one.strip() for one in users if one.strip()))
-    if not named:
-        raise SettingsError("nobody is named", hint="Give user ids, or --from FILE with one a line.")
-    return named
+    ids = list(dict.fromkeys(user.strip() for user in users if user.strip()))
+    if not ids:
+        raise SettingsError("no user id is given", hint="Give user ids, or --from FILE with one id per line.")
+    return ids

@@ -1,4 +1,4 @@
-"""`flywheel lineage`: from a model to the files it came from, and from a table to the models that came from it."""
+"""`flywheel lineage`: from a model to the files it came from, and from a table to the models made from it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.tree import Tree
 
 from cli.console import Format, err, out, print_rows
-from infra.contracts import table_names
-from infra.errors import JobUnknown
-from infra.settings import Settings, load_settings, span_of
 
 if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from infra.settings import Settings
     from jobs.maintenance.lineage import Derived, ModelLineage
     from jobs.maintenance.provenance import Source
 
@@ -30,68 +29,81 @@ _MADE_WITH = (
 
 
 def lineage(
-    what: Annotated[
+    subject: Annotated[
         str | None,
-        typer.Argument(help="MODEL@ALIAS, MODEL/3, stage.table@12 or stage.table; none: all models."),
+        typer.Argument(
+            metavar="[MODEL|TABLE]",
+            help="MODEL@ALIAS, MODEL/3, stage.table or stage.table@12. Default: list all models.",
+        ),
     ] = None,
     format: Annotated[
-        Format, typer.Option(help="table (for people: a tree), csv (models only) or json.")
+        Format, typer.Option(help="table prints a tree; csv works for the list of models only.")
     ] = Format.table,
     files: Annotated[
-        int, typer.Option(min=0, help="Landing files to name of each zone; json names all.")
+        int, typer.Option(min=0, help="Landed files to show for each zone. json shows all of them.")
     ] = _FILES,
 ) -> None:
-    """From a model to its tables and to the files that landed; from a table to the models that came from it.
+    """Show what a model was made from, or what depends on a table.
 
-    The second is also what an erasure must name: it spares no version that a model stands on, as flywheel vacuum does.
+    For a model: its code, base model and settings, the table versions it was trained on, and the landed files that
+    they came from. For a table: every registered model that depends on it; an erasure affects those models.
 
-    Examples: flywheel lineage reward-pointwise@candidate;  flywheel lineage annotation.preferences@12
+    \b
+    Examples:
+      flywheel lineage reward-pointwise@candidate
+      flywheel lineage annotation.preferences@12
     """
+    from infra.contracts import table_names
+    from infra.settings import load_settings
+
     settings = load_settings()
-    if what is None:
-        _all(settings, format)
-    elif what.removeprefix("models:/").partition("@")[0] in table_names():
-        name, _, version = what.partition("@")
-        _table(settings, name, version, format)
+    if subject is None:
+        _print_models(settings, format)
+    elif subject.removeprefix("models:/").partition("@")[0] in table_names():
+        name, _, version = subject.partition("@")
+        _print_table(settings, name, version, format)
     else:
-        _model(settings, what, format, files)
+        _print_model(settings, subject, format, files)
 
 
-def _all(settings: Settings, format: Format) -> None:
+def _print_models(settings: Settings, format: Format) -> None:
     from models.registry.pins import models
 
     rows = [
         {
-            "model": one.named, "aliases": ", ".join(one.aliases),
-            "tables": ", ".join(sorted({str(s) for s in one.snapshots})),
-            "trained until": one.tags.get("trained_until", ""), "code": one.tags.get("code_commit", "")[:12],
+            "model": model.named, "aliases": ", ".join(model.aliases),
+            "tables": ", ".join(sorted({str(snapshot) for snapshot in model.snapshots})),
+            "trained until": model.tags.get("trained_until", ""), "code": model.tags.get("code_commit", "")[:12],
         }
-        for one in models(settings)
+        for model in models(settings)
     ]  # fmt: skip
     print_rows(rows, ["model", "aliases", "tables", "trained until", "code"], format)
     if not rows:
         err.print("No model is registered yet. Train one: flywheel train --help")
 
 
-def _model(settings: Settings, named: str, format: Format, files: int) -> None:
+def _print_model(settings: Settings, named: str, format: Format, files: int) -> None:
+    from rich.tree import Tree
+
     from jobs.maintenance.lineage import of_model
 
-    found = of_model(settings, named)
+    lineage = of_model(settings, named)
     if format is Format.table:
-        tree = Tree(_title(found))
-        _grow(tree, found, files)
+        tree = Tree(_title(lineage))
+        _add_model(tree, lineage, files)
         out.print(tree, highlight=False)
     else:
-        _dump(asdict(found))
+        _print_json(asdict(lineage))
 
 
-def _title(found: ModelLineage) -> str:
-    aliases = f"  ({', '.join(found.model.aliases)})" if found.model.aliases else ""
-    return f"[bold]{escape(found.model.named)}[/bold]{escape(aliases)}"
+def _title(lineage: ModelLineage) -> str:
+    aliases = f"  ({', '.join(lineage.model.aliases)})" if lineage.model.aliases else ""
+    return f"[bold]{escape(lineage.model.named)}[/bold]{escape(aliases)}"
 
 
-def _grow(tree: Tree, found: ModelLineage, files: int) -> None:
-    tags = found.model.tags
+def _add_model(tree: Tree, lineage: ModelLineage, files: int) -> None:
+    """Add what the model was made with, its tables, and its parent models."""
+    tags = lineage.model.tags
     for label, key in _MADE_WITH:
         if tags.get(key):
             dirty = (
@@ -100,17 +112,18 @@ def _grow(tree: Tree, found: ModelLineage, files: int) -> None:
                 else ""
             )
             tree.add(f"{label}: {escape(tags[key])}{dirty}")
-    for snapshot, source in zip(found.model.snapshots, found.sources, strict=True):
+    for snapshot, source in zip(lineage.model.snapshots, lineage.sources, strict=True):
         where = f", where {snapshot.where}" if snapshot.where else ""
-        gone = "  [red]no longer readable[/red]" if str(snapshot) in found.gone else ""
+        gone = "  [red]no longer readable[/red]" if str(snapshot) in lineage.gone else ""
         split = snapshot.split or "both splits"
-        told = f"{snapshot}: {snapshot.rows:,} rows of {split}{where}, filter {snapshot.filter_hash}"
-        _add(tree.add(f"[bold]{escape(told)}[/bold]{gone}"), source, files, is_root=True)
-    for parent in found.parents:
-        _grow(tree.add("made with " + _title(parent)), parent, files)
+        label = f"{snapshot}: {snapshot.rows:,} rows of {split}{where}, filter {snapshot.filter_hash}"
+        _add_source(tree.add(f"[bold]{escape(label)}[/bold]{gone}"), source, files, is_root=True)
+    for parent in lineage.parents:
+        _add_model(tree.add("made with " + _title(parent)), parent, files)
 
 
-def _add(tree: Tree, source: Source, files: int, is_root: bool = False) -> None:
+def _add_source(tree: Tree, source: Source, files: int, is_root: bool = False) -> None:
+    from infra.settings import span_of
     from jobs.maintenance.lineage import told
 
     by = f" by {source.job}" if source.job else ""
@@ -126,48 +139,51 @@ def _add(tree: Tree, source: Source, files: int, is_root: bool = False) -> None:
             f"and {len(source.files) - files:,} more file(s)" if files else f"{len(source.files):,} file(s)"
         )
     for above in source.made_from:
-        _add(here, above, files)
+        _add_source(here, above, files)
 
 
-def _table(settings: Settings, name: str, version: str, format: Format) -> None:
+def _print_table(settings: Settings, name: str, version: str, format: Format) -> None:
+    from rich.tree import Tree
+
+    from infra.errors import JobUnknown
     from jobs.maintenance.lineage import of_table
 
     if version and not version.isdigit():
-        raise JobUnknown("a version of a table is a number", table=name, hint="Write stage.table@12.")
-    found = of_table(settings, name, int(version) if version else None)
+        raise JobUnknown("the version of a table is a number", table=name, hint="Write stage.table@12.")
+    derived = of_table(settings, name, int(version) if version else None)
     if format is not Format.table:
-        _dump(
+        _print_json(
             [
-                {"model": one.model.named, "aliases": one.model.aliases, "through": one.through}
-                for one in found
+                {"model": each.model.named, "aliases": each.model.aliases, "through": each.through}
+                for each in derived
             ]
         )
         return
     tree = Tree(f"[bold]{escape(name)}{'@' + version if version else ''}[/bold]")
-    _branches(tree, found)
+    _add_derived(tree, derived)
     out.print(tree, highlight=False)
     err.print(
-        f"{len(found)} model(s) came from it; an erasure of its rows touches them all."
-        if found
-        else "No registered model came from it.",
+        f"{len(derived)} model(s) depend on it. Erasing its rows affects all of them."
+        if derived
+        else "No registered model depends on it.",
         highlight=False,
     )
 
 
-def _branches(tree: Tree, found: list[Derived]) -> None:
-    """Models as leaves; ways that begin alike share their branches."""
-    grown: dict[tuple[str, ...], Tree] = {}
-    for one in found:
-        here = tree
-        for n in range(1, len(one.through)):
-            way = one.through[: n + 1]
-            if way not in grown:
-                grown[way] = here.add(escape(one.through[n]))
-            here = grown[way]
-        aliases = f" ({', '.join(one.model.aliases)})" if one.model.aliases else ""
-        here.add(f"[bold]{escape(one.model.named)}[/bold]{escape(aliases)}")
+def _add_derived(tree: Tree, derived: list[Derived]) -> None:
+    """Add models as leaves; paths with the same beginning share their branches."""
+    branches: dict[tuple[str, ...], Tree] = {}
+    for each in derived:
+        branch = tree
+        for n in range(1, len(each.through)):
+            path = each.through[: n + 1]
+            if path not in branches:
+                branches[path] = branch.add(escape(each.through[n]))
+            branch = branches[path]
+        aliases = f" ({', '.join(each.model.aliases)})" if each.model.aliases else ""
+        branch.add(f"[bold]{escape(each.model.named)}[/bold]{escape(aliases)}")
 
 
-def _dump(content: Any) -> None:
+def _print_json(content: Any) -> None:
     json.dump(content, sys.stdout, default=str, ensure_ascii=False)
     sys.stdout.write("\n")

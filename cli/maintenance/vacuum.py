@@ -1,4 +1,4 @@
-"""`flywheel vacuum`: free the disk of what no version in use needs."""
+"""`flywheel vacuum`: delete files that no version in use needs."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from typing import Annotated
 import typer
 
 from cli.console import Format, err, print_rows
-from infra.settings import load_settings
 
 
 def vacuum(
     tables: Annotated[
-        list[str] | None, typer.Argument(help="stage.table, several if wanted; default: all.")
+        list[str] | None, typer.Argument(help="Tables to vacuum, as stage.table. Default: all.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would leave the disk.")] = False,
-    format: Annotated[Format, typer.Option(help="Output.")] = Format.table,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the files only; delete nothing.")] = False,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Remove files that no version in use needs; versions that registered models stand on are spared.
+    """Delete files that no table version in use needs.
 
-    Files go when they have been out of the table for maintenance.keep_deleted_hours. Whether a model stands on a
-    version is asked of the registry: if it does not answer, nothing is vacuumed. To remove a user's rows is another
-    thing: flywheel erase.
+    A file is deleted once it has been out of its table for maintenance.keep_deleted_hours. Versions that
+    registered models were trained on are kept; when the registry does not answer, nothing is deleted. To remove
+    the rows of a user, use `flywheel erase`.
 
-    Examples: flywheel vacuum --dry-run;  flywheel vacuum annotation.preferences
+    \b
+    Examples:
+      flywheel vacuum --dry-run
+      flywheel vacuum annotation.preferences
     """
-    from jobs.maintenance.vacuum import vacuum as clean
+    from infra.settings import load_settings
+    from jobs.maintenance.vacuum import vacuum as vacuum_tables
 
     rows, files = [], []
-    for done in clean(load_settings(), tables or (), dry_run):
+    for done in vacuum_tables(load_settings(), tables or (), dry_run):
         spared = [
-            f"{version} ({', '.join(who)}{'; already gone' if version in done.gone else ''})"
-            for version, who in done.spared.items()
+            f"{version} ({', '.join(models)}{'; already gone' if version in done.gone else ''})"
+            for version, models in done.spared.items()
         ]
         files.append(done.files)
         rows.append({"table": done.table, "files": done.files, "spared versions": ", ".join(spared)})
     print_rows(rows, ["table", "files", "spared versions"], format)
-    total = sum(files)
-    err.print(f"{total:,} file(s) {'would leave' if dry_run else 'left'} the disk.", highlight=False)
+    err.print(f"{sum(files):,} file(s) {'would be deleted' if dry_run else 'deleted'}.", highlight=False)

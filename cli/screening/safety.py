@@ -1,4 +1,4 @@
-"""Safety classifiers at the command line: train one from labels, and judge one on labels."""
+"""`flywheel safety`: train and evaluate safety classifiers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import Format, out, print_rows
-from infra.settings import load_settings
 
 if TYPE_CHECKING:
     from models.calibration import Reliability
@@ -19,39 +18,51 @@ if TYPE_CHECKING:
 
 safety_app = typer.Typer(
     no_args_is_help=True,
-    help="The safety classifier: trained from labelled text and reviewers' decisions, judged on users it never saw.",
+    help="Train and evaluate the safety classifier.\n\n"
+    "It learns from labelled text and reviewers' decisions, and is evaluated on users that it did not train on.",
 )
 
 Labels = Annotated[
     Path | None,
     typer.Argument(
         exists=True,
-        help="JSONL(.gz), parquet or Delta with text (or context and response), label, and optionally category, "
-        "language, split, user.",
+        help="JSONL(.gz), Parquet or Delta with the columns text (or context and response) and label, and if known "
+        "category, language, split, user.",
     ),
 ]
-Reviews = Annotated[bool, typer.Option("--reviews", help="Add reviewers' decisions of this lake as labels.")]
+Reviews = Annotated[
+    bool, typer.Option("--reviews", help="Use reviewers' decisions of this lake as labels too.")
+]
 
 
 @safety_app.command()
 def train(
     labels: Labels = None,
     reviews: Reviews = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Save to a folder too.")] = None,
-    name: Annotated[str, typer.Option(help="Registered model; empty: do not register.")] = "safety",
-    alias: Annotated[str, typer.Option(help="Alias that the new version gets.")] = "candidate",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also save it to this folder.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name in the registry. Empty: do not register.")] = "safety",
+    alias: Annotated[str, typer.Option(help="Alias of the new version.")] = "candidate",
     pass_error: Annotated[
-        float, typer.Option(help="Most unsafe among what passes: 95 % upper bound.")
+        float, typer.Option(help="Allowed share of unsafe texts among passed ones (95 % upper bound).")
     ] = 0.05,
     reject_error: Annotated[
-        float, typer.Option(help="Most safe among what is rejected: 95 % upper bound.")
+        float, typer.Option(help="Allowed share of safe texts among rejected ones (95 % upper bound).")
     ] = 0.1,
-    review_share: Annotated[float, typer.Option(help="Largest share that a person must look at.")] = 0.25,
+    review_share: Annotated[
+        float, typer.Option(help="Allowed share of texts that a person must review.")
+    ] = 0.25,
 ) -> None:
-    """Fit, calibrate, choose the thresholds that keep the bounds, and register; refuse what cannot keep them.
+    """Train, calibrate and register a safety classifier.
 
-    Example: flywheel safety train labels.jsonl --reviews --pass-error 0.05
+    Chooses thresholds that keep the error bounds below. Refuses to register a classifier that cannot keep them.
+
+    \b
+    Example:
+      flywheel safety train labels.jsonl --reviews --pass-error 0.05
     """
+    from infra.settings import load_settings
     from models.screening.safety.classifier import save
     from models.screening.safety.evaluate import Bounds
     from models.screening.safety.train import train as fit
@@ -79,24 +90,32 @@ def evaluate(
     labels: Labels = None,
     reviews: Reviews = False,
     model: Annotated[
-        str, typer.Option(help="Folder or models:/NAME@ALIAS; default: the packaged classifier.")
+        str, typer.Option(help="Folder, or models:/NAME@ALIAS. Default: the packaged classifier.")
     ] = "",
 ) -> None:
-    """Judge a classifier on the held-out rows of a labelled table: errors with bounds, review share, calibration."""
-    from models.screening.safety.named import classifier_named
-    from models.screening.safety.train import evaluate as judge
+    """Evaluate a classifier on the held-out rows of labelled text.
 
-    chosen = classifier_named(model)
-    held = [row.text for row in _rows(labels, reviews) if row.held_out]
-    _print(chosen.thresholds, *judge(chosen, held))
+    Prints its errors with upper bounds, the share that needs review, and its calibration.
+
+    \b
+    Example:
+      flywheel safety evaluate labels.jsonl --model models:/safety@candidate
+    """
+    from models.screening.safety.named import classifier_named
+    from models.screening.safety.train import evaluate as measure
+
+    classifier = classifier_named(model)
+    held_out = [row.text for row in _rows(labels, reviews) if row.held_out]
+    _print(classifier.thresholds, *measure(classifier, held_out))
 
 
 def _rows(labels: Path | None, reviews: bool) -> list[LabelledRow]:
+    from infra.settings import load_settings
     from models.screening.safety.reviewed import reviewed_rows
     from models.screening.safety.train import read_labels
 
     if labels is None and not reviews:
-        raise typer.BadParameter("give a labelled table, --reviews, or both")
+        raise typer.BadParameter("give labelled text, --reviews, or both")
     rows = read_labels(labels) if labels is not None else []
     return [*rows, *(reviewed_rows(load_settings()) if reviews else [])]
 
@@ -106,11 +125,11 @@ def _print(thresholds: Thresholds, band: Band, bins: Sequence[Reliability]) -> N
 
     reject_at = "never" if thresholds.reject_at is None else f"{thresholds.reject_at:.4f}"
     rows = [
-        {"figure": "review from probability", "value": f"{thresholds.review_at:.4f}"},
-        {"figure": "reject from probability", "value": reject_at},
+        {"figure": "review threshold (probability)", "value": f"{thresholds.review_at:.4f}"},
+        {"figure": "reject threshold (probability)", "value": reject_at},
         {"figure": "held-out rows", "value": f"{band.rows:,}"},
-        {"figure": "unsafe among passed, 95 % upper", "value": f"{band.pass_error_upper:.4f}"},
-        {"figure": "safe among rejected, 95 % upper", "value": f"{band.reject_error_upper:.4f}"},
+        {"figure": "unsafe among passed, 95 % upper bound", "value": f"{band.pass_error_upper:.4f}"},
+        {"figure": "safe among rejected, 95 % upper bound", "value": f"{band.reject_error_upper:.4f}"},
         {"figure": "review share", "value": f"{band.review_share:.4f}"},
         {"figure": "expected calibration error", "value": f"{calibration_error(bins):.4f}"},
     ]

@@ -1,4 +1,4 @@
-"""User signals at the command line: how far thumbs are from a judgement of the last response."""
+"""`flywheel signals`: the biases of user signals."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import Format, err, print_rows
-from infra.lake import Lake
-from infra.settings import load_settings, parse_days
 
 if TYPE_CHECKING:
     from models.signals.contrasts import Statistic
 
 signals_app = typer.Typer(
     no_args_is_help=True,
-    help="What users did with responses. Rates with intervals are in SQL: views.signal_rates.",
+    help="Show how far user signals, such as thumbs, can be trusted.\n\n"
+    "Rates with intervals are in SQL: views.signal_rates.",
 )
 _COLUMNS = [
     "bias", "contrast", "level", "estimate", "low", "high", "p", "p_adjusted", "verdict", "responses", "hits", "users",
@@ -25,16 +24,23 @@ _COLUMNS = [
 @signals_app.command()
 def bias(
     days: Annotated[
-        str | None, typer.Option(help="2026-11-20, or 2026-10-01..2026-11-20; default all.")
+        str | None,
+        typer.Option(help="One day (2026-11-20) or a range (2026-10-01..2026-11-20). Default: all days."),
     ] = None,
-    model_version: Annotated[str | None, typer.Option(help="Only responses of this model.")] = None,
-    format: Annotated[Format, typer.Option(help="Output.")] = Format.table,
+    model_version: Annotated[str | None, typer.Option(help="Only responses of this model version.")] = None,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """The biases of section 3.5.5 in thumbs, each with a 95 % interval and a verdict: positive to negative ratio per
-    job to be done, ending bias, delayed feedback, prior sentiment.
+    """Measure the biases of section 3.5.5 in thumbs.
 
-    Example: flywheel signals bias --days 2026-11-18..2026-11-20
+    Shows the positive to negative ratio by job to be done, ending bias, delayed feedback and prior sentiment, each
+    with a 95 % interval and a verdict. Reads views.signal_bias_cells. docs/analyst.md explains every line.
+
+    \b
+    Example:
+      flywheel signals bias --days 2026-11-18..2026-11-20
     """
+    from infra.lake import Lake
+    from infra.settings import load_settings, parse_days
     from jobs.signals.bias import measure
 
     lines = measure(Lake.of(load_settings()), parse_days(days) if days else (), model_version)
@@ -47,8 +53,8 @@ def bias(
     ]
     print_rows(rows, _COLUMNS, format)
     err.print(
-        "What each line says: docs/analyst.md. Users are the independent unit; p is adjusted by Holm. These are "
-        "associations: nobody was randomised, and one bias can show in the line of another."
+        "docs/analyst.md explains each line. Intervals count users, not responses; p is adjusted by Holm. These are "
+        "associations: users were not randomised, and one bias can show in the line of another."
     )
 
 

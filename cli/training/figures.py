@@ -1,4 +1,4 @@
-"""How the accuracy of reward models is printed."""
+"""Tables of the accuracy of reward models."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def print_cells(cells: Sequence[Cell], format: Format) -> None:
-    """A row a cell: text for people, numbers for programs."""
-    rows = [_told(cell) if format is Format.table else _figures(cell) for cell in cells]
+    """Print one row per cell: text for people, numbers for programs."""
+    rows = [_line(cell) if format is Format.table else _figures(cell) for cell in cells]
     print_rows(rows, list(rows[0]), format)
 
 
-def _told(cell: Cell) -> dict[str, Any]:
+def _line(cell: Cell) -> dict[str, Any]:
     same = {} if cell.consistency is None else {"same verdict in both orders": str(cell.consistency)}
     return {
         "model": cell.model, "mode": cell.mode, "batch": cell.batch, "pairs": cell.accuracy.n,
@@ -28,7 +28,7 @@ def _told(cell: Cell) -> dict[str, Any]:
 
 
 def _figures(cell: Cell) -> dict[str, Any]:
-    """For programs."""
+    """The numbers of a cell, for programs."""
     change = cell.change
     return {
         "model": cell.model, "mode": cell.mode, "batch": cell.batch, "zero_shot": cell.zero_shot,
@@ -40,19 +40,19 @@ def _figures(cell: Cell) -> dict[str, Any]:
 
 
 def print_agreement(lines: Sequence[Line], format: Format) -> None:
-    """Table 9: a row a training set and kind; programs get the intervals as numbers."""
+    """Print Table 9: one row per kind and training set. Programs get the intervals as numbers."""
 
-    def told(name: str, one: Accuracy) -> dict[str, Any]:
+    def columns(name: str, accuracy: Accuracy) -> dict[str, Any]:
         if format is Format.table:
-            return {name: str(one)}
-        return {name: one.value, f"{name}, low": one.low, f"{name}, high": one.high}
+            return {name: str(accuracy)}
+        return {name: accuracy.value, f"{name}, low": accuracy.low, f"{name}, high": accuracy.high}
 
     rows = [
         {
             "kind": line.kind, "training set": line.training, "labels": line.labels,
-            **told("single (random)", line.single), "pairs": line.single.n,
-            **told("multi (agree)", line.agreed), "agreed pairs": line.agreed.n,
-            **told("longer, agreed", line.longer),
+            **columns("single (random)", line.single), "pairs": line.single.n,
+            **columns("multi (agree)", line.agreed), "agreed pairs": line.agreed.n,
+            **columns("longer, agreed", line.longer),
         }
         for line in lines
     ]  # fmt: skip
@@ -60,7 +60,7 @@ def print_agreement(lines: Sequence[Line], format: Format) -> None:
 
 
 def print_matrix(cells: Sequence[Cell], format: Format) -> None:
-    """As the paper prints it: models down, batches across; programs get a row a cell."""
+    """Print the matrix as the paper does: a row per model, a column per batch. Programs get one row per cell."""
     if format is not Format.table:
         print_cells(cells, format)
         return

@@ -1,4 +1,4 @@
-"""`flywheel train signals`: user-signal models from labels to registered versions, and what they agree with."""
+"""`flywheel train signals` and `signal-agreement`: train user-signal models, and compare them with reward models."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import Format, err, print_rows
-from infra.settings import load_settings, parse_days
+from cli.console import Format, counts_text, err, print_rows, progress_printer
 
 if TYPE_CHECKING:
     from models.signals.evaluation import Evaluation
     from models.signals.ranking import Figure
     from models.signals.registration import Outcome
     from models.signals.rows import SignalRows
-    from models.training.callbacks import Progress
 
 _MOST_ON_CPU = 1_500
 
 
 class Signal(StrEnum):
-    """Table 2 of the paper."""
+    """The user signals of Table 2."""
 
     continued = "continued"
     love = "love"
@@ -40,181 +38,185 @@ class Kind(StrEnum):
 
 def signals(
     signal: Annotated[
-        list[Signal] | None, typer.Option(help="Which; may be given again. Default: all five.")
+        list[Signal] | None, typer.Option(help="Signal to train; repeat for several. Default: all five.")
     ] = None,
     days: Annotated[
-        str | None, typer.Option(help="Dates of the responses: 2026-10-01..2026-11-20; default all.")
+        str | None, typer.Option(help="Days of the responses, such as 2026-10-01..2026-11-20. Default: all.")
     ] = None,
     config: Annotated[
-        str, typer.Option("--config", help="Run configuration: a TOML file, or smoke, cluster, cluster-70b.")
+        str,
+        typer.Option("--config", help="Run configuration: a TOML file, or smoke, cluster or cluster-70b."),
     ] = "smoke",
     most: Annotated[
         int | None,
         typer.Option(
-            min=0, help=f"Most training rows of a signal; 0: all. Default: {_MOST_ON_CPU} without GPUs."
+            min=0, help=f"Most training rows per signal; 0 for all. Default: {_MOST_ON_CPU} without GPUs."
         ),
     ] = None,
     calibration: Annotated[
-        Kind, typer.Option(help="isotonic wants thousands of calibration rows.")
+        Kind, typer.Option(help="Calibration. isotonic needs thousands of rows.")
     ] = Kind.platt,
     pin: Annotated[
-        list[str] | None, typer.Option(help="stage.table@12: read that version; may be given again.")
+        list[str] | None,
+        typer.Option(help="Read this version, as stage.table@12; repeat for several tables."),
     ] = None,
-    alias: Annotated[str, typer.Option(help="Alias that new versions get; empty: none.")] = "candidate",
-    format: Annotated[Format, typer.Option("--format", help="Output.")] = Format.table,
+    alias: Annotated[str, typer.Option(help="Alias of the new versions. Empty: none.")] = "candidate",
+    format: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
 ) -> None:
-    """Train classifiers of what users do after a response (equations 6 and 7) and register each as signal-NAME.
+    """Train models that predict what a user does after a response, and register each as signal-NAME.
 
-    Labels that nobody could see are left out, not counted as a no. A fifth of the train users calibrates, evaluation
-    users judge, beside a length-only and a sentiment-only baseline; AUC by job to be done says which cells are too
-    small. The biases of section 3.5.5 are measured in the predictions: these models may rank candidates, and are
-    refused as rewards.
+    Reads signals.labels, signals.features and curation.screened (equations 6 and 7). Unknown labels are left out. A
+    fifth of the training users is used for calibration. Evaluation users give AUC by job to be done, beside a
+    length-only and a sentiment-only baseline, and the biases of section 3.5.5. These models may rank candidates; they
+    are refused as rewards.
 
-    Example: flywheel train signals --signal continued --signal thumb_up --days 2026-11-01..2026-11-20
+    \b
+    Example:
+      flywheel train signals --signal continued --signal thumb_up --days 2026-11-01..2026-11-20
     """
+    from infra.settings import load_settings, parse_days
     from models.reward.registration import memory_plan
     from models.signals.registration import Job, train_and_register
     from models.signals.rows import signal_rows
     from models.training.configuration import configuration
 
     settings = load_settings()
-    chosen = configuration(f"signals-{config}" if config in ("smoke", "cluster", "cluster-70b") else config)
-    plan = memory_plan(settings, chosen)
-    if chosen.cluster.gpus:
+    shipped = config in ("smoke", "cluster", "cluster-70b")
+    run = configuration(f"signals-{config}" if shipped else config)
+    plan = memory_plan(settings, run)
+    if run.cluster.gpus:
         for line in plan.lines():
             err.print(line, highlight=False)
-    most_rows = most if most is not None else (0 if chosen.cluster.gpus else _MOST_ON_CPU)
-    job = Job(chosen, parse_days(days) if days else (), most_rows, calibration.value, alias)
-    names = [one.value for one in signal or Signal]
+    most_rows = most if most is not None else (0 if run.cluster.gpus else _MOST_ON_CPU)
+    job = Job(run, parse_days(days) if days else (), most_rows, calibration.value, alias)
+    names = [each.value for each in signal or Signal]
     with signal_rows(settings, job.days, _pinned(pin or [])) as rows:
-        _say_rows(rows)
-        outcomes = list(train_and_register(settings, rows, names, job, _reporter))
+        _print_rows_read(rows)
+        outcomes = list(train_and_register(settings, rows, names, job, progress_printer))
     lines = [line for outcome in outcomes for line in _lines(outcome)]
     if lines:
         print_rows(lines, list(lines[0]), format)
-    _say_outcomes(outcomes, alias)
-    raise typer.Exit(0 if any(one.registered for one in outcomes) else 1)
+    _print_outcomes(outcomes, alias)
+    raise typer.Exit(0 if any(outcome.registered for outcome in outcomes) else 1)
 
 
 def signal_agreement(
-    reward: Annotated[str, typer.Option(help="A pointwise reward model: NAME@ALIAS or NAME/3.")] = (
+    reward: Annotated[str, typer.Option(help="Pointwise reward model: NAME@ALIAS or NAME/3.")] = (
         "reward-pointwise@candidate"
     ),
-    signal: Annotated[str, typer.Option(help="A signal model.")] = "signal-thumb-up@candidate",
-    days: Annotated[str | None, typer.Option(help="Dates of the responses; default all.")] = None,
-    format: Annotated[Format, typer.Option("--format", help="Output.")] = Format.table,
+    signal: Annotated[
+        str, typer.Option(help="Signal model: NAME@ALIAS or NAME/3.")
+    ] = "signal-thumb-up@candidate",
+    days: Annotated[str | None, typer.Option(help="Days of the responses. Default: all.")] = None,
+    format: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
 ) -> None:
-    """Does a signal model say what the preference model says? Both score the responses to evaluation users.
+    """Compare a signal model with a reward model on the responses to evaluation users.
 
-    The rank correlation stands on the reward model's version as a tag. Rewards of different prompts are not on one
-    scale: read it as the weak test that it is, and the trend over served versions beside it.
+    Prints their rank correlation and their means for each served model version, and tags the reward model's version
+    with the correlation. It is a weak test: rewards of different prompts are not on the same scale.
 
-    Example: flywheel train signal-agreement --signal signal-continued@candidate
+    \b
+    Example:
+      flywheel train signal-agreement --signal signal-continued@candidate
     """
+    from infra.settings import load_settings, parse_days
     from models.signals.correlation import compare
     from models.signals.rows import signal_rows
 
     settings = load_settings()
     with signal_rows(settings, parse_days(days) if days else ()) as rows:
-        found = compare(settings, reward, signal, rows)
+        comparison = compare(settings, reward, signal, rows)
     lines = [
-        {"what": "rank correlation", "figure": told(found.spearman, "too few"), "reward": ""},
+        {"what": "rank correlation", "figure": figure_text(comparison.spearman, "too few"), "reward": ""},
         *(
             {
                 "what": f"mean of {policy}",
-                "figure": told(score, "too few"),
-                "reward": told(preferred, "too few"),
+                "figure": figure_text(score, "too few"),
+                "reward": figure_text(preferred, "too few"),
             }
-            for policy, score, preferred in found.trend
+            for policy, score, preferred in comparison.trend
         ),
     ]
     print_rows(lines, list(lines[0]), format)
-    err.print(f"{found.rows} responses to {found.users} users; intervals are over users.")
+    err.print(f"{comparison.rows:,} responses to {comparison.users:,} users. Intervals are over users.")
 
 
 def _pinned(pins: list[str]) -> Mapping[str, int]:
-    found: dict[str, int] = {}
+    versions: dict[str, int] = {}
     for pin in pins:
         table, _, version = pin.partition("@")
         if not version.isdecimal():
             raise typer.BadParameter("--pin is stage.table@VERSION")
-        found[table] = int(version)
-    return found
+        versions[table] = int(version)
+    return versions
 
 
-def _say_rows(rows: SignalRows) -> None:
-    tables = ", ".join(str(one) for one in rows.snapshots)
-    err.print(f"Reading {tables}.", highlight=False)
-    told = ", ".join(f"{number:,} {outcome.replace('_', ' ')}" for outcome, number in rows.counts.items())
-    err.print(f"Labelled responses: {told}.", highlight=False)
-
-
-def _reporter(signal: str) -> Progress:
-    def told(step: int, steps: int, loss: float) -> None:
-        err.print(f"{signal}: step {step} of {steps}, loss {loss:.3f}", highlight=False)
-
-    return told
+def _print_rows_read(rows: SignalRows) -> None:
+    err.print(f"Reading {', '.join(str(snapshot) for snapshot in rows.snapshots)}.", highlight=False)
+    err.print(f"Labelled responses: {counts_text(rows.counts)}.", highlight=False)
 
 
 def _lines(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """One line a cell."""
+    """One row per cell: all rows of a signal, or one job to be done."""
     if outcome.trained is None:
         return
-    found = outcome.trained.evaluation
-    for cell in found.cells:
+    evaluation = outcome.trained.evaluation
+    for cell in evaluation.cells:
         is_all = cell.cell == "all"
         yield {
-            "signal": found.signal, "cell": cell.cell, "rows": cell.rows, "happened": cell.happened,
-            "users": cell.users, "auc": told(cell.auc, "too few"), "pr auc": told(cell.precision, "too few"),
-            "over length": told(found.gains["length_only"]) if is_all else "",
-            "over sentiment": told(found.gains["sentiment_only"]) if is_all else "",
-            "ece": f"{found.calibrated.error:.3f}" if is_all else "",
-            "ece by chance": f"{found.calibrated.by_chance:.3f}" if is_all else "",
+            "signal": evaluation.signal, "cell": cell.cell, "rows": cell.rows, "happened": cell.happened,
+            "users": cell.users, "auc": figure_text(cell.auc, "too few"),
+            "pr auc": figure_text(cell.precision, "too few"),
+            "over length": figure_text(evaluation.gains["length_only"]) if is_all else "",
+            "over sentiment": figure_text(evaluation.gains["sentiment_only"]) if is_all else "",
+            "ece": f"{evaluation.calibrated.error:.3f}" if is_all else "",
+            "ece by chance": f"{evaluation.calibrated.by_chance:.3f}" if is_all else "",
         }  # fmt: skip
 
 
-def told(figure: Figure, nothing: str = "") -> str:
+def figure_text(figure: Figure, nothing: str = "") -> str:
     """`.712 [.690, .734]`."""
     if figure.value is None or figure.low is None or figure.high is None:
         return nothing
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
-def _say_outcomes(outcomes: list[Outcome], alias: str) -> None:
-    for one in outcomes:
-        if one.trained is None:
-            err.print(f"[yellow]not trained[/yellow]: {one.refused}", highlight=False, soft_wrap=True)
+def _print_outcomes(outcomes: list[Outcome], alias: str) -> None:
+    for outcome in outcomes:
+        if outcome.trained is None:
+            err.print(f"[yellow]not trained[/yellow]: {outcome.refused}", highlight=False, soft_wrap=True)
             continue
-        _say_biases(one.trained.evaluation)
-        err.print(f"Registered {one.registered}{f' as {alias}' if alias else ''}.", highlight=False)
+        _print_biases(outcome.trained.evaluation)
+        err.print(f"Registered {outcome.registered}{f' as {alias}' if alias else ''}.", highlight=False)
     err.print(
-        "Users, not responses, are resampled for the intervals. signal-continued and signal-thumb-up may rank "
-        "candidates of rejection sampling; all five are refused as RL rewards unless "
-        "signal_models.reward_overrides names the version, a person, a reason and an end.",
+        "Intervals resample users, not responses. signal-continued and signal-thumb-up may rank candidates of "
+        "rejection sampling. All five are refused as RL rewards, unless signal_models.reward_overrides names the "
+        "version, a person, a reason and an end date.",
         soft_wrap=True,
     )
-    done = next((one.registered for one in outcomes if one.registered), None)
-    if done is not None:
+    first = next((outcome.registered for outcome in outcomes if outcome.registered), None)
+    if first is not None:
         err.print(
-            f"Next: flywheel lineage {done.name}@{alias}" if alias else f"Next: flywheel lineage {done}"
+            f"Next: flywheel lineage {first.name}@{alias}" if alias else f"Next: flywheel lineage {first}"
         )
 
 
-def _say_biases(found: Evaluation) -> None:
-    """The biases that show, in predictions and in the labels that they were learnt from."""
+def _print_biases(evaluation: Evaluation) -> None:
+    """Print the biases that are present in the predictions or in the labels that they were learnt from."""
     from models.signals.ranking import Figure
 
-    shown = [line for line in found.bias if "present" in (line.predicted.status, line.labelled.status)]
+    shown = [line for line in evaluation.bias if "present" in (line.predicted.status, line.labelled.status)]
     for line in shown:
         sides = [
-            f"{side} {told(Figure(one.estimate, one.low, one.high))}{' (present)' * (one.status == 'present')}"
-            for side, one in (("predictions", line.predicted), ("labels", line.labelled))
-            if one.estimate is not None
+            f"{side} {figure_text(Figure(statistic.estimate, statistic.low, statistic.high))}"
+            f"{' (present)' * (statistic.status == 'present')}"
+            for side, statistic in (("predictions", line.predicted), ("labels", line.labelled))
+            if statistic.estimate is not None
         ]
         err.print(
-            f"{found.signal}, {line.predicted.bias}: {'; '.join(sides)}", highlight=False, soft_wrap=True
+            f"{evaluation.signal}, {line.predicted.bias}: {'; '.join(sides)}", highlight=False, soft_wrap=True
         )
     if not shown:
         err.print(
-            f"{found.signal}: none of the biases of section 3.5.5 is shown, or there is too little to tell."
+            f"{evaluation.signal}: none of the biases of section 3.5.5 shows, or there is too little data."
         )

@@ -1,4 +1,4 @@
-"""`flywheel submit`: a flywheel command on the GPU queue, watched until it ends."""
+"""`flywheel submit`: run a flywheel command on the GPU queue and wait for it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,34 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.console import err
-from infra.settings import load_settings
 
 
 def submit(
-    command: Annotated[list[str], typer.Argument(help="A flywheel command with its options, after --.")],
+    command: Annotated[list[str], typer.Argument(help="A flywheel command and its options, after --.")],
     name: Annotated[
-        str, typer.Option(help="Under which it is watched again; default: the command's words.")
+        str, typer.Option(help="Name of the job in the queue. Default: the words of the command.")
     ] = "",
 ) -> None:
-    """Run a flywheel command on the GPU queue (setting queue.kind: local, slurm, kubernetes) and wait for its end.
+    """Run a flywheel command on the GPU queue and wait for it.
 
-    It is ended, and this command fails and says why, when it writes neither output nor progress for
-    queue.heartbeat_minutes, runs longer than queue.deadline_hours, or has not started after queue.waiting_hours.
-    Ctrl-C ends it too. If this command itself is killed, the same again watches the job that still runs.
+    The setting queue.kind chooses the queue: local, slurm or kubernetes. The job is cancelled, and this command fails
+    with the reason, when the job writes no output and no progress for queue.heartbeat_minutes, runs longer than
+    queue.deadline_hours, or has not started after queue.waiting_hours. Ctrl-C cancels it too. If this command is
+    killed, run it again: it finds the job that still runs.
 
-    Example: flywheel submit -- train reward --kind pointwise --config reward-pointwise-cluster
+    \b
+    Example:
+      flywheel submit -- train reward --kind pointwise --config reward-pointwise-cluster
     """
     from infra.queueing.kinds import queue_of
     from infra.queueing.watch import run
+    from infra.settings import load_settings
 
     settings = load_settings()
-    chosen = name or "-".join(word for word in command if word.replace("-", "").isalnum() and word[0] != "-")
-    # An orchestrator that gives a task up sends SIGTERM: the job must not go on without it.
+    job_name = name or "-".join(
+        word for word in command if word.replace("-", "").isalnum() and word[0] != "-"
+    )
+    # An orchestrator that cancels its task sends SIGTERM. The job must end with it.
     signal.signal(signal.SIGTERM, _interrupted)
     run(
         queue_of(settings.queue),
@@ -41,7 +46,7 @@ def submit(
         settings.home
         / ".flywheel"
         / "queue"
-        / "".join(c if c.isalnum() or c in "-_." else "-" for c in chosen),
+        / "".join(c if c.isalnum() or c in "-_." else "-" for c in job_name),
         [sys.executable, "-m", "cli.main", *command],
         settings.home,
         beats=lambda: _progress(settings.home / ".flywheel" / "training"),
@@ -50,12 +55,12 @@ def submit(
 
 
 def _progress(runs: Path) -> list[tuple[str, int]]:
-    """When each training last told how far it is."""
-    found = []
+    """When each training last wrote its progress."""
+    files = []
     for file in runs.glob("*/progress.json"):
-        with suppress(FileNotFoundError):  # it is replaced, or its run was removed
-            found.append((str(file), file.stat().st_mtime_ns))
-    return sorted(found)
+        with suppress(FileNotFoundError):  # it was replaced, or its run removed
+            files.append((str(file), file.stat().st_mtime_ns))
+    return sorted(files)
 
 
 def _interrupted(*_: object) -> NoReturn:

@@ -132,7 +132,7 @@ def test_a_dry_run_counts_and_changes_nothing(victim: Product) -> None:
     would = {row["place"]: row["rows"] for row in json.loads(told.stdout)}
     assert would[TURNS] == sum(who in row for row in before[TURNS])
     assert user not in told.output
-    assert "1 of 2 id(s) name nobody" in told.output
+    assert "1 of 2 id(s) match no user" in told.output
     assert {table: victim.rows(table) for table in TABLES} == before
     assert list(landed(victim)) == files
     assert victim.rows("ops.erasures") == []

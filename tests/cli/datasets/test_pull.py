@@ -133,7 +133,7 @@ def test_json_lines_are_one_row_each_and_hold_no_nan(filled: Settings, tmp_path:
 
 def test_nothing_selected_is_said_and_still_has_its_schema(filled: Settings, tmp_path: Path) -> None:
     done = run(SAMPLES, "--where", "turn_id = 'none'", "--out", tmp_path / "p")
-    assert (done.exit_code, "No row was selected" in done.output) == (0, True)
+    assert (done.exit_code, "No row matched" in done.output) == (0, True)
     assert pq.read_table(next((tmp_path / "p" / "data").iterdir())).schema.names == ROWS.schema.names
 
 

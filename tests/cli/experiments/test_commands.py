@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli import console
-from cli.experiments.commands import interval
+from cli.experiments.readout import interval
 from cli.main import app
 from infra import ledger
 from infra.errors import FlywheelError
@@ -77,7 +77,7 @@ def test_declare_list_and_check(home: Path) -> None:
     checked = run("experiment", "check", "exp-001")
     for told in (
         "users in several arms: 2",
-        "counted: start the window",
+        "not counted. Start the window",
         "exposed all",
         "variant",
         "flywheel plan",

@@ -1,0 +1,134 @@
+"""`flywheel readout`: the results of an experiment."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from cli.console import Format, err, out, print_rows
+from cli.experiments.commands import Experiment
+
+if TYPE_CHECKING:
+    from cli.reports.readout.data import Readout
+
+
+def readout(
+    experiment: Experiment,
+    day: Annotated[str | None, typer.Option(help="As of this day. Default: the last day read out.")] = None,
+    segment: Annotated[str, typer.Option(help="all, or column=value. * shows every segment.")] = "all",
+    method: Annotated[
+        str, typer.Option(help="plain, winsorised, cuped or always_valid. * shows every method.")
+    ] = "*",
+    format: Annotated[
+        Format, typer.Option(help="Output format. json and csv have every column.")
+    ] = Format.table,
+    html: Annotated[
+        Path | None, typer.Option(help="Write an HTML page for decision makers to this file instead.")
+    ] = None,
+) -> None:
+    """Show an experiment's results: lifts, intervals and verdicts.
+
+    A lift compares a test arm with the control arm.
+    Reads experiments.readouts and experiments.populations. docs/experiments.md explains every column.
+
+    \b
+    Examples:
+      flywheel readout exp-001 --day 2026-11-24
+      flywheel readout exp-001 --html report/exp-001.html
+    """
+    from cli.reports.readout.data import read_readout
+    from infra.lake import Lake
+    from infra.settings import load_settings, parse_days
+
+    result = read_readout(Lake.of(load_settings()), experiment, parse_days(day)[0] if day else None)
+    if html is not None:
+        from cli.reports.readout.page import write_readout
+
+        err.print(f"Open {write_readout(result, html)}")
+        return
+    if result.day is None:
+        _raise_not_read_out(experiment, result)
+    rows = [
+        row
+        for row in result.lifts
+        if row["as_of_ds"] == result.day
+        and segment in ("*", row["segment"])
+        and method in ("*", row["method"])
+    ]
+    if format is not Format.table:
+        print_rows(rows, list(rows[0]) if rows else [], format)
+    else:
+        _print_for_people(experiment, result, rows)
+
+
+def _print_for_people(experiment: str, result: Readout, rows: list[dict[str, Any]]) -> None:
+    """Print the title, the lifts, the users of each arm and the sample-ratio test."""
+    out.print(f"{experiment}: {result.definition['title']}", markup=False, highlight=False)
+    out.print(
+        f"as of {result.day}, day {result.day_number} of {result.days}; control arm: {result.control}; "
+        f"read from {', '.join(f'{t} v{v}' for t, v in result.versions.items())}",
+        markup=False, highlight=False,
+    )  # fmt: skip
+    lines = [_line(row) for row in rows]
+    if lines:
+        print_rows(lines, list(lines[0]), Format.table)
+    for row in result.counted():
+        if row["basis"] in ("assigned", "exposed"):
+            p = row["sample_ratio_p"]
+            alarm = "  ALARM: no verdict is given" if row["sample_ratio_alarm"] else ""
+            test = "too few users to test" if p is None else f"sample ratio p = {p:.3g}"
+            out.print(f"{row['basis']}: {_counts(row['users'])}; {test}{alarm}", markup=False)
+        else:
+            out.print(f"excluded, {row['basis']}: {_counts(row['users'])}", markup=False)
+
+
+def _raise_not_read_out(experiment: str, result: Readout) -> NoReturn:
+    """Say how to read the experiment out, up to yesterday or its last day."""
+    from infra.errors import ExperimentUnknown
+
+    first, last = result.definition["start_ds"], result.definition["end_ds"]
+    last = max(first, min(last, date.today() - timedelta(days=1)))
+    raise ExperimentUnknown(
+        f"{experiment} was not read out on any day", table="experiments.readouts",
+        hint=f"flywheel plan shows what is due. Last job: flywheel run experiments.readouts --days {first}..{last}",
+    )  # fmt: skip
+
+
+def _line(row: dict[str, Any]) -> dict[str, str]:
+    """A row for people: percent with signs, the interval in words."""
+    return {
+        "arm": row["arm"],
+        "segment": row["segment"],
+        "metric": row["metric"],
+        "method": row["method"],
+        "control": _number(row["estimate_control"]),
+        "test": _number(row["estimate_test"]),
+        "lift %": "" if row["lift_pct"] is None else f"{row['lift_pct']:+.2f}",
+        "interval %": interval(row),
+        "p": _number(row["p_value"]),
+        "p adjusted": _number(row["p_adjusted"]),
+        "verdict": row["verdict"] if row["status"] == "ok" else f"{row['verdict']} ({row['status']})",
+    }
+
+
+def interval(row: dict[str, Any]) -> str:
+    """The interval of lifts in words. Its ends are never swapped."""
+    kind, low, high = row["interval_kind"], row["low_pct"], row["high_pct"]
+    if kind == "bounded":
+        return f"{low:+.2f} to {high:+.2f}"
+    if kind == "complement":
+        return f"up to {row['gap_low_pct']:+.2f}, or from {row['gap_high_pct']:+.2f}"
+    if kind == "half_line":
+        return f"from {low:+.2f}" if high is None else f"up to {high:+.2f}"
+    return "any" if kind == "whole_line" else ""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _counts(users: Any) -> str:
+    return ", ".join(f"{arm} {n:,}" for arm, n in sorted(dict(users).items()))

@@ -1,0 +1,25 @@
+"""`flywheel report`: the curation report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.console import out
+
+
+def report() -> None:
+    """Write the curation report, report/index.html.
+
+    Reads the curation tables and the ledger. Shows where turns ended, what each dataset got, costs and data
+    quality. The page is one file that loads nothing from outside; the setting report.path moves it.
+
+    \b
+    Example:
+      flywheel report
+    """
+    from cli.reports.curation.page import render
+    from infra.settings import load_settings
+
+    settings = load_settings()
+    path = render(settings, Path(settings.resolve(settings.report.path)) / "index.html")
+    out.print(f"Open {path}")

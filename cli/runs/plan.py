@@ -1,0 +1,53 @@
+"""`flywheel plan`: what needs to run, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import Format, err, print_rows
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from jobs.plan import Due
+
+
+def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format.table) -> None:
+    """Show what is missing or stale, and why, in order.
+
+    Reads the landed days, the ledger (ops.runs, ops.stale) and the settings. Changes nothing.
+
+    \b
+    Example:
+      flywheel plan --format json
+    """
+    from infra.settings import load_settings
+    from jobs.plan import Plan
+
+    due = Plan(load_settings()).everything()
+    if format is not Format.table:
+        rows = [
+            {"job": unit.job, "days": unit.span, "dataset": unit.dataset_id or "", "reason": unit.reason}
+            for unit in due
+        ]
+        print_rows(rows, ["job", "days", "dataset", "reason"], format)
+    elif due:
+        print_rows(_by_reason(due), ["job", "days", "number", "dataset", "reason"], format)
+    err.print(
+        "To run all of it: flywheel run --stale" if due else "Nothing to run: every landed day is processed."
+    )
+
+
+def _by_reason(due: list[Due]) -> list[dict[str, str]]:
+    """One row for all days of a job that have the same reason."""
+    from infra.settings import span_of
+
+    groups: dict[tuple[str, str, str], list[date]] = {}
+    for unit in due:
+        groups.setdefault((unit.job, unit.dataset_id or "", unit.reason), []).extend(unit.days)
+    return [
+        {"job": job, "days": span_of(days), "number": str(len(days)), "dataset": dataset, "reason": reason}
+        for (job, dataset, reason), days in groups.items()
+    ]
