@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from dags.wiring import in_order, nightly, spark_task
+from dags.wiring import nightly, stage_task
 from jobs.annotation import JOBS
 
 with DAG(
@@ -24,4 +24,4 @@ with DAG(
     tags=["annotation", "daily"],
     doc_md=__doc__,
 ) as dag:
-    in_order([spark_task(job) for job in JOBS])
+    stage_task(JOBS)

@@ -1,27 +1,36 @@
-"""Run every job of a stage, or of all stages, over `from..to` in order: one Spark run per job.
+"""Run every job of a stage, or of all stages, over `from..to`: one task and one Spark session a stage, jobs in order.
 
 **Dry run first**: with `dry_run` (the default) the only thing that happens is that `flywheel plan` is printed, so that
 you see which days are due and why. Trigger again with `dry_run: false`. Days that stand are skipped unless `force`.
 
-**When it fails**: clear the failed task; the jobs before it are skipped as done. Triage notes of a job are those of its
+**When it fails**: the task's log names the job (`FAILED after`) and its error. Clear the failed task: it goes on at
+that job, also with `force`; the jobs and stages before it are skipped as done. Triage notes of a job are those of its
 daily DAG.
 """
 
 from __future__ import annotations
 
-import pendulum
-from airflow.providers.standard.operators.python import ShortCircuitOperator
-from airflow.sdk import DAG, Param
+from typing import Any
 
-from dags.wiring import DEFAULTS, flywheel_task, in_order, spark_task
+import pendulum
+from airflow.sdk import DAG, Param
+from airflow.sdk.exceptions import AirflowSkipException
+
+from dags.wiring import DEFAULTS, flywheel_task, stage_task
 from jobs.declaration import STAGES, all_jobs
 
 RANGE = "{{ params['from'] }}..{{ params['to'] }}"
+# A forced run that is cleared leaves out what it has done already: what succeeded after it was triggered.
+RERUN = "{{ dag_run.run_after.isoformat() if params['force'] else 'due' }}"
 
 
-def _goes_on(stage: str, params: dict[str, object]) -> bool:
-    """Whether the tasks of a stage run: not in a dry run, and only those asked for."""
-    return not params["dry_run"] and params["stage"] in ("all", stage)
+def skip_unless_chosen(context: Any) -> None:
+    """Skip the stage's task in a dry run, or when another stage was asked for; called before it runs."""
+    params, stage = context["params"], context["task"].task_id
+    if params["dry_run"]:
+        raise AirflowSkipException("dry run: the plan task shows what is due")
+    if params["stage"] not in ("all", stage):
+        raise AirflowSkipException(f"only {params['stage']} was asked for")
 
 
 with DAG(
@@ -42,21 +51,11 @@ with DAG(
     },
     render_template_as_native_obj=False,
 ) as dag:
-    plan = flywheel_task("plan", "plan")
-    previous = plan
+    previous: Any = flywheel_task("plan", "plan")
     for stage in STAGES:
-        gate = ShortCircuitOperator(
-            task_id=f"{stage}.asked",
-            python_callable=_goes_on,
-            op_kwargs={"stage": stage},
-            ignore_downstream_trigger_rules=False,
-            trigger_rule="none_failed",
-        )
-        tasks = [
-            spark_task(job, RANGE, "{{ 'all' if params['force'] else 'due' }}")
-            for job in all_jobs()
-            if job.stage == stage
-        ]
-        previous >> gate >> tasks[0]
-        in_order(tasks)
-        previous = tasks[-1]
+        if jobs := [job for job in all_jobs() if job.stage == stage]:
+            task = stage_task(
+                jobs, days=RANGE, rerun=RERUN, pre_execute=skip_unless_chosen, trigger_rule="none_failed"
+            )
+            previous >> task
+            previous = task

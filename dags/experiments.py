@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from dags.wiring import asset, in_order, spark_task, upon
+from dags.wiring import asset, stage_task, upon
 from jobs.experiments import ASSIGNMENTS, JOBS
 
 with DAG(
@@ -25,4 +25,4 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     # Assignments are made by `traffic`, with the events that they come from.
-    in_order([spark_task(job) for job in JOBS if job is not ASSIGNMENTS])
+    stage_task([job for job in JOBS if job is not ASSIGNMENTS])

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from dags.wiring import asset, gpu_task, spark_task, upon
+from dags.wiring import asset, gpu_task, stage_task, upon
 from infra.settings import load_settings
 from jobs.preherding import SCORE
 
@@ -63,6 +63,6 @@ with DAG(
         for kind, config in kinds.items()
     ]
     # An alias may lead to another version than it did when the day was scored last.
-    score = spark_task(SCORE, rerun="all")
+    score = stage_task([SCORE], task_id=SCORE.name, rerun="all")
     for gate, training in zip(gates, trained, strict=True):
         gate >> training >> score

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from dags.wiring import asset, in_order, spark_task, upon
+from dags.wiring import asset, stage_task, upon
 from jobs.signals import JOBS
 
 with DAG(
@@ -24,4 +24,4 @@ with DAG(
     tags=["signals", "daily"],
     doc_md=__doc__,
 ) as dag:
-    in_order([spark_task(job) for job in JOBS])
+    stage_task(JOBS)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from dags.wiring import in_order, nightly, spark_task
+from dags.wiring import nightly, stage_task
 from jobs.experiments import ASSIGNMENTS
 from jobs.traffic import JOBS
 
@@ -24,4 +24,4 @@ with DAG(
     tags=["traffic", "daily"],
     doc_md=__doc__,
 ) as dag:
-    in_order([spark_task(job) for job in (*JOBS, ASSIGNMENTS)])
+    stage_task((*JOBS, ASSIGNMENTS))

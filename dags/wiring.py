@@ -1,8 +1,7 @@
-"""From a job's declaration to an Airflow task: operator, retries, owner, assets in and out."""
+"""From the declarations of jobs to an Airflow task: operator, retries, owner, assets in and out."""
 
 from __future__ import annotations
 
-import itertools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -61,27 +60,48 @@ def _daily(schedule: Any) -> dict[str, Any]:
     }
 
 
-def spark_task(job: Job, days: str = DAYS_OF_PARTITION, rerun: str = "due") -> SparkSubmitOperator:
-    """One task that runs the job for `days` (a template) by `spark-submit`.
+def stage_task(
+    jobs: Sequence[Job],
+    task_id: str | None = None,
+    days: str = DAYS_OF_PARTITION,
+    rerun: str = "due",
+    **options: Any,
+) -> SparkSubmitOperator:
+    """One task that runs the jobs in order for `days` in one Spark session, by one `spark-submit`.
+
+    A task that failed or was killed and is cleared goes on at the first job that is not done.
 
     Args:
-        rerun: a template that renders to `due` or `all` (days that stand are run again too).
+        task_id: the jobs' stage unless another is given.
+        days: a template of the days.
+        rerun: a template of what to run again; see `jobs/submit.py --rerun`.
+        options: of the operator.
     """
+    names = [job.name for job in jobs]
+    name = task_id or jobs[0].stage
     how = submission(load_settings())
     return SparkSubmitOperator(
-        task_id=job.name,
-        doc_md=f"Reads {', '.join(job.reads)}; writes {', '.join(job.writes)}. "
-        f"By hand: `flywheel run {job.name} --days D`.",
+        task_id=name,
+        doc_md="\n".join(
+            f"- `{job.name}` reads {', '.join(job.reads)}; writes {', '.join(job.writes)}" for job in jobs
+        )
+        + f"\n\nBy hand: `flywheel run {' '.join(names)} --days D`.",
         application=how.application,
-        application_args=[job.name, "--days", days, "--rerun", rerun],
+        application_args=[*names, "--days", days, "--rerun", rerun],
         conf={"spark.master": how.master, **how.conf},
         spark_binary=how.spark_binary,
         env_vars=how.env_vars,
         conn_id="spark_default",
-        name=job.name,
-        inlets=[asset(t) for t in job.reads if not is_landed(t)],
-        outlets=[asset(t) for t in job.writes],
+        name=name,
+        inlets=[asset(table) for table in _each_once(jobs, "reads") if not is_landed(table)],
+        outlets=[asset(table) for table in _each_once(jobs, "writes")],
+        **options,
     )
+
+
+def _each_once(jobs: Sequence[Job], tables: str) -> list[str]:
+    """The tables that the jobs read or write, in the order in which they come."""
+    return list(dict.fromkeys(table for job in jobs for table in getattr(job, tables)))
 
 
 def flywheel_task(task_id: str, arguments: str, **options: Any) -> BashOperator:
@@ -111,9 +131,3 @@ def gpu_task(task_id: str, arguments: str, **options: Any) -> BashOperator:
         execution_timeout=timedelta(hours=bounds.waiting_hours + bounds.deadline_hours + 1),
         **options,
     )
-
-
-def in_order(tasks: Sequence[SparkSubmitOperator]) -> None:
-    """Chain tasks: jobs of a stage run one after another, as declared."""
-    for first, second in itertools.pairwise(tasks):
-        first >> second

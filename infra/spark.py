@@ -6,23 +6,16 @@ Importing this module imports no Spark, so that DAGs can ask it for the configur
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.errors import EnvironmentMissing
+from infra.jars import DELTA_PACKAGE, delta_jars, fetch_jars
+from infra.java import check_java
 from infra.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
-# What Ivy leaves in its cache for DELTA_PACKAGE. Once all are there, local starts put them on the class path themselves
-# (in this order, which a class-data archive relies on) and save Ivy's seconds.
-_DELTA_JARS = ("io.delta_delta-spark_4.2_2.13-4.4.0.jar", "io.delta_delta-storage-4.4.0.jar")
-MINIMUM_JAVA = 17
 # Most runs on one machine are short and mostly Python: the first compiler tier and the serial collector start fastest
 # and leave the second core to the workers. With one tier Java reserves 48 MB for code, which several jobs in one
 # process fill: it then stops compiling.
@@ -30,17 +23,6 @@ _JAVA = {
     "short": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
     "long": "-XX:+UseParallelGC",
 }
-
-
-def delta_jars() -> list[str]:
-    """Paths of Delta's jars in Ivy's cache, or nothing when they are not all there yet."""
-    for folder in (Path.home() / ".ivy2.5.2" / "jars", Path.home() / ".ivy2" / "jars"):
-        if all((folder / jar).exists() for jar in _DELTA_JARS):
-            rest = sorted(
-                str(p) for p in folder.glob("*.jar") if p.name not in _DELTA_JARS and "antlr4" in p.name
-            )
-            return [*(str(folder / jar) for jar in _DELTA_JARS), *rest]
-    return []
 
 
 def spark_conf(settings: Settings) -> dict[str, str]:
@@ -89,7 +71,7 @@ def session(settings: Settings, name: str = "flywheel") -> SparkSession:
     """The session of this process, started if need be.
 
     Raises:
-        EnvironmentMissing: no Java, or one that is too old.
+        EnvironmentMissing: no Java, one that is too old, or Delta's jars are missing and cannot be fetched.
     """
     from pyspark.sql import SparkSession
 
@@ -97,6 +79,9 @@ def session(settings: Settings, name: str = "flywheel") -> SparkSession:
     if active is not None:
         return active
     check_java()
+    if settings.spark.is_local and "PYSPARK_GATEWAY_PORT" not in os.environ and not delta_jars():
+        print("Fetching Delta's jars, once (10 MB) ...", file=sys.stderr, flush=True)
+        fetch_jars(settings.spark.conf.get("spark.jars.ivySettings"))
     # Workers must run the Python that has our packages, not the first one on PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -119,27 +104,21 @@ def has_ended(spark: SparkSession) -> bool:
         return True
 
 
-def java_version() -> int | None:
-    """Major version of the Java that Spark would use, or None when there is none."""
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    if java is None or not Path(java).exists():
-        return None
-    text = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    digits = text.partition('"')[2].partition(".")[0].partition('"')[0]
-    return int(digits) if digits.isdigit() else None
+def activity() -> str:
+    """What the engine of this process is doing, such as "3 of 8 tasks"; empty when it is idle or there is none."""
+    if "pyspark" not in sys.modules:
+        return ""
+    from py4j.protocol import Py4JError
+    from pyspark import SparkContext
 
-
-def check_java() -> None:
-    """Say what to install when Java is missing or too old.
-
-    Raises:
-        EnvironmentMissing: with the command that installs it.
-    """
-    version = java_version()
-    if version is None or version < MINIMUM_JAVA:
-        raise EnvironmentMissing(
-            f"Spark needs Java {MINIMUM_JAVA} or later; found {version or 'none'}",
-            setting="JAVA_HOME",
-            hint="Debian or Ubuntu: apt install openjdk-17-jre-headless. macOS: brew install openjdk@17.",
-        )
+    context = SparkContext._active_spark_context
+    if context is None:
+        return ""
+    try:
+        tracker = context.statusTracker()
+        steps = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    except (Py4JError, OSError):  # the engine is ending
+        return ""
+    tasks = sum(step.numTasks for step in steps if step)
+    done = sum(step.numCompletedTasks for step in steps if step)
+    return f"{done} of {tasks} tasks" if tasks else ""

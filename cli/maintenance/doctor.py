@@ -74,7 +74,7 @@ def _python() -> Check:
 
 
 def _java() -> Check:
-    from infra.spark import MINIMUM_JAVA, java_version
+    from infra.java import MINIMUM_JAVA, java_version
 
     version = java_version()
     return Check(

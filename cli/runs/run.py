@@ -1,4 +1,4 @@
-"""`flywheel run`: run one job, or everything that is missing or stale."""
+"""`flywheel run`: run jobs or stages, or everything that is missing or stale."""
 
 from __future__ import annotations
 
@@ -13,43 +13,51 @@ if TYPE_CHECKING:
 
 
 def run(
-    job: Annotated[
-        str | None, typer.Argument(help="Job name, such as curation.screen. `flywheel tables` lists them.")
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STAGE|JOB]...",
+            help="Stages (curation) or jobs (curation.screen), run in this order. `flywheel tables` lists the jobs.",
+        ),
     ] = None,
     days: Annotated[
         str | None, typer.Option(help="One day (2026-11-20) or a range (2026-10-01..2026-11-20).")
     ] = None,
     stale: Annotated[
         bool,
-        typer.Option("--stale", help="Run everything that `flywheel plan` lists; of JOB only, if given."),
+        typer.Option("--stale", help="Run everything that `flywheel plan` lists; of one JOB only, if given."),
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Run also the days whose inputs did not change.")
     ] = False,
 ) -> None:
-    """Run one job for a range of days, or repair what is stale.
+    """Run stages or jobs for a range of days in one Spark session, or repair what is stale.
 
     Days whose inputs and settings did not change are skipped. `flywheel tables TABLE` shows what a job reads and
-    writes. A run that was killed leaves every table as it was: run it again.
+    writes. A run that was killed or failed leaves every table whole: run it again, and it goes on at the job that
+    is not done. A job that builds a dataset takes the range as its window.
 
     \b
     Examples:
-      flywheel run curation.screen --days 2026-11-20..2026-11-22
+      flywheel run curation --days 2026-11-20..2026-11-22
+      flywheel run curation.screen --days 2026-11-20
       flywheel run --stale
     """
     from infra.settings import load_settings, parse_days
-    from jobs.runner import run_job, run_stale
+    from jobs.runner import run_stale
+    from jobs.stage import run_jobs
 
     settings = load_settings()
     if stale:
-        summaries = run_stale(settings, job)
-    elif job is None or days is None:
-        raise typer.BadParameter("give JOB and --days, or --stale")
+        if names and len(names) > 1:
+            raise typer.BadParameter("--stale takes one JOB at most")
+        for summary in run_stale(settings, names[0] if names else None):
+            if summary.run_id:
+                _print_summary(summary)
+    elif not names or days is None:
+        raise typer.BadParameter("give STAGE or JOB and --days, or --stale")
     else:
-        summaries = [run_job(settings, job, parse_days(days), force)]
-    for summary in summaries:
-        if summary.run_id:
-            _print_summary(summary)
+        run_jobs(settings, names, parse_days(days), force)
 
 
 def _print_summary(summary: RunSummary) -> None:

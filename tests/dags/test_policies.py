@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,22 +51,73 @@ def test_scheduled_tasks_retry(dags: dict[str, Any]) -> None:
         assert all(task.retries >= 1 for task in dags[name].tasks), name
 
 
-def test_every_job_runs_in_the_backfill_in_declared_order(dags: dict[str, Any]) -> None:
-    from jobs.declaration import all_jobs
+def jobs_of(task: Any) -> list[str]:
+    """Names of the jobs that a stage's task runs, in order."""
+    arguments: list[str] = task.application_args
+    return arguments[: arguments.index("--days")]
 
-    order = [t.task_id for t in dags["backfill"].topological_sort()]
-    jobs = [job.name for job in all_jobs()]
-    assert [t for t in order if t in jobs] == jobs
+
+def test_every_job_runs_in_the_backfill_in_declared_order_in_one_task_a_stage(dags: dict[str, Any]) -> None:
+    from jobs.declaration import STAGES, all_jobs
+
+    tasks = [task for task in dags["backfill"].topological_sort() if task.task_id != "plan"]
+    assert [task.task_id for task in tasks] == list(STAGES)
+    assert [name for task in tasks for name in jobs_of(task)] == [job.name for job in all_jobs()]
+    for before, after in itertools.pairwise(tasks):
+        assert after.upstream_task_ids == {before.task_id}
+
+
+def test_a_backfill_runs_what_was_asked_for_and_nothing_in_a_dry_run(dags: dict[str, Any]) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    def runs(**params: Any) -> list[str]:
+        chosen = []
+        for task in dags["backfill"].tasks:
+            if task.task_id == "plan":
+                continue
+            with contextlib.suppress(AirflowSkipException):
+                task._pre_execute_hook({"params": params, "task": task})
+                chosen.append(task.task_id)
+        return chosen
+
+    from jobs.declaration import STAGES
+
+    assert runs(dry_run=True, stage="all") == []
+    assert runs(dry_run=False, stage="curation") == ["curation"]
+    assert runs(dry_run=False, stage="all") == list(STAGES)
+
+
+def test_a_forced_backfill_that_is_cleared_leaves_out_what_it_has_done() -> None:
+    import jinja2
+
+    from dags.backfill import RERUN
+    from jobs.stage import parse_rerun
+
+    triggered = datetime(2026, 11, 30, 8, tzinfo=UTC)
+    run = type("Run", (), {"run_after": triggered})()
+    for force, expected in ((True, (True, triggered)), (False, (False, None))):
+        assert parse_rerun(jinja2.Template(RERUN).render(dag_run=run, params={"force": force})) == expected
 
 
 def test_assets_are_those_of_the_declarations(dags: dict[str, Any]) -> None:
     from jobs.declaration import is_landed, job
 
-    for name in ("traffic", "experiments", "curation", "signals", "annotation"):
+    for name in ("traffic", "experiments", "curation", "signals", "annotation", "backfill"):
         for task in dags[name].tasks:
-            declared = job(task.task_id)
-            assert {a.name for a in task.outlets} == set(declared.writes)
-            assert {a.name for a in task.inlets} == {t for t in declared.reads if not is_landed(t)}
+            if task.task_id == "plan":
+                continue
+            jobs = [job(one) for one in jobs_of(task)]
+            assert {a.name for a in task.outlets} == {table for one in jobs for table in one.writes}
+            assert {a.name for a in task.inlets} == {t for one in jobs for t in one.reads if not is_landed(t)}
+
+
+def test_every_job_is_run_by_one_daily_dag_or_on_demand(dags: dict[str, Any]) -> None:
+    from jobs.declaration import all_jobs
+
+    daily = ("traffic", "experiments", "curation", "signals", "annotation")
+    scheduled = [name for dag in daily for task in dags[dag].tasks for name in jobs_of(task)]
+    assert len(scheduled) == len(set(scheduled))
+    assert set(scheduled) == {job.name for job in all_jobs() if job.grain == "day"}
 
 
 @pytest.mark.parametrize("name", ["curation", "experiments"])
