@@ -31,9 +31,9 @@ def run(
         bool, typer.Option("--force", help="Run also the days whose inputs did not change.")
     ] = False,
 ) -> None:
-    """Run stages or jobs for a range of days in one Spark session, or repair what is stale.
+    """Run stages or jobs for a range of days, or repair what is stale.
 
-    Days whose inputs and settings did not change are skipped. `flywheel tables TABLE` shows what a job reads and
+    All of them run in one Spark session. Days whose inputs and settings did not change are skipped. `flywheel tables TABLE` shows what a job reads and
     writes. A run that was killed or failed leaves every table whole: run it again, and it goes on at the job that
     is not done. A job that builds a dataset takes the range as its window.
 
