@@ -31,7 +31,7 @@ def run(
         bool, typer.Option("--force", help="Run also the days whose inputs did not change.")
     ] = False,
 ) -> None:
-    """Run stages or jobs for a range of days, or repair what is stale.
+    """Run stages or jobs for some days, or what is stale.
 
     All of them run in one Spark session. Days whose inputs and settings did not change are skipped. `flywheel tables TABLE` shows what a job reads and
     writes. A run that was killed or failed leaves every table whole: run it again, and it goes on at the job that
