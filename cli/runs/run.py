@@ -33,9 +33,10 @@ def run(
 ) -> None:
     """Run stages or jobs for some days, or what is stale.
 
-    All of them run in one Spark session. Days whose inputs and settings did not change are skipped. `flywheel tables TABLE` shows what a job reads and
-    writes. A run that was killed or failed leaves every table whole: run it again, and it goes on at the job that
-    is not done. A job that builds a dataset takes the range as its window.
+    All of them run in one Spark session. Days whose inputs and settings did not change are skipped.
+    `flywheel tables TABLE` shows what a job reads and writes. A run that was killed or failed leaves every table
+    whole: run it again, and it goes on at the job that is not done. A job that builds a dataset takes the range as
+    its window.
 
     \b
     Examples:
