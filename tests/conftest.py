@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +28,8 @@ from infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+pytest_plugins = ["tests.budget"]
 
 # Shared machines stall: how long an example takes says nothing about whether it is right.
 hypothesis_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -87,11 +93,31 @@ def settings(tmp_path: Path) -> Settings:
     return settings_for(tmp_path)
 
 
+def migrated(settings: Settings) -> Lake:
+    """A fresh, migrated lake where the settings want it: a copy of one that is migrated once a process."""
+    lake = Lake.of(settings)
+    for there, here in zip(_roots(_template()), _roots(lake), strict=True):
+        shutil.copytree(there, here, dirs_exist_ok=True)
+    return lake
+
+
+@cache
+def _template() -> Lake:
+    home = Path(tempfile.mkdtemp(prefix="lake-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    settings = settings_for(home)
+    migrate(settings)
+    return Lake.of(settings)
+
+
+def _roots(lake: Lake) -> tuple[str, str]:
+    return lake.restricted, lake.curated
+
+
 @pytest.fixture
 def lake(settings: Settings) -> Lake:
     """A fresh, migrated lake."""
-    migrate(settings)
-    return Lake.of(settings)
+    return migrated(settings)
 
 
 @pytest.fixture(scope="session")
