@@ -49,13 +49,15 @@ setup: $(filter .tools/bin/uv,$(UV)) ## Install what uv.lock pins into .venv
 demo: setup ## Logs to a curated dataset and a report (LOGS=path for your own chat logs)
 	@LOGS="$(LOGS)" FORMAT="$(FORMAT)" START="$(START)" DAYS="$(DAYS)" TURNS="$(TURNS)" $(RUN) bash infra/demo.sh
 
-.PHONY: test
-test: setup ## All tests, on real Spark, Delta, Airflow, Great Expectations, FAISS and models
-	@$(RUN) pytest -n 2 --dist loadgroup
+PYTEST := pytest -n 2 --dist loadgroup --budget --durations=25
 
-.PHONY: test-quick
-test-quick: setup ## The same without tests/e2e, which takes the whole pipeline through crashes and the scheduler
-	@$(RUN) pytest -n 2 --dist loadgroup -m "not e2e"
+.PHONY: test
+test: setup ## The tests, on real Spark, Delta, Great Expectations, FAISS and models, without the nightly ones
+	@$(RUN) $(PYTEST) -m "not nightly"
+
+.PHONY: test-all
+test-all: setup ## All tests: also the scheduler, kills of real jobs, and more examples of every property
+	@FLYWHEEL_TESTS=thorough $(RUN) $(PYTEST)
 
 .PHONY: lint
 lint: setup ## Style, types and import rules

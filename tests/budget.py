@@ -85,7 +85,7 @@ class Budget:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._tests: dict[str, float] = {}
-        self._nightly: set[str] = set()
+        self._nightly: dict[str, float] = {}
         self._shared: Counter[str] = Counter()
         self._workers = 0.0
 
@@ -95,9 +95,13 @@ class Budget:
         properties = dict(report.user_properties)
         test = report.nodeid.rpartition("@")[0] or report.nodeid  # xdist adds the group's name
         self._tests[test] = float(properties.get("cpu_seconds", 0.0))  # type: ignore[arg-type]
-        self._shared.update(properties.get("shared_cpu_seconds", {}))  # type: ignore[arg-type]
+        shared: dict[str, float] = properties.get("shared_cpu_seconds", {})  # type: ignore[assignment]
+        self._shared.update(shared)
         if "nightly" in report.keywords:
-            self._nightly.add(test)
+            # With the fixtures it was the first to need: mostly no other test does.
+            self._nightly[test] = self._tests[test] + sum(shared.values())
+        kind = "nightly" if test in self._nightly else "test"
+        self._write((self._tests[test], kind, test), *((s, "fixture", f) for f, s in shared.items()))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -111,7 +115,7 @@ class Budget:
     @property
     def total(self) -> float:
         """CPU seconds of everything but the nightly tests: tests, shared fixtures, start of the workers, collection."""
-        return max(0.0, self.everything - sum(self._tests[test] for test in self._nightly))
+        return max(0.0, self.everything - sum(self._nightly.values()))
 
     @property
     def everything(self) -> float:
@@ -135,8 +139,7 @@ class Budget:
         return dear
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if path := self._config.option.costs:
-            self._write(Path(path))
+        self._write((self.everything, "all", "everything, with the start of the workers and collection"))
         if not self._config.option.budget or not self._tests:
             return
         files: Counter[str] = Counter()
@@ -154,19 +157,18 @@ class Budget:
     def _by_cost(self) -> list[tuple[str, float]]:
         return sorted(self._tests.items(), key=lambda pair: -pair[1])
 
-    def _write(self, path: Path) -> None:
-        lines = [
-            f"{seconds:.2f}\t{'nightly' if test in self._nightly else 'test'}\t{test}"
-            for test, seconds in self._by_cost()
-        ]
-        lines += [f"{seconds:.2f}\tfixture\t{name}" for name, seconds in self._shared.most_common()]
-        lines.append(f"{self.everything:.2f}\tall\tworkers and controller")
-        path.write_text("\n".join(lines) + "\n")
+    def _write(self, *costs: tuple[float, str, str]) -> None:
+        """Append to the file of costs at once: a run that is stopped leaves what it measured."""
+        if path := self._config.option.costs:
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.writelines(f"{seconds:.2f}\t{kind}\t{name}\n" for seconds, kind, name in costs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("budget")
-    group.addoption("--budget", action="store_true", help="fail when tests that are not nightly cost too much")
+    group.addoption(
+        "--budget", action="store_true", help="fail when tests that are not nightly cost too much"
+    )
     group.addoption("--costs", metavar="FILE", help="write what each test and shared fixture cost, in CPU s")
 
 
@@ -177,4 +179,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or not distributed:
         config.pluginmanager.register(Meter(config), "budget-meter")
     if not hasattr(config, "workerinput"):
+        if config.option.costs:
+            Path(config.option.costs).write_text("")
         config.pluginmanager.register(Budget(config), "budget")

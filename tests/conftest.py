@@ -29,23 +29,35 @@ from infra.settings import Settings, load_settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytest_plugins = ["tests.budget"]
+pytest_plugins = ["pytester", "tests.budget"]
+
+THOROUGH = os.environ.get("FLYWHEEL_TESTS") == "thorough"
+"""Whether properties are tried on many examples (`make test-all`) or on few (`make test`)."""
 
 # Shared machines stall: how long an example takes says nothing about whether it is right.
-hypothesis_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.load_profile("shared")
+for _profile, _examples in (("quick", 25), ("thorough", 100)):
+    hypothesis_settings.register_profile(
+        _profile, deadline=None, max_examples=_examples, suppress_health_check=[HealthCheck.too_slow]
+    )
+hypothesis_settings.load_profile("thorough" if THOROUGH else "quick")
+
+
+def examples(thorough: int) -> hypothesis_settings:
+    """Try a property on `thorough` examples in `make test-all`, on a quarter of them in `make test`."""
+    return hypothesis_settings(max_examples=thorough if THOROUGH else -(-thorough // 4))
+
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY = date(2026, 11, 20)
 
 
-def put(lake: Lake, table: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Append rows; columns left out are NULL, or empty where the DDL wants a value."""
+def filled(table: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with all columns of the DDL; those left out are NULL, or empty where the DDL wants a value."""
     empty = {
         "STRING": "x", "BOOLEAN": False, "INT": 1, "BIGINT": 0, "DOUBLE": 0.5, "DATE": DAY,
         "TIMESTAMP": datetime(2026, 11, 20, 12, tzinfo=UTC),
     }  # fmt: skip
-    full = [
+    return [
         {
             column.name: row.get(
                 column.name,
@@ -57,7 +69,11 @@ def put(lake: Lake, table: str, rows: Sequence[dict[str, Any]]) -> None:
         }
         for row in rows
     ]
-    ledger.append(lake, table, full, "run-1")
+
+
+def put(lake: Lake, table: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Append rows, filled, without Spark."""
+    ledger.append(lake, table, filled(table, rows), "run-1")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -73,7 +89,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def settings_for(home: Path) -> Settings:
     """Settings of a throw-away project in `home`, with an engine that fits a test machine."""
     return load_settings(
-        home=home, spark={"master": "local[2]", "driver_memory": "3g", "shuffle_partitions": 2}
+        home=home,
+        spark={
+            "master": os.environ.get("T_MASTER", "local[2]"),
+            "driver_memory": "3g",
+            "shuffle_partitions": int(os.environ.get("T_PART", "2")),
+        },
     )
 
 

@@ -120,6 +120,7 @@ def test_every_table_is_erased_from_or_said_to_be_kept() -> None:
         assert columns_of(name) or name in KEPT or "turn_id" not in contract(name).column_names, name
 
 
+@pytest.mark.nightly
 def test_a_dry_run_counts_and_changes_nothing(victim: Product) -> None:
     user = somebody(victim)
     who = pseudonym(user, victim.settings.user_key())
@@ -138,6 +139,7 @@ def test_a_dry_run_counts_and_changes_nothing(victim: Product) -> None:
     assert victim.rows("ops.erasures") == []
 
 
+@pytest.mark.nightly
 def test_a_user_leaves_every_file_and_the_lake_stands(
     victim: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +246,7 @@ def deliver_late(victim: Product, user: str, files: list[tuple[Path, list[bytes]
     return name
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_erased_whole_is_not_begun(
     copied: Callable[[], Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:

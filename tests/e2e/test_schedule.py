@@ -25,7 +25,7 @@ from jobs.experiments import ASSIGNMENTS
 from jobs.plan import Plan
 from tests.conftest import settings_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.airflow]
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly, pytest.mark.airflow]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PATIENCE_SECONDS = 3000  # shared machines stall; a failed run is seen at once
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.sandbox.characters import Character
@@ -21,6 +21,7 @@ from infra.sandbox.engagingness import (
     factors,
 )
 from infra.sandbox.text_features import Features, broken_markdown, has_list, topic_of
+from tests.conftest import examples
 
 PLAYFUL = Character("ch1", "Robin", "food", ("playful", "wise"), "You are Robin.", "en", "creator1")
 ASKED = [Message("user", "how do you make pancakes with chocolate for breakfast tomorrow?")]
@@ -110,7 +111,7 @@ def test_weights_keep_their_sign_and_stay_within_the_jitter() -> None:
             assert abs(value / base - 1.0) <= JITTER
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(st.text(max_size=80), max_size=4), st.text(max_size=300))
 def test_defined_for_any_text(history: list[str], response: str) -> None:
     context = [Message("user" if i % 2 == 0 else "assistant", text) for i, text in enumerate(history)]

@@ -11,13 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import LandingFileBroken
 from jobs.landing.erase import Theirs, erase_lines
 from jobs.landing.zone import LandingFile, landing_files
 from jobs.traffic.parse import ERASED_USER, LandingRules, parse_file
+from tests.conftest import examples
 
 DAY = date(2026, 11, 20)
 LIMIT = 400
@@ -108,7 +109,7 @@ def test_a_byte_order_mark_hides_nobody_and_accuses_nobody(tmp_path: Path) -> No
     st.booleans(),
     st.integers(150, 2_000),
 )
-@settings(max_examples=60)
+@examples(60)
 def test_what_is_nobodys_of_them_keeps_its_bytes_and_its_number(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], ends: bool, limit: int
 ) -> None:

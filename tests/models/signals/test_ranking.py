@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from models.signals.ranking import auc, average_precision, by_cell, gain, ranked, within
+from tests.conftest import examples
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 3)), min_size=2, max_size=30)
 
 
 @given(rows.filter(lambda some: len({(yes) for _, yes, weight in some if weight}) == 2))
-@hypothesis_settings(max_examples=60)
+@examples(60)
 def test_the_areas_are_the_library_s(some: list[tuple[int, bool, int]]) -> None:
     scores, happened = np.array([s for s, _, _ in some], float), np.array([yes for _, yes, _ in some])
     weights = np.array([w for _, _, w in some], float)

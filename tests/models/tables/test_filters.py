@@ -9,13 +9,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from infra.errors import SnapshotRefused
 from infra.settings import Settings
 from models.tables.filters import parse_filter
 from models.tables.opened import open_snapshot
+from tests.conftest import examples
 from tests.models.tables.lakes import SAMPLES, write
 
 ROWS = pa.table(
@@ -70,7 +70,7 @@ _CONDITIONS = st.recursive(
 )
 
 
-@hypothesis_settings(max_examples=200)
+@examples(200)
 @given(where=_CONDITIONS)
 def test_the_same_rows_as_in_duckdb(sql: duckdb.DuckDBPyConnection, where: str) -> None:
     wanted = sql.execute(f"SELECT ts FROM rows WHERE {where} ORDER BY ts").fetchall()

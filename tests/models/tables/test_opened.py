@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from infra.errors import InputDamaged, SnapshotRefused, TrainingRefused, VersionGone
 from infra.settings import Settings, load_settings
 from models.tables.opened import Opened, open_snapshot
-from tests.conftest import settings_for
+from tests.conftest import examples, settings_for
 from tests.models.tables.lakes import SAMPLES, data_files, edit_log, log_file, write
 
 HOSTILE = "a b/ü%25=..'\"?#&"
@@ -109,7 +109,7 @@ def test_ranks_are_disjoint_and_complete(home: Settings, world: int, least: int,
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-@hypothesis_settings(max_examples=25)
+@examples(25)
 @given(
     cut=st.integers(1, 40),
     size=st.integers(1, 25),

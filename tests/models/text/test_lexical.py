@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.text.lexical import BANDS, Normal, meeting_pairs, normalise, profiles, signatures, similarities
+from tests.conftest import examples
 
 
 def _pairs(prompts: list[str]) -> set[tuple[int, int]]:
@@ -77,7 +78,7 @@ def test_planted_edits_meet() -> None:
     assert len(met) < 4 * 400  # and unrelated prompts seldom do
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=8))
 def test_meeting_does_not_depend_on_order_or_company(texts: list[str]) -> None:
     prompts = [_prompt(t) for t in dict.fromkeys(texts)]

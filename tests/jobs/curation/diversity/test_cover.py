@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.curation.diversity.cover import (
@@ -20,6 +20,7 @@ from jobs.curation.diversity.cover import (
     nearest,
     tile_rows,
 )
+from tests.conftest import examples
 
 T = 0.95
 
@@ -80,7 +81,7 @@ def test_what_is_removed_for_the_budget_is_not_called_a_duplicate() -> None:
     assert ranking.kept_turn.tolist() == [None] * 4
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_exact_size_coverage_and_labels(seed: int, p: float) -> None:
     world = vectors, _, turns = _world(seed, days=4, per_day=24)
@@ -101,7 +102,7 @@ def test_exact_size_coverage_and_labels(seed: int, p: float) -> None:
                 assert ranking.similarity[i] == pytest.approx(closest, abs=2e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1))
 def test_kept_sets_nest_in_p_within_a_day(seed: int, p: float, q: float) -> None:
     world = _world(seed, days=1, per_day=40)
@@ -110,7 +111,7 @@ def test_kept_sets_nest_in_p_within_a_day(seed: int, p: float, q: float) -> None
     assert low.duplicate_of.tolist() == high.duplicate_of.tolist()
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.integers(0, 10_000))
 def test_order_of_rows_and_cut_of_the_range_change_nothing(seed: int) -> None:
     world = vectors, texts, turns = _world(seed, days=4, per_day=24)

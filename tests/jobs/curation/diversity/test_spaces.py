@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.settings import DiversitySettings, EncoderSettings
 from jobs.curation.diversity import spaces
+from tests.conftest import examples
 
 RULES = DiversitySettings(exhaustive_rows=100, rows_per_cluster=50)
 
@@ -68,7 +69,7 @@ def test_centroids_are_trained_once_and_again_on_purpose_or_when_the_space_has_g
     assert (trained(RULES, 400, 3) == first).all()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.integers(0, 10_000), st.floats(0.9, 0.999), st.integers(2, 12))
 def test_no_pair_escapes_what_the_triangle_inequality_asks_for(seed: int, similarity: float, k: int) -> None:
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import InfeasibleConstraints
@@ -18,6 +18,7 @@ from jobs.curation.sample import solve
 from jobs.curation.sampling.achieved import COLUMNS, constraint_rows
 from jobs.curation.sampling.attributes import DIMENSIONS
 from jobs.curation.sampling.supply import Supplies, Supply
+from tests.conftest import examples
 
 NAMES = [part.split()[0] for part in COLUMNS.split(", ")]
 
@@ -60,7 +61,7 @@ def solved(table: pa.Table, **rules: Any) -> tuple[pa.Table, dict[tuple[str, str
     }
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(0, 10_000))
 def test_bounds_hold_and_counts_are_those_of_the_rows(seed: int) -> None:
     table = eligible(seed, 240)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
@@ -18,6 +18,7 @@ from infra.errors import InfeasibleConstraints
 from jobs.curation.sampling.constraints import ANY, NONE, OTHER, Constraint
 from jobs.curation.sampling.draw import ONE_PER_CONVERSATION, Drawn, Request, draw
 from jobs.curation.sampling.strata import Candidates
+from tests.conftest import examples
 
 
 def candidates(seed: int, conversations: int, turns: int, first: float = 1.0) -> Candidates:
@@ -258,7 +259,7 @@ def test_a_choice_that_only_looking_ahead_finds() -> None:
         assert len(set(column(pool, "conversation_id")[drawn.selected])) == 11
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 10_000))
 def test_what_can_be_met_with_one_turn_a_conversation_is_met(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -6,12 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import SettingsError
 from jobs.curation.sampling.constraints import ANY, NONE, OTHER, Constraint, Strata, apportion, expand
 from jobs.curation.sampling.quotas import Allocation, Solver, allocate
+from tests.conftest import examples
 
 
 def strata(rows: list[tuple[dict[str, str], int, float]]) -> Strata:
@@ -252,7 +253,7 @@ def test_the_stated_gap_holds_for_a_search_that_stops_early() -> None:
     assert early > 0
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_order_of_strata_and_constraints_changes_nothing(seed: int, shuffler: object) -> None:
     cells, size, asked = random_instance(seed)

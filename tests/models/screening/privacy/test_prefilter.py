@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.privacy_corpus import DISGUISES, TUNING, harmless, names_and_addresses, structured
@@ -21,6 +21,7 @@ from models.screening.privacy.expression import Need, need
 from models.screening.privacy.prefilter import SPELLED, SPOKEN
 from models.screening.privacy.rule import Rule
 from models.screening.privacy.view import View, joined_letters, normalised, spoken_digits, views
+from tests.conftest import examples
 
 DISGUISE = st.sampled_from(sorted(DISGUISES)).map(DISGUISES.__getitem__)
 
@@ -117,7 +118,7 @@ _UNITS = "a b @ . - 7 G one two Three seis ek do paanch एक दो double tri
 _SIGNS = st.sampled_from([" ", ".", "-", "_", ", ", "  ", "\n", "", "١"])
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(st.lists(st.tuples(st.sampled_from(_UNITS), _SIGNS), max_size=14), st.sampled_from([" ", "-", None]))
 @example([("a", " ")] * 3 + [(".", " ")] * 2 + [("a", " ")], "-")  # signs that are units themselves
 def test_further_views_are_announced(units: list[tuple[str, str]], sign: str | None) -> None:
@@ -139,14 +140,14 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(st.tuples(_PIECES, DISGUISE), max_size=5), st.text(max_size=10))
 def test_disguised_and_mixed_texts(pieces: list[tuple[str, object]], noise: str) -> None:
     """Identifiers and cue words in every disguise, side by side."""
     _assert_nothing_lost([noise.join(hide(piece) for piece, hide in pieces)])  # type: ignore[operator]
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(st.text(max_size=60), max_size=4))
 def test_any_text_in_any_company(texts: list[str]) -> None:
     """Answers do not depend on the batch, lone surrogates and empty texts included."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.privacy import (
@@ -23,6 +23,7 @@ from models.screening.privacy import PrivacyModel, Span, merge, redact
 from models.screening.privacy.checksums import card, valid
 from models.screening.privacy.split import split_spans
 from models.screening.privacy.view import normalised, views
+from tests.conftest import examples
 
 MODEL = PrivacyModel()
 RULES = PrivacyModel(use_names=False)
@@ -127,7 +128,7 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(_PIECES, max_size=10).map("".join))
 def test_redaction_is_a_fixed_point(text: str) -> None:
     """Nothing more is found in a redacted text, and redacting it again changes nothing."""
@@ -138,7 +139,7 @@ def test_redaction_is_a_fixed_point(text: str) -> None:
     assert redact(once, again) == once
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.text(max_size=80))
 def test_views_map_back_into_the_text(text: str) -> None:
     """Every character of every view stands for a non-empty range of the original, in order."""

@@ -1,0 +1,146 @@
+"""A job that dies at any of three points and is started again leaves the rows of one run, in each write mode.
+
+tests/e2e/test_crashes.py does the same to the real jobs with several tables, and with kill -9.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+import jobs.declaration
+import jobs.plan
+import jobs.runner
+from infra import ledger, write
+from infra.contracts import contract
+from infra.lake import Lake
+from infra.settings import Settings
+from jobs import runner
+from jobs.context import JobContext
+from jobs.declaration import Job
+from tests.conftest import DAY, filled, put
+
+BEFORE = DAY - timedelta(days=1)
+
+
+class Crash(BaseException):
+    """Not an Exception: nothing may catch it, as nothing can catch a kill."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A table of one write mode: what stands in it, what the job writes for DAY, and what must stand there then.
+
+    Rows are (day, key, value); the columns that hold them are named.
+    """
+
+    table: str
+    key: str
+    value: str
+    stands: tuple[tuple[date, str, Any], ...]
+    writes: tuple[tuple[date, str, Any], ...]
+    left: tuple[tuple[date, str, Any], ...]
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    def rows(self, cells: tuple[tuple[date, str, Any], ...], **more: Any) -> list[dict[str, Any]]:
+        rows = [{"ds": d, self.key: k, self.value: v, **self.others, **more} for d, k, v in cells]
+        return filled(self.table, rows)
+
+
+CASES = {
+    "replace_days": Case(
+        "traffic.quarantine", "source_file", "reason",
+        stands=((BEFORE, "a", "old"), (DAY, "b", "old"), (DAY, "c", "old")),
+        writes=((DAY, "b", "new"), (DAY, "d", "new")),
+        left=((BEFORE, "a", "old"), (DAY, "b", "new"), (DAY, "d", "new")),
+    ),
+    # The rows that stand are of another dataset: they stay.
+    "replace_scope": Case(
+        "curation.sample_outcomes", "turn_id", "outcome",
+        stands=((DAY, "a", "selected"), (DAY, "b", "selected")),
+        writes=((DAY, "b", "not_sampled"), (DAY, "c", "not_sampled")),
+        left=((DAY, "a", "selected"), (DAY, "b", "not_sampled"), (DAY, "b", "selected"), (DAY, "c", "not_sampled")),
+    ),
+    "merge_insert": Case(
+        "experiments.populations", "experiment_id", "sample_ratio_p",
+        stands=((BEFORE, "a", 0.25), (DAY, "b", 0.25)),
+        writes=((DAY, "b", 0.75), (DAY, "c", 0.75)),
+        left=((BEFORE, "a", 0.25), (DAY, "b", 0.25), (DAY, "c", 0.75)),
+        others={"basis": "assigned"},
+    ),
+    "merge_upsert": Case(
+        "traffic.conversations", "conversation_id", "turns",
+        stands=((BEFORE, "a", 1), (DAY, "b", 1)),
+        writes=((DAY, "b", 2), (DAY, "c", 2)),
+        left=((BEFORE, "a", 1), (DAY, "b", 2), (DAY, "c", 2)),
+    ),
+}  # fmt: skip
+
+
+def toy_job(case: Case, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """A job that writes the case's rows, in place of all others."""
+    grain = "dataset" if contract(case.table).scope else "day"
+    job = Job("toy.write", reads={}, writes=[case.table], settings=["sampling"], grain=grain)
+
+    def run(ctx: JobContext) -> None:
+        columns = [c for c in contract(case.table).columns if c.name != "run_id"]
+        scope = {"dataset_id": ctx.dataset_id} if ctx.dataset_id else {}
+        rows = [tuple(row[c.name] for c in columns) for row in case.rows(case.writes, **scope)]
+        schema = ", ".join(f"`{c.name}` {c.type}" for c in columns)
+        ctx.write(case.table, ctx.spark.createDataFrame(rows, schema))
+
+    module = types.ModuleType("jobs.toy.write")
+    module.run = run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "jobs.toy.write", module)
+    for place in (jobs.declaration, jobs.plan, jobs.runner):
+        monkeypatch.setattr(place, "all_jobs", lambda: (job,))
+    return job
+
+
+def die(*_: Any) -> None:
+    raise Crash
+
+
+def commit_and_die(*arguments: Any, commit: Any = write._commit) -> None:
+    commit(*arguments)
+    raise Crash
+
+
+def die_at_the_run(lake: Lake, table: str, *rest: Any, append: Any = ledger.append) -> None:
+    if table == "ops.runs":
+        raise Crash  # the quality of the run is recorded, the run is not
+    append(lake, table, *rest)
+
+
+@pytest.mark.parametrize("mode", CASES)
+def test_a_crash_before_the_commit_after_it_and_in_the_ledger(
+    spark: Any, settings: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    case = CASES[mode]
+    assert contract(case.table).write == mode
+    job = toy_job(case, monkeypatch)
+    put(lake, case.table, case.rows(case.stands))
+    for place, name, crash in (
+        (write, "_commit", die), (write, "_commit", commit_and_die), (ledger, "append", die_at_the_run)
+    ):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, crash)
+            with pytest.raises(Crash):
+                runner.run_job(settings, job.name, (DAY,))
+        assert succeeded(lake) == []
+    runner.run_job(settings, job.name, (DAY,))
+    rows = lake.open(case.table).to_pyarrow_table().to_pylist()
+    assert sorted((row["ds"], row[case.key], row[case.value]) for row in rows) == list(case.left)
+    assert succeeded(lake) == [DAY]
+    assert runner.run_job(settings, job.name, (DAY,)).run_id is None  # it is done
+
+
+def succeeded(lake: Lake) -> list[date]:
+    rows = lake.open("ops.runs").to_pyarrow_table().to_pylist()
+    return [row["ds"] for row in rows if row["state"] == "succeeded"]
