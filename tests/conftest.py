@@ -91,9 +91,9 @@ def settings_for(home: Path) -> Settings:
     return load_settings(
         home=home,
         spark={
-            "master": os.environ.get("T_MASTER", "local[2]"),
+            "master": "local[2]",
             "driver_memory": "3g",
-            "shuffle_partitions": int(os.environ.get("T_PART", "2")),
+            "shuffle_partitions": 2,
         },
     )
 
