@@ -89,12 +89,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def settings_for(home: Path) -> Settings:
     """Settings of a throw-away project in `home`, with an engine that fits a test machine."""
     return load_settings(
-        home=home,
-        spark={
-            "master": "local[2]",
-            "driver_memory": "3g",
-            "shuffle_partitions": 2,
-        },
+        home=home, spark={"master": "local[2]", "driver_memory": "3g", "shuffle_partitions": 2}
     )
 
 
@@ -129,6 +124,25 @@ def _template() -> Lake:
     settings = settings_for(home)
     migrate(settings)
     return Lake.of(settings)
+
+
+def with_registry(settings: Settings) -> Settings:
+    """The settings, of a project whose model registry is made: a copy of one that is made once a process."""
+    there, here = (Path(home, ".flywheel", "mlflow.db") for home in (_registry(), settings.home))
+    here.parent.mkdir(exist_ok=True)
+    shutil.copyfile(there, here)
+    return settings
+
+
+@cache
+def _registry() -> Path:
+    """Home of a project with an empty registry: MLflow makes it in some fifty migrations."""
+    from models.registry.tracking import client
+
+    home = Path(tempfile.mkdtemp(prefix="registry-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    client(settings_for(home)).search_registered_models()
+    return home
 
 
 def _roots(lake: Lake) -> tuple[str, str]:

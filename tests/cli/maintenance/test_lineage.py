@@ -15,13 +15,12 @@ from cli.main import app
 from infra import ledger
 from infra.errors import RegistryUnavailable, VersionGone
 from infra.lake import Lake
-from infra.migrate import migrate
 from infra.settings import Settings, load_settings
 from jobs.maintenance.lineage import of_model, of_table
 from jobs.maintenance.vacuum import vacuum
 from models.registry.register import Lineage, register
 from models.tables.opened import open_snapshot
-from tests.conftest import DAY, put
+from tests.conftest import DAY, migrated, put, with_registry
 from tests.models.registry.test_register import PROBE, classifier
 
 PAIRS, SAMPLES, TURNS, EVENTS = (
@@ -49,8 +48,8 @@ def ran(
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     home = tmp_path_factory.mktemp("lineage")
-    settings = load_settings(home=home, maintenance={"keep_deleted_hours": 0})
-    migrate(settings)
+    settings = with_registry(load_settings(home=home, maintenance={"keep_deleted_hours": 0}))
+    migrated(settings)
     lake = Lake.of(settings)
     for day, file in ((BEFORE, "received_ds=a/one.jsonl"), (DAY, "received_ds=b/two.jsonl")):
         put(lake, EVENTS, [{"event_id": file, "event_type": "message", "source": "user", "source_file": file,

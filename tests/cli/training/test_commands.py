@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from infra.errors import ModelUnknown, TrainingRefused
 from infra.lake import Lake
-from infra.migrate import migrate
 from infra.settings import Settings, load_settings
 from infra.sql import connect
 from models.registry.tracking import version_of
+from tests.conftest import migrated, with_registry
 from tests.models.reward.test_data import apart, land
 from tests.models.tiny import labels, planted, tiny_base
 
@@ -36,8 +36,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A lake with two batches, each pair judged by two annotators who mostly agree."""
     home = tmp_path_factory.mktemp("train")
     (home / "flywheel.toml").write_text(f'[training]\nbase_model = "{tiny_base()}"\n')
-    settings = load_settings(home=home)
-    migrate(settings)
+    settings = with_registry(load_settings(home=home))
+    migrated(settings)
     every = apart(
         [
             pair

@@ -15,12 +15,11 @@ import pytest
 from infra import ledger
 from infra.errors import SettingsError
 from infra.lake import Lake
-from infra.migrate import migrate
 from infra.settings import DifficultyScoresSettings, Settings
 from jobs.preherding.score import Scorer, _score
 from models.registry.register import Lineage, register
 from models.tables.opened import open_snapshot
-from tests.conftest import DAY, put, settings_for
+from tests.conftest import DAY, migrated, put, settings_for, with_registry
 from tests.models.tiny import tiny_base
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         home = tmp_path_factory.mktemp("scores")
-        made = settings_for(home)
-        migrate(made)
+        made = with_registry(settings_for(home))
+        migrated(made)
         put(Lake.of(made), "annotation.preferences", [
             {"pair_id": "p", "annotator_id": "a", "winner": "a", "mode": "static", "split": "train",
              "response_a": "x", "response_b": "y", "ds": TRAINED}

@@ -21,7 +21,6 @@ from scipy.stats import beta, chi2, t
 from statsmodels.stats.meta_analysis import combine_effects
 
 from infra.lake import Lake
-from infra.migrate import migrate
 from infra.sandbox import SandboxSettings, generate
 from infra.sandbox.scenarios import SCENARIOS, scenario
 from infra.sandbox.settings import PlantingSettings
@@ -30,7 +29,7 @@ from jobs.signals.bias import measure
 from jobs.signals.features import asks
 from models.signals.contrasts import Statistic, odds_ratio, report, tau, tau_interval
 from models.text.sentiment import sentiment
-from tests.conftest import put, settings_for
+from tests.conftest import migrated, put, settings_for
 from tests.jobs.signals.test_labels import by_the_book
 
 ENDING = ("ending_bias", "last_response")
@@ -100,7 +99,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Statisti
     found: dict[str, list[Statistic]] = {}
     for name in SCENARIOS:
         settings = settings_for(tmp_path_factory.mktemp(name))
-        migrate(settings)
+        migrated(settings)
         fill(Lake.of(settings), scenario(name, base), settings.home)
         found[name] = measure(Lake.of(settings))
     return found

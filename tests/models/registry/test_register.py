@@ -20,14 +20,13 @@ import pytest
 
 from infra.errors import ModelUnknown, RegistrationRefused, RegistryUnavailable
 from infra.lake import Lake
-from infra.migrate import migrate
 from infra.settings import Settings, load_settings
 from models.registry import tracking
 from models.registry.entry import Registered
 from models.registry.pins import Model, model, models_touching, pins, trained_until
 from models.registry.register import Lineage, fetch, register
 from models.tables.opened import open_snapshot
-from tests.conftest import DAY, put
+from tests.conftest import DAY, migrated, put, with_registry
 
 PROBE = [[5, 6, 7], [8, 9], [10, 11, 12, 13]]
 CANARY = "zorblequince"
@@ -36,8 +35,8 @@ CANARY = "zorblequince"
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     home = tmp_path_factory.mktemp("registry")
-    settings = load_settings(home=home)
-    migrate(settings)
+    settings = with_registry(load_settings(home=home))
+    migrated(settings)
     rows = [
         {"pair_id": f"p{n}", "annotator_id": "a", "winner": "a", "mode": "static", "split": split, "ds": day,
          "context": CANARY, "response_a": CANARY, "response_b": "y"}

@@ -10,12 +10,11 @@ import pytest
 
 from infra.errors import TrainingRefused
 from infra.lake import Lake
-from infra.migrate import migrate
 from infra.settings import Settings
 from models.chat.conversation import messages
 from models.signals.model import happened, known
 from models.signals.rows import signal_rows
-from tests.conftest import put, settings_for
+from tests.conftest import migrated, put, settings_for
 from tests.models.signals.product import NOON, turn
 
 
@@ -28,7 +27,7 @@ def lake_of(
 ) -> Settings:
     """A lake with these turns in labels and screening; `label` and `screened` are what only one of them has."""
     settings = settings_for(folder)
-    migrate(settings)
+    migrated(settings)
     lake = Lake.of(settings)
     plain = [{k: v for k, v in one.items() if k not in ("label", "screened")} for one in turns]
     put(
