@@ -24,4 +24,4 @@ with DAG(
     tags=["curation", "daily"],
     doc_md=__doc__,
 ) as dag:
-    stage_task([job for job in JOBS if job.grain == "day"])
+    stage_task([job for job in JOBS if job.is_daily])

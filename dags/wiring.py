@@ -15,7 +15,7 @@ from airflow.sdk import Asset, AssetAll, CronPartitionTimetable, PartitionedAsse
 
 from infra.lake import Lake
 from infra.settings import load_settings
-from jobs.declaration import Job, is_landed
+from jobs.declaration import Job
 from jobs.submission import REPOSITORY, submission
 
 # A task with neither a partition key nor params.from says so and fails, rather than guess a day.
@@ -93,7 +93,7 @@ def stage_task(
         env_vars=how.env_vars,
         conn_id="spark_default",
         name=name,
-        inlets=[asset(table) for table in _each_once(jobs, "reads") if not is_landed(table)],
+        inlets=[asset(table) for table in _each_once(jobs, "tables_awaited")],
         outlets=[asset(table) for table in _each_once(jobs, "writes")],
         **options,
     )

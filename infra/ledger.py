@@ -105,26 +105,44 @@ def query(
     """Rows of a DuckDB query over small tables of the lake, each registered as `stage_table`."""
     with duckdb.connect() as connection:
         for table in tables:
-            connection.register(table.replace(".", "_"), lake.open(table).to_pyarrow_table())
+            # A dataset: only the columns that the query names are read.
+            connection.register(table.replace(".", "_"), lake.open(table).to_pyarrow_dataset())
         rows: list[tuple[Any, ...]] = connection.execute(sql, list(parameters)).fetchall()
         return rows
 
 
-def successes(lake: Lake, table: str, job: str) -> dict[str, Success]:
-    """Last success of `job` on `table` by unit of work: ISO day, or dataset id where the unit is a dataset."""
+def successes(lake: Lake) -> dict[tuple[str, str], dict[str, Success]]:
+    """Last success of each job on each table: (table, job) to unit to success. One read of the ledger.
+
+    A unit is an ISO day, or the id of what a job builds from several days.
+    """
     rows = query(
         lake,
         """
-        SELECT coalesce(scope, CAST(ds AS VARCHAR)) AS unit, run_id, started_ts, ended_ts, content_hash,
-               input_fingerprint, settings_hash, output_version
+        SELECT table_name, job, coalesce(scope, CAST(ds AS VARCHAR)) AS unit, run_id, started_ts, ended_ts,
+               content_hash, input_fingerprint, settings_hash, output_version
         FROM ops_runs
-        WHERE state = 'succeeded' AND table_name = ? AND job = ?
-        QUALIFY row_number() OVER (PARTITION BY unit ORDER BY ended_ts DESC, run_id DESC) = 1
+        WHERE state = 'succeeded'
+        QUALIFY row_number() OVER (PARTITION BY table_name, job, unit ORDER BY ended_ts DESC, run_id DESC) = 1
         """,
+        [],
+        ["ops.runs"],
+    )
+    by_job: dict[tuple[str, str], dict[str, Success]] = {}
+    for table, job, unit, *values in rows:
+        by_job.setdefault((table, job), {})[unit] = Success(*values)
+    return by_job
+
+
+def days_run(lake: Lake, table: str, job: str) -> set[date]:
+    """The days for which `job` wrote `table`."""
+    rows = query(
+        lake,
+        "SELECT DISTINCT ds FROM ops_runs WHERE state = 'succeeded' AND table_name = ? AND job = ? AND scope IS NULL",
         [table, job],
         ["ops.runs"],
     )
-    return {row[0]: Success(*row[1:]) for row in rows}
+    return {day for (day,) in rows}
 
 
 def content_versions(lake: Lake, table: str, job: str) -> dict[str, int]:

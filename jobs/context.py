@@ -15,10 +15,13 @@ from infra.lake import Lake
 from infra.locks import TableLock
 from infra.memory import PeakMemory
 from infra.settings import Settings
-from jobs.declaration import Job
+from jobs.declaration import Job, Reach
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
+
+    from jobs.landing.zone import LandingFile
 
 
 @dataclass
@@ -26,13 +29,14 @@ class JobContext:
     """One run of one job. `run` functions get it; nothing else writes tables.
 
     Attributes:
-        days: sorted days of the run (the window, for a dataset).
-        dataset_id: id of the dataset for jobs of that grain, else None.
+        days: sorted days of the run.
+        scope: id of what is built from the days (a dataset, a model), None where each day is a unit of its own.
         versions: Delta version of each table at the start of the run, or the pinned one; every read is at that version.
+        reads: what the run has read: table to the days, or None for all of them.
     """
 
     job: Job
-    spark: SparkSession
+    engine: SparkSession | None
     settings: Settings
     lake: Lake
     days: tuple[date, ...]
@@ -40,38 +44,126 @@ class JobContext:
     started_ts: datetime
     locks: Mapping[str, TableLock]
     memory: PeakMemory
-    dataset_id: str | None = None
+    scope: str | None = None
     versions: dict[str, int] = field(default_factory=dict)
     ledger_rows: list[dict[str, Any]] = field(default_factory=list)
     quality_rows: list[dict[str, Any]] = field(default_factory=list)
+    reads: dict[str, set[date] | None] = field(default_factory=dict)
 
-    def read(self, table: str, days: Sequence[date] | None = ()) -> DataFrame:
-        """Rows of a declared table as it was when the run began, or as it was at the version that a setting pins.
-
-        Args:
-            days: of `ds`; () = the run's own days, None = all rows.
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session.
 
         Raises:
-            ContractError: the job does not declare that it reads the table.
+            ContractError: the job declares an engine without one.
+        """
+        if self.engine is None:
+            raise ContractError(f"{self.job.name} declares engine {self.job.engine}: it has no Spark session")
+        return self.engine
+
+    @property
+    def dataset_id(self) -> str:
+        """Id of the dataset that the run builds, for a job whose unit is a window."""
+        if self.scope is None:
+            raise ContractError(f"{self.job.name} builds days, not a dataset")
+        return self.scope
+
+    def read(self, table: str, days: Iterable[date] | None = None) -> DataFrame:
+        """Rows of a table as far as the job's declaration reaches, as they were when the run began.
+
+        Args:
+            days: fewer days (of `ds`) than the declaration allows. Default: all that it allows.
+
+        Raises:
+            ContractError: the job does not declare the table, or days beyond its reach.
         """
         from pyspark.sql import functions as F
 
-        if table not in {*self.job.reads, *self.job.lookback, *self.job.pinned, *self.job.writes}:
-            raise ContractError(f"{self.job.name} does not declare that it reads it", table=table)
-        if table not in self.versions:
-            self.versions[table] = self.lake.version(table)
+        wanted = self._allowed(table, days)
         frame = (
             self.spark.read.format("delta")
-            .option("versionAsOf", self.versions[table])
+            .option("versionAsOf", self.version(table))
             .load(self.lake.path(table))
         )
-        wanted = self.days if days == () else days
-        return frame if wanted is None else frame.where(F.col("ds").isin(list(wanted)))
+        if wanted is not None:
+            return frame.where(F.col("ds").isin(sorted(wanted)))
+        return frame.where(F.col("ds") <= F.lit(self.days[-1])) if self._reach(table).up_to else frame
+
+    def read_arrow(
+        self, table: str, days: Iterable[date] | None = None, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """The same rows as `read` gives, as an Arrow table and without a JVM."""
+        import pyarrow.compute as pc
+
+        wanted = self._allowed(table, days)
+        condition = None
+        if wanted is not None:
+            condition = pc.field("ds").isin(sorted(wanted))
+        elif self._reach(table).up_to:
+            condition = pc.field("ds") <= self.days[-1]
+        dataset = self.lake.open(table, self.version(table)).to_pyarrow_dataset()
+        return dataset.to_table(columns=list(columns) if columns is not None else None, filter=condition)
+
+    def version(self, table: str) -> int:
+        """The version at which the run reads a table.
+
+        Raises:
+            ContractError: the job does not declare that it reads or writes it.
+        """
+        if table not in self.versions:
+            if table not in {*self.job.tables_read, *self.job.writes}:
+                raise ContractError(f"{self.job.name} does not declare that it reads it", table=table)
+            self.versions[table] = self.lake.version(table)
+        return self.versions[table]
+
+    def whole_version(self, table: str) -> int:
+        """The version of a table that the job reads whole, by other means than `read`."""
+        self._allowed(table, None)
+        return self.version(table)
+
+    def landed_files(self, zone: str) -> list[LandingFile]:
+        """The finished files of a landing zone that arrived on the days of the run, by day and name."""
+        from jobs.landing.zone import landing_files
+
+        self._allowed(zone, None)
+        root = self.lake.landing_of(zone)
+        return [file for day in self.days for file in landing_files(root, day)]
+
+    def days_reached(self, table: str) -> list[date]:
+        """The days that the job reads of a table, sorted; only for a reach of certain days."""
+        return self._reach(table).days(self.settings, self.days)
+
+    def _reach(self, table: str) -> Reach:
+        if table not in self.job.reads:
+            raise ContractError(f"{self.job.name} does not declare that it reads it", table=table)
+        return self.job.reads[table]
+
+    def _allowed(self, table: str, days: Iterable[date] | None) -> set[date] | None:
+        """The days to read, None for all; they are noted in `reads`."""
+        reach = self._reach(table)
+        wanted: set[date] | None
+        if reach.is_bounded:
+            limit = set(self.days_reached(table))
+            wanted = limit if days is None else set(days)
+            if stray := sorted(wanted - limit):
+                raise ContractError(
+                    f"{self.job.name} reads {len(stray)} day(s) beyond what it declares", table=table, day=stray[0],
+                    hint="Declare the reach in the stage's __init__.py: plans and fingerprints stand on it.",
+                )  # fmt: skip
+        else:
+            wanted = None if days is None else set(days)
+            if wanted and reach.up_to and max(wanted) > self.days[-1]:
+                raise ContractError(
+                    f"{self.job.name} reads a day after its last one", table=table, day=max(wanted)
+                )
+        known = self.reads.get(table, set())
+        self.reads[table] = None if wanted is None or known is None else known | wanted
+        return wanted
 
     def write(
         self,
         table: str,
-        frame: DataFrame,
+        frame: DataFrame | pa.Table,
         *,
         rows_in: Mapping[date, int] | None = None,
         rows_out: Mapping[date, int] | None = None,
@@ -91,18 +183,24 @@ class JobContext:
         expected = self.job.writes[len({row["table_name"] for row in self.ledger_rows})]
         if table != expected:
             raise ContractError(f"{self.job.name} declares that it writes {expected} next", table=table)
-        scope = {"dataset_id": self.dataset_id} if self.dataset_id else {}
+        scope_column = contract(table).scope
+        scope = {scope_column: self.scope} if scope_column and self.scope else {}
         done = write.write(
-            self.spark, self.lake, self.locks[table], write.Write(table, frame, self.days, self.run_id, scope)
+            self.engine,
+            self.lake,
+            self.locks[table],
+            write.Write(table, frame, self.days, self.run_id, scope),
         )
         self.record_quality(table, done.results)
-        units = [self.days[-1]] if self.dataset_id else list(self.days)
+        if table in self.job.reads:
+            self.versions[table] = done.output_version  # what the run reads of it now is what it wrote
+        units = [self.days[-1]] if self.scope else list(self.days)
         for day in units:
-            rows = sum(done.rows.values()) if self.dataset_id else (rows_out or done.rows).get(day, 0)
+            rows = sum(done.rows.values()) if self.scope else (rows_out or done.rows).get(day, 0)
             hashes = done.content_hashes
             content = (
                 ",".join(f"{d}={h}" for d, h in sorted(hashes.items()))
-                if self.dataset_id
+                if self.scope
                 else hashes.get(day, "0:0")
             )
             self.ledger_rows.append(
@@ -111,7 +209,7 @@ class JobContext:
                     "job": self.job.name,
                     "table_name": table,
                     "ds": day,
-                    "scope": self.dataset_id,
+                    "scope": self.scope,
                     "started_ts": self.started_ts,
                     "ended_ts": ledger.now(),
                     "rows_in": (rows_in or {}).get(day),

@@ -1,4 +1,4 @@
-"""What a job declares, once: DAG wiring, lineage, the data dictionary and row accounting are derived from it.
+"""What a job declares, once. DAG edges, plans, lineage, the data dictionary, row accounting and erasure follow from it.
 
 Imports no Spark: DAG files and the command line read declarations.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cache
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from infra.contracts import contract
 from infra.errors import JobUnknown
@@ -19,32 +20,100 @@ from infra.errors import JobUnknown
 STAGES = ("traffic", "experiments", "curation", "signals", "annotation", "preherding")
 LANDING = "landing"
 
+Engine = Literal["spark", "arrow", "gpu"]
+Unit = Literal["day", "window", "batch", "version"]
+
+
+class Values(Protocol):
+    """Settings, as far as a declaration needs them: the value of `section.name`."""
+
+    def value(self, dotted: str) -> Any:
+        """The value of one setting."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a job's read of one table goes. The default is the days of the run.
+
+    A unit of work is due again when anything changes that it read: the days of the run, the days `before` and `after`,
+    all days `up_to` the last one, or the `whole` table. Two kinds of reads are wider than that, because the days that
+    a change touches are known exactly: whoever changes a table that no job writes (reviews, definitions) marks the
+    days, and so does whoever changes rows that are read by a `shared` column.
+
+    Attributes:
+        before: settings whose sum says how many earlier days are read too.
+        after: the same for later days: a day runs without them, and again when they are there.
+        up_to: all days up to the last day of the run.
+        whole: the whole table.
+        shared: a column. Read are all rows, of any day, that share its value with rows of the run's days.
+        pinned: a setting that names the one version (`table_version`) that is read. Such a table is not waited for,
+            and only the setting makes the job due. While the setting is unset, the table is not read.
+        event_types: of `traffic.events`: the types that the job looks at. Empty: all.
+    """
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    up_to: bool = False
+    whole: bool = False
+    shared: str | None = None
+    pinned: str | None = None
+    event_types: tuple[str, ...] = ()
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the read covers certain days, and not all that there are."""
+        return not (self.up_to or self.whole or self.shared or self.pinned)
+
+    def days_before(self, settings: Values) -> int:
+        """Earlier days read beside each day of the run."""
+        return sum(int(settings.value(setting)) for setting in self.before)
+
+    def days_after(self, settings: Values) -> int:
+        """Later days read beside each day of the run."""
+        return sum(int(settings.value(setting)) for setting in self.after)
+
+    def days(self, settings: Values, days: Iterable[date], own: bool = True) -> list[date]:
+        """The days of a bounded read, sorted.
+
+        Args:
+            days: of the run.
+            own: whether the days of the run are among them.
+        """
+        run = set(days)
+        offsets = range(-self.days_before(settings), self.days_after(settings) + 1)
+        reached = {day + timedelta(days=n) for day in run for n in offsets}
+        return sorted(reached if own else reached - run)
+
+
+DAY = Reach()
+"""The days of the run."""
+
 
 @dataclass(frozen=True)
 class Job:
     """One job.
 
     Attributes:
-        name: `stage.job`; the module is `jobs/<stage>/<job>.py`.
-        reads: tables read for the days of the run; "landing" is the landing zone of events, "landing/KIND"
-            that of files of another kind, in received days of their own.
+        name: `stage.job`; the module with `run` is `jobs/<stage>/<job>.py`.
+        reads: table to how far the read goes. "landing" is the landing zone of events, "landing/KIND" that of files of
+            another kind, in received days of their own. A job that reads what it writes declares that too; what it
+            wrote itself for the days of the run is never an input.
         writes: tables written, in this order; the last is the one that downstream waits for.
         settings: sections of the settings, or single ones (`section.name`), that change the result.
-        lookback: table to the dotted setting that says how many earlier days of it are read too.
-        lookahead: the same for later days: a day runs without them, and again when they are there.
-        pinned: table to the dotted setting that, when set, names in `table_version` the one version of it that is read:
-            such a table is not waited for, and only the setting makes the job due.
-        grain: "day", or "dataset" for a job that builds one thing from a window of days.
+        models: settings that name registered models (`name/3`, `name@alias`). Models are inputs: a moved alias makes
+            the job due.
+        engine: `spark` (DataFrames), `arrow` (small tables, no JVM) or `gpu` (training, submitted to the queue).
+        unit: what is built at once, and again as a whole. `day`: one day. `window`: one dataset from a window of days.
+            `batch`: what stands on all annotation batches up to a day. `version`: a model or generation of its own.
     """
 
     name: str
-    reads: Sequence[str]
+    reads: Mapping[str, Reach]
     writes: Sequence[str]
     settings: Sequence[str] = ()
-    lookback: Mapping[str, str] = field(default_factory=dict)
-    lookahead: Mapping[str, str] = field(default_factory=dict)
-    pinned: Mapping[str, str] = field(default_factory=dict)
-    grain: Literal["day", "dataset"] = "day"
+    models: Sequence[str] = ()
+    engine: Engine = "spark"
+    unit: Unit = "day"
 
     @property
     def stage(self) -> str:
@@ -61,6 +130,26 @@ class Job:
         """The table whose success row says that the job is done."""
         return self.writes[-1]
 
+    @property
+    def is_daily(self) -> bool:
+        """Whether each day is a unit of its own."""
+        return self.unit == "day"
+
+    @property
+    def tables_read(self) -> list[str]:
+        """Tables among the reads, without landing zones."""
+        return [name for name in self.reads if not is_landed(name)]
+
+    @property
+    def tables_awaited(self) -> list[str]:
+        """Tables of other jobs that must be there before this job runs: what Airflow draws as edges."""
+        return [name for name in self.tables_read if not self.reads[name].pinned and name not in self.writes]
+
+    @property
+    def pinned(self) -> dict[str, str]:
+        """Tables read at one version, with the setting that names it."""
+        return {name: reach.pinned for name, reach in self.reads.items() if reach.pinned}
+
 
 @cache
 def all_jobs() -> tuple[Job, ...]:
@@ -68,13 +157,13 @@ def all_jobs() -> tuple[Job, ...]:
     import jobs
 
     declared = {info.name for info in pkgutil.iter_modules(jobs.__path__) if info.ispkg}
-    found: list[Job] = []
+    every: list[Job] = []
     for stage in (s for s in STAGES if s in declared):
-        found += importlib.import_module(f"jobs.{stage}").JOBS
-    for one in found:
-        for table in (*one.writes, *one.pinned, *(t for t in one.reads if not is_landed(t))):
+        every += importlib.import_module(f"jobs.{stage}").JOBS
+    for each in every:
+        for table in (*each.writes, *each.tables_read):
             contract(table)
-    return tuple(found)
+    return tuple(every)
 
 
 def job(name: str) -> Job:
@@ -83,15 +172,20 @@ def job(name: str) -> Job:
     Raises:
         JobUnknown: names the jobs that there are.
     """
-    for one in all_jobs():
-        if one.name == name:
-            return one
+    for each in all_jobs():
+        if each.name == name:
+            return each
     raise JobUnknown(f"no job {name}", hint=f"There are: {', '.join(j.name for j in all_jobs())}.")
 
 
 def writer_of(table: str) -> Job | None:
     """The job that writes a table, if any."""
-    return next((one for one in all_jobs() if table in one.writes), None)
+    return next((each for each in all_jobs() if table in each.writes), None)
+
+
+def readers_of(table: str) -> list[Job]:
+    """The jobs that read a table."""
+    return [each for each in all_jobs() if table in each.reads]
 
 
 def is_landed(name: str) -> bool:
@@ -102,18 +196,15 @@ def is_landed(name: str) -> bool:
 @cache
 def landing_zones(job_name: str) -> frozenset[str]:
     """The landing zones that the job's rows come from, through whatever tables; the zone of events if there is none."""
-    found: set[str] = set()
+    zones: set[str] = set()
     waiting, seen = [job(job_name)], {job_name}
     while waiting:
-        for read in waiting.pop().reads:
+        for read, reach in waiting.pop().reads.items():
             if is_landed(read):
-                found.add(read)
+                zones.add(read)
+            elif reach.pinned:
+                continue  # a pinned version says nothing about which days there are
             elif (writer := writer_of(read)) is not None and writer.name not in seen:
                 seen.add(writer.name)
                 waiting.append(writer)
-    return frozenset(found or {LANDING})
-
-
-def readers_of(table: str) -> list[Job]:
-    """The jobs that read a table."""
-    return [one for one in all_jobs() if table in {*one.reads, *one.lookback, *one.pinned}]
+    return frozenset(zones or {LANDING})

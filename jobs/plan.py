@@ -1,14 +1,15 @@
 """What must run, and why: the same answer for `flywheel plan`, for the skip of a rerun and for the nightly repair.
 
-A unit of work (a job's day, or a dataset) is due when it never succeeded, when the settings it declares changed, when
-the content of something it read changed, or when it was marked stale. Content is compared by the ledger's hashes, so a
-rerun that makes the same rows makes nothing downstream due.
+A unit of work is due when it never succeeded, when the settings it declares changed, when the content of something it
+read changed, when a model it uses is another version, or when it was marked stale. Content is compared by the ledger's
+hashes, so a rerun that makes the same rows makes nothing downstream due.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,7 +20,7 @@ from infra.contracts import contract
 from infra.errors import UpstreamMissing
 from infra.lake import Lake
 from infra.settings import Settings, parse_days, span_of
-from jobs.declaration import LANDING, Job, all_jobs, is_landed, landing_zones, writer_of
+from jobs.declaration import LANDING, Job, Reach, all_jobs, is_landed, landing_zones, writer_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Due:
     job: str
     days: tuple[date, ...]
     reason: str
-    dataset_id: str | None = None
+    scope: str | None = None
 
     @property
     def span(self) -> str:
@@ -43,34 +44,47 @@ class Plan:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.lake = Lake.of(settings)
-        self._successes: dict[str, dict[str, ledger.Success]] = {}
+        self._prefixes: dict[str, tuple[list[date], list[str]]] = {}
+        self._models: dict[str, str] = {}
+        self._settings_hashes: dict[str, str] = {}
 
     @cached_property
     def marks(self) -> dict[tuple[str, date], str]:
         """Open marks: (job, day) to cause."""
         return {(mark.job, mark.ds): mark.cause for mark in ledger.open_marks(self.lake)}
 
+    @cached_property
+    def _successes(self) -> dict[tuple[str, str], dict[str, ledger.Success]]:
+        return ledger.successes(self.lake)
+
     def successes(self, job: Job, table: str | None = None) -> dict[str, ledger.Success]:
         """Last success by unit, of the job's closing table unless another is named."""
-        name = table or job.closing_table
-        if name not in self._successes:
-            self._successes[name] = ledger.successes(self.lake, name, job.name)
-        return self._successes[name]
+        return self._successes.get((table or job.closing_table, job.name), {})
 
     def forget(self) -> None:
         """Read the ledger anew next time."""
-        self._successes.clear()
-        self.__dict__.pop("marks", None)
+        self._prefixes.clear()
+        for name in ("marks", "_successes"):
+            self.__dict__.pop(name, None)
 
     def settings_hash(self, job: Job) -> str:
         """Hash of the settings that change the job's result."""
-        return self.settings.hash_of(job.settings)
+        if job.name not in self._settings_hashes:
+            self._settings_hashes[job.name] = self.settings.hash_of(job.settings)
+        return self._settings_hashes[job.name]
 
-    def dataset_id(self, job: Job, days: Sequence[date]) -> str:
-        """Name, window and settings hash of the dataset that the job would build of these days."""
-        first, last = days[0], days[-1]
-        name = self.settings.value(f"{job.settings[0]}.name")
-        return f"{name}-{first:%Y%m%d}-{last:%Y%m%d}-{self.settings_hash(job)[:8]}"
+    def scope(self, job: Job, days: Sequence[date]) -> str | None:
+        """Id of what the job would build of these days: None where each day is a unit of its own.
+
+        Name, window and settings hash of a dataset; name, last day and settings hash of what stands on all batches.
+        """
+        if job.is_daily:
+            return None
+        first, last, settings_hash = days[0], days[-1], self.settings_hash(job)[:8]
+        if job.unit == "window":
+            name = self.settings.value(f"{job.settings[0]}.name")
+            return f"{name}-{first:%Y%m%d}-{last:%Y%m%d}-{settings_hash}"
+        return f"{job.name.split('.')[1]}-{last:%y%m%d}-{settings_hash}"
 
     def content(self, table: str, day: date) -> str | None:
         """What the ledger knows of a day of a table: its content hash, or None when it never succeeded."""
@@ -80,51 +94,90 @@ class Plan:
             return landing_fingerprint(self.lake.landing_of(table), day)
         writer = writer_of(table)
         if writer is None:
-            return None  # written by commands (reviews): a change marks the days that it touches
+            return None  # written by commands (reviews, definitions): a change marks the days that it touches
         known = self.successes(writer, table).get(day.isoformat())
         return known.content_hash if known else None
 
     def inputs(
         self, job: Job, days: Sequence[date], own: Mapping[date, str] | None = None
     ) -> dict[str, str | None]:
-        """What the unit would be computed from: table to combined content hash.
+        """What the unit would be computed from: table to combined content hash, model setting to version.
 
         Args:
             own: content of the job's closing table from the run that is under way, for jobs that read their own past.
         """
-        found: dict[str, str | None] = {}
-        for table in job.reads:
-            found[table] = _combined(self.content(table, day) for day in days)
-        for table, setting in job.lookback.items():
-            horizon = int(self.settings.value(setting))
-            before = [days[0] - timedelta(days=n) for n in range(1, horizon + 1)]
-            mine = own if own is not None and table == job.closing_table else {}
-            found[f"{table}@-{horizon}"] = _combined(
-                mine.get(day) or self.content(table, day) for day in before
+        hashes: dict[str, str | None] = {}
+        for table, reach in job.reads.items():
+            is_own = table in job.writes
+            if reach.pinned or (is_own and not reach.before):
+                continue  # the setting says which version; what the job writes itself is no input
+            if not is_own:
+                hashes[table] = _combined(self.content(table, day) for day in days)
+            hashes |= self._beyond(table, reach, days, own if table == job.closing_table else None)
+        for setting in job.models:
+            if version := self._model(setting):
+                hashes[f"model {setting}"] = version
+        return hashes
+
+    def _beyond(
+        self, table: str, reach: Reach, days: Sequence[date], own: Mapping[date, str] | None
+    ) -> dict[str, str]:
+        """What is read beyond the days of the unit, as far as content and not marks say that it changed."""
+        hashes: dict[str, str] = {}
+        if horizon := reach.days_before(self.settings):
+            before = (days[0] - timedelta(days=n) for n in range(1, horizon + 1))
+            hashes[f"{table}@-{horizon}"] = _combined(
+                (own or {}).get(day) or self.content(table, day) for day in before
             )
-        for table, setting in job.lookahead.items():
-            horizon = int(self.settings.value(setting))
+        if horizon := reach.days_after(self.settings):
             after = (days[-1] + timedelta(days=n) for n in range(1, horizon + 1))
-            found[f"{table}@+{horizon}"] = _combined(self.content(table, day) for day in after)
-        return found
+            hashes[f"{table}@+{horizon}"] = _combined(self.content(table, day) for day in after)
+        if reach.up_to:
+            hashes[f"{table}@..{days[-1]}"] = self._up_to(table, days[-1])
+        elif reach.whole and writer_of(table) is not None:
+            hashes[f"{table}@all"] = self._up_to(table, date.max)
+        return hashes
+
+    def _up_to(self, table: str, last: date) -> str:
+        """Hash of all days of a table up to one; each further day costs one step, not a walk over all before it."""
+        if table not in self._prefixes:
+            writer = writer_of(table)
+            known = self.successes(writer, table) if writer and writer.is_daily else {}
+            digest = hashlib.sha256()
+            days, digests = [], []
+            for unit in sorted(known):
+                digest.update(f"{unit}={known[unit].content_hash}|".encode())
+                days.append(date.fromisoformat(unit))
+                digests.append(digest.hexdigest()[:16])
+            self._prefixes[table] = days, digests
+        days, digests = self._prefixes[table]
+        place = bisect_right(days, last)
+        return digests[place - 1] if place else "-"
+
+    def _model(self, setting: str) -> str:
+        """`name/version` of the registered model that a setting names, or nothing where it names none."""
+        named = str(self.settings.value(setting) or "")
+        if setting not in self._models:
+            from models.registry.names import resolved
+
+            self._models[setting] = resolved(self.settings, named)
+        return self._models[setting]
 
     def due(self, job: Job, days: Sequence[date], force: bool = False) -> list[Due]:
         """The units among `days` that must run, in order of days."""
-        if job.grain == "dataset":
-            unit = self.dataset_id(job, days)
-            reason = "forced" if force else self._reason(job, unit, tuple(days))
-            return [Due(job.name, tuple(days), reason, unit)] if reason else []
-        found: list[Due] = []
-        reads_itself = job.closing_table in job.lookback
+        if (scope := self.scope(job, days)) is not None:
+            reason = "forced" if force else self._reason(job, scope, tuple(days))
+            return [Due(job.name, tuple(days), reason, scope)] if reason else []
+        units: list[Due] = []
+        own_past = job.reads[job.closing_table] if job.closing_table in job.reads else Reach()
+        horizon = own_past.days_before(self.settings)
         for day in sorted(days):
             reason = "forced" if force else self._reason(job, day.isoformat(), (day,))
-            if reason is None and reads_itself and found:
-                horizon = int(self.settings.value(job.lookback[job.closing_table]))
-                if (day - found[-1].days[0]).days <= horizon:
-                    reason = f"follows {found[-1].days[0]}, which runs again"
+            if reason is None and horizon and units and (day - units[-1].days[0]).days <= horizon:
+                reason = f"follows {units[-1].days[0]}, which runs again"
             if reason:
-                found.append(Due(job.name, (day,), reason))
-        return found
+                units.append(Due(job.name, (day,), reason))
+        return units
 
     def _reason(self, job: Job, unit: str, days: tuple[date, ...]) -> str | None:
         last = self.successes(job).get(unit)
@@ -139,16 +192,18 @@ class Plan:
             return "input changed"
         return None
 
-    def check_upstream(self, job: Job, days: Iterable[date]) -> None:
+    def check_upstream(self, job: Job, days: Sequence[date]) -> None:
         """Refuse days that are not there yet.
 
         Raises:
             UpstreamMissing: names table, day and the command that makes it.
         """
-        for day in days:
-            for table in job.reads:
-                writer = writer_of(table) if not is_landed(table) else None
-                if writer is None or writer.name == job.name or contract(table).write == "append":
+        # What stands on all batches so far asks for the last one; earlier days may hold none.
+        needed = days if job.unit in ("day", "window") else days[-1:]
+        for day in needed:
+            for table in job.tables_awaited:
+                writer = writer_of(table)
+                if writer is None or contract(table).write == "append":
                     continue
                 if day.isoformat() not in self.successes(writer):
                     raise UpstreamMissing(
@@ -165,29 +220,29 @@ class Plan:
             landed
             | {
                 date.fromisoformat(unit)
-                for one in all_jobs()
-                if one.grain == "day" and zone in landing_zones(one.name)
-                for unit in self.successes(one)
+                for each in all_jobs()
+                if each.is_daily and zone in landing_zones(each.name)
+                for unit in self.successes(each)
             }
         )
 
     def everything(self) -> list[Due]:
         """All that is due over all known days, in the order in which it should run."""
-        found: list[Due] = []
+        units: list[Due] = []
         days: dict[str, list[date]] = {}
         for job in all_jobs():
-            if job.grain == "day":
+            if job.is_daily:
                 for zone in landing_zones(job.name) - set(days):
                     days[zone] = self.known_days(zone)
-                found += self.due(
+                units += self.due(
                     job, sorted({day for zone in landing_zones(job.name) for day in days[zone]})
                 )
             else:
-                found += self._due_datasets(job)
-        return found
+                units += self._due_scopes(job)
+        return units
 
-    def _due_datasets(self, job: Job) -> list[Due]:
-        """Datasets that were built with today's settings and whose window changed since."""
+    def _due_scopes(self, job: Job) -> list[Due]:
+        """Datasets and models that were built with today's settings, and whose input changed since."""
         rows = ledger.query(
             self.lake,
             """SELECT DISTINCT scope, last(input_versions ORDER BY ended_ts) FROM ops_runs
@@ -195,10 +250,10 @@ class Plan:
             [job.name, self.settings_hash(job)],
             ["ops.runs"],
         )
-        found: list[Due] = []
+        units: list[Due] = []
         for _, versions in rows:
-            found += self.due(job, parse_days(json.loads(versions)["days"]))
-        return found
+            units += self.due(job, parse_days(json.loads(versions)["days"]))
+        return units
 
 
 def fingerprint(inputs: Mapping[str, str | None]) -> str:
@@ -207,5 +262,5 @@ def fingerprint(inputs: Mapping[str, str | None]) -> str:
 
 
 def _combined(hashes: Iterable[str | None]) -> str:
-    text = "|".join(one or "-" for one in hashes)
+    text = "|".join(content or "-" for content in hashes)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -19,7 +19,7 @@ from infra.memory import PeakMemory
 from infra.settings import Settings, span_of
 from infra.spark import has_ended, session
 from jobs.context import JobContext
-from jobs.declaration import Job, all_jobs, is_landed, job
+from jobs.declaration import Job, all_jobs, job
 from jobs.plan import Due, Plan, fingerprint
 
 
@@ -61,10 +61,18 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
         plan.check_upstream(declared, wanted)
         with PeakMemory() as memory:
             context = JobContext(
-                job=declared, spark=session(settings), settings=settings, lake=lake, days=wanted, run_id=run_id,
-                started_ts=ledger.now(), locks=locks, memory=memory, dataset_id=due[0].dataset_id,
-            )  # fmt: skip
-            for table in sorted(t for t in {*declared.reads, *declared.lookback} if not is_landed(t)):
+                job=declared,
+                engine=session(settings) if declared.engine == "spark" else None,
+                settings=settings,
+                lake=lake,
+                days=wanted,
+                run_id=run_id,
+                started_ts=ledger.now(),
+                locks=locks,
+                memory=memory,
+                scope=due[0].scope,
+            )
+            for table in sorted(set(declared.tables_read) - set(declared.pinned)):
                 context.versions[table] = lake.version(table)
             context.versions.update(pinned_versions(declared, settings, lake))
             try:
@@ -116,9 +124,7 @@ def run_stale(settings: Settings, only: str | None = None) -> list[RunSummary]:
         if only is not None and declared.name != only:
             continue
         due = [unit for unit in Plan(settings).everything() if unit.job == declared.name]
-        batches = (
-            [unit.days for unit in due] if declared.grain == "dataset" else [tuple(u.days[0] for u in due)]
-        )
+        batches = [tuple(u.days[0] for u in due)] if declared.is_daily else [unit.days for unit in due]
         done += [run_job(settings, declared.name, days) for days in batches if days]
     return done
 
@@ -139,7 +145,7 @@ def _hint(error: Exception, settings: Settings, context: JobContext) -> str:
     memory = f"raise spark.driver_memory, which is {settings.spark.driver_memory}"
     if "java.lang.OutOfMemoryError" in str(error):
         return f"Java ran out of memory: {memory}."
-    if has_ended(context.spark):  # it takes its own last words with it
+    if context.engine is not None and has_ended(context.engine):  # it takes its own last words with it
         return f"The engine ended during the job, mostly for lack of memory: {memory}, or leave the machine more room."
     return "Set FLYWHEEL_DEBUG=1 to see the full trace, which may quote data."
 
@@ -160,11 +166,19 @@ def _record_success(context: JobContext, plan: Plan) -> None:
     closing = context.job.closing_table
     own = {row["ds"]: row["content_hash"] for row in context.ledger_rows if row["table_name"] == closing}
     for row in context.ledger_rows:
-        unit = context.days if context.dataset_id else (row["ds"],)
+        unit = context.days if context.scope else (row["ds"],)
         inputs = plan.inputs(context.job, unit, own)
         row["input_fingerprint"] = fingerprint(inputs)
         row["input_versions"] = ledger.as_json(
-            {"days": span_of(unit), "content": inputs, "versions": dict(context.versions)}
+            {
+                "days": span_of(unit),
+                "content": inputs,
+                "versions": dict(context.versions),
+                "reads": {
+                    name: None if days is None else [str(min(days)), str(max(days))] if days else []
+                    for name, days in context.reads.items()
+                },
+            }
         )
         row["settings_hash"] = plan.settings_hash(context.job)
         row["code_version"] = ledger.code_version()
@@ -183,11 +197,11 @@ def _record_failure(context: JobContext, error: Exception) -> None:
     rows = [
         {
             "run_id": context.run_id, "job": context.job.name, "table_name": context.job.closing_table, "ds": day,
-            "scope": context.dataset_id, "started_ts": context.started_ts, "ended_ts": ended, "state": "failed",
+            "scope": context.scope, "started_ts": context.started_ts, "ended_ts": ended, "state": "failed",
             "error": type(error).__name__, "code_version": ledger.code_version(),
             "peak_memory_bytes": context.memory.peak_bytes, "seconds": _seconds(context.started_ts, ended),
         }
-        for day in (context.days[-1:] if context.dataset_id else context.days)
+        for day in (context.days[-1:] if context.scope else context.days)
     ]  # fmt: skip
     ledger.append(context.lake, "ops.quality", context.quality_rows, context.run_id)
     ledger.append(context.lake, "ops.runs", rows, context.run_id)

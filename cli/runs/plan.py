@@ -29,7 +29,7 @@ def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format
     due = Plan(load_settings()).everything()
     if format is not Format.table:
         rows = [
-            {"job": unit.job, "days": unit.span, "dataset": unit.dataset_id or "", "reason": unit.reason}
+            {"job": unit.job, "days": unit.span, "dataset": unit.scope or "", "reason": unit.reason}
             for unit in due
         ]
         print_rows(rows, ["job", "days", "dataset", "reason"], format)
@@ -46,7 +46,7 @@ def _by_reason(due: list[Due]) -> list[dict[str, str]]:
 
     groups: dict[tuple[str, str, str], list[date]] = {}
     for unit in due:
-        groups.setdefault((unit.job, unit.dataset_id or "", unit.reason), []).extend(unit.days)
+        groups.setdefault((unit.job, unit.scope or "", unit.reason), []).extend(unit.days)
     return [
         {"job": job, "days": span_of(days), "number": str(len(days)), "dataset": dataset, "reason": reason}
         for (job, dataset, reason), days in groups.items()

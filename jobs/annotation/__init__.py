@@ -6,15 +6,17 @@ pair; `preferences` is the job.
 
 from __future__ import annotations
 
-from jobs.declaration import Job
+from jobs.declaration import DAY, Job, Reach
 
 ZONE = "landing/preferences"
 """Landing zone of judgements: `received_ds=` is the day of the batch."""
 PREFERENCES = Job(
     "annotation.preferences",
-    reads=[ZONE],
+    # A pair that an earlier batch holds is looked up.
+    reads={ZONE: DAY, "annotation.preferences": Reach(shared="pair_id")},
     writes=["annotation.quarantine", "annotation.preferences"],
     settings=["preferences", "landing.max_line_bytes", "screening", "split"],
+    models=["screening.safety_model"],
 )
 
 JOBS = (PREFERENCES,)

@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass
-from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,6 @@ from jobs.annotation.screen import batches_of, screen_pairs
 from jobs.annotation.settle import DUPLICATE, KEPT, parse_landing, settle
 from jobs.curation.screen import Packaged
 from jobs.landing.rows import fates_by_day, refuse_broken
-from jobs.landing.zone import landing_files
 from jobs.traffic.turns import TurnRules, split_of
 from models.screening.detection import Detectors
 from models.screening.verdict import ScreeningPolicy, detectors_of
@@ -57,8 +55,7 @@ def run(ctx: JobContext) -> None:
         LandingFileBroken: names every broken file of the days; the tables are as they were.
         DetectorUnavailable: a screening model is missing; nothing was written.
     """
-    root = ctx.lake.landing_of(ZONE)
-    files = [file for day in ctx.days for file in landing_files(root, day)]
+    files = ctx.landed_files(ZONE)
     ctx.say(f"{len(files)} landing file(s) of judgements, {sum(file.size for file in files) / 1e6:.1f} MB")
     screening = _screening(ctx, bool(files))
     rules = JudgementRules(
@@ -66,7 +63,7 @@ def run(ctx: JobContext) -> None:
     )
     parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
     refuse_broken(parsed, TABLE, ctx.days)
-    stored = ctx.read(TABLE, None)
+    stored = ctx.read(TABLE)
     settled = settle(parsed, stored.where(~F.col("ds").isin(list(ctx.days))))
     settled = settled.persist(StorageLevel.MEMORY_AND_DISK)
     fates = parsed.join(settled.drop("ds"), ["source_file", "line"], "left").withColumn(
@@ -141,7 +138,7 @@ def _mark_changed(ctx: JobContext, settled: DataFrame, final: DataFrame, stored:
         .collect()[0]["first"]
     )
     if lost is not None:
-        ran = {date.fromisoformat(unit) for unit in ledger.successes(ctx.lake, TABLE, ctx.job.name)}
+        ran = ledger.days_run(ctx.lake, TABLE, ctx.job.name)
         later = (day for day in ran - set(ctx.days) if day > lost)
         ctx.mark_stale(ctx.job.name, later, "an earlier batch let pairs go")
 

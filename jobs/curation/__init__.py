@@ -16,56 +16,75 @@ sample          `attributes`, `labels`, `difficulty` (Table 1) · `splitleak`, `
 
 from __future__ import annotations
 
-from jobs.declaration import Job
+from jobs.declaration import DAY, Job, Reach
+
+# A late version of a character changes what was true of the days after it.
+_CHARACTERS = Reach(up_to=True)
+# An embedding never changes: a text has one, made when it was first met.
+_EMBEDDINGS = Reach(shared="text_hash")
 
 SCREEN_CHARACTERS = Job(
     "curation.screen_characters",
-    reads=["traffic.characters"],
+    reads={"traffic.characters": Reach(shared="character_id")},
     writes=["curation.screened_characters"],
     settings=["screening"],
+    models=["screening.safety_model"],
 )
 SCREEN = Job(
     "curation.screen",
-    reads=["traffic.turns", "traffic.characters", "curation.reviews"],
+    reads={
+        # Judged in its conversation. Who is judged otherwise because of later turns is marked by the job itself.
+        "traffic.turns": Reach(shared="conversation_id"),
+        "traffic.characters": Reach(up_to=True),
+        "curation.reviews": Reach(whole=True),
+        "curation.screened": Reach(shared="conversation_id"),
+    },
     writes=["curation.review_queue", "curation.screened"],
     settings=["screening"],
+    models=["screening.safety_model"],
 )
 EMBED = Job(
     "curation.embed",
-    reads=["curation.screened", "curation.screened_characters"],
+    reads={
+        "curation.screened": Reach(before=("diversity.context_days",)),
+        "curation.screened_characters": _CHARACTERS,
+        "curation.embeddings": _EMBEDDINGS,
+    },
     writes=["curation.embeddings"],
     settings=["diversity"],
-    lookback={"curation.screened": "diversity.context_days"},
 )
 PRUNE = Job(
     "curation.prune",
-    reads=["curation.screened", "curation.screened_characters", "curation.embeddings"],
+    reads={
+        # What earlier days kept is compared by their prompts, and prompts quote the message before.
+        "curation.screened": Reach(before=("diversity.horizon_days", "diversity.context_days")),
+        "curation.screened_characters": _CHARACTERS,
+        "curation.embeddings": _EMBEDDINGS,
+        "curation.pruned": Reach(before=("diversity.horizon_days",)),
+    },
     writes=["curation.pruned"],
     # Floors of Phase III are protected from the cut.
     settings=["diversity", "sampling.first_turn_floor", "sampling.constraints", "turns.first_turn_scope"],
-    # What earlier days kept is compared by their prompts, and prompts quote the message before: both by their own days.
-    lookback={"curation.pruned": "diversity.horizon_days", "curation.screened": "diversity.context_days"},
 )
 OUTCOMES = Job(
     "curation.outcomes",
-    reads=["curation.screened", "curation.pruned"],
+    reads={"curation.screened": DAY, "curation.pruned": DAY},
     writes=["curation.outcomes"],
     settings=["diversity"],
 )
 SAMPLE = Job(
     "curation.sample",
-    reads=[
-        "curation.outcomes",
-        "curation.screened",
-        "curation.screened_characters",
-        "curation.pruned",
-        "curation.embeddings",
-    ],
+    reads={
+        "curation.outcomes": DAY,
+        "curation.screened": Reach(before=("sampling.context_days",)),
+        "curation.screened_characters": _CHARACTERS,
+        "curation.pruned": DAY,
+        "curation.embeddings": _EMBEDDINGS,
+        "preherding.scores": Reach(pinned="sampling.difficulty_scores"),
+    },
     writes=["curation.sample_outcomes", "curation.constraints", "curation.composition", "curation.samples"],
     settings=["sampling", "turns", "diversity"],
-    lookback={"curation.screened": "sampling.context_days"},
-    pinned={"preherding.scores": "sampling.difficulty_scores"},
-    grain="dataset",
+    unit="window",
 )
 
 JOBS = (SCREEN_CHARACTERS, SCREEN, EMBED, PRUNE, OUTCOMES, SAMPLE)

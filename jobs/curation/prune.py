@@ -55,9 +55,9 @@ def run(ctx: JobContext) -> None:
 
 def pruned(ctx: JobContext, rules: DiversitySettings) -> tuple[DataFrame, dict[date, int]]:
     """The rows of `curation.pruned` for the days of the run, and ranked turns by day."""
-    before = [d for d in with_days_before(ctx.days, rules.horizon_days) if d not in set(ctx.days)]
+    before = [day for day in ctx.days_reached("curation.pruned") if day not in set(ctx.days)]
     turns, history = _turns(ctx, rules, before)
-    embeddings = ctx.read("curation.embeddings", None).where(F.col("recipe") == rules.recipe)
+    embeddings = ctx.read("curation.embeddings").where(F.col("recipe") == rules.recipe)
     nodes = _nodes(turns, history, embeddings, rules).persist(StorageLevel.MEMORY_AND_DISK)
     table = (
         nodes.drop("prompt_text")
@@ -94,7 +94,7 @@ def pruned(ctx: JobContext, rules: DiversitySettings) -> tuple[DataFrame, dict[d
 
 def _turns(ctx: JobContext, rules: DiversitySettings, before: list[date]) -> tuple[DataFrame, DataFrame]:
     """Ranked turns of the run's days, and the kept turn of highest priority of each text of the days before."""
-    characters = ctx.read("curation.screened_characters", None)
+    characters = ctx.read("curation.screened_characters")
     key = ctx.settings.user_key()
     own = prompts(
         ctx.read("curation.screened", with_days_before(ctx.days, rules.context_days)), characters, rules
@@ -117,7 +117,7 @@ def _turns(ctx: JobContext, rules: DiversitySettings, before: list[date]) -> tup
 
 def _with_levels(ctx: JobContext, turns: DataFrame, floors: Sequence[Constraint]) -> DataFrame:
     """What the fold needs of the turns, with their levels in the dimensions of the floors."""
-    levels = with_known_levels(ctx.read("curation.screened"), ctx.settings.turns.first_turn_scope)
+    levels = with_known_levels(ctx.read("curation.screened", ctx.days), ctx.settings.turns.first_turn_scope)
     wanted = levels.select("turn_id", *sorted({one.dimension for one in floors}))
     return turns.select("turn_id", *_NODE, "quality").join(wanted, "turn_id")
 

@@ -13,7 +13,6 @@ from pyspark.storagelevel import StorageLevel
 
 from infra.errors import InfeasibleConstraints
 from infra.settings import SamplingSettings
-from jobs.curation.embed import with_days_before
 from jobs.curation.sampling.achieved import COLUMNS, Solved, constraint_rows
 from jobs.curation.sampling.asked import request
 from jobs.curation.sampling.attributes import DIMENSIONS, jtbd_classifier, with_attributes, with_text_labels
@@ -87,7 +86,7 @@ def _write(
     said = contexts(
         selected,
         _screened(ctx),
-        ctx.read("curation.screened_characters", None),
+        ctx.read("curation.screened_characters"),
         ctx.settings.sampling.context_turns,
     )
     ctx.write(
@@ -104,7 +103,7 @@ def _write(
 
 
 def _screened(ctx: JobContext) -> DataFrame:
-    return ctx.read("curation.screened", with_days_before(ctx.days, ctx.settings.sampling.context_days))
+    return ctx.read("curation.screened")
 
 
 def _attributes(ctx: JobContext) -> DataFrame:
@@ -113,7 +112,7 @@ def _attributes(ctx: JobContext) -> DataFrame:
     usable = (
         ctx.read("curation.outcomes").where("outcome != 'ineligible'").select("turn_id", "outcome", "reason")
     )
-    turns = ctx.read("curation.screened").join(usable, "turn_id")
+    turns = ctx.read("curation.screened", ctx.days).join(usable, "turn_id")
     columns = [
         "turn_id", "outcome", "reason", "conversation_id", "turn_index", "session_turn_index", "user_id",
         "character_id", "model_version", "source", "locale", "language", "response_ts", "split",
@@ -122,7 +121,7 @@ def _attributes(ctx: JobContext) -> DataFrame:
     described = with_attributes(
         turns.select(*columns),
         ctx.read("curation.pruned"),
-        ctx.read("curation.embeddings", None),
+        ctx.read("curation.embeddings"),
         ctx.settings.sampling,
         ctx.settings.turns.first_turn_scope,
     )
@@ -136,8 +135,8 @@ def _attributes(ctx: JobContext) -> DataFrame:
 def _barred(ctx: JobContext, eligible: DataFrame) -> pa.Table:
     """Eligible turns with what bars them: `split_leak`, `context_unsafe` or NULL, and why; sorted by turn_id."""
     rules = ctx.settings.sampling
-    leaks = split_leaks(eligible, ctx.read("curation.embeddings", None), rules.leak_similarity)
-    unsafe = unsafe_contexts(eligible, _screened(ctx), ctx.read("curation.screened_characters", None))
+    leaks = split_leaks(eligible, ctx.read("curation.embeddings"), rules.leak_similarity)
+    unsafe = unsafe_contexts(eligible, _screened(ctx), ctx.read("curation.screened_characters"))
     barred = F.when(F.col("leak_of").isNotNull(), "split_leak").when(
         F.col("unsafe").isNotNull(), "context_unsafe"
     )

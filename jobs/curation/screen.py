@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -50,11 +51,15 @@ _CARRIED = [
 
 @dataclass(frozen=True)
 class Screening:
-    """What a worker needs to judge: the policy, the key of content hashes, the character names by id."""
+    """What a worker needs to judge: the policy, the key of content hashes, the character names by id.
+
+    Attributes:
+        names: character id to its names, each with the day since which it has it.
+    """
 
     policy: ScreeningPolicy
     key: bytes
-    names: dict[str, tuple[str, ...]]
+    names: dict[str, tuple[tuple[date, str], ...]]
     detectors: Callable[[], Detectors]
 
 
@@ -69,16 +74,16 @@ def run(ctx: JobContext) -> None:
         character_names(ctx),
         Packaged(settings),
     )
-    turns = ctx.read("traffic.turns")
+    turns = ctx.read("traffic.turns", ctx.days)
     rows_in = {row["ds"]: row["count"] for row in turns.groupBy("ds").count().collect()}
-    whole = ctx.read("traffic.turns", None)
+    whole = ctx.read("traffic.turns")
     tasks = max(int(ctx.spark.sparkContext.defaultParallelism), -(-sum(rows_in.values()) // _TURNS_A_TASK))
     judged = judge(with_context(whole, ctx.days, settings), screening, tasks).persist(
         StorageLevel.MEMORY_AND_DISK
     )
     try:
         decided = effective(
-            judged.where("wanted"), ctx.read("curation.reviews", None), screening.policy.policy_version
+            judged.where("wanted"), ctx.read("curation.reviews"), screening.policy.policy_version
         )
         carried = turns.select(*_CARRIED).join(decided.drop("ds"), "turn_id")
         ctx.write("curation.review_queue", review_queue(carried, screening.policy), rows_in=rows_in)
@@ -99,16 +104,23 @@ class Packaged:
         return detectors_of(self.settings)
 
 
-def character_names(ctx: JobContext) -> dict[str, tuple[str, ...]]:
-    """Names that every version of a character has had: a character's own name identifies no user."""
+def character_names(ctx: JobContext) -> dict[str, tuple[tuple[date, str], ...]]:
+    """Names that each character has had, with the first day of each: a character's own name identifies no user.
+
+    A turn is judged with the names known on its day, so that it does not matter when, or with which other days, it is
+    judged.
+    """
     rows = (
-        ctx.read("traffic.characters", None)
+        ctx.read("traffic.characters")
         .where("name IS NOT NULL")
-        .groupBy("character_id")
-        .agg(F.sort_array(F.collect_set("name")).alias("names"))
+        .groupBy("character_id", "name")
+        .agg(F.min("ds").alias("since"))
         .collect()
     )
-    return {row["character_id"]: tuple(row["names"]) for row in rows}
+    names: dict[str, list[tuple[date, str]]] = defaultdict(list)
+    for row in rows:
+        names[row["character_id"]].append((row["since"], row["name"]))
+    return {character: tuple(sorted(known)) for character, known in names.items()}
 
 
 def with_context(turns: DataFrame, days: Sequence[date], settings: ScreeningSettings) -> DataFrame:
@@ -166,7 +178,7 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
                     row["user_message"],
                     row["response"] or "",
                     row["language"] or "und",
-                    screening.names.get(row["character_id"] or "", ()),
+                    _names_known(screening, row),
                 )
                 for row in rows
             ]
@@ -183,6 +195,11 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
                 out.append(_row(row, verdict, screening.key) | {"follows": follows and not row["wanted"]})
             follows = follows or row["wanted"]
     return pa.RecordBatch.from_pylist(out, schema=_SCHEMA)
+
+
+def _names_known(screening: Screening, row: dict[str, Any]) -> tuple[str, ...]:
+    known = screening.names.get(row["character_id"] or "", ())
+    return tuple(sorted(name for since, name in known if since <= row["ds"]))
 
 
 _SCHEMA = pa.schema(

@@ -29,11 +29,11 @@ def run(ctx: JobContext) -> None:
     settings = ctx.settings.screening
     detectors_of(settings).load(settings.languages)
     policy = ScreeningPolicy.of(settings)
-    current = ctx.read("traffic.characters")
+    current = ctx.read("traffic.characters", ctx.days)
     rows_in = {row["ds"]: row["count"] for row in current.groupBy("ds").count().collect()}
     # A late version closes an earlier one: all versions of a touched character are written again.
     touched = current.select("character_id").distinct()
-    versions = ctx.read("traffic.characters", None).join(touched, "character_id", "left_semi")
+    versions = ctx.read("traffic.characters").join(touched, "character_id", "left_semi")
     frame = screen_characters(versions, policy, Packaged(settings))
     ctx.write("curation.screened_characters", frame, rows_in=rows_in)
 

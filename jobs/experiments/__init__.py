@@ -13,31 +13,53 @@ readouts        `populations` (who counts, sample ratios) · `moments`, `compari
 
 from __future__ import annotations
 
-from jobs.declaration import Job
+from jobs.declaration import DAY, Job, Reach
+from jobs.traffic import ABOUT_A_TURN, CHAT
 
-ASSIGNMENTS = Job("experiments.assignments", reads=["traffic.events"], writes=["experiments.assignments"])
+# A change of a definition marks the days of its window.
+_DEFINITIONS = Reach(whole=True)
+_IN_A_WINDOW = Reach(before=("experiments.max_window_days",))
+
+ASSIGNMENTS = Job(
+    "experiments.assignments",
+    reads={
+        "traffic.events": Reach(shared="user_id", event_types=("exposure",)),
+        "experiments.assignments": Reach(shared="user_id"),
+    },
+    writes=["experiments.assignments"],
+)
 COVARIATES = Job(
     "experiments.covariates",
-    reads=["traffic.events", "experiments.assignments", "experiments.definitions"],
+    reads={
+        "traffic.events": Reach(
+            before=("experiments.pre_period_days",), event_types=(*CHAT, *ABOUT_A_TURN, "exposure")
+        ),
+        "experiments.assignments": DAY,
+        "experiments.definitions": _DEFINITIONS,
+    },
     writes=["experiments.covariates"],
     settings=["experiments.pre_period_days"],
-    lookback={"traffic.events": "experiments.pre_period_days"},
 )
 UNIT_TOTALS = Job(
     "experiments.unit_totals",
-    reads=["traffic.events", "experiments.covariates", "experiments.definitions"],
-    writes=["experiments.unit_days", "experiments.unit_totals"],
-    lookback={
-        "experiments.covariates": "experiments.max_window_days",
-        "experiments.unit_totals": "experiments.max_window_days",
+    reads={
+        "traffic.events": Reach(event_types=("message", "exposure")),
+        "experiments.covariates": _IN_A_WINDOW,
+        "experiments.definitions": _DEFINITIONS,
+        "experiments.unit_days": DAY,
+        "experiments.unit_totals": _IN_A_WINDOW,
     },
+    writes=["experiments.unit_days", "experiments.unit_totals"],
 )
 READOUTS = Job(
     "experiments.readouts",
-    reads=["experiments.unit_totals", "experiments.covariates", "experiments.definitions"],
+    reads={
+        "experiments.unit_totals": DAY,
+        "experiments.covariates": _IN_A_WINDOW,
+        "experiments.definitions": _DEFINITIONS,
+    },
     writes=["experiments.populations", "experiments.readouts"],
     settings=["experiments.confidence", "experiments.sample_ratio_alpha"],
-    lookback={"experiments.covariates": "experiments.max_window_days"},
 )
 
 JOBS = (ASSIGNMENTS, COVARIATES, UNIT_TOTALS, READOUTS)

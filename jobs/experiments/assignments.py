@@ -64,7 +64,7 @@ def assign(exposed: DataFrame, kept: DataFrame) -> DataFrame:
 
 def run(ctx: JobContext) -> None:
     """Upsert the assignments of every user who was exposed in `ctx.days`."""
-    shown = exposures(ctx.read("traffic.events"))
+    shown = exposures(ctx.read("traffic.events", ctx.days))
     today = shown.where(_NAMES_ARM)
     unit = ["experiment_id", "user_id"]
     touched = today.select(unit).distinct()
@@ -74,8 +74,8 @@ def run(ctx: JobContext) -> None:
         F.count_distinct(*(F.when(F.expr(_NAMES_ARM), F.col(name)) for name in unit)).alias("units"),
     )
     counts = {row["ds"]: row for row in counted.collect()}
-    everything = exposures(ctx.read("traffic.events", days=None)).where(_NAMES_ARM)
-    kept = ctx.read("experiments.assignments", days=None).join(touched, unit, "left_semi")
+    everything = exposures(ctx.read("traffic.events")).where(_NAMES_ARM)
+    kept = ctx.read("experiments.assignments").join(touched, unit, "left_semi")
     frame = assign(everything.join(touched, unit, "left_semi"), kept)
     ctx.write(
         "experiments.assignments",

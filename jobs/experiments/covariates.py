@@ -6,7 +6,7 @@ Nothing after the first exposure is looked at: it could be an effect of the arm.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -97,18 +97,16 @@ def _last(column: str, place: Column) -> Column:
 
 def run(ctx: JobContext) -> None:
     """Upsert the covariates of all users first exposed in `ctx.days`."""
-    declared = definitions(ctx.lake, ctx.versions["experiments.definitions"])
+    declared = definitions(ctx.lake, ctx.whole_version("experiments.definitions"))
     assigned = ctx.read("experiments.assignments")
     counts = assigned.groupBy("experiment_id", "ds").count().collect()
     if unknown := sorted({row["experiment_id"] for row in counts} - set(declared)):
         ctx.say(
             f"no definition of {', '.join(unknown)}: kept, not read out (flywheel experiment declare FILE)"
         )
-    reach = range(ctx.settings.experiments.pre_period_days + 1)
-    days = sorted({day - timedelta(days=n) for day in ctx.days for n in reach})
     frame = covariates(
         assigned,
-        ctx.read("traffic.events", days),
+        ctx.read("traffic.events"),
         windows(ctx.spark, declared.values()),
         ctx.settings.experiments.pre_period_days,
     )

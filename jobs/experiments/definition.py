@@ -20,6 +20,7 @@ from infra.assignment import arm_of
 from infra.errors import DefinitionRefused, ExperimentUnknown
 from infra.lake import Lake
 from infra.settings import Settings
+from jobs.declaration import readers_of
 from jobs.experiments.comparison import METRICS
 from jobs.plan import Plan
 
@@ -288,10 +289,8 @@ def _refuse_started(lake: Lake, before: Definition, wanted: Definition, today: d
 
 def _mark_window(settings: Settings, lake: Lake, wanted: Definition, run_id: str) -> int:
     """Days of the window that were run without the definition run again."""
-    from jobs.experiments import COVARIATES, READOUTS, UNIT_TOTALS
-
     plan, marked = Plan(settings), set[date]()
-    for job in (COVARIATES, UNIT_TOTALS, READOUTS):
+    for job in readers_of(TABLE):
         ran = [date.fromisoformat(unit) for unit in plan.successes(job)]
         days = [day for day in ran if wanted.covers(day)]
         ledger.mark_stale(lake, job.name, days, f"{wanted.experiment_id} was declared", run_id)

@@ -88,13 +88,11 @@ _NOBODY = Arm(Moments(), Moments())
 
 def run(ctx: JobContext) -> None:
     """Read out every experiment whose window covers a day of the run."""
-    versions = DefinitionVersions(ctx.lake, ctx.versions[DEFINITIONS])
+    versions = DefinitionVersions(ctx.lake, ctx.whole_version(DEFINITIONS))
     declared = versions.in_force
-    reach = range(ctx.settings.experiments.max_window_days + 1)
-    looked = sorted({day - timedelta(days=n) for day in ctx.days for n in reach})
     named = _InputVersions(ctx, versions)
     found, bounds = gather(
-        ctx.read("experiments.unit_totals"), ctx.read("experiments.covariates", looked), declared, ctx.days
+        ctx.read("experiments.unit_totals"), ctx.read("experiments.covariates"), declared, ctx.days
     )
     population_rows: list[dict[str, Any]] = []
     readout_rows: list[dict[str, Any]] = []

@@ -163,13 +163,11 @@ def _so_far(places: Sequence[int]) -> Iterator[Column]:
 
 def run(ctx: JobContext) -> None:
     """Write the days of all users in a running window, then add them up."""
-    declared = definitions(ctx.lake, ctx.versions["experiments.definitions"])
-    reach = range(ctx.settings.experiments.max_window_days + 1)
-    looked = sorted({day - timedelta(days=n) for day in ctx.days for n in reach})
+    declared = definitions(ctx.lake, ctx.whole_version("experiments.definitions"))
     ctx.write(
         "experiments.unit_days",
         unit_days(
-            ctx.read("experiments.covariates", looked),
+            ctx.read("experiments.covariates"),
             ctx.read("traffic.events"),
             windows(ctx.spark, declared.values()),
             ctx.days,

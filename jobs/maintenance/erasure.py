@@ -246,16 +246,17 @@ class _Erasure:
 
     def _mark_stale(self, touched: Mapping[str, frozenset[date]]) -> None:
         """Every day of a job that read, or wrote, a day with their rows: too many rather than too few."""
+        known = ledger.successes(self.lake)
         for job in all_jobs():
-            if job.grain != "day":
+            if not job.is_daily:
                 continue  # a dataset is due when the days that it reads have changed
             replaced = [name for name in job.writes if contract(name).write == "replace_days"]
-            days = {day for name in (*job.reads, *replaced) for day in touched.get(name, ())}
-            for tables, sign in ((job.lookback, 1), (job.lookahead, -1)):
-                for name, setting in tables.items():
-                    reach = range(int(self.settings.value(setting)) + 1)
-                    days |= {day + sign * timedelta(days=n) for day in touched.get(name, ()) for n in reach}
-            ran = ledger.successes(self.lake, job.closing_table, job.name)
+            days = {day for name in replaced for day in touched.get(name, ())}
+            for name, reach in job.reads.items():
+                after = reach.days_after(self.settings)
+                offsets = range(-after, reach.days_before(self.settings) + 1)
+                days |= {day + timedelta(days=n) for day in touched.get(name, ()) for n in offsets}
+            ran = known.get((job.closing_table, job.name), {})
             due = {day for day in days if day.isoformat() in ran}
             ledger.mark_stale(self.lake, job.name, due, _CAUSE, self.run_id)
 

@@ -1,7 +1,8 @@
 """From a version of a table back to the files that landed, as the ledger knows it (`ops.runs`), without a JVM.
 
 Walked for days: of a version, the last run of each day that had written by then; of that run, the versions it read.
-A table with a lookback is walked for the days before too, and one that a job reads whole for the job's days only.
+A table is walked for the days that the job reads before and after its own too; one that it reads whole, or by a shared
+column, for its own days only.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 
 from infra import ledger
@@ -140,9 +141,8 @@ class Provenance:
                 if name == table or name not in table_names():
                     continue  # its own earlier days stand in the same version
                 days = set(run.days)
-                if job is not None and (setting := job.lookback.get(name)):
-                    horizon = int(self.settings.value(setting))
-                    days |= {day - timedelta(days=n) for day in run.days for n in range(1, horizon + 1)}
+                if job is not None and (reach := job.reads.get(name)) and not reach.pinned:
+                    days |= set(reach.days(self.settings, run.days))
                 read.setdefault(name, {}).setdefault(version, set()).update(days)
         return {name: {v: frozenset(days) for v, days in found.items()} for name, found in read.items()}
 
@@ -199,4 +199,4 @@ def _is_received(table: str) -> bool:
 
 def _landing_of(job_name: str) -> list[str]:
     declared = {job.name: job for job in all_jobs()}
-    return [read for read in declared[job_name].reads if is_landed(read)] if job_name in declared else []
+    return [name for name in declared[job_name].reads if is_landed(name)] if job_name in declared else []

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from jobs.declaration import Job
+from jobs.declaration import DAY, Job, Reach
 
 SCORE = Job(
     "preherding.score",
-    reads=["curation.screened", "curation.screened_characters"],
+    reads={
+        "curation.screened": Reach(before=("sampling.context_days",)),
+        "curation.screened_characters": Reach(up_to=True),
+        "preherding.scores": DAY,
+    },
     writes=["preherding.scores"],
     settings=["preherding", "sampling.context_turns"],
-    lookback={"curation.screened": "sampling.context_days"},
+    models=["preherding.score_model"],
     # A window is scored when a generation of models wants it, not every day by whatever model there is.
-    grain="dataset",
+    unit="window",
 )
 
 JOBS = (SCORE,)
-"""Those of the stage, in order."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,10 +137,9 @@ def run(ctx: JobContext) -> None:
     scorer = Scorer.of(ctx.settings)
     ctx.say(f"{scorer.name}/{scorer.version}, trained until {scorer.trained_until}")
     rules = ctx.settings.sampling
-    before = [day - timedelta(days=n) for day in ctx.days for n in range(rules.context_days + 1)]
-    screened = ctx.read("curation.screened", sorted(set(before)))
+    screened = ctx.read("curation.screened")
     asked = prompts(
-        screened, ctx.read("curation.screened_characters", None), ctx.days, rules.context_turns
+        screened, ctx.read("curation.screened_characters"), ctx.days, rules.context_turns
     ).persist(StorageLevel.MEMORY_AND_DISK)
     found = None
     try:

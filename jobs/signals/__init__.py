@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from jobs.declaration import Job
+from jobs.declaration import DAY, Job, Reach
+from jobs.traffic import ABOUT_A_TURN, CHAT
 
 LABELS = Job(
     "signals.labels",
-    reads=["traffic.turns", "traffic.events"],
+    reads={
+        "traffic.turns": DAY,
+        # A reply or a thumb can fall on the next UTC day.
+        "traffic.events": Reach(after=("signals.lookahead_days",), event_types=(*CHAT, *ABOUT_A_TURN)),
+    },
     writes=["signals.labels"],
     settings=["signals", "turns.session_gap_minutes", "sampling.depth_bands"],
-    # A reply or a thumb can fall on the next UTC day.
-    lookahead={"traffic.events": "signals.lookahead_days"},
 )
 FEATURES = Job(
     "signals.features",
-    reads=["curation.screened", "curation.pruned", "curation.embeddings"],
+    reads={
+        "curation.screened": DAY,
+        "curation.pruned": DAY,
+        "curation.embeddings": Reach(shared="text_hash"),
+    },
     writes=["signals.features"],
     settings=["diversity"],
 )

@@ -89,7 +89,7 @@ def run(ctx: JobContext) -> None:
     frame = describe(
         screened.where("verdict = 'pass'"),
         ctx.read("curation.pruned"),
-        ctx.read("curation.embeddings", None),
+        ctx.read("curation.embeddings"),
         jtbd_classifier(ctx),
     )
     ctx.write("signals.features", frame, rows_in=rows_in, rejected=rejected)

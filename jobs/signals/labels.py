@@ -18,7 +18,7 @@ from infra import ledger
 from infra.errors import SettingsError
 from infra.settings import Settings
 from jobs.curation.sampling.attributes import depth_band
-from jobs.traffic.turns import ABOUT_A_TURN, CHAT
+from jobs.traffic import ABOUT_A_TURN, CHAT
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -169,16 +169,14 @@ def run(ctx: JobContext) -> None:
     """Label the turns of `ctx.days`; days whose windows are still open run again when the next day has landed."""
     rules = LabelRules.of(ctx.settings)
     turns = ctx.read("traffic.turns")
-    after = (timedelta(days=n) for n in range(rules.lookahead_days + 1))
-    days = sorted({day + more for more in after for day in ctx.days})
     until = observed_until(ctx.days, _landed(ctx), rules)
     observed = ctx.spark.createDataFrame(sorted(until.items()), "ds date, observed_until_ts timestamp")
     rows = {row["ds"]: row["count"] for row in turns.groupBy("ds").count().collect()}
-    ctx.write("signals.labels", label(turns, ctx.read("traffic.events", days), observed, rules), rows_in=rows)
+    ctx.write("signals.labels", label(turns, ctx.read("traffic.events"), observed, rules), rows_in=rows)
 
 
 def _landed(ctx: JobContext) -> set[date]:
     """Received days whose events stand in the version that this run reads."""
-    known = ledger.successes(ctx.lake, "traffic.events", "traffic.land")
-    version = ctx.versions["traffic.events"]
+    known = ledger.successes(ctx.lake).get(("traffic.events", "traffic.land"), {})
+    version = ctx.version("traffic.events")
     return {date.fromisoformat(unit) for unit, success in known.items() if success.output_version <= version}

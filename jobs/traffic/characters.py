@@ -49,16 +49,14 @@ def versions(updates: DataFrame, kept: DataFrame) -> DataFrame:
 def run(ctx: JobContext) -> None:
     """Recompute every character that was updated in `ctx.days`."""
     is_update = F.col("event_type") == "character_update"
-    today = ctx.read("traffic.events").where(is_update)
+    today = ctx.read("traffic.events", ctx.days).where(is_update)
     touched = today.select("character_id").distinct()
     instants = F.count_distinct("character_id", "event_ts")
     counts = today.groupBy("ds").agg(F.count("*").alias("n"), instants.alias("k")).collect()
     rows_in: dict[date, int] = dict.fromkeys(ctx.days, 0) | {row["ds"]: row["n"] for row in counts}
     rows_out: dict[date, int] = dict.fromkeys(ctx.days, 0) | {row["ds"]: row["k"] for row in counts}
-    updates = (
-        ctx.read("traffic.events", days=None).where(is_update).join(touched, "character_id", "left_semi")
-    )
-    kept = ctx.read("traffic.characters", days=None).join(touched, "character_id", "left_semi")
+    updates = ctx.read("traffic.events").where(is_update).join(touched, "character_id", "left_semi")
+    kept = ctx.read("traffic.characters").join(touched, "character_id", "left_semi")
     frame = versions(updates, kept)
     names = [name for name in contract("traffic.characters").column_names if name != "run_id"]
     ctx.write(

@@ -8,8 +8,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.traffic import CHAT
 from jobs.traffic.history import whole_conversations
-from jobs.traffic.turns import CHAT
 
 
 def summarise(events: DataFrame) -> DataFrame:
@@ -47,7 +47,7 @@ def run(ctx: JobContext) -> None:
     """Upsert every conversation that was active in `ctx.days`."""
     active: dict[date, int] = dict.fromkeys(ctx.days, 0) | {
         row["ds"]: row["n"]
-        for row in ctx.read("traffic.events")
+        for row in ctx.read("traffic.events", ctx.days)
         .where(F.col("event_type").isin(*CHAT))
         .groupBy("ds")
         .agg(F.count_distinct("conversation_id").alias("n"))

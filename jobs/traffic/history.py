@@ -20,8 +20,8 @@ def whole_conversations(ctx: JobContext, event_types: Sequence[str]) -> DataFram
     Two narrow columns of the whole table say on which days these conversations have events; only those days are read.
     """
     wanted = F.col("event_type").isin(list(event_types))
-    active = ctx.read("traffic.events").where(wanted).select("conversation_id").distinct()
-    met = ctx.read("traffic.events", days=None).where(wanted).select("conversation_id", "ds")
+    active = ctx.read("traffic.events", ctx.days).where(wanted).select("conversation_id").distinct()
+    met = ctx.read("traffic.events").where(wanted).select("conversation_id", "ds")
     days = sorted(
         row["ds"]
         for row in met.join(active, "conversation_id", "left_semi").select("ds").distinct().collect()

@@ -19,14 +19,16 @@ from pyspark.storagelevel import StorageLevel
 from infra import ledger
 from infra.settings import Settings
 from jobs.context import JobContext
-from jobs.declaration import job
+from jobs.declaration import LANDING, job, readers_of
 from jobs.landing.rows import Line, fates_by_day, landed_rows, refuse_broken
-from jobs.landing.zone import LandingFile, landing_files
-from jobs.traffic.parse import Event, LandingRules, parse_file
+from jobs.landing.zone import LandingFile
+from jobs.traffic import CHAT
+from jobs.traffic.parse import EVENT_TYPES, Event, LandingRules, parse_file
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+EVENTS = "traffic.events"
 KEPT, DUPLICATE = "kept", "duplicate"
 CONFLICTING_DUPLICATE, CONFLICTING_TURN = "conflicting_duplicate", "conflicting_turn_id"
 _UTC = pa.timestamp("us", tz="UTC")
@@ -35,16 +37,6 @@ _EVENT_TYPES = {name: _UTC if name.endswith("_ts") else pa.string() for name in 
 _RECEIVED_ORDER = ("received_ds", "received_ts", "source_file", "line")
 # What makes two deliveries of one id the same event: all it says, not when or in which file it came.
 _CONTENT = tuple(name for name in Event._fields if name not in ("event_id", "received_ts"))
-# The jobs that read events, and the event types that each looks at.
-_READERS: Mapping[str, tuple[str, ...]] = {
-    "traffic.turns": ("message", "response", "reaction", "feedback", "regenerate"),
-    "traffic.conversations": ("message", "response"),
-    "traffic.characters": ("character_update",),
-    "experiments.assignments": ("exposure",),
-    "experiments.covariates": ("message", "response", "reaction", "feedback", "regenerate", "exposure"),
-    "experiments.unit_totals": ("message", "exposure"),
-    "signals.labels": ("message", "response", "reaction", "feedback", "regenerate"),
-}
 
 
 def landing_rules(settings: Settings, erased: frozenset[str] = frozenset()) -> LandingRules:
@@ -128,17 +120,14 @@ def stale_days(
     new: DataFrame,
     history: DataFrame,
     ran: Mapping[str, set[date]],
-    lookahead: Mapping[str, int],
-    lookback: Mapping[str, int],
+    settings: Settings,
 ) -> dict[str, list[date]]:
     """Days that must run again because of new events, by job; only days that the job has run.
 
     Args:
         new: events about to be inserted.
         history: all events already there.
-        ran: the days each job succeeded for.
-        lookahead: how many later days of events each job reads beside a day's own (0 when it is not named).
-        lookback: how many earlier days, likewise.
+        ran: the days each job that reads events succeeded for.
 
     Returns:
         The day of each new event for the jobs that read its type; for those that look back also the days after it;
@@ -152,19 +141,20 @@ def stale_days(
     # That a day's events are there is no news to the days before it: the plan sees that from the ledger.
     is_late = (F.col("received_ds") > day).alias("is_late")
     for row in new.select("event_type", day.alias("ds"), is_late).distinct().collect():
-        for reader, event_types in _READERS.items():
-            if row["event_type"] in event_types:
-                back = lookahead.get(reader, 0) if row["is_late"] else 0
-                reached = range(-back, lookback.get(reader, 0) + 1)
-                touched[reader] |= {row["ds"] + timedelta(days=n) for n in reached} & ran[reader]
+        for reader in ran:
+            reach = job(reader).reads[EVENTS]
+            if row["event_type"] in (reach.event_types or EVENT_TYPES):
+                back = reach.days_after(settings) if row["is_late"] else 0
+                offsets = range(-back, reach.days_before(settings) + 1)
+                touched[reader] |= {row["ds"] + timedelta(days=n) for n in offsets} & ran[reader]
     if touched["traffic.turns"]:
         since = (
-            new.where(F.col("event_type").isin("message", "response"))
+            new.where(F.col("event_type").isin(*CHAT))
             .groupBy("conversation_id")
             .agg(F.min("event_ts").alias("since_ts"))
         )
         later = (
-            history.where(F.col("event_type").isin("message", "response"))
+            history.where(F.col("event_type").isin(*CHAT))
             .select("conversation_id", "event_ts", "ds")
             .join(since, "conversation_id")
             .where("event_ts > since_ts")
@@ -180,14 +170,14 @@ def run(ctx: JobContext) -> None:
     Raises:
         LandingFileBroken: names every broken file of the days; the tables are as they were.
     """
-    files = [file for day in ctx.days for file in landing_files(ctx.lake.landing, day)]
+    files = ctx.landed_files(LANDING)
     if empty := sorted(set(ctx.days) - {file.received_ds for file in files}):
         ctx.say(f"{len(empty)} received day(s) hold no file, the first is {empty[0]}")
     ctx.say(f"{len(files)} landing file(s), {sum(file.size for file in files) / 1e6:.1f} MB")
     rules = landing_rules(ctx.settings, ledger.erased_users(ctx.lake))
     parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
     refuse_broken(parsed, "traffic.events", ctx.days)
-    history = ctx.read("traffic.events", days=None)
+    history = ctx.read("traffic.events")
     settled = settle(parsed, _known(ctx, history, parsed)).persist(StorageLevel.MEMORY_AND_DISK)
     counts = {day: Counter[str]() for day in ctx.days} | fates_by_day(settled, "received_ds")
     quarantined = {
@@ -197,18 +187,9 @@ def run(ctx: JobContext) -> None:
     ctx.write("traffic.quarantine", _quarantine_rows(settled), rows_in=refused, rows_out=refused)
     events = settled.where(F.col("fate") == KEPT)
     # Marked before the insert: a run killed in between marks too much, never too little.
-    ran = {name: _days_run(ctx, name) for name in _READERS}
-    ahead = {
-        name: int(ctx.settings.value(setting))
-        for name in _READERS
-        for setting in job(name).lookahead.values()
-    }
-    behind = {
-        name: int(ctx.settings.value(job(name).lookback["traffic.events"]))
-        for name in _READERS
-        if "traffic.events" in job(name).lookback
-    }
-    for reader, days in stale_days(events.where("is_new"), history, ran, ahead, behind).items():
+    readers = [reader for reader in readers_of(EVENTS) if reader.name != ctx.job.name]
+    ran = {reader.name: ledger.days_run(ctx.lake, reader.closing_table, reader.name) for reader in readers}
+    for reader, days in stale_days(events.where("is_new"), history, ran, ctx.settings).items():
         ctx.mark_stale(reader, days, "late_events")
     ctx.write(
         "traffic.events",
@@ -262,8 +243,3 @@ def _quarantine_rows(settled: DataFrame) -> DataFrame:
     return settled.where(~F.col("fate").isin(KEPT, DUPLICATE)).select(
         "source_file", "line", F.col("fate").alias("reason"), "received_ts", F.col("received_ds").alias("ds")
     )
-
-
-def _days_run(ctx: JobContext, job: str) -> set[date]:
-    """The days the job has succeeded for; every job here writes the table of its own name."""
-    return {date.fromisoformat(unit) for unit in ledger.successes(ctx.lake, job, job)}

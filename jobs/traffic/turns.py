@@ -20,10 +20,9 @@ from infra import ledger
 from infra.contracts import contract
 from infra.settings import Settings
 from jobs.context import JobContext
+from jobs.traffic import ABOUT_A_TURN, CHAT
 from jobs.traffic.history import whole_conversations
 
-CHAT = ("message", "response")
-ABOUT_A_TURN = ("reaction", "feedback", "regenerate")
 _CHAT_PAYLOAD = "text string, is_synthetic_time boolean"
 # 52 bits: as many as a double holds exactly, so that the share is the same in every engine.
 _SPLIT_DIGITS = 13
@@ -182,7 +181,7 @@ def count_left_out(chat: DataFrame, events: DataFrame, days: Iterable[date]) -> 
 
 def changed_elsewhere(ctx: JobContext, turns: DataFrame) -> list[date]:
     """Days outside the run, already run, whose stored turns of these conversations are no longer what they would be."""
-    ran = {date.fromisoformat(unit) for unit in ledger.successes(ctx.lake, "traffic.turns", ctx.job.name)}
+    ran = ledger.days_run(ctx.lake, "traffic.turns", ctx.job.name)
     outside = turns.where(F.col("ds").isin(sorted(ran - set(ctx.days))))
     days = sorted(row["ds"] for row in outside.select("ds").distinct().collect())
     if not days:

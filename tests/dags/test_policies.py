@@ -100,7 +100,7 @@ def test_a_forced_backfill_that_is_cleared_leaves_out_what_it_has_done() -> None
 
 
 def test_assets_are_those_of_the_declarations(dags: dict[str, Any]) -> None:
-    from jobs.declaration import is_landed, job
+    from jobs.declaration import job
 
     for name in ("traffic", "experiments", "curation", "signals", "annotation", "backfill"):
         for task in dags[name].tasks:
@@ -108,7 +108,7 @@ def test_assets_are_those_of_the_declarations(dags: dict[str, Any]) -> None:
                 continue
             jobs = [job(one) for one in jobs_of(task)]
             assert {a.name for a in task.outlets} == {table for one in jobs for table in one.writes}
-            assert {a.name for a in task.inlets} == {t for one in jobs for t in one.reads if not is_landed(t)}
+            assert {a.name for a in task.inlets} == {t for one in jobs for t in one.tables_awaited}
 
 
 def test_every_job_is_run_by_one_daily_dag_or_on_demand(dags: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ def test_every_job_is_run_by_one_daily_dag_or_on_demand(dags: dict[str, Any]) ->
     daily = ("traffic", "experiments", "curation", "signals", "annotation")
     scheduled = [name for dag in daily for task in dags[dag].tasks for name in jobs_of(task)]
     assert len(scheduled) == len(set(scheduled))
-    assert set(scheduled) == {job.name for job in all_jobs() if job.grain == "day"}
+    assert set(scheduled) == {job.name for job in all_jobs() if job.is_daily}
 
 
 @pytest.mark.parametrize("name", ["curation", "experiments"])

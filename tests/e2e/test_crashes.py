@@ -34,7 +34,7 @@ def empty_and_mark(product: Product, job: Job) -> None:
 
 
 def run(product: Product, job: Job) -> None:
-    runner.run_job(product.settings, job.name, DAYS, force=job.grain == "dataset")
+    runner.run_job(product.settings, job.name, DAYS, force=not job.is_daily)
 
 
 def due(product: Product) -> list[Due]:

@@ -13,7 +13,7 @@ import pytest
 
 from infra.contracts import contract, table_names
 from infra.sql import connect
-from jobs.declaration import all_jobs
+from jobs.declaration import all_jobs, is_landed
 from tests.e2e.conftest import DAYS, Product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("product")]
@@ -164,6 +164,23 @@ def test_every_job_ran_and_was_accounted_for(product: Product) -> None:
     assert one(product, "SELECT count(*) FROM ops.quality WHERE NOT success AND severity = 'critical'") == [
         (0,)
     ]
+
+
+def test_every_job_read_what_it_declares_and_all_of_it(product: Product) -> None:
+    settings = product.settings
+    rows = one(product, "SELECT DISTINCT job, input_versions FROM ops.runs WHERE state = 'succeeded'")
+    read: dict[str, list[dict[str, Any]]] = {}
+    for name, versions in rows:
+        read.setdefault(name, []).append(json.loads(versions)["reads"])
+    for job in all_jobs():
+        declared = {name: reach for name, reach in job.reads.items() if not reach.pinned}
+        for reads in read[job.name]:
+            assert set(reads) == set(declared), job.name
+            for name, reach in declared.items():
+                if is_landed(name) or name in job.writes:
+                    continue  # of its own tables a job may need less than it may read
+                days = [str(day) for day in reach.days(settings, DAYS)]
+                assert reads[name] == ([days[0], days[-1]] if reach.is_bounded else None), (job.name, name)
 
 
 def test_exposed_users_are_conserved_and_totals_are_the_sums_of_days(product: Product) -> None:

@@ -122,7 +122,7 @@ def test_a_partition_of_traffic_starts_the_same_partition_of_curation(tmp_path: 
     plan = Plan(settings)
     # `experiments` and `signals` are started in the same way and stay paused: a JVM a task is dear.
     for job in (*traffic.JOBS, ASSIGNMENTS, *curation.JOBS):
-        if job.grain == "day":
+        if job.is_daily:
             assert {asked.isoformat(), scheduled.isoformat()} <= set(plan.successes(job)), job.name
     outcomes = Lake.of(settings).open("curation.outcomes").to_pyarrow_table()
     turns = Lake.of(settings).open("traffic.turns").to_pyarrow_table()

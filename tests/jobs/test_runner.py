@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -19,18 +20,21 @@ from infra.lake import Lake
 from infra.locks import hold
 from infra.settings import LandingSettings, Settings
 from jobs.context import JobContext
-from jobs.declaration import Job
+from jobs.declaration import Job, Reach
 from jobs.plan import Plan
 from jobs.runner import JobFailed, describe, first_of, run_job, run_stale
+from tests.conftest import put
 
 DAYS = tuple(date(2026, 11, 18) + timedelta(n) for n in range(3))
-MAKE = Job("toy.make", reads=[], writes=["traffic.quarantine"], settings=["landing"])
+MAKE = Job("toy.make", reads={}, writes=["traffic.quarantine"], settings=["landing"])
 # Reads its own past, as the fold of pruning does.
 FOLD = Job(
     "toy.fold",
-    reads=["traffic.quarantine"],
+    reads={
+        "traffic.quarantine": Reach(),
+        "curation.outcomes": Reach(before=("landing.late_limit_days",)),
+    },
     writes=["curation.outcomes"],
-    lookback={"curation.outcomes": "landing.late_limit_days"},
 )
 
 
@@ -197,6 +201,81 @@ def test_a_job_may_only_read_and_write_what_it_declares(
     monkeypatch.setattr(sys.modules["jobs.toy.make"], "run", lambda ctx: None)
     with pytest.raises(ContractError, match="ended without writing"):
         run_job(settings, "toy.make", DAYS)
+
+
+def test_a_job_may_not_read_beyond_its_reach(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_job(settings, "toy.make", DAYS)
+    day = DAYS[1]
+
+    def backwards(ctx: JobContext) -> None:
+        assert ctx.read("traffic.quarantine").count() == 2
+        horizon = settings.landing.late_limit_days
+        assert ctx.days_reached("curation.outcomes")[0] == day - timedelta(days=horizon)
+        ctx.read("curation.outcomes", [day - timedelta(days=horizon)])
+        ctx.read("traffic.quarantine", [day - timedelta(days=1)])
+
+    monkeypatch.setattr(sys.modules["jobs.toy.fold"], "run", backwards)
+    with pytest.raises(ContractError, match=r"1 day\(s\) beyond what it declares"):
+        run_job(settings, "toy.fold", [day])
+
+
+def test_what_is_read_up_to_a_day_makes_due_what_comes_after_it_only(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = replace(FOLD, reads={"traffic.quarantine": Reach(up_to=True)})
+    for place in (jobs.declaration, jobs.plan, jobs.runner):
+        monkeypatch.setattr(place, "all_jobs", lambda: (MAKE, fold))
+    both(settings)
+    toys.rows[DAYS[1]] = 3
+    run_job(settings, "toy.make", DAYS[1:2], force=True)
+    assert [(unit.days, unit.reason) for unit in Plan(settings).everything()] == [
+        ((DAYS[1],), "input changed"),
+        ((DAYS[2],), "input changed"),
+    ]
+
+
+def test_a_moved_alias_makes_due_what_used_the_model(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = replace(FOLD, models=["preherding.score_model"])
+    for place in (jobs.declaration, jobs.plan, jobs.runner):
+        monkeypatch.setattr(place, "all_jobs", lambda: (MAKE, fold))
+    versions = {"reward@candidate": "reward/1"}
+    monkeypatch.setattr("models.registry.names.resolved", lambda _, name: versions.get(name, ""))
+    aliased = settings.model_copy(
+        update={"preherding": settings.preherding.model_copy(update={"score_model": "reward@candidate"})}
+    )
+    both(aliased)
+    assert Plan(aliased).everything() == []
+    versions["reward@candidate"] = "reward/2"
+    assert {(unit.job, unit.reason) for unit in Plan(aliased).everything()} == {("toy.fold", "input changed")}
+
+
+def test_a_job_without_spark_reads_and_writes_arrow(
+    settings: Settings, lake: Lake, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(
+        lake,
+        "curation.reviews",
+        [{"turn_id": f"t{n}", "decision": "approve", "ds": day} for n, day in enumerate(DAYS)],
+    )
+    reader = Job("toy.make", {"curation.reviews": Reach(up_to=True)}, ["traffic.quarantine"], engine="arrow")
+    for place in (jobs.declaration, jobs.plan, jobs.runner):
+        monkeypatch.setattr(place, "all_jobs", lambda: (reader,))
+    seen: list[str] = []
+
+    def run(ctx: JobContext) -> None:
+        seen.extend(ctx.read_arrow("curation.reviews", columns=["turn_id"]).column(0).to_pylist())
+        with pytest.raises(ContractError, match="no Spark session"):
+            _ = ctx.spark
+        raise ContractError("enough")
+
+    monkeypatch.setattr(sys.modules["jobs.toy.make"], "run", run)
+    with pytest.raises(ContractError, match="enough"):
+        run_job(settings, "toy.make", DAYS[:2])
+    assert sorted(seen) == ["t0", "t1"]
 
 
 def test_the_ledger_accounts_for_rows_inputs_and_settings(

@@ -43,7 +43,7 @@ def test_a_turn_by_hand(spark: SparkSession) -> None:
 
 
 def test_nothing_of_what_came_after_is_read() -> None:
-    assert not FEATURES.lookahead
+    assert not any(reach.after or reach.whole or reach.up_to for reach in FEATURES.reads.values())
     assert not {"traffic.events", "traffic.turns", "signals.labels"} & set(FEATURES.reads)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import defaultdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -177,7 +176,9 @@ def test_a_late_event_marks_its_day_and_the_later_days_of_its_conversation(
     ]
 
 
-def test_what_looks_back_at_events_is_marked_for_the_days_after_them(spark: SparkSession) -> None:
+def test_what_looks_back_at_events_is_marked_for_the_days_after_them(
+    spark: SparkSession, settings: Settings
+) -> None:
     days = [date(2026, 3, n) for n in range(1, 12)]
     ran = {
         "experiments.covariates": set(days),
@@ -187,7 +188,7 @@ def test_what_looks_back_at_events_is_marked_for_the_days_after_them(spark: Spar
     columns = "event_type string, event_ts timestamp, received_ds date, conversation_id string, ds date"
     moment = datetime(2026, 3, 2, 9, tzinfo=UTC)
     new = spark.createDataFrame([("message", moment, date(2026, 3, 4), "c", moment.date())], columns)
-    found = stale_days(new, new.limit(0), defaultdict(set, ran), {}, {"experiments.covariates": 7})
+    found = stale_days(new, new.limit(0), ran, settings)
     assert found == {"experiments.covariates": days[1:9], "experiments.unit_totals": days[1:2]}
 
 
