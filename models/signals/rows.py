@@ -21,6 +21,7 @@ import pyarrow as pa
 from infra.contracts import contract
 from infra.errors import TrainingRefused
 from infra.settings import Settings
+from models.chat.context import context_query
 from models.tables.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -54,60 +55,27 @@ _READ = {
 """Every column that is read; `signals.labels` is the future side, of which a model sees its own label alone."""
 _NAMES = ("labels", "screened", "characters", "features")
 
-# The same rules as the context of curation.samples (jobs/curation/sampling/conversation_context.py). A regeneration
-# that came after the response would show what was not there yet: such a row is left out.
-_ASSEMBLE = """
+# A regeneration that came after the response would show what was not there yet: such a row is left out.
+_JUDGE = """
 CREATE TEMP TABLE judged AS
-WITH finals AS (
-  SELECT *,
-    row_number() OVER spoken AS place,
-    sum(CASE WHEN verdict = 'pass' THEN 0 ELSE 1 END) OVER spoken AS breaks,
-    lag(verdict) OVER spoken AS verdict_before
-  FROM screened WHERE is_final
-  WINDOW spoken AS (PARTITION BY conversation_id ORDER BY turn_index, response_ts, turn_id)
-), shown AS (
-  SELECT *, list_filter([
-    {'role': 'user', 'content': redacted_user_message}, {'role': 'assistant', 'content': redacted_response}
-  ], one -> one.content IS NOT NULL) AS said
-  FROM finals WHERE verdict = 'pass'
-), told AS (
-  SELECT turn_id, verdict_before, redacted_user_message, redacted_response,
-    coalesce(flatten(list(said) OVER earlier), []) AS before,
-    max(response_ts) OVER earlier >= response_ts AS is_later
-  FROM shown
-  WINDOW earlier AS (
-    PARTITION BY conversation_id, breaks ORDER BY place ROWS BETWEEN $context_turns PRECEDING AND 1 PRECEDING
-  )
-), versioned AS (
-  SELECT l.*, s.verdict, s.is_final AS is_final_when_screened,
-    CASE WHEN c.valid_to IS NULL OR l.response_ts < c.valid_to THEN c.verdict END AS character_verdict,
-    c.redacted_name, c.redacted_traits, c.redacted_instructions
-  FROM labels AS l
-  LEFT JOIN screened AS s ON s.turn_id = l.turn_id
-  ASOF LEFT JOIN characters AS c ON c.character_id = l.character_id AND l.response_ts >= c.valid_from
-)
-SELECT v.* EXCLUDE (redacted_name, redacted_traits, redacted_instructions),
+WITH assembled AS ($assembly)
+SELECT l.*,
   coalesce(f.jtbd, '(unjudged)') AS jtbd, f.prior_sentiment, f.response_words, f.is_question,
   CASE
-    WHEN v.source <> 'user' THEN 'not_production'
-    WHEN NOT v.is_final OR NOT coalesce(v.is_final_when_screened, TRUE) THEN 'superseded'
-    WHEN v.verdict IS NULL THEN 'not_screened'
-    WHEN v.verdict <> 'pass' THEN 'not_passed'
-    WHEN t.redacted_user_message IS NULL THEN 'no_message'
-    WHEN coalesce(t.verdict_before, 'pass') <> 'pass' OR coalesce(v.character_verdict, 'pass') <> 'pass'
-      THEN 'context_unsafe'
-    WHEN coalesce(t.is_later, FALSE) THEN 'context_later'
+    WHEN l.source <> 'user' THEN 'not_production'
+    WHEN NOT l.is_final OR NOT coalesce(s.is_final, TRUE) THEN 'superseded'
+    WHEN s.verdict IS NULL THEN 'not_screened'
+    WHEN s.verdict <> 'pass' THEN 'not_passed'
+    WHEN c.redacted_user_message IS NULL THEN 'no_message'
+    WHEN c.unsafe IS NOT NULL THEN 'context_unsafe'
+    WHEN c.is_later THEN 'context_later'
     ELSE 'used'
   END AS outcome,
-  CAST(to_json({
-    'character': CASE WHEN v.character_verdict = 'pass' THEN {
-      'name': v.redacted_name, 'traits': v.redacted_traits, 'instructions': v.redacted_instructions} END,
-    'messages': t.before || [{'role': 'user', 'content': t.redacted_user_message}]
-  }) AS VARCHAR) AS context,
-  t.redacted_response AS response
-FROM versioned AS v
-LEFT JOIN told AS t ON t.turn_id = v.turn_id
-LEFT JOIN features AS f ON f.turn_id = v.turn_id
+  c.context, c.redacted_response AS response
+FROM labels AS l
+LEFT JOIN screened AS s ON s.turn_id = l.turn_id
+LEFT JOIN assembled AS c ON c.turn_id = l.turn_id
+LEFT JOIN features AS f ON f.turn_id = l.turn_id
 """
 _ROWS = f"""
 SELECT turn_id, user_id, conversation_id, session_id, session_turn_index, model_version, language, jtbd, split, ds,
@@ -176,7 +144,8 @@ def signal_rows(
 
 def assemble(connection: duckdb.DuckDBPyConnection, context_turns: int) -> dict[str, int]:
     """Join labels, screened, characters and features (tables of the connection) into `judged`; rows by outcome."""
-    connection.execute(_ASSEMBLE.replace("$context_turns", str(int(context_turns))))
+    connection.execute("CREATE OR REPLACE TEMP VIEW turns AS SELECT * FROM labels")
+    connection.execute(_JUDGE.replace("$assembly", context_query(context_turns, "duckdb")))
     found = connection.execute("SELECT outcome, count(*) FROM judged GROUP BY outcome ORDER BY outcome")
     return {str(outcome): int(rows) for outcome, rows in found.fetchall()}
 
