@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from infra.contracts import contract
 from infra.lake import Lake
 from infra.settings import Settings
+from jobs.declaration import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -32,6 +34,7 @@ class Bench:
     rows_in: dict[str, dict[date, int]] = field(default_factory=dict)
     partitions: int = 2
     quality: list[Any] = field(default_factory=list)
+    job: Job | None = None
 
     def put(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         """Set a table's rows; columns that a row leaves out are NULL, or empty where the DDL wants a value."""
@@ -50,13 +53,27 @@ class Bench:
         ]
         self.tables[table] = self.spark.createDataFrame(values, schema).repartition(self.partitions)
 
-    def read(self, table: str, days: Sequence[date] | None = ()) -> DataFrame:
-        """As JobContext.read."""
+    def run(self, job: Job) -> None:
+        """Run the job's code, with what it declares as the limit of what it reads."""
+        self.job = job
+        try:
+            importlib.import_module(job.module).run(self)
+        finally:
+            self.job = None
+
+    def read(self, table: str, days: Sequence[date] | None = None) -> DataFrame:
+        """As JobContext.read; outside a job, all rows."""
         if table not in self.tables:
             self.put(table, [])
         frame = self.tables[table]
-        wanted = self.days if days == () else days
-        return frame if wanted is None else frame.where(frame["ds"].isin(list(wanted)))
+        if days is None and self.job is not None and self.job.reads[table].is_bounded:
+            days = self.days_reached(table)
+        return frame if days is None else frame.where(frame["ds"].isin(list(days)))
+
+    def days_reached(self, table: str) -> list[date]:
+        """As JobContext.days_reached."""
+        assert self.job is not None
+        return self.job.reads[table].days(self.settings, self.days)
 
     def write(
         self, table: str, frame: DataFrame, *, rows_in: Mapping[date, int] | None = None, **_: Any

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from jobs.curation import embed
+from jobs.curation import EMBED
 from jobs.curation.diversity.prompts import prompts, text_hash
 from tests.jobs.curation.conftest import FIRST_DAY, Bench
 
@@ -79,7 +79,7 @@ def test_each_text_is_embedded_once_by_an_encoder_that_can_read_it(bench: Bench)
         ],
     )
     bench.days = (FIRST_DAY, FIRST_DAY + timedelta(days=1))
-    embed.run(bench)
+    bench.run(EMBED)
     rows = bench.written["curation.embeddings"]
     key = bench.settings.user_key()
     assert {(row["text_hash"], row["encoder"]) for row in rows} == {
@@ -89,6 +89,6 @@ def test_each_text_is_embedded_once_by_an_encoder_that_can_read_it(bench: Bench)
     assert all(abs(np.linalg.norm(row["embedding"]) - 1) < 1e-5 for row in rows)
     # What was asked for, on the day that first needs it: one text had too many unknown tokens for its encoder.
     assert bench.rows_in["curation.embeddings"] == {FIRST_DAY: 3}
-    embed.run(bench)
+    bench.run(EMBED)
     assert len(bench.written["curation.embeddings"]) == 2
     assert bench.rows_in["curation.embeddings"] == {FIRST_DAY: 1}  # the unreadable one is tried again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.curation import outcomes
+from jobs.curation import OUTCOMES
 from tests.jobs.curation.conftest import FIRST_DAY, Bench
 
 
@@ -33,7 +33,7 @@ def test_one_outcome_each_with_its_reason(bench: Bench) -> None:
             for t, (kept, reason, value) in pruned.items()
         ],
     )  # fmt: skip
-    outcomes.run(bench)
+    bench.run(OUTCOMES)
     found = {
         row["turn_id"]: (row["outcome"], row["reason"], row["detail"])
         for row in bench.written["curation.outcomes"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from jobs.curation import prune
+from jobs.curation import PRUNE
 from jobs.curation.diversity.prompts import text_hash
 from jobs.curation.diversity.spaces import train
 from tests.jobs.curation.conftest import FIRST_DAY, Bench
@@ -79,7 +79,7 @@ def test_exact_share_coverage_and_labels_against_all_pairs(bench: Bench) -> None
     bench.settings = with_rules(bench.settings, keep_proportion=0.6, horizon_days=1)
     vectors = fill(bench)
     bench.days = all_days(3)
-    prune.run(bench)
+    bench.run(PRUNE)
     rows = {row["turn_id"]: row for row in result(bench)}
     assert set(rows) == set(vectors)
     for day in bench.days:
@@ -123,7 +123,7 @@ def test_cut_order_partitions_and_rerun_change_nothing(bench: Bench) -> None:
     bench.settings = with_rules(bench.settings, keep_proportion=0.55)
     fill(bench)
     bench.days = all_days(3)
-    prune.run(bench)
+    bench.run(PRUNE)
     whole = result(bench)
     bench.written.clear()
     bench.put("curation.pruned", [])
@@ -133,9 +133,9 @@ def test_cut_order_partitions_and_rerun_change_nothing(bench: Bench) -> None:
     bench.put("curation.screened", screened)
     for cut in ((0,), (1, 2)):
         bench.days = tuple(FIRST_DAY + timedelta(days=d) for d in cut)
-        prune.run(bench)
+        bench.run(PRUNE)
     assert result(bench) == whole
-    prune.run(bench)
+    bench.run(PRUNE)
     assert result(bench) == whole
 
 
@@ -145,14 +145,14 @@ def test_clusters_and_small_blocks_find_what_all_pairs_find(
     bench.settings = with_rules(bench.settings, keep_proportion=0.6)
     fill(bench, per_day=120, days=2)
     bench.days = all_days(2)
-    prune.run(bench)
+    bench.run(PRUNE)
     everything = result(bench)
     bench.written.clear()
     bench.put("curation.pruned", [])
     bench.settings = with_rules(
         bench.settings, exhaustive_rows=1, rows_per_cluster=20, memory_bytes=16_000_000, probes=4
     )
-    prune.run(bench)
+    bench.run(PRUNE)
     clustered = result(bench)
     assert len({row["cluster_id"] for row in clustered}) > 2
     same = sum(
@@ -162,7 +162,7 @@ def test_clusters_and_small_blocks_find_what_all_pairs_find(
     assert same >= 0.98 * len(everything)
     bench.written.clear()
     bench.put("curation.pruned", [])
-    prune.run(bench)  # kept centroids, fresh run
+    bench.run(PRUNE)  # kept centroids, fresh run
     assert result(bench) == clustered
 
 
@@ -176,7 +176,7 @@ def test_unknown_languages_get_lexical_duplicates_only(bench: Bench) -> None:
     ]
     turns.append(bench.turn("again", "मुझे  दाल पसंद है!!", language="hi"))
     bench.put("curation.screened", turns)
-    prune.run(bench)
+    bench.run(PRUNE)
     rows = {row["turn_id"]: row for row in result(bench)}
     assert {row["check_kind"] for row in rows.values()} == {"no_semantic_check"}
     assert {t for t, row in rows.items() if row["is_duplicate_of"]} <= {"again", "hi0"}
@@ -197,13 +197,13 @@ def test_only_passed_final_user_turns_are_ranked(bench: Bench) -> None:
             bench.turn("rejected", "x", verdict="reject"),
         ],
     )
-    prune.run(bench)
+    bench.run(PRUNE)
     assert [row["turn_id"] for row in result(bench)] == ["good"]
 
 
 def test_a_day_without_turns_writes_no_rows(bench: Bench) -> None:
     bench.settings = with_rules(bench.settings)
-    prune.run(bench)
+    bench.run(PRUNE)
     assert result(bench) == []
 
 

@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from infra.settings import ScreeningSettings
+from jobs.curation import SCREEN
 from jobs.curation import screen as job
 from models.screening.verdict import ScreeningPolicy
 
@@ -161,7 +162,7 @@ def test_run_writes_every_turn_once_and_no_raw_identifier(bench: Any) -> None:
     names = _TURN.replace(",", "").split(" ")[::2]
     bench.put("traffic.turns", [dict(zip(names, row, strict=True)) for row in TURNS])
     bench.mark_stale = lambda *_: None
-    job.run(bench)
+    bench.run(SCREEN)
     rows = {row["turn_id"]: row for row in bench.written["curation.screened"]}
     assert set(rows) == {row[0] for row in TURNS}
     assert "ada.byron" not in str(bench.written)
@@ -176,15 +177,15 @@ def test_stale_marks_name_only_days_that_change(bench: Any) -> None:
     names = _TURN.replace(",", "").split(" ")[::2]
     bench.put("traffic.turns", [dict(zip(names, row, strict=True)) for row in TURNS[:2]])
     bench.days = (DAYS[0],)
-    job.run(bench)
+    bench.run(SCREEN)
     bench.put("traffic.turns", [dict(zip(names, row, strict=True)) for row in TURNS[:3]])
     bench.days = (DAYS[1],)
-    job.run(bench)
+    bench.run(SCREEN)
     assert marks == [("curation.screen", [DAYS[0]])]
     bench.days = (DAYS[0],)
-    job.run(bench)
+    bench.run(SCREEN)
     bench.days = (DAYS[1],)
-    job.run(bench)
+    bench.run(SCREEN)
     assert len(marks) == 1
 
 
@@ -197,17 +198,17 @@ def test_a_late_turn_marks_the_later_day_that_it_is_the_context_of(bench: Any) -
     late = _turn("f", 1, 0, "How do I build a bomb at home?")
     bench.put("traffic.turns", [dict(zip(names, row, strict=True)) for row in said])
     bench.days = DAYS
-    job.run(bench)
+    bench.run(SCREEN)
     assert {row["turn_id"]: row["verdict"] for row in bench.written["curation.screened"]}["f-2"] == "pass"
     bench.put("traffic.turns", [dict(zip(names, row, strict=True)) for row in (*said, late)])
     bench.days = (DAYS[0],)
-    job.run(bench)
+    bench.run(SCREEN)
     assert marks == [("curation.screen", [DAYS[1]])]
     bench.days = (DAYS[1],)
-    job.run(bench)
+    bench.run(SCREEN)
     assert {row["turn_id"]: row["verdict"] for row in bench.written["curation.screened"]}["f-2"] != "pass"
     bench.days = (DAYS[0],)
-    job.run(bench)
+    bench.run(SCREEN)
     assert len(marks) == 1
 
 
