@@ -16,8 +16,8 @@ import pendulum
 from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.wiring import DEFAULTS, flywheel_task, stage_task
-from jobs.declaration import STAGES, all_jobs
+from dags.wiring import DEFAULTS, flywheel_task, stage_tasks
+from jobs.declaration import STAGES, stage_jobs
 
 RANGE = "{{ params['from'] }}..{{ params['to'] }}"
 # A forced run that is cleared leaves out what it has done already: what succeeded after it was triggered.
@@ -26,7 +26,7 @@ RERUN = "{{ dag_run.run_after.isoformat() if params['force'] else 'due' }}"
 
 def skip_unless_chosen(context: Any) -> None:
     """Skip the stage's task in a dry run, or when another stage was asked for; called before it runs."""
-    params, stage = context["params"], context["task"].task_id
+    params, stage = context["params"], context["task"].task_id.split(".")[0]
     if params["dry_run"]:
         raise AirflowSkipException("dry run: the plan task shows what is due")
     if params["stage"] not in ("all", stage):
@@ -53,9 +53,8 @@ with DAG(
 ) as dag:
     previous: Any = flywheel_task("plan", "plan")
     for stage in STAGES:
-        if jobs := [job for job in all_jobs() if job.stage == stage]:
-            task = stage_task(
-                jobs, days=RANGE, rerun=RERUN, pre_execute=skip_unless_chosen, trigger_rule="none_failed"
-            )
+        for task in stage_tasks(
+            stage_jobs(stage), days=RANGE, rerun=RERUN, pre_execute=skip_unless_chosen, trigger_rule="none_failed"
+        ):
             previous >> task
             previous = task

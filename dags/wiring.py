@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -82,10 +83,7 @@ def stage_task(
     how = submission(load_settings())
     return SparkSubmitOperator(
         task_id=name,
-        doc_md="\n".join(
-            f"- `{job.name}` reads {', '.join(job.reads)}; writes {', '.join(job.writes)}" for job in jobs
-        )
-        + f"\n\nBy hand: `flywheel run {' '.join(names)} --days D`.",
+        doc_md=_documentation(jobs),
         application=how.application,
         application_args=[*names, "--days", days, "--rerun", rerun],
         conf={"spark.master": how.master, **how.conf},
@@ -97,6 +95,48 @@ def stage_task(
         outlets=[asset(table) for table in _each_once(jobs, "writes")],
         **options,
     )
+
+
+def stage_tasks(
+    jobs: Sequence[Job], days: str = DAYS_OF_PARTITION, rerun: str = "due", **options: Any
+) -> list[Any]:
+    """The tasks of a stage, in order: one submission to Spark, or to the GPU queue, for jobs that follow each other.
+
+    Args:
+        days, rerun, options: see `stage_task`.
+    """
+    tasks: list[Any] = []
+    for is_gpu, group in itertools.groupby(jobs, lambda job: job.engine == "gpu"):
+        some = list(group)
+        if is_gpu:
+            tasks.append(training_task(some, days, **options))
+        else:
+            tasks.append(stage_task(some, days=days, rerun=rerun, **options))
+    return tasks
+
+
+def training_task(jobs: Sequence[Job], days: str = DAYS_OF_PARTITION, **options: Any) -> BashOperator:
+    """One task that runs training jobs in order on the GPU queue, and watches them.
+
+    Args:
+        days: a template of the days.
+        options: of the operator.
+    """
+    names = [job.name for job in jobs]
+    return gpu_task(
+        f"{jobs[0].stage}.training",
+        f"run {' '.join(names)} --days {days}",
+        doc_md=_documentation(jobs),
+        inlets=[asset(table) for table in _each_once(jobs, "tables_awaited")],
+        outlets=[asset(table) for table in _each_once(jobs, "writes")],
+        **options,
+    )
+
+
+def _documentation(jobs: Sequence[Job]) -> str:
+    lines = [f"- `{job.name}` reads {', '.join(job.reads)}; writes {', '.join(job.writes)}" for job in jobs]
+    names = " ".join(job.name for job in jobs)
+    return "\n".join(lines) + f"\n\nBy hand: `flywheel run {names} --days D`."
 
 
 def _each_once(jobs: Sequence[Job], tables: str) -> list[str]:

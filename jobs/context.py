@@ -116,10 +116,19 @@ class JobContext:
             self.versions[table] = self.lake.version(table)
         return self.versions[table]
 
-    def whole_version(self, table: str) -> int:
-        """The version of a table that the job reads whole, by other means than `read`."""
+    def version_read(self, table: str) -> int:
+        """The version of a table that the job reads by other means than `read`, as far as it declares."""
         self._allowed(table, None)
         return self.version(table)
+
+    def table_of(self, table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """Rows as an Arrow table with the columns and types of a contract, without `run_id`."""
+        import pyarrow as pa
+
+        schema = pa.schema(self.lake.open(table).schema().to_arrow())
+        fields = [field for field in schema if field.name != "run_id"]
+        columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in fields]
+        return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
     def landed_files(self, zone: str) -> list[LandingFile]:
         """The finished files of a landing zone that arrived on the days of the run, by day and name."""

@@ -102,9 +102,12 @@ class Job:
         settings: sections of the settings, or single ones (`section.name`), that change the result.
         models: settings that name registered models (`name/3`, `name@alias`). Models are inputs: a moved alias makes
             the job due.
+        files: settings that name a file (a run configuration, labels). Its content is an input.
         engine: `spark` (DataFrames), `arrow` (small tables, no JVM) or `gpu` (training, submitted to the queue).
         unit: what is built at once, and again as a whole. `day`: one day. `window`: one dataset from a window of days.
             `batch`: what stands on all annotation batches up to a day. `version`: a model or generation of its own.
+        on_demand: run only when it is asked for by name: a study, or a model that people decide to train. It is in no
+            DAG and in no backfill.
     """
 
     name: str
@@ -112,8 +115,10 @@ class Job:
     writes: Sequence[str]
     settings: Sequence[str] = ()
     models: Sequence[str] = ()
+    files: Sequence[str] = ()
     engine: Engine = "spark"
     unit: Unit = "day"
+    on_demand: bool = False
 
     @property
     def stage(self) -> str:
@@ -164,6 +169,11 @@ def all_jobs() -> tuple[Job, ...]:
         for table in (*each.writes, *each.tables_read):
             contract(table)
     return tuple(every)
+
+
+def stage_jobs(stage: str) -> list[Job]:
+    """The jobs that a backfill of a stage runs, in order."""
+    return [each for each in all_jobs() if each.stage == stage and not each.on_demand]
 
 
 def job(name: str) -> Job:

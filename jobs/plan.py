@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from pathlib import Path
 
 from infra import ledger
 from infra.contracts import contract
@@ -41,8 +42,14 @@ class Due:
 class Plan:
     """A reading of the ledger at one moment."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, versions: Mapping[str, int] | None = None) -> None:
+        """A plan of the lake as it is.
+
+        Args:
+            versions: tables that a run is to read at certain versions, whatever was written since.
+        """
         self.settings = settings
+        self.versions = dict(versions or {})
         self.lake = Lake.of(settings)
         self._prefixes: dict[str, tuple[list[date], list[str]]] = {}
         self._models: dict[str, str] = {}
@@ -76,15 +83,20 @@ class Plan:
     def scope(self, job: Job, days: Sequence[date]) -> str | None:
         """Id of what the job would build of these days: None where each day is a unit of its own.
 
-        Name, window and settings hash of a dataset; name, last day and settings hash of what stands on all batches.
+        Name, window and settings hash of a dataset; name, last day and settings hash of what stands on all batches;
+        name and settings hash of a model or generation of its own.
         """
         if job.is_daily:
             return None
-        first, last, settings_hash = days[0], days[-1], self.settings_hash(job)[:8]
+        section = getattr(self.settings, job.settings[0].split(".")[0])
+        parts = [str(getattr(section, "name", job.name.split(".")[1]))]
         if job.unit == "window":
-            name = self.settings.value(f"{job.settings[0]}.name")
-            return f"{name}-{first:%Y%m%d}-{last:%Y%m%d}-{settings_hash}"
-        return f"{job.name.split('.')[1]}-{last:%y%m%d}-{settings_hash}"
+            parts += [f"{days[0]:%Y%m%d}", f"{days[-1]:%Y%m%d}"]
+        elif job.unit == "batch":
+            parts.append(f"{days[-1]:%y%m%d}")
+        parts.append(self.settings_hash(job)[:8])
+        parts += [f"{table.split('.')[1]}{number}" for table, number in sorted(self.versions.items())]
+        return "-".join(parts)
 
     def content(self, table: str, day: date) -> str | None:
         """What the ledger knows of a day of a table: its content hash, or None when it never succeeded."""
@@ -109,21 +121,27 @@ class Plan:
         hashes: dict[str, str | None] = {}
         for table, reach in job.reads.items():
             is_own = table in job.writes
+            if table in self.versions:
+                hashes[table] = f"@{self.versions[table]}"
+                continue
             if reach.pinned or (is_own and not reach.before):
                 continue  # the setting says which version; what the job writes itself is no input
             if not is_own:
                 hashes[table] = _combined(self.content(table, day) for day in days)
-            hashes |= self._beyond(table, reach, days, own if table == job.closing_table else None)
+            hashes |= self._beyond(job, table, days, own if table == job.closing_table else None)
         for setting in job.models:
             if version := self._model(setting):
                 hashes[f"model {setting}"] = version
+        for setting in job.files:
+            if content := self._file(setting):
+                hashes[f"file {setting}"] = content
         return hashes
 
     def _beyond(
-        self, table: str, reach: Reach, days: Sequence[date], own: Mapping[date, str] | None
+        self, job: Job, table: str, days: Sequence[date], own: Mapping[date, str] | None
     ) -> dict[str, str]:
         """What is read beyond the days of the unit, as far as content and not marks say that it changed."""
-        hashes: dict[str, str] = {}
+        reach, hashes = job.reads[table], dict[str, str]()
         if horizon := reach.days_before(self.settings):
             before = (days[0] - timedelta(days=n) for n in range(1, horizon + 1))
             hashes[f"{table}@-{horizon}"] = _combined(
@@ -136,6 +154,10 @@ class Plan:
             hashes[f"{table}@..{days[-1]}"] = self._up_to(table, days[-1])
         elif reach.whole and writer_of(table) is not None:
             hashes[f"{table}@all"] = self._up_to(table, date.max)
+        elif reach.whole and not job.is_daily:
+            hashes[f"{table}@all"] = str(
+                self.lake.version(table)
+            )  # marks are of days, and this unit has none
         return hashes
 
     def _up_to(self, table: str, last: date) -> str:
@@ -162,6 +184,11 @@ class Plan:
 
             self._models[setting] = resolved(self.settings, named)
         return self._models[setting]
+
+    def _file(self, setting: str) -> str:
+        """Hash of the file that a setting names; nothing for a name of something that is shipped, or for none."""
+        place = Path(self.settings.resolve(str(self.settings.value(setting) or "-")))
+        return hashlib.sha256(place.read_bytes()).hexdigest()[:16] if place.is_file() else ""
 
     def due(self, job: Job, days: Sequence[date], force: bool = False) -> list[Due]:
         """The units among `days` that must run, in order of days."""
@@ -203,7 +230,7 @@ class Plan:
         for day in needed:
             for table in job.tables_awaited:
                 writer = writer_of(table)
-                if writer is None or contract(table).write == "append":
+                if writer is None or contract(table).write == "append" or table in self.versions:
                     continue
                 if day.isoformat() not in self.successes(writer):
                     raise UpstreamMissing(
@@ -251,8 +278,10 @@ class Plan:
             ["ops.runs"],
         )
         units: list[Due] = []
-        for _, versions in rows:
-            units += self.due(job, parse_days(json.loads(versions)["days"]))
+        for scope, versions in rows:
+            days = parse_days(json.loads(versions)["days"])
+            if scope == self.scope(job, days):  # else it was made from versions that somebody named
+                units += self.due(job, days)
         return units
 
 

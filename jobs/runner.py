@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from infra.memory import PeakMemory
 from infra.settings import Settings, span_of
 from infra.spark import has_ended, session
 from jobs.context import JobContext
-from jobs.declaration import Job, all_jobs, job
+from jobs.declaration import Engine, Job, all_jobs, job
 from jobs.plan import Due, Plan, fingerprint
 
 
@@ -29,17 +29,32 @@ class JobFailed(FlywheelError):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a call of `run_job` did. `run_id` is None when nothing was due."""
+    """What a call of `run_job` did.
+
+    Attributes:
+        run_id: None when nothing was due.
+        result: what the job's `run` returned, for the command that asked for it: a trained model and its figures.
+    """
 
     job: str
     run_id: str | None
     days: tuple[date, ...]
     rows_out: int
     seconds: float
+    result: object = None
 
 
-def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = False) -> RunSummary:
+def run_job(
+    settings: Settings,
+    name: str,
+    days: Sequence[date],
+    force: bool = False,
+    versions: Mapping[str, int] | None = None,
+) -> RunSummary:
     """Run the job for those of `days` that are due.
+
+    Args:
+        versions: tables to read at these versions instead of the latest.
 
     Raises:
         UpstreamMissing: an upstream day is not there.
@@ -52,7 +67,9 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
     lake.check_room()
     run_id = ledger.new_run_id()
     with hold(lake.locks, declared.writes, run_id, settings.lake.lock_seconds) as locks:
-        plan = Plan(settings)  # read under the lock: what another run has just made is not made again
+        plan = Plan(
+            settings, versions
+        )  # read under the lock: what another run has just made is not made again
         due = plan.due(declared, sorted(days), force)
         _tell_skips(declared, sorted(days), due)
         if not due:
@@ -74,9 +91,9 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
             )
             for table in sorted(set(declared.tables_read) - set(declared.pinned)):
                 context.versions[table] = lake.version(table)
-            context.versions.update(pinned_versions(declared, settings, lake))
+            context.versions.update(pinned_versions(declared, settings, lake) | plan.versions)
             try:
-                importlib.import_module(declared.module).run(context)
+                result = importlib.import_module(declared.module).run(context)
                 missing = [
                     t for t in declared.writes if t not in {r["table_name"] for r in context.ledger_rows}
                 ]
@@ -94,7 +111,8 @@ def run_job(settings: Settings, name: str, days: Sequence[date], force: bool = F
                 ) from None  # fmt: skip
         _record_success(context, plan)
     rows = sum(row["rows_out"] for row in context.ledger_rows if row["table_name"] == declared.closing_table)
-    return RunSummary(name, run_id, wanted, rows, (ledger.now() - context.started_ts).total_seconds())
+    seconds = (ledger.now() - context.started_ts).total_seconds()
+    return RunSummary(name, run_id, wanted, rows, seconds, result)
 
 
 def pinned_versions(declared: Job, settings: Settings, lake: Lake) -> dict[str, int]:
@@ -117,16 +135,31 @@ def pinned_versions(declared: Job, settings: Settings, lake: Lake) -> dict[str, 
     return found
 
 
-def run_stale(settings: Settings, only: str | None = None) -> list[RunSummary]:
-    """Run all that is due, jobs in order, each with its due days together; what one job changes, the next sees."""
-    done: list[RunSummary] = []
+def run_stale(
+    settings: Settings, only: str | None = None, engines: Sequence[Engine] = ("spark", "arrow")
+) -> list[RunSummary]:
+    """Run all that is due, jobs in order, each with its due days together; what one job changes, the next sees.
+
+    Args:
+        only: name of the one job to run, whatever its engine.
+        engines: of the jobs to run. Training that is due is told and left to the GPU queue.
+    """
+    summaries: list[RunSummary] = []
     for declared in all_jobs():
         if only is not None and declared.name != only:
             continue
-        due = [unit for unit in Plan(settings).everything() if unit.job == declared.name]
-        batches = [tuple(u.days[0] for u in due)] if declared.is_daily else [unit.days for unit in due]
-        done += [run_job(settings, declared.name, days) for days in batches if days]
-    return done
+        units = [unit for unit in Plan(settings).everything() if unit.job == declared.name]
+        if only is None and declared.engine not in engines:
+            for unit in units:
+                print(
+                    f"{unit.job} is due ({unit.reason}). On the GPU queue: "
+                    f"flywheel submit -- run {unit.job} --days {unit.span}",
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
+            continue
+        batches = [tuple(u.days[0] for u in units)] if declared.is_daily else [unit.days for unit in units]
+        summaries += [run_job(settings, declared.name, days) for days in batches if days]
+    return summaries
 
 
 def first_of(error: Exception) -> Exception:

@@ -14,7 +14,7 @@ from infra import progress
 from infra.errors import FlywheelError, JobUnknown, SettingsError
 from infra.settings import Settings, span_of
 from infra.spark import activity
-from jobs.declaration import STAGES, Job, all_jobs, job
+from jobs.declaration import STAGES, Job, job, stage_jobs
 from jobs.plan import Plan
 from jobs.runner import RunSummary, run_job
 
@@ -27,7 +27,7 @@ def jobs_of(names: Sequence[str]) -> list[Job]:
     """
     jobs: dict[str, Job] = {}
     for name in names:
-        of_stage = [declared for declared in all_jobs() if declared.stage == name]
+        of_stage = stage_jobs(name)
         if not of_stage and "." not in name:
             raise JobUnknown(f"no stage or job {name}", hint=f"Stages: {', '.join(STAGES)}.")
         for declared in of_stage or [job(name)]:
@@ -101,7 +101,7 @@ def _run(
     older = {
         day
         for unit in plan.due(declared, sorted(days), force=True)
-        if (last := successes.get(unit.dataset_id or unit.days[0].isoformat())) is None
+        if (last := successes.get(unit.scope or unit.days[0].isoformat())) is None
         or last.ended_ts < since
         for day in unit.days
     }

@@ -9,6 +9,8 @@ import typer
 from cli.console import out
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from jobs.runner import RunSummary
 
 
@@ -44,7 +46,7 @@ def run(
       flywheel run curation.screen --days 2026-11-20
       flywheel run --stale
     """
-    from infra.settings import load_settings, parse_days
+    from infra.settings import load_settings
     from jobs.runner import run_stale
     from jobs.stage import run_jobs
 
@@ -55,10 +57,23 @@ def run(
         for summary in run_stale(settings, names[0] if names else None):
             if summary.run_id:
                 _print_summary(summary)
-    elif not names or days is None:
+    elif not names:
         raise typer.BadParameter("give STAGE or JOB and --days, or --stale")
     else:
-        run_jobs(settings, names, parse_days(days), force)
+        run_jobs(settings, names, _days(names, days), force)
+
+
+def _days(names: list[str], days: str | None) -> tuple[date, ...]:
+    """The days asked for; today for jobs whose results belong to no day."""
+    from infra import ledger
+    from infra.settings import parse_days
+    from jobs.stage import jobs_of
+
+    if days is None and all(job.unit == "version" for job in jobs_of(names)):
+        return (ledger.now().date(),)
+    if days is None:
+        raise typer.BadParameter("give --days too, such as 2026-11-20 or 2026-10-01..2026-11-20")
+    return parse_days(days)
 
 
 def _print_summary(summary: RunSummary) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -62,23 +62,34 @@ def train(
     Example:
       flywheel safety train labels.jsonl --reviews --pass-error 0.05
     """
+    from infra import ledger
     from infra.settings import load_settings
     from models.screening.safety.classifier import save
-    from models.screening.safety.evaluate import Bounds
-    from models.screening.safety.train import train as fit
 
     settings = load_settings()
-    rows = _rows(labels, reviews)
-    trained = fit(rows, Bounds(pass_error, reject_error, review_share))
+    if name:
+        from jobs.runner import run_job
+
+        chosen = {
+            "labels": str(labels.resolve()) if labels else "", "reviews": reviews, "model": name, "alias": alias,
+            "pass_error": pass_error, "reject_error": reject_error, "review_share": review_share,
+        }  # fmt: skip
+        section = settings.safety_training.model_copy(update=chosen)
+        result: Any = run_job(
+            settings.model_copy(update={"safety_training": section}), "curation.safety_classifier",
+            [ledger.now().date()], force=True,
+        ).result  # fmt: skip
+        trained, version = result
+    else:
+        from models.screening.safety.evaluate import Bounds
+        from models.screening.safety.train import train as fit
+
+        trained, version = fit(_rows(labels, reviews), Bounds(pass_error, reject_error, review_share)), None
     _print(trained.model.thresholds, trained.band, trained.reliability)
     if output is not None:
         save(trained.model, output)
         out.print(f"Saved. To use it: FLYWHEEL_SCREENING__SAFETY_MODEL={output.resolve()}", highlight=False)
-    if name:
-        from models.screening.safety.registry import register
-
-        probe = [row.text.text for row in rows if row.held_out][:256]
-        version = register(trained.model, name, alias, probe, settings)
+    if version is not None:
         out.print(
             f"Registered {name} version {version}. To use it: FLYWHEEL_SCREENING__SAFETY_MODEL=models:/{name}@{alias}",
             highlight=False,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import Format, counts_text, err, progress_printer
+from cli.console import Format, err
 from cli.training.figures import print_agreement, print_cells, print_matrix
 from cli.training.signals import signal_agreement, signals
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from infra.settings import Settings
-    from models.reward.data import Data
-    from models.training.configuration import Configuration
 
 train_app = typer.Typer(
     no_args_is_help=True,
@@ -88,30 +87,23 @@ def reward(
       flywheel train reward --kind pairwise --until 260118
     """
     from infra.settings import load_settings
-    from models.reward.registration import memory_plan, train_and_register
 
     settings = load_settings()
-    configuration = _configuration(kind, config)
-    plan = memory_plan(settings, configuration)
-    if configuration.cluster.gpus or plan.parameters > 100_000_000:
-        for line in plan.lines():
-            err.print(line, highlight=False)
-    data = _open_data(settings, table, until, configuration.seed, apart)
-    name = f"reward-{kind.value}"
-    result = train_and_register(settings, data, kind.value, configuration, progress_printer(name), alias)
-    _print_cuts("training pairs", result.trained.fates)
-    cells = list(result.cells)
+    (model,) = run_training(
+        settings, "preherding.reward", until, table, alias=alias, apart=apart.value, **_of_kind(kind, config)
+    )
+    cells = list(model.cells)
     if evaluate_on is not None:
         from models.reward.external import read_pairs, report
 
-        for other in report(result.trained, {evaluate_on.stem: read_pairs(evaluate_on)}):
+        for other in report(model.trained, {evaluate_on.stem: read_pairs(evaluate_on)}):
             cells.append(other.cell(cells[-1].model, cells[-1].trained_until))
             if other.too_long:
                 err.print(
                     f"{other.name}: {other.too_long} pairs are too long for the model.", highlight=False
                 )
     print_cells(cells, format)
-    registered = result.registered
+    registered = model.registered
     err.print(f"Registered {registered.name} version {registered.version}.", highlight=False)
     err.print(
         f"Next: flywheel lineage {f'{registered.name}@{alias}' if alias else registered}", highlight=False
@@ -136,35 +128,16 @@ def matrix(
     Example:
       flywheel train matrix --kind pointwise
     """
-    from infra.lake import Lake
     from infra.settings import load_settings
-    from models.reward.accuracy_table import store
-    from models.reward.matrix import matrix as train_matrix
-    from models.reward.registration import folder_of_runs, memory_plan
-    from models.training.base import base_model
 
-    settings = load_settings()
-    configuration = _configuration(kind, config)
-    memory_plan(settings, configuration)
-    data = _open_data(settings, table, until, configuration.seed, apart)
-    base = configuration.base_model or base_model(settings)
-    rows = train_matrix(
-        kind.value, data.training, data.evaluation, configuration, base, folder_of_runs(settings),
-        progress_printer,
-    )  # fmt: skip
-    store(Lake.of(settings), rows, data.source)
-    print_matrix([cell for row in rows for cell in row.cells], format)
-    regressed = [cell for row in rows for cell in row.regressed]
-    for cell in regressed:
-        err.print(
-            f"{cell.model} is worse than the model before it on {cell.mode} batch {cell.batch}: "
-            f"{cell.change.value:+.3f}",  # type: ignore[union-attr]
-            highlight=False,
-        )
+    models = run_training(
+        load_settings(), "preherding.reward_matrix", until, table, apart=apart.value, **_of_kind(kind, config)
+    )
+    print_matrix([cell for model in models for cell in model.cells], format)
     err.print(
         f"Written to preherding.rm_accuracy. Next: flywheel train reward --kind {kind.value}", highlight=False
     )
-    raise typer.Exit(1 if regressed else 0)
+    raise typer.Exit(1 if any(model.regressed for model in models) else 0)
 
 
 @train_app.command()
@@ -191,41 +164,50 @@ def agreement(
       flywheel train agreement --reviews 3
     """
     from infra.settings import load_settings
-    from models.reward.agreement import agreement as compare
-    from models.reward.registration import folder_of_runs
-    from models.training.base import base_model
-    from models.training.configuration import configuration
 
-    settings = load_settings()
-    configurations = {"pointwise": configuration(pointwise), "pairwise": configuration(pairwise)}
-    data = _open_data(settings, table, until, configurations["pointwise"].seed, apart)
-    lines = compare(
-        data.rows, data.held, configurations, base_model(settings), folder_of_runs(settings), reviews,  # type: ignore[arg-type]
-        progress_printer,
+    lines = run_training(
+        load_settings(), "preherding.agreement", until, table, apart=apart.value, agreement_reviews=reviews,
+        pointwise_config=pointwise, pairwise_config=pairwise, reward_kinds=("pointwise", "pairwise"),
     )  # fmt: skip
     print_agreement(lines, format)
 
 
-def _configuration(kind: KindName, name: str) -> Configuration:
-    from models.training.configuration import configuration
+def run_training(settings: Settings, job: str, until: str, table: str, **training: Any) -> Any:
+    """Run a training job on all batches up to one, with some settings of the section `training` replaced.
 
-    return configuration(name or f"reward-{kind.value}-smoke")
+    Returns what the job returns. It runs also when nothing is due: training finds its finished run, and the command has
+    figures to print.
+    """
+    from infra import ledger
+    from infra.lake import Lake
+    from jobs.runner import run_job
+
+    name, _, version = table.partition("@")
+    if name != _TABLE or (version and not version.isdecimal()):
+        raise typer.BadParameter(f"--table is {_TABLE}, or {_TABLE}@12 for one version of it")
+    days = ledger.days_run(Lake.of(settings), _TABLE, _TABLE)
+    if not until and not days:
+        from infra.errors import UpstreamMissing
+
+        raise UpstreamMissing(
+            "no batch of judged pairs has been run", table=_TABLE,
+            hint="Import pairs (flywheel preferences import --help), then: flywheel run annotation.preferences",
+        )  # fmt: skip
+    last = _day_of_batch(until) if until else max(days)
+    chosen = settings.model_copy(update={"training": settings.training.model_copy(update=training)})
+    versions = {_TABLE: int(version)} if version else None
+    return run_job(chosen, job, [last], force=True, versions=versions).result
 
 
-def _open_data(settings: Settings, table: str, until: str, seed: int, apart: Apart) -> Data:
-    from models.reward.data import open_pairs
+def _day_of_batch(until: str) -> date:
+    from datetime import datetime
 
-    data = open_pairs(settings, table, until, seed, apart.value)
-    err.print(f"Reading {data.source}.", highlight=False)
-    for side, counts in (("training", data.training_counts), ("evaluation", data.evaluation_counts)):
-        err.print(f"Labels for {side}: {counts_text(counts)}.", highlight=False)
-    return data
+    try:
+        return datetime.strptime(until, "%y%m%d").date()
+    except ValueError:
+        raise typer.BadParameter(f"--until is a batch as YYMMDD, such as 260118, not {until}") from None
 
 
-def _print_cuts(name: str, counts: Mapping[str, int]) -> None:
-    """Print how many rows were shortened or dropped because they are too long for the model."""
-    if cut := {fate: count for fate, count in counts.items() if count and fate != "whole"}:
-        err.print(
-            f"Too long for the model, of {sum(counts.values()):,} {name}: {counts_text(cut)}.",
-            highlight=False,
-        )
+def _of_kind(kind: KindName, config: str) -> dict[str, Any]:
+    name = f"{kind.value}_config"
+    return {"reward_kinds": (kind.value,), name: config or f"reward-{kind.value}-smoke"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import Format, counts_text, err, print_rows, progress_printer
+from cli.console import Format, counts_text, err, print_rows
 
 if TYPE_CHECKING:
     from models.signals.evaluation import Evaluation
@@ -74,30 +74,30 @@ def signals(
     Example:
       flywheel train signals --signal continued --signal thumb_up --days 2026-11-01..2026-11-20
     """
+    from infra import ledger
+    from infra.lake import Lake
     from infra.settings import load_settings, parse_days
-    from models.reward.registration import memory_plan
-    from models.signals.registration import Job, train_and_register
-    from models.signals.rows import signal_rows
-    from models.training.configuration import configuration
+    from jobs.runner import run_job
 
     settings = load_settings()
     shipped = config in ("smoke", "cluster", "cluster-70b")
-    run = configuration(f"signals-{config}" if shipped else config)
-    plan = memory_plan(settings, run)
-    if run.cluster.gpus:
-        for line in plan.lines():
-            err.print(line, highlight=False)
-    most_rows = most if most is not None else (0 if run.cluster.gpus else _MOST_ON_CPU)
-    job = Job(run, parse_days(days) if days else (), most_rows, calibration.value, alias)
-    names = [each.value for each in signal or Signal]
-    with signal_rows(settings, job.days, _pinned(pin or [])) as rows:
-        _print_rows_read(rows)
-        outcomes = list(train_and_register(settings, rows, names, job, progress_printer))
+    chosen = {
+        "signals_config": f"signals-{config}" if shipped else config, "signal_rows": most, "alias": alias,
+        "signals": tuple(each.value for each in signal or Signal), "signal_calibration": calibration.value,
+    }  # fmt: skip
+    training = settings.training.model_copy(update=chosen)
+    labelled = sorted(ledger.days_run(Lake.of(settings), "signals.labels", "signals.labels"))
+    window = parse_days(days) if days else labelled
+    if not window:
+        raise typer.BadParameter("signals.labels has no day yet. Run first: flywheel run signals.labels")
+    outcomes: list[Outcome] = run_job(  # type: ignore[assignment]
+        settings.model_copy(update={"training": training}), "preherding.signals", window, force=True,
+        versions=_pinned(pin or []),
+    ).result  # fmt: skip
     lines = [line for outcome in outcomes for line in _lines(outcome)]
     if lines:
         print_rows(lines, list(lines[0]), format)
     _print_outcomes(outcomes, alias)
-    raise typer.Exit(0 if any(outcome.registered for outcome in outcomes) else 1)
 
 
 def signal_agreement(

@@ -31,6 +31,7 @@ from infra.settings.curation import (
     DifficultyScoresSettings,
     DiversitySettings,
     EncoderSettings,
+    SafetyTrainingSettings,
     SamplingSettings,
     ScreeningSettings,
 )
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     landing: LandingSettings = LandingSettings()
     turns: TurnsSettings = TurnsSettings()
     screening: ScreeningSettings = ScreeningSettings()
+    safety_training: SafetyTrainingSettings = SafetyTrainingSettings()
     split: SplitSettings = SplitSettings()
     diversity: DiversitySettings = DiversitySettings()
     sampling: SamplingSettings = SamplingSettings()
@@ -180,7 +182,8 @@ __all__ = [
     "ConstraintSettings", "DifficultyScoresSettings", "DiversitySettings", "EncoderSettings",
     "ExperimentsSettings", "HandoffSettings", "LakeSettings", "LandingSettings", "MaintenanceSettings",
     "PreferencesSettings", "PreherdingSettings", "QueueSettings", "ReportSettings",
-    "RewardOverrideSettings", "SamplingSettings", "ScreeningSettings", "SecretSettings", "Settings",
+    "RewardOverrideSettings", "SafetyTrainingSettings", "SamplingSettings", "ScreeningSettings",
+    "SecretSettings", "Settings",
     "SignalModelsSettings", "SignalsSettings", "SparkSettings", "SplitSettings", "TrackingSettings",
     "TrainingSettings", "TurnsSettings", "find_home", "load_settings", "parse_days", "span_of",
 ]  # fmt: skip

@@ -66,6 +66,25 @@ class ScreeningSettings(Section):
         return self
 
 
+class SafetyTrainingSettings(Section):
+    """How the safety classifier is trained (section 2.6)."""
+
+    labels: str = Field(
+        "",
+        description="JSONL(.gz), Parquet or Delta with text (or context and response) and label, from the project.",
+    )
+    reviews: bool = Field(True, description="Reviewers' decisions of this lake are labels too.")
+    model: str = Field("safety", description="Name of the registered model.")
+    alias: str = Field("candidate", description="Alias that the new version gets.")
+    pass_error: float = Field(
+        0.05, gt=0, lt=1, description="Most unsafe texts among those that pass: 95 % upper bound."
+    )
+    reject_error: float = Field(
+        0.1, gt=0, lt=1, description="Most safe texts among those that are rejected: 95 % upper bound."
+    )
+    review_share: float = Field(0.25, ge=0, le=1, description="Largest share that a person must look at.")
+
+
 class EncoderSettings(Section):
     """One text encoder: where its weights are and which languages it is trusted with."""
 

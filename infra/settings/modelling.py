@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from infra.settings.section import Section
+
+RewardKind = Literal["pointwise", "pairwise"]
+Signal = Literal["continued", "love", "thumb_up", "thumb_down", "feedback"]
 
 
 class PreferencesSettings(Section):
@@ -47,6 +51,31 @@ class TrainingSettings(Section):
         description="Run configuration of the scheduled training; *-cluster on GPUs.",
     )
     pairwise_config: str = Field("reward-pairwise-smoke", description="The same of the pairwise model.")
+    reward_kinds: tuple[RewardKind, ...] = Field(
+        ("pointwise", "pairwise"), min_length=1, description="Reward models that are trained."
+    )
+    apart: Literal["prompt", "whole"] = Field(
+        "prompt",
+        description="What of an evaluation pair may not be met in training, nearly or exactly: its prompt or the pair.",
+    )
+    agreement_reviews: int = Field(
+        3, ge=2, description="Labels that a pair of the agreement study has at least."
+    )
+    signals_config: str = Field("signals-smoke", description="Run configuration of the signal models.")
+    signals: tuple[Signal, ...] = Field(
+        ("continued", "love", "thumb_up", "thumb_down", "feedback"),
+        min_length=1,
+        description="User signals that get a model (Table 2).",
+    )
+    signal_rows: int | None = Field(
+        None,
+        ge=0,
+        description="Most training rows of a signal; 0: all. Default: 1,500 without GPUs, all with them.",
+    )
+    signal_calibration: Literal["platt", "isotonic"] = Field(
+        "platt", description="How log-odds become probabilities. isotonic needs thousands of rows."
+    )
+    alias: str = Field("candidate", description="Alias of newly registered versions. Empty: none.")
 
 
 class RewardOverrideSettings(Section):

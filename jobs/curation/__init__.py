@@ -7,6 +7,7 @@ screen          `reviews`; detectors and verdicts are in `models.screening.verdi
 embed, prune    `prompts` (what is compared) · `spaces` (centroids) · `candidates`, `lexical` (what is close) ·
                 `cover` (what is kept) · `floors` (what sampling will need) · `quality`
 outcomes        –
+safety_classifier  `models.screening.safety`: trained from labels and reviewers' decisions
 sample          `attributes`, `labels`, `difficulty` (Table 1) · `splitleak`, `conversation_context` (what is barred) ·
                 `asked`, `constraints` (the request) · `strata`, `representatives`, `quotas`, `bounds`,
                 `draw` (the answer) · `infeasibility`, `relaxation`, `supply` (when there is none) ·
@@ -86,5 +87,20 @@ SAMPLE = Job(
     settings=["sampling", "turns", "diversity"],
     unit="window",
 )
+SAFETY_CLASSIFIER = Job(
+    "curation.safety_classifier",
+    reads={
+        "curation.reviews": Reach(whole=True),
+        # Of the turns that were decided on.
+        "curation.screened": Reach(shared="turn_id"),
+        "traffic.turns": Reach(shared="turn_id"),
+    },
+    writes=["curation.safety_models"],
+    settings=["safety_training", "screening.review_at"],
+    files=["safety_training.labels"],
+    engine="arrow",
+    unit="version",
+    on_demand=True,
+)
 
-JOBS = (SCREEN_CHARACTERS, SCREEN, EMBED, PRUNE, OUTCOMES, SAMPLE)
+JOBS = (SCREEN_CHARACTERS, SCREEN, EMBED, PRUNE, OUTCOMES, SAMPLE, SAFETY_CLASSIFIER)

@@ -97,7 +97,7 @@ def _last(column: str, place: Column) -> Column:
 
 def run(ctx: JobContext) -> None:
     """Upsert the covariates of all users first exposed in `ctx.days`."""
-    declared = definitions(ctx.lake, ctx.whole_version("experiments.definitions"))
+    declared = definitions(ctx.lake, ctx.version_read("experiments.definitions"))
     assigned = ctx.read("experiments.assignments")
     counts = assigned.groupBy("experiment_id", "ds").count().collect()
     if unknown := sorted({row["experiment_id"] for row in counts} - set(declared)):

@@ -88,7 +88,7 @@ _NOBODY = Arm(Moments(), Moments())
 
 def run(ctx: JobContext) -> None:
     """Read out every experiment whose window covers a day of the run."""
-    versions = DefinitionVersions(ctx.lake, ctx.whole_version(DEFINITIONS))
+    versions = DefinitionVersions(ctx.lake, ctx.version_read(DEFINITIONS))
     declared = versions.in_force
     named = _InputVersions(ctx, versions)
     found, bounds = gather(

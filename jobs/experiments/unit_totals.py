@@ -163,7 +163,7 @@ def _so_far(places: Sequence[int]) -> Iterator[Column]:
 
 def run(ctx: JobContext) -> None:
     """Write the days of all users in a running window, then add them up."""
-    declared = definitions(ctx.lake, ctx.whole_version("experiments.definitions"))
+    declared = definitions(ctx.lake, ctx.version_read("experiments.definitions"))
     ctx.write(
         "experiments.unit_days",
         unit_days(

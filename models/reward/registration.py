@@ -26,12 +26,17 @@ _PROBE = 8
 
 @dataclass(frozen=True)
 class Model:
-    """A trained reward model, what it does on held-apart pairs, and its entry in the registry."""
+    """A trained reward model, what it does on held-apart pairs, and its entry in the registry.
+
+    Attributes:
+        source: `stage.table@version` of the pairs.
+    """
 
     trained: Trained
     judged: Judged
     cells: tuple[Cell, ...]
     registered: Registered
+    source: str
 
 
 def folder_of_runs(settings: Settings) -> Path:
@@ -79,7 +84,7 @@ def train_and_register(
         _probe(trained, data.evaluation),
         alias=alias,
     )
-    return Model(trained, judged, found, made)
+    return Model(trained, judged, found, made, data.source)
 
 
 def lineage(data: Data, trained: Trained, until: str) -> Lineage:
@@ -87,7 +92,7 @@ def lineage(data: Data, trained: Trained, until: str) -> Lineage:
     weights, tokenizer = base_hashes(trained.base)
     return Lineage(
         snapshots=data.snapshots,
-        base_model=Path(trained.base).name if Path(trained.base).is_dir() else trained.base,
+        base_model=trained.base_name,
         base_model_hash=weights,
         tokenizer_hash=tokenizer,
         seed=trained.configuration.seed,

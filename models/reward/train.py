@@ -36,6 +36,11 @@ class Trained:
     base: str
     fates: Mapping[str, int]
 
+    @property
+    def base_name(self) -> str:
+        """What training started from, without the path of a folder."""
+        return Path(self.base).name if Path(self.base).is_dir() else self.base
+
 
 def train(
     kind: Kind,

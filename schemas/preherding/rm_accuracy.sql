@@ -1,5 +1,5 @@
 CREATE TABLE preherding.rm_accuracy (
-  model STRING NOT NULL COMMENT 'RM_YYMMDD: trained on all batches up to that date. Key, with kind, mode, batch and run_id.',
+  model STRING NOT NULL COMMENT 'RM_YYMMDD: trained on all batches up to that date. Key, with kind, mode, batch, source_table, configuration_hash and training_pairs.',
   kind STRING NOT NULL COMMENT 'pointwise (equation 1) or pairwise (equations 2 to 4).',
   mode STRING NOT NULL COMMENT 'static or interactive: which half of Table 8.',
   batch STRING NOT NULL COMMENT 'YYMMDD of the held-apart pairs, or all.',
@@ -19,12 +19,13 @@ CREATE TABLE preherding.rm_accuracy (
   source_table STRING NOT NULL COMMENT 'stage.table@version that was read.',
   base_model STRING NOT NULL COMMENT 'What training started from.',
   configuration_hash STRING NOT NULL COMMENT 'Of the run configuration.',
-  ds DATE NOT NULL COMMENT 'UTC date of the measurement.',
-  run_id STRING NOT NULL COMMENT 'Run that wrote the row: the same inputs and configuration are the same run.'
+  ds DATE NOT NULL COMMENT 'Day of the last batch.',
+  run_id STRING NOT NULL COMMENT 'Run that wrote the row.'
 ) USING delta
 COMMENT 'Accuracy of each reward model on each batch, as in Table 8: one row a cell, every measurement kept.'
 TBLPROPERTIES (
-  'flywheel.root' = 'curated', 'flywheel.key' = 'model, kind, mode, batch, run_id', 'flywheel.write' = 'append',
+  'flywheel.root' = 'curated', 'flywheel.key' = 'model, kind, mode, batch, source_table, configuration_hash, training_pairs',
+  'flywheel.write' = 'merge_upsert',
   'flywheel.pii' = 'none', 'flywheel.retention_days' = '1200'
 );
 ALTER TABLE preherding.rm_accuracy ADD CONSTRAINT known_kind CHECK (kind IN ('pointwise', 'pairwise'));

@@ -26,20 +26,18 @@ def rendered(text: str, key: str | None, params: dict[str, str]) -> str:
     return jinja2.Template(text).render(dag_run=run, params=params)
 
 
-def test_nothing_is_registered_before_its_gate_and_scored_before_both(dag: Any) -> None:
+def test_training_comes_before_scoring(dag: Any) -> None:
     upstream = {task.task_id: task.upstream_task_ids for task in dag.tasks}
-    for kind in ("pointwise", "pairwise"):
-        assert upstream[f"train.{kind}"] == {f"gate.{kind}"}
-    assert upstream["preherding.score"] == {"train.pointwise", "train.pairwise"}
+    assert upstream == {"preherding.training": set(), "preherding": {"preherding.training"}}
 
 
 def test_it_waits_for_preferences_and_says_what_it_makes(dag: Any) -> None:
     assert dag.timetable.asset_condition.name == "annotation.preferences"
     made = {asset.name for task in dag.tasks for asset in task.outlets}
-    assert made == {"preherding.rm_accuracy", "preherding.scores"}
+    assert made == {"preherding.rm_accuracy", "preherding.reward_models", "preherding.scores"}
 
 
-def test_every_gpu_command_is_one_that_flywheel_has(dag: Any) -> None:
+def test_the_gpu_command_is_one_that_flywheel_has(dag: Any) -> None:
     """Parsed by the command line itself; only the last --help keeps it from running."""
     from typer.testing import CliRunner
 
@@ -47,18 +45,17 @@ def test_every_gpu_command_is_one_that_flywheel_has(dag: Any) -> None:
     from infra.settings import load_settings
 
     bounds = load_settings().queue
-    for task in dag.tasks:
-        if task.task_id == "preherding.score":
-            continue
-        words = shlex.split(rendered(task.bash_command, "2026-01-18T00:00:00", {}))
-        assert words[3:7] == ["submit", "--name", task.task_id, "--"]
-        assert words[words.index("--until") + 1] == "260118"
-        done = CliRunner().invoke(app, [*words[7:], "--help"])
-        assert done.exit_code == 0, done.output
-        assert task.execution_timeout > timedelta(hours=bounds.deadline_hours + bounds.waiting_hours)
+    task = dag.get_task("preherding.training")
+    words = shlex.split(rendered(task.bash_command, "2026-01-18T00:00:00", {}))
+    assert words[3:7] == ["submit", "--name", task.task_id, "--"]
+    assert words[7:10] == ["run", "preherding.reward_matrix", "preherding.reward"]
+    assert words[words.index("--days") + 1] == "2026-01-18"
+    done = CliRunner().invoke(app, [*words[7:], "--help"])
+    assert done.exit_code == 0, done.output
+    assert task.execution_timeout > timedelta(hours=bounds.deadline_hours + bounds.waiting_hours)
 
 
 def test_by_hand_it_takes_the_batch_from_params_and_guesses_none(dag: Any) -> None:
-    command = dag.get_task("train.pointwise").bash_command
-    assert "--until 260118" in rendered(command, None, {"until": "260118"})
+    command = dag.get_task("preherding.training").bash_command
+    assert "--days 2026-01-18..2026-01-18" in rendered(command, None, {"from": "2026-01-18", "to": ""})
     assert "neither-partition-key" in rendered(command, None, {})

@@ -18,9 +18,9 @@ import pytest
 from infra import ledger, write
 from infra.contracts import contract
 from jobs import runner
-from jobs.declaration import Job, all_jobs
+from jobs.declaration import Job
 from jobs.plan import Due, Plan
-from tests.e2e.conftest import DAYS, Crash, Product
+from tests.e2e.conftest import DAYS, Crash, Product, pipeline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.nightly, pytest.mark.xdist_group("product")]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -43,7 +43,7 @@ def due(product: Product) -> list[Due]:
 
 
 # A job with one table is the toy job of its write mode; between two tables there is more to get wrong.
-WITH_SEVERAL_TABLES = [job for job in all_jobs() if len(job.writes) > 1]
+WITH_SEVERAL_TABLES = [job for job in pipeline() if len(job.writes) > 1]
 
 
 @pytest.mark.parametrize("job", WITH_SEVERAL_TABLES, ids=lambda job: job.name)
@@ -116,7 +116,7 @@ def start(product: Product, *command: str) -> subprocess.Popen[bytes]:
 
 
 # A kill needs a JVM of its own, and what it tests is the write: one job for each way of writing stands for all.
-BY_WRITE = {contract(job.writes[0]).write: job for job in reversed(all_jobs())}
+BY_WRITE = {contract(job.writes[0]).write: job for job in reversed(pipeline())}
 
 
 @pytest.mark.parametrize("job", BY_WRITE.values(), ids=lambda job: job.name)
@@ -148,7 +148,7 @@ def test_a_second_run_changes_nothing_and_force_makes_the_same_rows(
     product: Product, copied: Callable[[], Product]
 ) -> None:
     again = copied()
-    tables = [table for job in all_jobs() for table in job.writes]
+    tables = [table for job in pipeline() for table in job.writes]
     versions = {table: again.lake.version(table) for table in tables}
     again.run_all()
     assert {table: again.lake.version(table) for table in tables} == versions

@@ -13,8 +13,8 @@ import pytest
 
 from infra.contracts import contract, table_names
 from infra.sql import connect
-from jobs.declaration import all_jobs, is_landed
-from tests.e2e.conftest import DAYS, Product
+from jobs.declaration import is_landed
+from tests.e2e.conftest import DAYS, Product, pipeline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("product")]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -160,7 +160,7 @@ def test_nothing_in_the_pipeline_reads_the_truth() -> None:
 
 def test_every_job_ran_and_was_accounted_for(product: Product) -> None:
     told = {r[0] for r in one(product, "SELECT DISTINCT job FROM ops.runs WHERE state = 'succeeded'")}
-    assert told == {job.name for job in all_jobs()}
+    assert told == {job.name for job in pipeline()}
     assert one(product, "SELECT count(*) FROM ops.quality WHERE NOT success AND severity = 'critical'") == [
         (0,)
     ]
@@ -172,7 +172,7 @@ def test_every_job_read_what_it_declares_and_all_of_it(product: Product) -> None
     read: dict[str, list[dict[str, Any]]] = {}
     for name, versions in rows:
         read.setdefault(name, []).append(json.loads(versions)["reads"])
-    for job in all_jobs():
+    for job in pipeline():
         declared = {name: reach for name, reach in job.reads.items() if not reach.pinned}
         for reads in read[job.name]:
             assert set(reads) == set(declared), job.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from infra.lake import Lake
@@ -10,6 +11,8 @@ from models.screening.safety.corpus import LabelledText
 from models.screening.safety.interface import CATEGORIES
 from models.screening.safety.train import LabelledRow
 
+TABLES = ("curation.reviews", "curation.screened", "traffic.turns")
+"""What is read."""
 _DECISIONS = """
 SELECT t.user_message, t.response, t.language, t.user_id, t.split, r.decision, s.safety_category
 FROM (
@@ -23,11 +26,14 @@ ORDER BY r.turn_id, r.content_hash
 """
 
 
-def reviewed_rows(settings: Settings) -> list[LabelledRow]:
+def reviewed_rows(settings: Settings, versions: Mapping[str, int] | None = None) -> list[LabelledRow]:
     """One labelled row a decided turn, by its last decision on its present text: approved is safe, rejected unsafe.
 
     Turns that were queued for an identifier alone say nothing of safety and are left out. The split is the turn's own:
     a user whose turns evaluate is never trained on.
+
+    Args:
+        versions: table to the version to read; the latest of those that are not named.
     """
     lake = Lake.of(settings)
     return [
@@ -43,20 +49,17 @@ def reviewed_rows(settings: Settings) -> list[LabelledRow]:
             ),
             row["split"] == "evaluation",
         )
-        for row in _decided(lake, settings.screening.review_at)
+        for row in _decided(lake, settings.screening.review_at, versions or {})
     ]
 
 
-def _decided(lake: Lake, review_at: float) -> list[dict[str, Any]]:
+def _decided(lake: Lake, review_at: float, versions: Mapping[str, int]) -> list[dict[str, Any]]:
     import duckdb
 
     with duckdb.connect() as connection:
-        for name, table in (
-            ("reviews", "curation.reviews"),
-            ("screened", "curation.screened"),
-            ("turns", "traffic.turns"),
-        ):
-            connection.register(name, lake.open(table).to_pyarrow_dataset())
+        for table in TABLES:
+            delta = lake.open(table, versions.get(table))
+            connection.register(table.split(".")[1], delta.to_pyarrow_dataset())
         found = connection.execute(_DECISIONS, [review_at])
         names = [column[0] for column in found.description or []]
         return [dict(zip(names, values, strict=True)) for values in found.fetchall()]

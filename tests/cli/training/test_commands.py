@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from infra.errors import ModelUnknown, TrainingRefused
 from infra.lake import Lake
 from infra.settings import Settings, load_settings
 from infra.sql import connect
+from jobs.plan import Plan
 from models.registry.tracking import version_of
-from tests.conftest import migrated, with_registry
+from tests.conftest import migrated, put_success, with_registry
 from tests.models.reward.test_data import apart, land
 from tests.models.tiny import labels, planted, tiny_base
 
@@ -47,6 +49,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         ]
     )
     land(Lake.of(settings), labels(every, 2, 0.1))
+    put_success(Lake.of(settings), "annotation.preferences", [date(2026, 1, 1), date(2026, 2, 1)])
     for kind in ("pointwise", "pairwise"):
         (home / f"{kind}.toml").write_text(CONFIGURATION.format(kind=kind, steps=6))
     return settings
@@ -104,9 +107,18 @@ def test_a_matrix_is_kept_in_its_table_and_fails_where_a_model_lost(train: Train
         (f"RM_{until}", batch) for until in BATCHES for batch in (*BATCHES, "all")
     }
     assert found.exit_code == (1 if any(cell["gate"] == "regressed" for cell in cells) else 0)
+    again = train(
+        "matrix", "--kind", "pairwise", "--config", settings.home / "pairwise.toml", "--format", "json"
+    )
+    assert json.loads(again.stdout) == cells
     with connect(Lake.of(settings), "preherding.rm_accuracy") as database:
         (kept,) = database.execute("SELECT count(*) FROM preherding.rm_accuracy").fetchone() or (0,)
     assert kept == len(cells)
+    assert [
+        (unit.job, unit.reason)
+        for unit in Plan(settings).everything()
+        if unit.job == "preherding.reward_matrix"
+    ] == [], "what was made with other settings is not due"
 
 
 def test_agreement_stands_for_each_kind_and_training_set(train: Train, settings: Settings) -> None:

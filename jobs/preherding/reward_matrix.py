@@ -1,0 +1,58 @@
+"""Table 8: one reward model for every batch, each asked about all batches, and whether the newest lost anything."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from jobs.context import JobContext
+from jobs.preherding.reward_data import pairs_so_far, progress_of, run_configuration
+from models.reward.matrix import Cell, Row, matrix
+from models.reward.registration import folder_of_runs
+from models.training.base import base_model
+
+TABLE = "preherding.rm_accuracy"
+
+
+def run(ctx: JobContext) -> list[Row]:
+    """Train and judge the models of all batches of each kind of `training.reward_kinds`.
+
+    A model that lost on a batch that it knew is said here, and is refused by `preherding.reward`.
+
+    Raises:
+        TrainingRefused: there are no pairs held apart, or a pair stands on both sides.
+    """
+    models: list[Row] = []
+    cells: list[dict[str, Any]] = []
+    for kind in ctx.settings.training.reward_kinds:
+        chosen = run_configuration(ctx, kind)
+        data = pairs_so_far(ctx, chosen.seed)
+        base = chosen.base_model or base_model(ctx.settings)
+        of_kind = matrix(
+            kind, data.training, data.evaluation, chosen, base, folder_of_runs(ctx.settings),
+            partial(progress_of, ctx),
+        )  # fmt: skip
+        cells += [_row(ctx, model, cell, data.source) for model in of_kind for cell in model.cells]
+        models += of_kind
+    for cell in (cell for model in models for cell in model.regressed):
+        change = f" by {cell.change.value:+.3f}" if cell.change else ""
+        ctx.say(f"{cell.model} is worse than the model before it on {cell.mode} batch {cell.batch}{change}")
+    ctx.write(TABLE, ctx.table_of(TABLE, cells), rows_in={ctx.days[-1]: len(cells)})
+    return models
+
+
+def _row(ctx: JobContext, model: Row, cell: Cell, source: str) -> dict[str, Any]:
+    trained, change = model.trained, cell.change
+    return {
+        "model": cell.model, "kind": trained.kind, "mode": cell.mode, "batch": cell.batch,
+        "zero_shot": cell.zero_shot, "pairs": cell.accuracy.n, "correct": cell.accuracy.correct,
+        "accuracy": cell.accuracy.value, "low": cell.accuracy.low, "high": cell.accuracy.high,
+        "longer_accuracy": cell.longer.value,
+        "position_consistency": None if cell.consistency is None else cell.consistency.value,
+        "change": None if change is None else change.value,
+        "change_low": None if change is None else change.low,
+        "change_high": None if change is None else change.high,
+        "gate": cell.gate, "training_pairs": model.labels, "source_table": source,
+        "base_model": trained.base_name, "configuration_hash": trained.configuration.fingerprint(),
+        "ds": ctx.days[-1],
+    }  # fmt: skip
