@@ -54,7 +54,11 @@ with DAG(
     previous: Any = flywheel_task("plan", "plan")
     for stage in STAGES:
         for task in stage_tasks(
-            stage_jobs(stage), days=RANGE, rerun=RERUN, pre_execute=skip_unless_chosen, trigger_rule="none_failed"
+            stage_jobs(stage),
+            days=RANGE,
+            rerun=RERUN,
+            pre_execute=skip_unless_chosen,
+            trigger_rule="none_failed",
         ):
             previous >> task
             previous = task

@@ -97,6 +97,10 @@ class TrainingRefused(FlywheelError):
     """A model cannot be trained from what was given, or not to the bounds that were asked for."""
 
 
+class TooFewLabels(TrainingRefused):
+    """There is nothing to train on, or nobody to judge it on: more data is needed, nothing is broken."""
+
+
 class RegistrationRefused(FlywheelError):
     """A trained model may not become a version of the registry."""
 

@@ -101,8 +101,7 @@ def _run(
     older = {
         day
         for unit in plan.due(declared, sorted(days), force=True)
-        if (last := successes.get(unit.scope or unit.days[0].isoformat())) is None
-        or last.ended_ts < since
+        if (last := successes.get(unit.scope or unit.days[0].isoformat())) is None or last.ended_ts < since
         for day in unit.days
     }
     return run_job(settings, declared.name, sorted(older) or days, force=bool(older))

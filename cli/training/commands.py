@@ -89,9 +89,12 @@ def reward(
     from infra.settings import load_settings
 
     settings = load_settings()
-    (model,) = run_training(
+    trained = run_training(
         settings, "preherding.reward", until, table, alias=alias, apart=apart.value, **_of_kind(kind, config)
     )
+    if not trained:
+        raise typer.Exit(1)
+    (model,) = trained
     cells = list(model.cells)
     if evaluate_on is not None:
         from models.reward.external import read_pairs, report

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import Format, counts_text, err, print_rows
+from cli.console import Format, err, print_rows
 
 if TYPE_CHECKING:
     from models.signals.evaluation import Evaluation
     from models.signals.ranking import Figure
     from models.signals.registration import Outcome
-    from models.signals.rows import SignalRows
 
 _MOST_ON_CPU = 1_500
 
@@ -98,6 +97,7 @@ def signals(
     if lines:
         print_rows(lines, list(lines[0]), format)
     _print_outcomes(outcomes, alias)
+    raise typer.Exit(0 if any(outcome.registered for outcome in outcomes) else 1)
 
 
 def signal_agreement(
@@ -149,11 +149,6 @@ def _pinned(pins: list[str]) -> Mapping[str, int]:
             raise typer.BadParameter("--pin is stage.table@VERSION")
         versions[table] = int(version)
     return versions
-
-
-def _print_rows_read(rows: SignalRows) -> None:
-    err.print(f"Reading {', '.join(str(snapshot) for snapshot in rows.snapshots)}.", highlight=False)
-    err.print(f"Labelled responses: {counts_text(rows.counts)}.", highlight=False)
 
 
 def _lines(outcome: Outcome) -> Iterator[dict[str, Any]]:

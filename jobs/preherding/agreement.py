@@ -22,10 +22,12 @@ def run(ctx: JobContext) -> list[Line]:
     training = ctx.settings.training
     configurations = {kind: run_configuration(ctx, kind) for kind in training.reward_kinds}
     data = pairs_so_far(ctx, next(iter(configurations.values())).seed)
-    lines = agreement(
-        data.rows, data.held, configurations, base_model(ctx.settings), folder_of_runs(ctx.settings),
-        training.agreement_reviews, partial(progress_of, ctx),
-    )  # fmt: skip
+    lines: list[Line] = []
+    if data is not None:
+        lines = agreement(
+            data.rows, data.held, configurations, base_model(ctx.settings), folder_of_runs(ctx.settings),
+            training.agreement_reviews, partial(progress_of, ctx),
+        )  # fmt: skip
     rows = [
         {
             "kind": line.kind, "training_set": line.training, "reviews": training.agreement_reviews,
@@ -33,7 +35,7 @@ def run(ctx: JobContext) -> list[Line]:
             "single_low": line.single.low, "single_high": line.single.high, "agreed_pairs": line.agreed.n,
             "agreed_accuracy": line.agreed.value, "agreed_low": line.agreed.low,
             "agreed_high": line.agreed.high, "longer_accuracy": line.longer.value,
-            "source_table": data.source, "configuration_hash": configurations[line.kind].fingerprint(),
+            "source_table": data.source if data else "", "configuration_hash": configurations[line.kind].fingerprint(),
             "ds": ctx.days[-1],
         }
         for line in lines

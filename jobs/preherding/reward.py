@@ -26,7 +26,8 @@ def run(ctx: JobContext) -> list[Model]:
     for kind in ctx.settings.training.reward_kinds:
         _refuse_regression(ctx, kind)
         chosen = run_configuration(ctx, kind)
-        data = pairs_so_far(ctx, chosen.seed)
+        if (data := pairs_so_far(ctx, chosen.seed)) is None:
+            continue
         name = f"reward-{kind}"
         model = train_and_register(
             ctx.settings, data, kind, chosen, progress_of(ctx, name), ctx.settings.training.alias

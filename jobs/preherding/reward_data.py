@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from infra.errors import TooFewLabels
 from jobs.context import JobContext
 from models.chat.preferences import TABLE
 from models.reward.data import Data, open_pairs
@@ -31,12 +32,19 @@ def run_configuration(ctx: JobContext, kind: Kind) -> Configuration:
     return chosen
 
 
-def pairs_so_far(ctx: JobContext, seed: int) -> Data:
-    """Pairs of all batches up to the last day of the run, at the version that the run reads."""
+def pairs_so_far(ctx: JobContext, seed: int) -> Data | None:
+    """Pairs of all batches up to the last day of the run, at the version that the run reads.
+
+    None where a side of the split has no pair yet, which is said: a product whose annotation has just begun is not
+    broken.
+    """
     until = f"{ctx.days[-1]:%y%m%d}"
-    data = open_pairs(
-        ctx.settings, f"{TABLE}@{ctx.version_read(TABLE)}", until, seed, ctx.settings.training.apart
-    )
+    table = f"{TABLE}@{ctx.version_read(TABLE)}"
+    try:
+        data = open_pairs(ctx.settings, table, until, seed, ctx.settings.training.apart)
+    except TooFewLabels as error:
+        ctx.say(f"nothing is trained: {error.what}")
+        return None
     ctx.say(f"reading {data.source} up to batch {until}")
     for side, counts in (("training", data.training_counts), ("evaluation", data.evaluation_counts)):
         ctx.say(f"labels for {side}: {counts_text(counts)}")

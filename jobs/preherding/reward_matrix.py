@@ -26,7 +26,8 @@ def run(ctx: JobContext) -> list[Row]:
     cells: list[dict[str, Any]] = []
     for kind in ctx.settings.training.reward_kinds:
         chosen = run_configuration(ctx, kind)
-        data = pairs_so_far(ctx, chosen.seed)
+        if (data := pairs_so_far(ctx, chosen.seed)) is None:
+            continue
         base = chosen.base_model or base_model(ctx.settings)
         of_kind = matrix(
             kind, data.training, data.evaluation, chosen, base, folder_of_runs(ctx.settings),

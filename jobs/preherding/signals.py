@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from infra.errors import TrainingRefused
+from infra.errors import TooFewLabels
 from jobs.context import JobContext
 from jobs.preherding.reward_data import counts_text, progress_of
 from models.reward.registration import memory_plan
 from models.signals.ranking import Figure
 from models.signals.registration import Job as Training
 from models.signals.registration import Outcome, train_and_register
-from models.signals.rows import signal_rows
+from models.signals.rows import USED, signal_rows
 from models.training.configuration import configuration
 
 TABLE = "preherding.signal_models"
@@ -24,8 +24,9 @@ _READ = ("signals.labels", "signals.features", "curation.screened", "curation.sc
 def run(ctx: JobContext) -> list[Outcome]:
     """Train and register the signals of `training.signals` on the window; a signal with too few labels is told.
 
+    A window in which no response can be used trains nothing, and says so.
+
     Raises:
-        TrainingRefused: no response of the window can be used, or no signal has labels enough.
         RegistrationRefused: a stored model does not give the trained one's probabilities.
     """
     rules = ctx.settings.training
@@ -36,21 +37,21 @@ def run(ctx: JobContext) -> list[Outcome]:
     most = rules.signal_rows if rules.signal_rows is not None else 0 if chosen.cluster.gpus else MOST_ON_CPU
     training = Training(chosen, ctx.days, most, rules.signal_calibration, rules.alias)
     versions = {table: ctx.version_read(table) for table in _READ}
-    with signal_rows(ctx.settings, ctx.days, versions) as rows:
-        ctx.say(f"reading {', '.join(str(snapshot) for snapshot in rows.snapshots)}")
-        ctx.say(f"labelled responses: {counts_text(rows.counts)}")
-        outcomes = list(
-            train_and_register(ctx.settings, rows, rules.signals, training, partial(progress_of, ctx))
-        )
-        used = rows.counts.get("used", 0)
+    outcomes: list[Outcome] = []
+    used = 0
+    try:
+        with signal_rows(ctx.settings, ctx.days, versions) as rows:
+            ctx.say(f"reading {', '.join(str(snapshot) for snapshot in rows.snapshots)}")
+            ctx.say(f"labelled responses: {counts_text(rows.counts)}")
+            used = rows.counts[USED]
+            outcomes += train_and_register(
+                ctx.settings, rows, rules.signals, training, partial(progress_of, ctx)
+            )
+    except TooFewLabels as error:
+        ctx.say(f"nothing is trained: {error.what}")
     for outcome in outcomes:
         if outcome.trained is None:
             ctx.say(f"{outcome.signal}: not trained: {outcome.refused}")
-    if not any(outcome.registered for outcome in outcomes):
-        raise TrainingRefused(
-            f"none of {', '.join(rules.signals)} has labels enough", table="signals.labels",
-            hint="Take a longer window (--days).",
-        )  # fmt: skip
     cells = [row for outcome in outcomes for row in _rows(ctx, outcome, chosen.fingerprint())]
     ctx.write(TABLE, ctx.table_of(TABLE, cells), rows_in={ctx.days[-1]: used})
     return outcomes

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.errors import TrainingRefused
+from infra.errors import TooFewLabels, TrainingRefused
 from infra.settings import Settings
 from models.chat.preferences import COLUMNS, TABLE, Pair, Row, pairs, single_random
 from models.tables.opened import Opened, open_snapshot
@@ -88,7 +88,7 @@ def open_pairs(
     learnt, judged = pairs(rows), single_random(held, seed, reviews=1)
     counts = Counter(learnt.counts) + Counter({LEAKED: len(everything) - len(rows)})
     if not learnt.pairs or not judged.pairs:
-        raise TrainingRefused(
+        raise TooFewLabels(
             f"{len(learnt.pairs)} pairs to learn from and {len(judged.pairs)} to be judged on",
             table=str(sides[0].snapshot),
             hint="Import more pairs, of more users: flywheel preferences import.",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from infra.contracts import contract
-from infra.errors import TrainingRefused
+from infra.errors import TooFewLabels
 from infra.settings import Settings
 from models.chat.context import context_query
 from models.tables.snapshot import Snapshot
@@ -131,7 +131,7 @@ def signal_rows(
                 _load(connection, name, table, iter(one.batches()))
             counts = assemble(connection, settings.sampling.context_turns)
             if not counts.get(USED):
-                raise TrainingRefused(
+                raise TooFewLabels(
                     f"no response can be used, of {sum(counts.values())} labelled ones: {_told(counts)}",
                     table="signals.labels",
                     hint="Give other --days, or see flywheel plan.",
