@@ -22,10 +22,12 @@ from cli.datasets.tables import tables
 from cli.experiments.commands import experiment_app
 from cli.experiments.readout import readout
 from cli.experiments.replay import replay_app
+from cli.maintenance.compact import compact
 from cli.maintenance.doctor import doctor
 from cli.maintenance.erase import erase
 from cli.maintenance.lineage import lineage
 from cli.maintenance.migrate import migrate
+from cli.maintenance.retention import retention
 from cli.maintenance.vacuum import vacuum
 from cli.reports.command import report
 from cli.runs.plan import plan
@@ -59,7 +61,7 @@ def _register() -> None:
         Section.screening: [screen],
         Section.experiments: [readout],
         Section.reports: [report],
-        Section.maintenance: [doctor, migrate, lineage, vacuum, erase],
+        Section.maintenance: [doctor, migrate, lineage, retention, compact, vacuum, erase],
     }
     for section, commands in sections.items():
         for command in commands:

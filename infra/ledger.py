@@ -21,6 +21,9 @@ from deltalake import CommitProperties, Transaction, write_deltalake
 from infra.contracts import contract
 from infra.lake import Lake
 
+RETENTION = "maintenance.retention"
+"""Name in `ops.runs` of what deletes old rows; `ds` is the first day that stayed."""
+
 
 @dataclass(frozen=True)
 class Success:
@@ -143,6 +146,17 @@ def days_run(lake: Lake, table: str, job: str) -> set[date]:
         ["ops.runs"],
     )
     return {day for (day,) in rows}
+
+
+def expired_before(lake: Lake) -> dict[str, date]:
+    """Table to the day before which retention deleted its rows, for tables of which it deleted any."""
+    rows = query(
+        lake,
+        "SELECT table_name, max(ds) FROM ops_runs WHERE job = ? AND state = 'succeeded' GROUP BY table_name",
+        [RETENTION],
+        ["ops.runs"],
+    )
+    return dict(rows)
 
 
 def content_versions(lake: Lake, table: str, job: str) -> dict[str, int]:

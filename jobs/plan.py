@@ -21,7 +21,7 @@ from infra.contracts import contract
 from infra.errors import UpstreamMissing
 from infra.lake import Lake
 from infra.settings import Settings, parse_days, span_of
-from jobs.declaration import LANDING, Job, Reach, all_jobs, is_landed, landing_zones, writer_of
+from jobs.declaration import LANDED_IN, LANDING, Job, Reach, all_jobs, is_landed, landing_zones, writer_of
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,19 @@ class Plan:
         """Last success by unit, of the job's closing table unless another is named."""
         return self._successes.get((table or job.closing_table, job.name), {})
 
+    @cached_property
+    def _expired_before(self) -> dict[str, date]:
+        return ledger.expired_before(self.lake)
+
+    def is_expired(self, job: Job, day: date) -> bool:
+        """Whether retention deleted what the job would make the day of: it can not be made again."""
+        sources = {LANDED_IN[name] for name in job.reads if is_landed(name)} | set(job.tables_awaited)
+        return any(day < self._expired_before.get(table, date.min) for table in sources)
+
     def forget(self) -> None:
         """Read the ledger anew next time."""
         self._prefixes.clear()
-        for name in ("marks", "_successes"):
+        for name in ("marks", "_successes", "_expired_before"):
             self.__dict__.pop(name, None)
 
     def settings_hash(self, job: Job) -> str:
@@ -199,6 +208,8 @@ class Plan:
         own_past = job.reads[job.closing_table] if job.closing_table in job.reads else Reach()
         horizon = own_past.days_before(self.settings)
         for day in sorted(days):
+            if self.is_expired(job, day):
+                continue
             reason = "forced" if force else self._reason(job, day.isoformat(), (day,))
             if reason is None and horizon and units and (day - units[-1].days[0]).days <= horizon:
                 reason = f"follows {units[-1].days[0]}, which runs again"

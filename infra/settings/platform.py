@@ -92,6 +92,9 @@ class MaintenanceSettings(Section):
         description="Vacuuming leaves files alone that were part of a table this recently: a job or a training that is "
         "under way may be reading them.",
     )
+    compact_above_files: int = Field(
+        16, ge=1, description="Files in a partition above which `flywheel compact` rewrites a table."
+    )
 
 
 class ReportSettings(Section):

@@ -100,6 +100,12 @@ def landing_days(landing: str) -> list[date]:
     return sorted(days)
 
 
+def delete_day(landing: str, day: date) -> None:
+    """Delete a received day with all its files, finished or not."""
+    filesystem, root = file_system(landing)
+    filesystem.delete_dir(f"{root}/{day_folder(day)}")
+
+
 def landing_fingerprint(landing: str, day: date) -> str:
     """Hash of the names, sizes and modification times of a received day's files: changes when landing must run."""
     text = "\n".join(f"{file.name}\t{file.size}\t{file.mtime_ns}" for file in landing_files(landing, day))
