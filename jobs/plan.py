@@ -51,6 +51,7 @@ class Plan:
         self.settings = settings
         self.versions = dict(versions or {})
         self.lake = Lake.of(settings)
+        self._contents: dict[str, dict[date, str]] = {}
         self._prefixes: dict[str, tuple[list[date], list[str]]] = {}
         self._models: dict[str, str] = {}
         self._settings_hashes: dict[str, str] = {}
@@ -79,6 +80,7 @@ class Plan:
 
     def forget(self) -> None:
         """Read the ledger anew next time."""
+        self._contents.clear()
         self._prefixes.clear()
         for name in ("marks", "_successes", "_expired_before"):
             self.__dict__.pop(name, None)
@@ -113,11 +115,14 @@ class Plan:
             from jobs.landing.zone import landing_fingerprint
 
             return landing_fingerprint(self.lake.landing_of(table), day)
-        writer = writer_of(table)
-        if writer is None:
-            return None  # written by commands (reviews, definitions): a change marks the days that it touches
-        known = self.successes(writer, table).get(day.isoformat())
-        return known.content_hash if known else None
+        if table not in self._contents:
+            # What commands write (reviews, definitions) has no content here: a change marks the days that it touches.
+            writer = writer_of(table)
+            known = self.successes(writer, table) if writer and writer.is_daily else {}
+            self._contents[table] = {
+                date.fromisoformat(unit): success.content_hash for unit, success in known.items()
+            }
+        return self._contents[table].get(day)
 
     def inputs(
         self, job: Job, days: Sequence[date], own: Mapping[date, str] | None = None
@@ -172,13 +177,12 @@ class Plan:
     def _up_to(self, table: str, last: date) -> str:
         """Hash of all days of a table up to one; each further day costs one step, not a walk over all before it."""
         if table not in self._prefixes:
-            writer = writer_of(table)
-            known = self.successes(writer, table) if writer and writer.is_daily else {}
+            self.content(table, last)  # reads them all
             digest = hashlib.sha256()
             days, digests = [], []
-            for unit in sorted(known):
-                digest.update(f"{unit}={known[unit].content_hash}|".encode())
-                days.append(date.fromisoformat(unit))
+            for day, content in sorted(self._contents[table].items()):
+                digest.update(f"{day}={content}|".encode())
+                days.append(day)
                 digests.append(digest.hexdigest()[:16])
             self._prefixes[table] = days, digests
         days, digests = self._prefixes[table]
