@@ -101,11 +101,11 @@ def main() -> int:
                 connection.register("ops_runs", lake.open("ops.runs").to_pyarrow_dataset())
                 return int((connection.execute(_PEER).fetchone() or (0,))[0])
 
-        seconds, answers = alternate({"plan": ours, "duckdb": peer})
-        assert answers["plan"] == [], answers["plan"][:3]
+        seconds, answers = alternate({"plan": lambda: len(ours()), "duckdb": peer})
+        assert answers["plan"] == 0, ours()[:3]
         ledger.mark_stale(lake, "curation.screen", [days[-1]], "late_events", "benchmark")
-        due = [(unit.job, unit.days) for unit in ours()]
-        assert due == [("curation.screen", (days[-1],))], due[:3]
+        marked = [(unit.job, unit.days) for unit in ours()]
+        assert marked == [("curation.screen", (days[-1],))], marked[:3]
     ratio = seconds["plan"] / seconds["duckdb"]
     figures = {
         "rows": rows, "days": len(days), "files_before": files, "plan_cpu_seconds": round(seconds["plan"], 2),

@@ -85,12 +85,12 @@ CASES = {
 
 def toy_job(case: Case, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A job that writes the case's rows, in place of all others."""
-    grain = "dataset" if contract(case.table).scope else "day"
-    job = Job("toy.write", reads={}, writes=[case.table], settings=["sampling"], grain=grain)
+    unit = "window" if contract(case.table).scope else "day"
+    job = Job("toy.write", reads={}, writes=[case.table], settings=["sampling"], unit=unit)
 
     def run(ctx: JobContext) -> None:
         columns = [c for c in contract(case.table).columns if c.name != "run_id"]
-        scope = {"dataset_id": ctx.dataset_id} if ctx.dataset_id else {}
+        scope = {"dataset_id": ctx.scope} if ctx.scope else {}
         rows = [tuple(row[c.name] for c in columns) for row in case.rows(case.writes, **scope)]
         schema = ", ".join(f"`{c.name}` {c.type}" for c in columns)
         ctx.write(case.table, ctx.spark.createDataFrame(rows, schema))
