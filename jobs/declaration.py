@@ -50,6 +50,7 @@ class Reach:
         shared: a column. Read are all rows, of any day, that share its value with rows of the run's days.
         pinned: a setting that names the one version (`table_version`) that is read. Such a table is not waited for,
             and only the setting makes the job due. While the setting is unset, the table is not read.
+        optional: the job runs also where nobody has made the table for its days.
         event_types: of `traffic.events`: the types that the job looks at. Empty: all.
     """
 
@@ -59,6 +60,7 @@ class Reach:
     whole: bool = False
     shared: str | None = None
     pinned: str | None = None
+    optional: bool = False
     event_types: tuple[str, ...] = ()
 
     @property

@@ -17,7 +17,6 @@ from functools import cached_property
 from pathlib import Path
 
 from infra import ledger
-from infra.contracts import contract
 from infra.errors import UpstreamMissing
 from infra.lake import Lake
 from infra.settings import Settings, parse_days, span_of
@@ -245,7 +244,7 @@ class Plan:
         for day in needed:
             for table in job.tables_awaited:
                 writer = writer_of(table)
-                if writer is None or contract(table).write == "append" or table in self.versions:
+                if writer is None or job.reads[table].optional or table in self.versions:
                     continue
                 if day.isoformat() not in self.successes(writer):
                     raise UpstreamMissing(

@@ -35,7 +35,7 @@ REWARD_MATRIX = Job(
 REWARD = Job(
     "preherding.reward",
     # A batch on which the newest model lost what the one before knew stops the registration.
-    reads=_ALL_BATCHES | {"preherding.rm_accuracy": Reach(shared="model")},
+    reads=_ALL_BATCHES | {"preherding.rm_accuracy": Reach(shared="model", optional=True)},
     writes=["preherding.reward_models"],
     settings=(*_REWARD_SETTINGS, "training.alias"),
     files=_REWARD_FILES,
