@@ -15,13 +15,15 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from dags.wiring import asset, stage_task, upon
+from dags.wiring import stage_task, upon_inputs
 from jobs.curation import JOBS
+
+DAILY = [job for job in JOBS if job.is_daily]
 
 with DAG(
     "curation",
-    **upon(asset("traffic.turns") & asset("traffic.characters")),
+    **upon_inputs(DAILY),
     tags=["curation", "daily"],
     doc_md=__doc__,
 ) as dag:
-    stage_task([job for job in JOBS if job.is_daily])
+    stage_task(DAILY)

@@ -15,14 +15,16 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from dags.wiring import asset, stage_task, upon
+from dags.wiring import stage_task, upon_inputs
 from jobs.experiments import ASSIGNMENTS, JOBS
+
+# Assignments are made by `traffic`, with the events that they come from.
+READOUT_JOBS = [job for job in JOBS if job is not ASSIGNMENTS]
 
 with DAG(
     "experiments",
-    **upon(asset("experiments.assignments")),
+    **upon_inputs(READOUT_JOBS),
     tags=["experiments", "daily"],
     doc_md=__doc__,
 ) as dag:
-    # Assignments are made by `traffic`, with the events that they come from.
-    stage_task([job for job in JOBS if job is not ASSIGNMENTS])
+    stage_task(READOUT_JOBS)

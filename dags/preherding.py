@@ -1,6 +1,7 @@
 """Train reward models on all preference batches so far, and score with the one that the settings name.
 
-**When**: as soon as `annotation.preferences` of a batch's day is there (same partition key). Batches come weekly or so;
+**When**: as soon as `annotation.preferences` of a batch's day and the screened turns of that day are there (same
+partition key). Batches come weekly or so;
 a day without new pairs trains nothing: the same rows and configuration are the same run.
 
 **What**: `preherding.reward_matrix` is Table 8: one model for each batch, every model asked about all batches. Then
@@ -30,15 +31,17 @@ from itertools import pairwise
 
 from airflow.sdk import DAG
 
-from dags.wiring import asset, stage_tasks, upon
+from dags.wiring import stage_tasks, upon_inputs
 from jobs.preherding import REWARD, REWARD_MATRIX, SCORE
+
+DAILY = (REWARD_MATRIX, REWARD, SCORE)
 
 with DAG(
     "preherding",
-    **upon(asset("annotation.preferences")),
+    **upon_inputs(DAILY),
     tags=["preherding", "gpu"],
     doc_md=__doc__,
 ) as dag:
-    tasks = stage_tasks((REWARD_MATRIX, REWARD, SCORE))
+    tasks = stage_tasks(DAILY)
     for before, after in pairwise(tasks):
         before >> after

@@ -16,7 +16,7 @@ from airflow.sdk import Asset, AssetAll, CronPartitionTimetable, PartitionedAsse
 
 from infra.lake import Lake
 from infra.settings import load_settings
-from jobs.declaration import Job
+from jobs.declaration import Job, writer_of
 from jobs.submission import REPOSITORY, submission
 
 # A task with neither a partition key nor params.from says so and fails, rather than guess a day.
@@ -41,8 +41,18 @@ def asset(table: str) -> Asset:
     return Asset(name=table, uri=path if "://" in path else f"file://{path}", group=table.split(".")[0])
 
 
-def upon(assets: Asset | AssetAll) -> dict[str, Any]:
-    """Arguments of a DAG that runs for a day as soon as its assets have that day's partition."""
+def upon_inputs(jobs: Sequence[Job]) -> dict[str, Any]:
+    """Arguments of a DAG that runs for a day as soon as all tables that its jobs read have that day's partition.
+
+    Those are the tables that jobs outside the DAG write; what only commands write is not waited for.
+    """
+    own = {job.name for job in jobs}
+    awaited = [
+        asset(table)
+        for table in _each_once(jobs, "tables_awaited")
+        if (writer := writer_of(table)) is not None and writer.name not in own
+    ]
+    assets = awaited[0] if len(awaited) == 1 else AssetAll(*awaited)
     return _daily(PartitionedAssetTimetable(assets=assets, default_partition_mapper=StartOfDayMapper()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -17,6 +18,17 @@ from infra.settings import load_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 NAMES = sorted(p.stem for p in (REPOSITORY / "dags").glob("*.py") if p.stem not in {"__init__", "wiring"})
+
+# A stage is one task, and one more for training, which is submitted to the GPU queue.
+STAGE_TASKS = [
+    "traffic",
+    "experiments",
+    "curation",
+    "signals",
+    "annotation",
+    "preherding.training",
+    "preherding",
+]
 
 pytestmark = pytest.mark.airflow
 
@@ -47,22 +59,27 @@ def test_every_dag_has_an_owner_tags_triage_notes_and_one_run_at_a_time(dags: di
 
 
 def test_scheduled_tasks_retry(dags: dict[str, Any]) -> None:
-    for name in ("traffic", "experiments", "curation", "signals", "annotation", "repair"):
+    for name in ("traffic", "experiments", "curation", "signals", "annotation", "repair", "maintenance"):
         assert all(task.retries >= 1 for task in dags[name].tasks), name
 
 
 def jobs_of(task: Any) -> list[str]:
     """Names of the jobs that a stage's task runs, in order."""
+    if not hasattr(task, "application_args"):  # training, on the queue
+        words = shlex.split(task.bash_command)
+        return words[words.index("run") + 1 : words.index("--days")]
     arguments: list[str] = task.application_args
     return arguments[: arguments.index("--days")]
 
 
 def test_every_job_runs_in_the_backfill_in_declared_order_in_one_task_a_stage(dags: dict[str, Any]) -> None:
-    from jobs.declaration import STAGES, all_jobs
+    from jobs.declaration import all_jobs
 
     tasks = [task for task in dags["backfill"].topological_sort() if task.task_id != "plan"]
-    assert [task.task_id for task in tasks] == list(STAGES)
-    assert [name for task in tasks for name in jobs_of(task)] == [job.name for job in all_jobs()]
+    assert [task.task_id for task in tasks] == STAGE_TASKS
+    assert [name for task in tasks for name in jobs_of(task)] == [
+        job.name for job in all_jobs() if not job.on_demand
+    ]
     for before, after in itertools.pairwise(tasks):
         assert after.upstream_task_ids == {before.task_id}
 
@@ -80,11 +97,10 @@ def test_a_backfill_runs_what_was_asked_for_and_nothing_in_a_dry_run(dags: dict[
                 chosen.append(task.task_id)
         return chosen
 
-    from jobs.declaration import STAGES
-
     assert runs(dry_run=True, stage="all") == []
     assert runs(dry_run=False, stage="curation") == ["curation"]
-    assert runs(dry_run=False, stage="all") == list(STAGES)
+    assert runs(dry_run=False, stage="preherding") == ["preherding.training", "preherding"]
+    assert runs(dry_run=False, stage="all") == STAGE_TASKS
 
 
 def test_a_forced_backfill_that_is_cleared_leaves_out_what_it_has_done() -> None:
@@ -102,7 +118,7 @@ def test_a_forced_backfill_that_is_cleared_leaves_out_what_it_has_done() -> None
 def test_assets_are_those_of_the_declarations(dags: dict[str, Any]) -> None:
     from jobs.declaration import job
 
-    for name in ("traffic", "experiments", "curation", "signals", "annotation", "backfill"):
+    for name in ("traffic", "experiments", "curation", "signals", "annotation", "preherding", "backfill"):
         for task in dags[name].tasks:
             if task.task_id == "plan":
                 continue
@@ -134,8 +150,7 @@ def test_a_stage_waits_for_what_traffic_makes(dags: dict[str, Any], name: str) -
 def test_signals_wait_for_what_traffic_and_curation_make(dags: dict[str, Any]) -> None:
     made = {a.name for name in ("traffic", "curation") for task in dags[name].tasks for a in task.outlets}
     waits = {asset.name for asset in dags["signals"].timetable.asset_condition.objects}
-    assert waits == {"traffic.turns", "curation.outcomes"}
-    assert waits <= made
+    assert {"traffic.turns", "traffic.events", "curation.screened", "curation.pruned"} <= waits <= made
 
 
 def test_a_task_with_neither_key_nor_params_names_what_is_missing() -> None:

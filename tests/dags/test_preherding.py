@@ -32,7 +32,8 @@ def test_training_comes_before_scoring(dag: Any) -> None:
 
 
 def test_it_waits_for_preferences_and_says_what_it_makes(dag: Any) -> None:
-    assert dag.timetable.asset_condition.name == "annotation.preferences"
+    awaited = {asset.name for asset in dag.timetable.asset_condition.objects}
+    assert awaited == {"annotation.preferences", "curation.screened", "curation.screened_characters"}
     made = {asset.name for task in dag.tasks for asset in task.outlets}
     assert made == {"preherding.rm_accuracy", "preherding.reward_models", "preherding.scores"}
 
