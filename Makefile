@@ -40,10 +40,14 @@ help: ## List the commands
 	"apt-get install python3-venv; or say which: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv
 
+# A first install copies some 7 GB, during which uv may be silent.
 .PHONY: setup
-setup: $(filter .tools/bin/uv,$(UV)) ## Install what uv.lock pins into .venv
-	@$(UV) sync --quiet --frozen $(addprefix --python ,$(PYTHON))
+setup: $(filter .tools/bin/uv,$(UV)) ## Install what uv.lock pins into .venv, then prepare models and jars, once
+	@if [ -d .venv ]; then quiet=--quiet; else quiet=; echo "Installing the packages of uv.lock into .venv (7 GB) ..."; \
+	(while sleep 15; do echo "  still installing"; done) & trap "kill $$! 2>/dev/null || true" EXIT; fi; \
+	$(UV) sync $$quiet --frozen $(addprefix --python ,$(PYTHON))
 	@$(FLYWHEEL) doctor
+	@$(FLYWHEEL) setup
 
 .PHONY: demo
 demo: setup ## Logs to a curated dataset and a report (LOGS=path for your own chat logs)

@@ -28,6 +28,7 @@ from cli.maintenance.erase import erase
 from cli.maintenance.lineage import lineage
 from cli.maintenance.migrate import migrate
 from cli.maintenance.retention import retention
+from cli.maintenance.setup import setup
 from cli.maintenance.vacuum import vacuum
 from cli.reports.command import report
 from cli.runs.plan import plan
@@ -61,7 +62,7 @@ def _register() -> None:
         Section.screening: [screen],
         Section.experiments: [readout],
         Section.reports: [report],
-        Section.maintenance: [doctor, migrate, lineage, retention, compact, vacuum, erase],
+        Section.maintenance: [doctor, setup, migrate, lineage, retention, compact, vacuum, erase],
     }
     for section, commands in sections.items():
         for command in commands:

@@ -17,6 +17,7 @@ from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.wiring import DEFAULTS, flywheel_task, stage_tasks
+from infra import progress
 from jobs.declaration import STAGES, stage_jobs
 
 RANGE = "{{ params['from'] }}..{{ params['to'] }}"
@@ -31,6 +32,7 @@ def skip_unless_chosen(context: Any) -> None:
         raise AirflowSkipException("dry run: the plan task shows what is due")
     if params["stage"] not in ("all", stage):
         raise AirflowSkipException(f"only {params['stage']} was asked for")
+    progress.record(f"{context['task'].task_id}: starts")
 
 
 with DAG(

@@ -3,19 +3,22 @@
 # Called by `make demo`, which sets LOGS, FORMAT, START, DAYS and TURNS.
 set -euo pipefail
 
+started=$SECONDS
 say() { printf '\n== %s\n' "$*"; }
 
 last=$(python -c "from datetime import date, timedelta; print(date.fromisoformat('$START') + timedelta($DAYS - 1))")
+mkdir -p "$AIRFLOW_HOME"
+log=$AIRFLOW_HOME/demo.log
+export FLYWHEEL_PROGRESS=$AIRFLOW_HOME/progress.log
 
 say "Tables"
-flywheel migrate
+flywheel migrate | tail -n 1
 if [ -n "${LOGS:-}" ]; then
   say "Import $LOGS over $START..$last (missing times and users are made up, and marked so)"
   flywheel import --format "$FORMAT" --start "$START" --days "$DAYS" "$LOGS"
 else
   say "Simulate $TURNS turns over $START..$last"
   flywheel sandbox --turns "$TURNS" --start "$START" --days "$DAYS"
-  say "Declare the simulated experiment"
   definitions=$(python -c "from infra.lake import Lake; from infra.settings import load_settings
 print(Lake.of(load_settings()).landing)")/../experiments
   for definition in "$definitions"/*.toml; do
@@ -23,18 +26,27 @@ print(Lake.of(load_settings()).landing)")/../experiments
   done
 fi
 
-say "Backfill $START..$last through Airflow (progress below)"
-mkdir -p "$AIRFLOW_HOME"
-airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1
-# The whole log is kept; here, what the jobs say of their progress, and errors.
+say "Prepare Airflow (once)"
+airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1 ||
+  { echo "Airflow's database could not be prepared. The log: $AIRFLOW_HOME/migrate.log" >&2; exit 1; }
+
+say "Backfill $START..$last through Airflow: one Spark session a stage, one line a job"
+: >"$FLYWHEEL_PROGRESS"
 airflow dags test backfill \
-  --conf "{\"from\": \"$START\", \"to\": \"$last\", \"stage\": \"all\", \"dry_run\": false, \"force\": false}" 2>&1 |
-  tee "$AIRFLOW_HOME/demo.log" |
-  sed -u 's/ *\[airflow\.task.*//' |
-  awk '/[A-Za-z]Error: / || /DagRun failed/ {print; fflush(); next}
-       match($0, / [0-9]+\.[0-9]s  .*/) {print substr($0, RSTART, RLENGTH); fflush(); next}
-       match($0, /(traffic|experiments|signals|curation|annotation|preherding)\.[a-z_]+: (nothing|[0-9]{4}-).*/) {print substr($0, RSTART, RLENGTH); fflush()}' ||
-  { echo "The whole log: $AIRFLOW_HOME/demo.log" >&2; exit 1; }
+  --conf "{\"from\": \"$START\", \"to\": \"$last\", \"stage\": \"all\", \"dry_run\": false, \"force\": false}" \
+  >"$log" 2>&1 &
+backfill=$!
+tail -n +1 -f "$FLYWHEEL_PROGRESS" &
+follower=$!
+trap 'kill $follower 2>/dev/null || true' EXIT
+status=0
+wait $backfill || status=$?
+sleep 1 # what was added last is shown
+kill $follower
+if [ $status -ne 0 ]; then
+  echo "The backfill failed. A line above that says FAILED names the job. The whole log: $log" >&2
+  exit 1
+fi
 
 say "What is left (some simulated events arrive weeks late, on days of their own)"
 flywheel plan
@@ -43,9 +55,8 @@ if [ -z "${LOGS:-}" ]; then
   say "Train a reward model and a signal model on the embedded tiny model, and register them"
   flywheel train reward --kind pointwise
   flywheel train signals --signal continued
-  say "What they were made from"
+  say "What the reward model was made from"
   flywheel lineage reward-pointwise@candidate
-  flywheel lineage signal-continued@candidate
 fi
 
 say "Report"
@@ -57,9 +68,8 @@ if [ -z "${LOGS:-}" ]; then
   flywheel readout exp-001 --method plain || true
 fi
 
-say "Next (source .venv/bin/activate)"
-echo '  flywheel sql "SELECT * FROM views.datasets"'
-echo '  flywheel tables curation.samples'
+say "Done in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s. Three commands to try (source .venv/bin/activate)"
+echo '  flywheel sql "SELECT * FROM views.datasets"       # what was sampled, and from what'
 [ -n "${LOGS:-}" ] || echo '  flywheel readout exp-001 --html report/exp-001.html   # the experiment as a page'
-echo '  flywheel signals bias'
-echo '  make airflow      # schedules, retries, backfills from a web page'
+[ -z "${LOGS:-}" ] || echo '  flywheel tables curation.samples                  # what each column means'
+echo '  make airflow                                      # schedules, retries, backfills from a web page'

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from infra.errors import EncoderUnavailable, SettingsError
 from infra.settings import EncoderSettings
+from models.text.encoders.choice import keep_choice, kept_choice
 
 if TYPE_CHECKING:
     from models.text.encoders.reading import Reading
@@ -80,14 +81,41 @@ def encoder_for(language: str, specs: Sequence[EncoderSettings]) -> EncoderSetti
 
 @cache
 def resolved(spec: EncoderSettings) -> EncoderSettings:
-    """The spec with `auto` backend and precision answered for this machine by measuring what it leaves open.
+    """The spec with `auto` backend and precision answered for this machine.
 
-    On a GPU that is torch in fp16. On a CPU every candidate encodes the same batch, and the fastest wins; half
-    precision only where it is clearly faster, because processors that list avx512_bf16 differ. Takes seconds: callers
-    pin the answer (`jobs.curation.diversity.spaces.pinned`), so that it is asked once a lake.
+    The answer is measured once a user and machine, by `flywheel setup` or here on first use, and kept in the user's
+    cache. A lake pins it on top (`jobs.curation.diversity.spaces.pinned`), because vectors of two backends are never
+    compared.
     """
     if "auto" not in (spec.backend, spec.precision):
         return spec
+    choice = kept_choice(spec)
+    if choice is None:
+        answer = measured(spec)
+        choice = answer.backend, answer.precision
+        keep_choice(spec, *choice)
+    return spec.model_copy(update={"backend": choice[0], "precision": choice[1]})
+
+
+def prepare(spec: EncoderSettings) -> str:
+    """Fetch, convert and measure what `load_encoder` needs, unless it is there; gives the encoder's name.
+
+    Raises EncoderUnavailable when the model or its backend is missing.
+    """
+    spec = resolved(spec)
+    if spec.backend == "openvino":
+        from models.text.encoders.runtime import converted
+
+        converted(_source(spec))
+    return encoder_name(spec)
+
+
+def measured(spec: EncoderSettings) -> EncoderSettings:
+    """The spec with what it leaves open chosen by measuring. Takes seconds.
+
+    On a GPU that is torch in fp16. On a CPU every candidate encodes the same batch, and the fastest wins; half
+    precision only where it is clearly faster, because processors that list avx512_bf16 differ.
+    """
     from models.text.encoders.runtime import has_gpu, has_openvino
 
     if spec.backend != "openvino" and has_gpu():

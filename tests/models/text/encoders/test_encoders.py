@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from infra.errors import EncoderUnavailable, SettingsError
 from infra.settings import DiversitySettings, EncoderSettings
 from models.text import encoders
-from models.text.encoders import Encoder, NetworkEncoder, encoder_for, encoder_name, load_encoder, resolved
+from models.text.encoders import (
+    Encoder,
+    NetworkEncoder,
+    choice,
+    encoder_for,
+    encoder_name,
+    load_encoder,
+    measured,
+    resolved,
+)
 from models.text.encoders.reading import Reading, batches
 
 SPECS = DiversitySettings().encoders
@@ -202,7 +211,7 @@ def test_without_openvino_torch_embeds_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("models.text.encoders.runtime.has_openvino", lambda: False)
-    answer = resolved.__wrapped__(EncoderSettings(kind="use", precision="fp32"))
+    answer = measured(EncoderSettings(kind="use", precision="fp32"))
     assert (answer.backend, answer.precision) == ("torch", "fp32")
     assert [record.message for record in caplog.records] == [
         "OpenVINO is not installed: torch embeds, which takes more than twice as long."
@@ -226,13 +235,33 @@ def test_the_fastest_wins_and_half_precision_only_clearly(
     monkeypatch.setattr(
         encoders, "_seconds", lambda spec, others: seconds.get(f"{spec.backend}/{spec.precision}")
     )
-    answer = resolved.__wrapped__(EncoderSettings())
+    answer = measured(EncoderSettings())
     assert f"{answer.backend}/{answer.precision}" == chosen
+
+
+def test_what_was_measured_is_kept_for_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    runs: list[EncoderSettings] = []
+
+    def measure(spec: EncoderSettings) -> EncoderSettings:
+        runs.append(spec)
+        return spec.model_copy(update={"backend": "openvino", "precision": "fp32"})
+
+    monkeypatch.setattr(encoders, "measured", measure)
+    spec = EncoderSettings(kind="use")
+    for _ in range(2):  # `__wrapped__`: as another process would ask
+        answer = resolved.__wrapped__(spec)
+        assert (answer.backend, answer.precision) == ("openvino", "fp32")
+    assert runs == [spec]
+    resolved.__wrapped__(spec.model_copy(update={"precision": "fp32"}))
+    monkeypatch.setattr(choice, "_processor", lambda: "another")
+    resolved.__wrapped__(spec)
+    assert len(runs) == 3
 
 
 def test_a_gpu_embeds_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.text.encoders.runtime.has_gpu", lambda: True)
-    answer = resolved.__wrapped__(EncoderSettings())
+    answer = measured(EncoderSettings())
     assert (answer.backend, answer.precision) == ("torch", "fp16")
 
 

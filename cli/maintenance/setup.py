@@ -1,0 +1,68 @@
+"""`flywheel setup`: prepare once what jobs would otherwise fetch, convert or fit in the middle of their work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cli.console import err
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+
+def setup() -> None:
+    """Prepare this machine: fetch jars, convert encoders, fit models.
+
+    What is there already is left alone, so a second call takes two seconds. Everything is kept in the user's cache
+    (~/.cache/characterflywheel, or under XDG_CACHE_HOME). A job that misses something prepares it itself.
+
+    \b
+    Example:
+      flywheel setup
+    """
+    from infra.progress import Heartbeat
+    from infra.settings import load_settings
+
+    settings = load_settings()
+    for what, prepare in STEPS:
+        started = time.monotonic()
+        with Heartbeat(what, seconds=10.0):
+            answer = prepare(settings)
+        err.print(
+            f"[green]ready[/green]    {what}: {answer} ({time.monotonic() - started:.0f} s)", highlight=False
+        )
+
+
+def _jars(settings: Settings) -> str:
+    from infra.jars import DELTA_VERSION, fetch_jars
+
+    fetch_jars(settings.spark.conf.get("spark.jars.ivySettings"))
+    return f"Delta {DELTA_VERSION}"
+
+
+def _encoders(settings: Settings) -> str:
+    from models.text.encoders import prepare
+
+    return ", ".join(prepare(spec) for spec in settings.diversity.encoders)
+
+
+def _safety(_: Settings) -> str:
+    from models.screening.safety.packaged import packaged_classifier
+
+    return f"version {packaged_classifier().version}"
+
+
+def _base_model(settings: Settings) -> str:
+    from models.training.base import base_model
+
+    return settings.training.base_model or f"embedded, {base_model(settings).rpartition('/')[2]}"
+
+
+STEPS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
+    ("Spark's jars", _jars),
+    ("text encoders", _encoders),
+    ("safety classifier", _safety),
+    ("base model of rewards and signals", _base_model),
+)
