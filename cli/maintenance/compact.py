@@ -16,7 +16,7 @@ def compact(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the files only.")] = False,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Turn many small files of a table into few, so that it is read faster.
+    """Merge the small files of a table, to read it faster.
 
     Compacts tables with more than maintenance.compact_above_files files in a partition. Rows stay as they are. The old
     files are deleted by `flywheel vacuum`.

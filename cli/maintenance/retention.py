@@ -19,7 +19,7 @@ def retention(
     ] = False,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Delete rows and landed files that are older than their table's retention.
+    """Delete rows and files that are past their retention.
 
     `flywheel tables TABLE` shows how many days a table keeps; raw text is kept for 90. Deleted rows leave the disk with
     the first `flywheel vacuum` after maintenance.keep_deleted_hours. Deleted days are not planned again.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def setup() -> None:
-    """Prepare this machine: fetch jars, convert encoders, fit models.
+    """Fetch jars, convert encoders and fit models, once.
 
     What is there already is left alone, so a second call takes two seconds. Everything is kept in the user's cache
     (~/.cache/characterflywheel, or under XDG_CACHE_HOME). A job that misses something prepares it itself.

@@ -11,12 +11,12 @@ import pytest
 from infra.errors import ContractError, JobUnknown, SettingsError
 from infra.settings import Settings
 from jobs import stage
-from jobs.declaration import Job, all_jobs
+from jobs.declaration import Job, stage_jobs
 from jobs.runner import RunSummary
 from jobs.stage import jobs_of, parse_rerun, run_jobs
 
 DAYS = (date(2026, 11, 18), date(2026, 11, 19))
-CURATION = [job.name for job in all_jobs() if job.stage == "curation"]
+CURATION = [job.name for job in stage_jobs("curation")]
 
 
 class Ledger:
@@ -101,7 +101,7 @@ def test_a_forced_stage_goes_on_too_when_it_is_told_since_when(
             units = []
             for day in days:
                 units.append(unit())
-                units[-1].dataset_id, units[-1].days = None, (day,)
+                units[-1].scope, units[-1].days = None, (day,)
             return units
 
     monkeypatch.setattr(stage, "Plan", Plan)
