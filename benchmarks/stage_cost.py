@@ -51,7 +51,7 @@ def product(settings: Settings, turns: int, days: int) -> None:
     from jobs.experiments.definition import declare, read_definition
 
     migrate(settings)
-    sandbox = SandboxSettings(turns=turns, days=days, seed=settings.sandbox.seed)
+    sandbox = SandboxSettings.of(settings.sandbox, turns=turns, days=days)
     generate(sandbox, Path(Lake.of(settings).landing), settings.home / "truth")
     definition = settings.home / "experiment.toml"
     definition.write_text(declaration(sandbox), encoding="utf-8")

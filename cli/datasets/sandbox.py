@@ -49,9 +49,7 @@ def sandbox(
     from infra.settings import load_settings
 
     settings = load_settings()
-    options = {"turns": turns, "start": start, "days": days, "seed": seed}
-    overrides = {name: value for name, value in options.items() if value is not None}
-    chosen = SandboxSettings.model_validate({**settings.sandbox.model_dump(), **overrides})
+    chosen = SandboxSettings.of(settings.sandbox, turns=turns, start=start, days=days, seed=seed)
     if bias is not None:
         if bias not in SCENARIOS:
             raise typer.BadParameter(f"--bias is one of {', '.join(SCENARIOS)}")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from infra.errors import SettingsError
 
 Language = Literal["en", "es", "hi", "hi-Latn"]
 Share = float
@@ -173,6 +176,24 @@ class SandboxSettings(_Frozen):
     shard_users: int = Field(
         200, ge=1, description="users simulated together; part of what the bytes depend on"
     )
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any], **overrides: Any) -> SandboxSettings:
+        """The section `sandbox` of the settings, with some values replaced; None leaves a value as it is.
+
+        Raises:
+            SettingsError: names the setting and what is wrong with it.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls.model_validate({**section, **given})
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            raise SettingsError(
+                first["msg"],
+                setting=".".join(("sandbox", *(str(part) for part in first["loc"]))),
+                hint="Change it in flywheel.toml, in a FLYWHEEL_SANDBOX__<NAME> variable, or by an option.",
+            ) from None
 
     @model_validator(mode="after")
     def _check(self) -> SandboxSettings:

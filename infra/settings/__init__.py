@@ -25,7 +25,6 @@ from pydantic_settings import (
 )
 
 from infra.errors import SettingsError
-from infra.sandbox.settings import SandboxSettings
 from infra.settings.curation import (
     ConstraintSettings,
     DifficultyScoresSettings,
@@ -82,7 +81,9 @@ class Settings(BaseSettings):
     preferences: PreferencesSettings = PreferencesSettings()
     experiments: ExperimentsSettings = ExperimentsSettings()
     report: ReportSettings = ReportSettings()
-    sandbox: SandboxSettings = SandboxSettings()
+    sandbox: dict[str, Any] = Field(
+        default_factory=dict, description="The simulator's own section, checked by infra/sandbox/settings.py."
+    )
     handoff: HandoffSettings = HandoffSettings()
     tracking: TrackingSettings = TrackingSettings()
     training: TrainingSettings = TrainingSettings()

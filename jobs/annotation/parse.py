@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
+from jobs.landing.lines import ERASED, ERASED_USER, IMPORT_REJECTED, Refused, origin_of, pseudonym, refusal_of
 from jobs.landing.zone import LandingFile, RawRow, broken, iter_rows
-from jobs.traffic.parse import ERASED, ERASED_USER, IMPORT_REJECTED, origin_of, pseudonym, refusal_of
 from models.chat.conversation import context_of
 from models.chat.preferences import WINNERS
 
@@ -59,10 +59,6 @@ class LandedJudgement(NamedTuple):
     line: int
     judgement: Judgement | None
     reason: str | None
-
-
-class Refused(Exception):
-    """A line is no judgement; the argument is the reason."""
 
 
 def parse_file(file: LandingFile, rules: JudgementRules) -> Iterator[LandedJudgement]:

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from jobs.landing.lines import ERASED, refusal_of
 from jobs.landing.zone import BOM, LandingFile, broken, file_system, iter_rows
-from jobs.traffic.parse import ERASED, refusal_of
 
 _TOMBSTONE = json.dumps({"event_type": ERASED}).encode()
 _THEIR_IDS = ("conversation_id", "turn_id")

@@ -31,9 +31,9 @@ from infra.locks import TableLock, hold
 from infra.settings import Settings
 from jobs.declaration import all_jobs, is_landed
 from jobs.landing.erase import Theirs, erase_lines
+from jobs.landing.lines import pseudonym
 from jobs.landing.zone import landing_days, landing_files
 from jobs.maintenance.vacuum import in_use, is_whole
-from jobs.traffic.parse import pseudonym
 from models.registry.pins import models_touching
 from models.reward.registration import folder_of_runs
 from models.training.run import clear_unfinished

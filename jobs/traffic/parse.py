@@ -5,8 +5,6 @@ Raw user ids leave this module only as keyed hashes, and a reason never holds a 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,16 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from infra.nesting import too_deep
+from jobs.landing.lines import (
+    ERASED,
+    ERASED_USER,
+    IMPORT_REJECTED,
+    Refused,
+    decoded,
+    load_object,
+    origin_of,
+    pseudonym,
+)
 from jobs.landing.zone import LandingFile, RawRow, broken, iter_rows
 
 EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exposure", "character_update")
 SOURCES = ("user", "internal")
-# An importer writes this for an input line that it could not read, so that the line is quarantined, not lost.
-IMPORT_REJECTED = "import_rejected"
-# What stands in place of a line of an erased user, and why neither it nor what still arrives of them is landed.
-ERASED, ERASED_USER = "erased", "erased_user"
-
 _IDS = ("conversation_id", "turn_id", "character_id", "model_version")
 _REQUIRED_IDS: Mapping[str, tuple[str, ...]] = {
     "message": ("user_id", "conversation_id"),
@@ -41,8 +43,6 @@ _TEXT_FIELDS = ("text", "name", "instructions", "traits")
 _MAX_ID_LENGTH = 512
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z")
 _NOON = time(12, tzinfo=UTC)
-_ORIGIN = re.compile(r"[\w.\-+@=/ ]{1,300}\Z")
-_REASON = re.compile(r"[a-z0-9_:.]{1,80}\Z")
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,6 @@ class Landed(NamedTuple):
     reason: str | None
 
 
-class _Refused(Exception):
-    """A line is no event; the argument is the reason."""
-
-
 def parse_file(file: LandingFile, rules: LandingRules) -> Iterator[Landed]:
     """What became of each line of a file, in order.
 
@@ -115,14 +111,9 @@ def parse_row(row: RawRow, file: LandingFile, rules: LandingRules) -> Landed:
         if record.get("event_type") == IMPORT_REJECTED:
             return _import_rejected(record, row, file, received_ts)
         event = _event(record, received_ts, rules)
-    except _Refused as refused:
+    except Refused as refused:
         return Landed(file.name, row.number, received_ts, None, str(refused))
     return Landed(file.name, row.number, received_ts, event, None)
-
-
-def pseudonym(raw_id: str, key: bytes) -> str:
-    """The keyed hash (HMAC-SHA256, 128 bits in hex) that stands for a user everywhere in the lake."""
-    return "u_" + hmac.new(key, raw_id.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def parse_time(value: object) -> datetime | None:
@@ -137,80 +128,19 @@ def parse_time(value: object) -> datetime | None:
 def _record(row: RawRow) -> dict[str, Any]:
     """The line as a JSON object whose text is all valid Unicode."""
     if row.content is None:
-        raise _Refused("too_large")
+        raise Refused("too_large")
     if isinstance(row.content, bytes):
         if not row.content.strip():
-            raise _Refused("empty_line")
-        return _load_object(row.content)
+            raise Refused("empty_line")
+        return load_object(row.content)
     record = {}
     for name, value in row.content.items():
         if value is None:
             continue
-        record[name] = _decoded(value) if isinstance(value, bytes) else value
+        record[name] = decoded(value) if isinstance(value, bytes) else value
     if isinstance(record.get("payload"), str):
-        record["payload"] = _load_object(record["payload"].encode())
+        record["payload"] = load_object(record["payload"].encode())
     return record
-
-
-def _load_object(content: bytes) -> dict[str, Any]:
-    """Strict JSON: one object, no NaN, no duplicate keys, bounded depth. Raises _Refused with the reason."""
-    text = _decoded(content)
-    if too_deep(text):
-        raise _Refused("too_deep")
-    try:
-        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise _Refused("malformed_json") from None
-    if not isinstance(value, dict):
-        raise _Refused("not_an_object")
-    if "\\u" in text:
-        _check_unicode(value)
-    return value
-
-
-def refusal_of(content: bytes) -> tuple[dict[str, Any], None] | tuple[None, str]:
-    """The object of a JSON line, or the reason why it is none: for importers, who judge other formats."""
-    if not content.strip():
-        return None, "empty_line"
-    try:
-        return _load_object(content), None
-    except _Refused as refused:
-        return None, str(refused)
-
-
-def origin_of(record: Mapping[str, Any]) -> tuple[str, int, str] | str:
-    """Input file, its line and the reason, as an importer noted them of a line it could not read, or what is wrong."""
-    origin, line, reason = record.get("origin_file"), record.get("origin_line"), record.get("reason")
-    if not (isinstance(origin, str) and _ORIGIN.match(origin) and type(line) is int and line > 0):
-        return "wrong_type:origin"
-    if not (isinstance(reason, str) and _REASON.match(reason)):
-        return "wrong_type:reason"
-    return origin, line, reason
-
-
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise _Refused("not_utf8") from None
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _Refused("duplicate_key")
-    return found
-
-
-def _no_constant(_: str) -> None:
-    raise _Refused("malformed_json")  # NaN and Infinity are no JSON
-
-
-def _check_unicode(value: object) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise _Refused("bad_unicode") from None
 
 
 def _received(record: Mapping[str, Any], received_ds: date, default: datetime) -> datetime:
@@ -219,7 +149,7 @@ def _received(record: Mapping[str, Any], received_ds: date, default: datetime) -
     moment = _time(record, "received_ts")
     # Shippers that batch around midnight may be a day off; anything else would defeat the late and future rules.
     if abs((moment.date() - received_ds).days) > 1:
-        raise _Refused("received_ts_outside_day")
+        raise Refused("received_ts_outside_day")
     return moment
 
 
@@ -229,7 +159,7 @@ def _import_rejected(
     """The quarantine row of an importer's input line: named by the input's file and line."""
     found = origin_of(record)
     if isinstance(found, str):
-        raise _Refused(found)
+        raise Refused(found)
     origin, line, reason = found
     return Landed(f"{file.name}!{origin}", line, received_ts, None, f"import:{reason}")
 
@@ -237,31 +167,31 @@ def _import_rejected(
 def _event(record: dict[str, Any], received_ts: datetime, rules: LandingRules) -> Event:
     event_type = _text(record, "event_type")
     if event_type == ERASED:
-        raise _Refused(ERASED_USER)
+        raise Refused(ERASED_USER)
     if event_type not in EVENT_TYPES:
-        raise _Refused("unknown_event_type")
+        raise Refused("unknown_event_type")
     event_id = _identifier(record, "event_id")
     event_ts = _time(record, "event_ts")
     source = _text(record, "source")
     if source not in SOURCES:
-        raise _Refused("unknown_source")
+        raise Refused("unknown_source")
     required = _REQUIRED_IDS[event_type]
     for name in required:
         _identifier(record, name)
     raw_user = _optional_identifier(record, "user_id")
     user_id = pseudonym(raw_user, rules.user_key) if raw_user is not None else None
     if user_id in rules.erased:
-        raise _Refused(ERASED_USER)
+        raise Refused(ERASED_USER)
     ids = {name: _optional_identifier(record, name) for name in _IDS}
     surface = _optional_identifier(record, "surface")
     payload = _payload(record, event_type, rules.user_key)
     if event_type == "character_update" and payload.get("creator_id") in rules.erased:
-        raise _Refused(ERASED_USER)
+        raise Refused(ERASED_USER)
     locale = _locale(record, payload)
     if event_ts > received_ts + rules.future_tolerance:
-        raise _Refused("future")
+        raise Refused("future")
     if event_ts < received_ts - rules.late_limit:
-        raise _Refused("too_late")
+        raise Refused("too_late")
     content = _canonical(payload, rules)
     if raw_user is not None and json.dumps(raw_user, ensure_ascii=False) in content:
         content = _canonical(_without_user(payload, raw_user, rules.user_key), rules)
@@ -284,17 +214,17 @@ def _canonical(payload: Mapping[str, Any], rules: LandingRules) -> str:
         )
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise _Refused("bad_unicode") from None
+        raise Refused("bad_unicode") from None
     except (ValueError, TypeError, RecursionError):
-        raise _Refused("malformed_json") from None
+        raise Refused("malformed_json") from None
     if len(text) > rules.max_line_bytes:
-        raise _Refused("too_large")
+        raise Refused("too_large")
     return text
 
 
 def _as_text(value: object) -> str:
     if isinstance(value, bytes):  # only a nested Parquet string that cannot be decoded
-        raise _Refused("not_utf8")
+        raise Refused("not_utf8")
     return str(value)
 
 
@@ -304,7 +234,7 @@ def _payload(record: Mapping[str, Any], event_type: str, key: bytes) -> dict[str
     if given is None:
         given = {}
     if not isinstance(given, dict):
-        raise _Refused("wrong_type:payload")
+        raise Refused("wrong_type:payload")
     payload = dict(given)
     for flag in ("is_synthetic_time", "is_synthetic_user"):
         _check(payload, flag, bool)
@@ -321,13 +251,13 @@ def _payload(record: Mapping[str, Any], event_type: str, key: bytes) -> dict[str
 
 def _check_text(payload: Mapping[str, Any]) -> None:
     if payload.get("text") is None:
-        raise _Refused("missing_field:payload.text")
+        raise Refused("missing_field:payload.text")
     _check(payload, "text", str)
 
 
 def _check_reaction(payload: Mapping[str, Any]) -> None:
     if not payload.get("reaction"):
-        raise _Refused("missing_field:payload.reaction")
+        raise Refused("missing_field:payload.reaction")
     _check(payload, "reaction", str)
     _check(payload, "removed", bool)
 
@@ -335,13 +265,13 @@ def _check_reaction(payload: Mapping[str, Any]) -> None:
 def _check_exposure(payload: dict[str, Any]) -> None:
     for name in ("experiment_id", "arm"):
         if not payload.get(name):
-            raise _Refused(f"missing_field:payload.{name}")
+            raise Refused(f"missing_field:payload.{name}")
         _check(payload, name, str)
     _check(payload, "eligible", bool)
     if payload.get("assigned_ts") is not None:
         moment = parse_time(payload["assigned_ts"])
         if moment is None:
-            raise _Refused("bad_timestamp:payload.assigned_ts")
+            raise Refused("bad_timestamp:payload.assigned_ts")
         payload["assigned_ts"] = moment.isoformat()  # one spelling of it, that every engine reads
 
 
@@ -350,7 +280,7 @@ def _check_character(payload: Mapping[str, Any]) -> None:
         _check(payload, name, str)
     traits = payload.get("traits")
     if traits is not None and not (isinstance(traits, list) and all(isinstance(t, str) for t in traits)):
-        raise _Refused("wrong_type:payload.traits")
+        raise Refused("wrong_type:payload.traits")
 
 
 # A regeneration says all in its ids.
@@ -367,22 +297,22 @@ _PAYLOAD_CHECKS: Mapping[str, Callable[[dict[str, Any]], None]] = {
 def _check(payload: Mapping[str, Any], name: str, kind: type) -> None:
     value = payload.get(name)
     if value is not None and not isinstance(value, kind):
-        raise _Refused(f"wrong_type:payload.{name}")
+        raise Refused(f"wrong_type:payload.{name}")
 
 
 def _text(record: Mapping[str, Any], name: str) -> str:
     value = record.get(name)
     if value is None or value == "":
-        raise _Refused(f"missing_field:{name}")
+        raise Refused(f"missing_field:{name}")
     if not isinstance(value, str):
-        raise _Refused(f"wrong_type:{name}")
+        raise Refused(f"wrong_type:{name}")
     return value
 
 
 def _identifier(record: Mapping[str, Any], name: str) -> str:
     value = _text(record, name)
     if len(value) > _MAX_ID_LENGTH:
-        raise _Refused(f"too_long:{name}")
+        raise Refused(f"too_long:{name}")
     return value
 
 
@@ -396,7 +326,7 @@ def _time(record: Mapping[str, Any], name: str) -> datetime:
         value = _text(record, name)
     moment = parse_time(value)
     if moment is None:
-        raise _Refused("bad_timestamp" if name == "event_ts" else f"bad_timestamp:{name}")
+        raise Refused("bad_timestamp" if name == "event_ts" else f"bad_timestamp:{name}")
     return moment
 
 

@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 from cli.main import app
 from infra.errors import ContractError, ErasureFailed, LockHeld, VersionGone
 from infra.locks import hold
+from jobs.landing.lines import ERASED_USER, pseudonym
 from jobs.maintenance import erasure
 from jobs.maintenance.erasure import KEPT, columns_of, erase
 from jobs.plan import Plan
 from jobs.runner import run_stale
-from jobs.traffic.parse import ERASED_USER, pseudonym
 from models.registry.register import Lineage, register
 from models.tables.opened import open_snapshot
 from tests.e2e.conftest import DAYS, Crash, Product, written_tables

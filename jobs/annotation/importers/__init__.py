@@ -21,10 +21,10 @@ from infra.lake import Lake
 from infra.settings import Settings
 from jobs.annotation import ZONE
 from jobs.annotation.importers.formats import FIRST, FORMATS, NATIVE, TIE, Preferred
-from jobs.annotation.parse import Refused, judgement_of, keyed
+from jobs.annotation.parse import judgement_of, keyed
 from jobs.landing.files import DayFiles
+from jobs.landing.lines import IMPORT_REJECTED, Refused
 from jobs.traffic.importers.read import input_files, records
-from jobs.traffic.parse import IMPORT_REJECTED
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
 _MAX_ARRAY_BYTES = 512_000_000

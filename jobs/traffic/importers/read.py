@@ -14,10 +14,10 @@ from typing import Any, cast
 
 from infra.errors import LandingFileBroken, SettingsError
 from jobs.landing.files import DayFiles
+from jobs.landing.lines import IMPORT_REJECTED, refusal_of
 from jobs.landing.zone import LandingFile, RawRow, iter_rows
 from jobs.traffic.importers.chat import Chat, ImportOptions, NotAChat
 from jobs.traffic.importers.events import THUMBS, Calendar, chat_events, persona_event
-from jobs.traffic.parse import IMPORT_REJECTED, refusal_of
 
 ReadChat = Callable[[dict[str, Any], str, int], Chat]
 Say = Callable[[str], None]

@@ -15,8 +15,8 @@ from infra.sandbox.annotators import TRUTH
 from infra.sandbox.settings import AnnotatorSettings, BiasSettings
 from jobs.annotation import ZONE
 from jobs.annotation.parse import JudgementRules, parse_file
+from jobs.landing.lines import pseudonym
 from jobs.landing.zone import landing_days, landing_files
-from jobs.traffic.parse import pseudonym
 from models.chat.conversation import context_of
 from models.chat.preferences import Pair
 from models.reward.evaluate import Kind, sequences

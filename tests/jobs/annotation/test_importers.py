@@ -18,7 +18,8 @@ from infra.lake import Lake
 from infra.settings import Settings
 from jobs.annotation import ZONE
 from jobs.annotation.importers import ImportOptions, import_preferences, landed, parse_batch
-from jobs.annotation.parse import JudgementRules, Refused, parse_file
+from jobs.annotation.parse import JudgementRules, parse_file
+from jobs.landing.lines import Refused
 from jobs.landing.zone import landing_days, landing_files
 
 KEY = b"key"

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.annotation.parse import JudgementRules, LandedJudgement, parse_row
+from jobs.landing.lines import pseudonym
 from jobs.landing.zone import LandingFile, RawRow
-from jobs.traffic.parse import pseudonym
 
 FILE = LandingFile("/l", "received_ds=2024-09-23/a.jsonl", date(2024, 9, 23), 1, 0)
 RULES = JudgementRules(1_000_000, b"key")

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from infra.errors import LandingFileBroken
 from jobs.landing.erase import Theirs, erase_lines
+from jobs.landing.lines import ERASED_USER
 from jobs.landing.zone import LandingFile, landing_files
-from jobs.traffic.parse import ERASED_USER, LandingRules, parse_file
+from jobs.traffic.parse import LandingRules, parse_file
 from tests.conftest import examples
 
 DAY = date(2026, 11, 20)

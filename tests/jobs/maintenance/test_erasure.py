@@ -18,8 +18,8 @@ from infra.errors import LockHeld
 from infra.lake import Lake
 from infra.locks import hold
 from infra.settings import Settings
+from jobs.landing.lines import pseudonym
 from jobs.maintenance.erasure import columns_of, erase
-from jobs.traffic.parse import pseudonym
 from tests.conftest import DAY, put
 
 LEAVES, STAYS = "user-who-leaves", "user-who-stays"

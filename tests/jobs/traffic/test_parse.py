@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import LandingFileBroken
+from jobs.landing.lines import pseudonym, refusal_of
 from jobs.landing.zone import LandingFile, RawRow, day_folder
-from jobs.traffic.parse import LandingRules, parse_file, parse_row, parse_time, pseudonym, refusal_of
+from jobs.traffic.parse import LandingRules, parse_file, parse_row, parse_time
 
 DAY = date(2026, 3, 1)
 RULES = LandingRules(4_000, timedelta(days=30), timedelta(minutes=5), b"test key")

@@ -1,0 +1,94 @@
+"""What a landed line is before anybody knows what it holds: one JSON object, or the reason why it is none.
+
+Raw user ids leave the landing zone only as keyed hashes, and a reason never holds a value from the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from infra.nesting import too_deep
+
+# An importer writes this for an input line that it could not read, so that the line is quarantined, not lost.
+IMPORT_REJECTED = "import_rejected"
+# What stands in place of a line of an erased user, and why neither it nor what still arrives of them is landed.
+ERASED, ERASED_USER = "erased", "erased_user"
+
+_ORIGIN = re.compile(r"[\w.\-+@=/ ]{1,300}\Z")
+_REASON = re.compile(r"[a-z0-9_:.]{1,80}\Z")
+
+
+class Refused(Exception):
+    """A line is refused; the argument is the reason."""
+
+
+def pseudonym(raw_id: str, key: bytes) -> str:
+    """The keyed hash (HMAC-SHA256, 128 bits in hex) that stands for a user everywhere in the lake."""
+    return "u_" + hmac.new(key, raw_id.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def load_object(content: bytes) -> dict[str, Any]:
+    """Strict JSON: one object, no NaN, no duplicate keys, bounded depth. Raises Refused with the reason."""
+    text = decoded(content)
+    if too_deep(text):
+        raise Refused("too_deep")
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Refused("malformed_json") from None
+    if not isinstance(value, dict):
+        raise Refused("not_an_object")
+    if "\\u" in text:
+        _check_unicode(value)
+    return value
+
+
+def refusal_of(content: bytes) -> tuple[dict[str, Any], None] | tuple[None, str]:
+    """The object of a JSON line, or the reason why it is none: for importers, who judge other formats."""
+    if not content.strip():
+        return None, "empty_line"
+    try:
+        return load_object(content), None
+    except Refused as refused:
+        return None, str(refused)
+
+
+def origin_of(record: Mapping[str, Any]) -> tuple[str, int, str] | str:
+    """Input file, its line and the reason, as an importer noted them of a line it could not read, or what is wrong."""
+    origin, line, reason = record.get("origin_file"), record.get("origin_line"), record.get("reason")
+    if not (isinstance(origin, str) and _ORIGIN.match(origin) and type(line) is int and line > 0):
+        return "wrong_type:origin"
+    if not (isinstance(reason, str) and _REASON.match(reason)):
+        return "wrong_type:reason"
+    return origin, line, reason
+
+
+def decoded(content: bytes) -> str:
+    """The text of a line. Raises Refused."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused("not_utf8") from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) != len(pairs):
+        raise Refused("duplicate_key")
+    return keys
+
+
+def _no_constant(_: str) -> None:
+    raise Refused("malformed_json")  # NaN and Infinity are no JSON
+
+
+def _check_unicode(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Refused("bad_unicode") from None
