@@ -9,23 +9,30 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from deltalake import DeltaTable
 
 from infra.contracts import contract, table_names
 from infra.errors import ContractError, DiskFull
 from infra.settings import Settings
+from infra.storage import Folder, Options, local_path, options_of
 
 
 @dataclass(frozen=True)
 class Lake:
-    """The places of one lake. Roots are absolute paths or URIs without a trailing slash."""
+    """The places of one lake.
+
+    Attributes:
+        restricted, curated: roots of the tables, absolute paths or URIs without a trailing slash.
+        landing: the folder that files are delivered to.
+        options: how an object store is reached.
+        minimum_free_bytes: what must be free where the lake lies before a job starts.
+    """
 
     restricted: str
     curated: str
-    landing: str
-    locks: str
+    landing: Folder
+    options: Options
     minimum_free_bytes: int
 
     @classmethod
@@ -36,30 +43,45 @@ class Lake:
         restricted = settings.resolve(lake.restricted_root or f"{root}/restricted").rstrip("/")
         curated = settings.resolve(lake.curated_root or f"{root}/curated").rstrip("/")
         landing = settings.resolve(lake.landing or f"{restricted}/landing").rstrip("/")
-        return cls(restricted, curated, landing, f"{curated}/_locks", lake.minimum_free_bytes)
+        options = options_of(lake.storage_options)
+        return cls(restricted, curated, Folder(landing, options), options, lake.minimum_free_bytes)
 
     def path(self, table: str) -> str:
         """Path or URI of table `stage.table`."""
         stage, name = table.split(".")
         return f"{getattr(self, contract(table).root)}/{stage}/{name}"
 
-    def landing_of(self, zone: str) -> str:
-        """Root of a landing zone: `landing` that of events, `landing/KIND` a folder in it."""
-        return f"{self.landing}{zone.removeprefix('landing')}"
+    def folder(self, table: str) -> Folder:
+        """The folder that the files of table `stage.table` lie in."""
+        return Folder(self.path(table), self.options)
+
+    def landing_of(self, zone: str) -> Folder:
+        """Folder of a landing zone: `landing` that of events, `landing/KIND` a folder in it."""
+        return self.landing.at(zone.removeprefix("landing").removeprefix("/"))
 
     @property
-    def artifacts(self) -> str:
+    def root(self) -> Folder:
+        """The curated root, for what belongs to the lake and to no table."""
+        return Folder(self.curated, self.options)
+
+    @property
+    def locks(self) -> Folder:
+        """Who writes which table."""
+        return self.root.at("_locks")
+
+    @property
+    def artifacts(self) -> Folder:
         """Versioned artifacts that are not tables (centroids): derived, without text."""
-        return f"{self.curated}/_artifacts"
+        return self.root.at("_artifacts")
 
     @property
-    def is_local(self) -> bool:
-        """Whether the lake is a directory of this machine."""
-        return "://" not in self.curated
+    def delta_options(self) -> dict[str, str] | None:
+        """The options as delta-rs takes them."""
+        return dict(self.options) or None
 
     def exists(self, table: str) -> bool:
         """Whether the table has been migrated."""
-        return bool(DeltaTable.is_deltatable(self.path(table)))
+        return bool(DeltaTable.is_deltatable(self.path(table), storage_options=self.delta_options))
 
     def open(self, table: str, version: int | None = None) -> DeltaTable:
         """The table, at a version if given, through delta-rs.
@@ -69,18 +91,18 @@ class Lake:
         """
         if not self.exists(table):
             raise ContractError("the table does not exist yet", table=table, hint="Run: flywheel migrate")
-        return DeltaTable(self.path(table), version=version)
+        return DeltaTable(self.path(table), version=version, storage_options=self.delta_options)
 
     def version(self, table: str) -> int:
         """The table's latest version."""
         return int(self.open(table).version())
 
     def readable(self) -> dict[str, str]:
-        """Name to path of every migrated table whose files the caller may read."""
+        """Name to path or URI of every migrated table whose files the caller may read."""
         return {
             name: self.path(name)
             for name in table_names()
-            if (not self.is_local or os.access(self.path(name), os.R_OK | os.X_OK)) and self.exists(name)
+            if _may_read(self.path(name)) and self.exists(name)
         }
 
     def check_room(self) -> None:
@@ -89,9 +111,9 @@ class Lake:
         Raises:
             DiskFull: less than `lake.minimum_free_bytes` is left.
         """
-        if not self.is_local:
+        place = local_path(self.curated)
+        if place is None:
             return  # object stores have no disk to fill
-        place = Path(self.curated)
         while not place.exists():
             place = place.parent
         free = shutil.disk_usage(place).free
@@ -101,3 +123,9 @@ class Lake:
                 setting="lake.minimum_free_bytes",
                 hint="Free disk space or move the lake (lake.root), then run again: nothing was changed.",
             )
+
+
+def _may_read(place: str) -> bool:
+    """Whether the caller may read a local folder; of an object store only an attempt can tell."""
+    path = local_path(place)
+    return path is None or os.access(path, os.R_OK | os.X_OK)

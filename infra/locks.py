@@ -1,4 +1,4 @@
-"""One writer per table at a time: a lock with an owner and an expiry, on any file system that can create exclusively.
+"""One writer per table at a time: a lock with an owner and an expiry, wherever a file can be created exclusively.
 
 A lock is a numbered file, `<locks>/<table>/<n>.json`. Whoever creates the next number holds the lock, so two stealers
 of one expired lock cannot both win: only one creates n + 1. A heartbeat thread moves the expiry; a writer checks that
@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import fsspec
 import psutil
 
 from infra.errors import LockHeld
+from infra.storage import Folder, folder
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ class Owner:
 class TableLock:
     """The held lock of one table. Get it with `hold`."""
 
-    def __init__(self, root: str, table: str, owner: Owner, lock_seconds: float) -> None:
-        self._fs, folder = fsspec.core.url_to_fs(f"{root}/{table}")
-        self._folder, self._table, self._owner, self._seconds = str(folder), table, owner, lock_seconds
+    def __init__(self, root: Folder, table: str, owner: Owner, lock_seconds: float) -> None:
+        self._folder, self._table, self._owner, self._seconds = root.at(table), table, owner, lock_seconds
         self._number = 0
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._heartbeat, name=f"lock {table}", daemon=True)
@@ -64,20 +63,25 @@ class TableLock:
         Raises:
             LockHeld: a live run holds it.
         """
-        self._fs.makedirs(self._folder, exist_ok=True)
-        newest = self._newest()
+        written = self._written()
+        newest = max(written, default=0)
         if newest:
             state = self._read(newest)
-            if state is None or not _is_over(state):
+            # One that nobody can read was cut off when its host lost power: it ends like one without a sign of life.
+            over = written[newest] + self._seconds < time.time() if state is None else _is_over(state)
+            if not over:
                 raise self._held(state)
         try:
-            self._write(newest + 1, mode="xb")
+            self._folder.create(_file(newest + 1), self._state(), durable=False)
         except FileExistsError:
             raise self._held(self._read(newest + 1)) from None
+        if self._newest() != newest + 1:
+            # Between the listing and now others took this number, gave it back and went on to the next.
+            self._folder.delete(_file(newest + 1))
+            raise self._held(self._read(self._newest()))
         self._number = newest + 1
-        for old in range(1, self._number):
-            if self._fs.exists(self._file(old)):
-                self._fs.rm(self._file(old))
+        for old in written:
+            self._folder.delete(_file(old))
         self._beat.start()
 
     def check(self) -> None:
@@ -95,39 +99,42 @@ class TableLock:
         if self._beat.is_alive():
             self._beat.join()
         if self._number and self._newest() == self._number:
-            self._write(self._number, mode="wb", released=True)
+            self._folder.write(_file(self._number), self._state(released=True), durable=False)
 
     def _heartbeat(self) -> None:
         while not self._stop.wait(self._seconds / 4):
             if self._newest() != self._number:
                 return  # taken over; check() will say so before the next commit
-            self._write(self._number, mode="wb")
+            # A sign of life does not wait for a busy disk.
+            self._folder.write(_file(self._number), self._state(), durable=False)
 
-    def _file(self, number: int) -> str:
-        return f"{self._folder}/{number:08d}.json"
+    def _written(self) -> dict[int, float]:
+        """Number of each lock file to when it was last written, in seconds since 1970."""
+        return {
+            int(entry.name[:-5]): entry.modified_ns / 1e9
+            for entry in self._folder.entries()
+            if entry.name.endswith(".json") and entry.name[:-5].isdecimal()
+        }
 
     def _newest(self) -> int:
-        self._fs.invalidate_cache()
-        names = (str(name).rsplit("/", 1)[-1] for name in self._fs.ls(self._folder, detail=False))
-        return max((int(name[:-5]) for name in names if name.endswith(".json")), default=0)
+        return max(self._written(), default=0)
 
     def _read(self, number: int) -> dict[str, Any] | None:
-        # A file that is being rewritten can be read half: look again before calling it unreadable.
+        # A file system without hard links, or an older version of this code, shows files half written: look again.
         for _ in range(5):
             try:
-                return dict(json.loads(self._fs.cat_file(self._file(number))))
+                return dict(json.loads(self._folder.read(_file(number))))
             except (ValueError, FileNotFoundError):
                 time.sleep(0.05)
         return None
 
-    def _write(self, number: int, mode: str, released: bool = False) -> None:
+    def _state(self, released: bool = False) -> bytes:
         state = asdict(self._owner) | {
             "expires": time.time() + self._seconds,
             "released": released,
             "taken": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        with self._fs.open(self._file(number), mode) as out:
-            out.write(json.dumps(state).encode())
+        return json.dumps(state).encode()
 
     def _held(self, state: dict[str, Any] | None) -> LockHeld:
         who = f"run {state['run_id']} (pid {state['pid']} on {state['host']})" if state else "another run"
@@ -139,6 +146,10 @@ class TableLock:
         )
 
 
+def _file(number: int) -> str:
+    return f"{number:08d}.json"
+
+
 def _is_over(state: dict[str, Any]) -> bool:
     owner = Owner(state["run_id"], state["host"], state["pid"], state["process_started"])
     return bool(state["released"]) or state["expires"] < time.time() or owner.is_dead()
@@ -146,7 +157,7 @@ def _is_over(state: dict[str, Any]) -> bool:
 
 @contextmanager
 def hold(
-    root: str, tables: Sequence[str], run_id: str, lock_seconds: float
+    root: str | Folder, tables: Sequence[str], run_id: str, lock_seconds: float
 ) -> Iterator[dict[str, TableLock]]:
     """Hold the locks of several tables, taken in name order so that two runs cannot wait for each other.
 
@@ -160,7 +171,7 @@ def hold(
     with ExitStack() as stack:
         held: dict[str, TableLock] = {}
         for table in sorted(tables):
-            lock = TableLock(root, table, owner, lock_seconds)
+            lock = TableLock(folder(root), table, owner, lock_seconds)
             lock.acquire()
             stack.callback(lock.release)
             held[table] = lock

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError
@@ -17,6 +16,7 @@ from infra.contracts import Contract, contract, table_names
 from infra.errors import ContractError, MigrationRefused
 from infra.lake import Lake
 from infra.settings import Settings
+from infra.storage import Folder
 
 LAKE_FACTS = "_lake.json"
 _ORDERED = frozenset({"STRING", "INT", "BIGINT", "DOUBLE", "FLOAT", "DATE", "TIMESTAMP"})
@@ -37,27 +37,32 @@ def migrate(settings: Settings) -> list[Change]:
         MigrationRefused: a contract asks for a destructive change, or the split would move users.
     """
     lake = Lake.of(settings)
-    _pin_split(settings, lake)
+    pin_split(settings, lake.root)
     changes: list[Change] = []
     for name in table_names():
         changes += _create(lake, contract(name)) if not lake.exists(name) else _alter(lake, contract(name))
     return changes
 
 
-def _pin_split(settings: Settings, lake: Lake) -> None:
-    """The split is decided once, for ever: a lake remembers the rule it was filled under."""
-    if not lake.is_local:
-        return
-    facts = Path(lake.curated) / LAKE_FACTS
+def pin_split(settings: Settings, root: Folder) -> None:
+    """The split is decided once, for ever: a lake remembers the rule it was filled under.
+
+    Raises:
+        MigrationRefused: the settings have another rule.
+    """
     wanted = settings.split.model_dump(mode="json")
-    if not facts.exists():
-        facts.parent.mkdir(parents=True, exist_ok=True)
-        facts.write_text(json.dumps({"split": wanted}, indent=1) + "\n")
-    elif json.loads(facts.read_text())["split"] != wanted:
+    kept = root.read_if_there(LAKE_FACTS)
+    if kept is None:
+        try:
+            root.create(LAKE_FACTS, f"{json.dumps({'split': wanted}, indent=1)}\n".encode())
+            return
+        except FileExistsError:  # another migration was faster
+            kept = root.read(LAKE_FACTS)
+    if json.loads(kept)["split"] != wanted:
         raise MigrationRefused(
             "the split of a filled lake cannot change: evaluation users would become training users",
             setting="split",
-            hint=f"Restore the values in {facts}, or start another lake (lake.root).",
+            hint=f"Restore the values in {root}/{LAKE_FACTS}, or start another lake (lake.root).",
         )
 
 
@@ -95,6 +100,7 @@ def _create(lake: Lake, table: Contract) -> list[Change]:
         description=table.comment,
         configuration=_configuration(table),
         raise_if_key_not_exists=False,
+        storage_options=lake.delta_options,
     )
     if table.checks:
         delta.alter.add_constraint(dict(table.checks))

@@ -54,6 +54,7 @@ from infra.settings.platform import (
     TrackingSettings,
 )
 from infra.settings.traffic import LandingSettings, SplitSettings, TurnsSettings
+from infra.storage import create_file, is_uri
 
 
 class Settings(BaseSettings):
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
 
     def resolve(self, place: str) -> str:
         """An absolute path or URI for a place that may be relative to the project."""
-        return place if "://" in place or Path(place).is_absolute() else str(self.home / place)
+        return place if is_uri(place) or Path(place).is_absolute() else str(self.home / place)
 
     def user_key(self) -> bytes:
         """The key of all keyed hashes, made on first use when none is given."""
@@ -168,14 +169,9 @@ def load_settings(**overrides: Any) -> Settings:
 @cache
 def _kept_key(path: Path) -> bytes:
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
-            out.write(secrets_module.token_hex(32).encode())
-        # A link fails when the name is taken: of two first runs at once, both read the key of the faster.
+        # Of two first runs at once, both read the key of the faster.
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
+            create_file(path, secrets_module.token_hex(32), mode=0o600)
     return path.read_bytes()
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from infra.settings.section import Section
+
+_SECRET = re.compile(
+    r"secret|token|password|credential|access_key|account_key|private_key|sas", re.IGNORECASE
+)
 
 
 class LakeSettings(Section):
@@ -18,12 +23,24 @@ class LakeSettings(Section):
     )
     curated_root: str = Field("", description="Everything after screening. Default: <root>/curated.")
     landing: str = Field("", description="Event files. Default: <restricted_root>/landing.")
+    storage_options: dict[str, str] = Field(
+        default_factory=dict,
+        description="How to reach an object store, by names of delta-rs: aws_region, aws_endpoint_url, aws_allow_http. "
+        "Keys and tokens come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY).",
+    )
     lock_seconds: int = Field(
         300, ge=5, description="A writer that shows no sign of life for this long is dead."
     )
     minimum_free_bytes: int = Field(
         500_000_000, ge=0, description="A job refuses to start with less disk left."
     )
+
+    @field_validator("storage_options")
+    @classmethod
+    def _no_secret(cls, options: dict[str, str]) -> dict[str, str]:
+        if secret := sorted(name for name in options if _SECRET.search(name)):
+            raise ValueError(f"{secret[0]} is a secret: give it in the environment, never in the settings")
+        return options
 
 
 class SparkSettings(Section):

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -21,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.landing.lines import ERASED, refusal_of
-from jobs.landing.zone import BOM, LandingFile, broken, file_system, iter_rows
+from jobs.landing.zone import BOM, LandingFile, broken, iter_rows
 
 _TOMBSTONE = json.dumps({"event_type": ERASED}).encode()
 _THEIR_IDS = ("conversation_id", "turn_id")
@@ -151,15 +150,13 @@ def _pieces(stream: BinaryIO, piece: bytes, piece_bytes: int) -> Iterator[bytes]
 
 
 def _opened(file: LandingFile) -> BinaryIO:
-    filesystem, root = file_system(file.root)
-    source = filesystem.open_input_stream(f"{root}/{file.name}", compression=None)
+    source = file.folder.open(file.name)
     stream = gzip.GzipFile(fileobj=source, mode="rb") if file.name.endswith(".gz") else source
     return cast(BinaryIO, io.BufferedReader(cast(Any, stream), _BUFFER_BYTES))
 
 
 def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str]:
-    filesystem, root = file_system(file.root)
-    with filesystem.open_input_file(f"{root}/{file.name}") as source:
+    with file.folder.open(file.name) as source:
         table = pq.read_table(source)
     # As landing reads it: a string that is not UTF-8 stays bytes, and costs nothing but itself.
     owners = [theirs.owner(_decoded(row.content)) for row in iter_rows(file, _ANY_SIZE)]
@@ -188,16 +185,10 @@ def _decoded(content: object) -> dict[str, Any]:
 
 
 def _replace(file: LandingFile, write: Callable[[BinaryIO], None]) -> None:
-    """Write the file anew beside the old one, then in its place. Landing leaves alone what ends in `.tmp`."""
-    filesystem, root = file_system(file.root)
-    path = f"{root}/{file.name}"
-    draft = f"{path}.tmp"
-    with filesystem.open_output_stream(draft, compression=None) as out:
+    """Write the file anew, then put it in the place of the old one."""
+    with file.folder.replacing(file.name) as out:
         if file.name.endswith(".gz"):
-            with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed:
+            with gzip.GzipFile(filename="", fileobj=out, mode="wb", mtime=0) as packed:
                 write(cast(BinaryIO, packed))
         else:
             write(out)
-    if "://" not in file.root:
-        Path(draft).chmod(Path(path).stat().st_mode)
-    filesystem.move(draft, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from infra.errors import LandingFileBroken
 from infra.settings import span_of
+from infra.storage import Options
 from jobs.landing.zone import LandingFile
 
 if TYPE_CHECKING:
@@ -47,9 +47,11 @@ def landed_rows(
             "failure": pa.string(), **columns,
         }
     )  # fmt: skip
-    rows = [astuple(file) for file in files]
+    rows = [(file.root, file.name, file.received_ds, file.size, file.mtime_ns) for file in files]
     listed = spark.createDataFrame(rows, _FILE_SCHEMA).repartition(max(1, min(len(rows), _MAX_TASKS)))
-    return listed.mapInArrow(partial(_batches, schema=schema, parse=parse), from_arrow_schema(schema))
+    options = files[0].options if files else ()  # of one landing zone
+    batches = partial(_batches, schema=schema, parse=parse, options=options)
+    return listed.mapInArrow(batches, from_arrow_schema(schema))
 
 
 def fates_by_day(lines: DataFrame, day: str) -> dict[date, Counter[str]]:
@@ -72,11 +74,14 @@ def refuse_broken(parsed: DataFrame, table: str, days: Sequence[date]) -> None:
 
 
 def _batches(
-    arrived: Iterable[pa.RecordBatch], schema: pa.Schema, parse: Callable[[LandingFile], Iterable[Line]]
+    arrived: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    parse: Callable[[LandingFile], Iterable[Line]],
+    options: Options,
 ) -> Iterator[pa.RecordBatch]:  # runs on the workers
     for batch in arrived:
         for listed in batch.to_pylist():
-            file = LandingFile(**listed)
+            file = LandingFile(**listed, options=options)
             held: list[tuple[Any, ...]] = []
             try:
                 for source_file, line, reason, values in parse(file):

@@ -12,14 +12,13 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from infra.errors import LandingFileBroken
+from infra.storage import Folder, Options, folder
 
 _UNFINISHED_SUFFIXES = (".tmp", ".part")
 _KNOWN_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
@@ -31,13 +30,24 @@ BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class LandingFile:
-    """One file of one received day. `name` is relative to the landing root and uses forward slashes."""
+    """One file of one received day. `name` is relative to the landing root and uses forward slashes.
+
+    Attributes:
+        root: path or URI of the landing root.
+        options: how it is reached, where it is an object store.
+    """
 
     root: str
     name: str
     received_ds: date
     size: int
     mtime_ns: int
+    options: Options = ()
+
+    @property
+    def folder(self) -> Folder:
+        """The landing root."""
+        return Folder(self.root, self.options)
 
 
 class RawRow(NamedTuple):
@@ -57,7 +67,7 @@ def day_folder(day: date) -> str:
     return f"received_ds={day.isoformat()}"
 
 
-def landing_files(landing: str, day: date) -> list[LandingFile]:
+def landing_files(landing: str | Folder, day: date) -> list[LandingFile]:
     """The finished files of a received day in the order of their names; none when the folder is absent.
 
     Names that start with `_` or `.`, and names that end in `.tmp` or `.part`, are being written: they are ignored.
@@ -65,12 +75,11 @@ def landing_files(landing: str, day: date) -> list[LandingFile]:
     Raises:
         LandingFileBroken: a file is of a kind that the contract does not know, so its rows would be lost.
     """
-    filesystem, root = file_system(landing)
-    selector = pafs.FileSelector(f"{root}/{day_folder(day)}", allow_not_found=True, recursive=False)
+    root = folder(landing)
     found = []
-    for info in filesystem.get_file_info(selector):
-        name = info.base_name
-        if info.type != pafs.FileType.File or name.startswith(("_", ".")):
+    for entry in root.entries(day_folder(day)):
+        name = entry.name
+        if entry.is_folder or name.startswith(("_", ".")):
             continue
         if name.endswith(_UNFINISHED_SUFFIXES):
             continue
@@ -80,19 +89,17 @@ def landing_files(landing: str, day: date) -> list[LandingFile]:
                 day=day,
                 hint="Rename it, or end its name in .tmp while it is being written.",
             )
-        found.append(
-            LandingFile(landing, f"{day_folder(day)}/{name}", day, int(info.size), int(info.mtime_ns or 0))
-        )
+        path = f"{day_folder(day)}/{name}"
+        found.append(LandingFile(root.uri, path, day, entry.size, entry.modified_ns, root.options))
     return sorted(found, key=lambda file: file.name)
 
 
-def landing_days(landing: str) -> list[date]:
+def landing_days(landing: str | Folder) -> list[date]:
     """The received days that have a folder, in order."""
-    filesystem, root = file_system(landing)
     days = []
-    for info in filesystem.get_file_info(pafs.FileSelector(root, allow_not_found=True, recursive=False)):
-        prefix, _, value = info.base_name.partition("=")
-        if info.type == pafs.FileType.Directory and prefix == "received_ds":
+    for entry in folder(landing).entries():
+        prefix, _, value = entry.name.partition("=")
+        if entry.is_folder and prefix == "received_ds":
             try:
                 days.append(date.fromisoformat(value))
             except ValueError:
@@ -100,13 +107,12 @@ def landing_days(landing: str) -> list[date]:
     return sorted(days)
 
 
-def delete_day(landing: str, day: date) -> None:
+def delete_day(landing: str | Folder, day: date) -> None:
     """Delete a received day with all its files, finished or not."""
-    filesystem, root = file_system(landing)
-    filesystem.delete_dir(f"{root}/{day_folder(day)}")
+    folder(landing).delete_folder(day_folder(day))
 
 
-def landing_fingerprint(landing: str, day: date) -> str:
+def landing_fingerprint(landing: str | Folder, day: date) -> str:
     """Hash of the names, sizes and modification times of a received day's files: changes when landing must run."""
     text = "\n".join(f"{file.name}\t{file.size}\t{file.mtime_ns}" for file in landing_files(landing, day))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -118,14 +124,11 @@ def iter_rows(file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
     Raises:
         LandingFileBroken: the file ends too early or is damaged (truncated gzip, Parquet without footer).
     """
-    filesystem, root = file_system(file.root)
-    path = f"{root}/{file.name}"
     try:
-        if file.name.endswith(".parquet"):
-            with filesystem.open_input_file(path) as source:
+        with file.folder.open(file.name) as source:
+            if file.name.endswith(".parquet"):
                 yield from _parquet_rows(source, max_line_bytes)
-        else:
-            with filesystem.open_input_stream(path, compression=None) as source:
+            else:
                 yield from _text_rows(source, file, max_line_bytes)
     except FileNotFoundError as error:
         raise broken(file, "was removed while it was being read") from error
@@ -170,10 +173,9 @@ def _skip_line(stream: BinaryIO) -> bool:
     return False
 
 
-def _text_rows(source: Any, file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
+def _text_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
     if not file.name.endswith(".gz"):
-        with io.BufferedReader(source, _BUFFER_BYTES) as lines:
-            yield from iter_lines(cast(BinaryIO, lines), max_line_bytes)
+        yield from iter_lines(source, max_line_bytes)
         return
     if file.size == 0:
         raise EOFError
@@ -186,7 +188,7 @@ def _text_rows(source: Any, file: LandingFile, max_line_bytes: int) -> Iterator[
             yield row._replace(is_terminated=True)
 
 
-def _parquet_rows(source: Any, max_line_bytes: int) -> Iterator[RawRow]:
+def _parquet_rows(source: BinaryIO, max_line_bytes: int) -> Iterator[RawRow]:
     number = 0
     for batch in pq.ParquetFile(source).iter_batches(batch_size=_PARQUET_BATCH_ROWS):
         columns = {name: _python_values(batch.column(i)) for i, name in enumerate(batch.schema.names)}
@@ -214,11 +216,3 @@ def _python_value(value: Any) -> Any:
         return value.as_py()
     except UnicodeDecodeError:
         return UNDECODABLE
-
-
-def file_system(landing: str) -> tuple[Any, str]:
-    """The file system of a path or URI, and the path of the landing root in it."""
-    if "://" in landing:
-        filesystem, path = pafs.FileSystem.from_uri(landing)
-        return filesystem, path.rstrip("/")
-    return pafs.LocalFileSystem(), str(PurePosixPath(landing))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote
 
-import pyarrow.fs as pafs
+from infra.storage import Folder
 
 _LOG_FILE: Final = re.compile(r"(\d{20})\.(json|checkpoint(?:\..*)?\.parquet)$")
 _SHOWN_RANGES: Final = 10
@@ -17,44 +17,32 @@ COLUMN_MAPPING: Final = "delta.columnMapping.mode"
 """Table property: anything but `none` gives the columns other names in the files."""
 
 
-def file_system(uri: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a table, and what to put before a path that is relative to the table."""
-    if "://" not in uri:
-        return pafs.LocalFileSystem(), f"{uri}/"
-    from deltalake.fs import DeltaStorageHandler
-
-    return pafs.PyFileSystem(DeltaStorageHandler(uri)), ""
-
-
-def _log(uri: str) -> tuple[pafs.FileSystem, dict[int, str], set[int]]:
-    """The table's file system, its commits by number, and the numbers of its checkpoints."""
-    system, root = file_system(uri)
-    listed = system.get_file_info(pafs.FileSelector(f"{root}_delta_log", allow_not_found=True))
+def _log(folder: Folder) -> tuple[dict[int, str], set[int]]:
+    """The table's commits by number, and the numbers of its checkpoints."""
     commits: dict[int, str] = {}
     checkpoints = set()
-    for info in listed:
-        if found := _LOG_FILE.search(info.path):
-            if found[2] == "json":
-                commits[int(found[1])] = info.path
+    for entry in folder.entries("_delta_log"):
+        if match := _LOG_FILE.search(entry.name):
+            if match[2] == "json":
+                commits[int(match[1])] = f"_delta_log/{entry.name}"
             else:
-                checkpoints.add(int(found[1]))
-    return system, commits, checkpoints
+                checkpoints.add(int(match[1]))
+    return commits, checkpoints
 
 
-def _actions(system: pafs.FileSystem, path: str) -> Iterator[dict[str, Any]]:
-    with system.open_input_stream(path) as stream:
-        for line in stream.read().decode().splitlines():
-            with suppress(ValueError):  # a commit that is cut off holds no action there
-                yield json.loads(line)
+def _actions(folder: Folder, name: str) -> Iterator[dict[str, Any]]:
+    for line in folder.read(name).decode().splitlines():
+        with suppress(ValueError):  # a commit that is cut off holds no action there
+            yield json.loads(line)
 
 
-def protocols(uri: str) -> Iterator[tuple[int, set[str]]]:
+def protocols(folder: Folder) -> Iterator[tuple[int, set[str]]]:
     """What a reader must know, by each commit that says so, the latest first: reader features, column mapping, and a
     reader version above 3."""
-    system, commits, _ = _log(uri)
+    commits, _ = _log(folder)
     for number in sorted(commits, reverse=True):
         features: set[str] = set()
-        for action in _actions(system, commits[number]):
+        for action in _actions(folder, commits[number]):
             protocol, metadata = action.get("protocol") or {}, action.get("metaData") or {}
             features.update(protocol.get("readerFeatures") or ())
             if int(protocol.get("minReaderVersion", 1)) > 3:
@@ -65,34 +53,27 @@ def protocols(uri: str) -> Iterator[tuple[int, set[str]]]:
             yield number, features
 
 
-def versions_left(uri: str) -> list[int]:
+def versions_left(folder: Folder) -> list[int]:
     """Versions whose log and files are all still there, rising.
 
     Costs a listing of the table's folder and a reading of its log: for error messages and housekeeping.
     """
-    system, commits, checkpoints = _log(uri)
-    _, root = file_system(uri)
-    there = {
-        info.path.removeprefix(root)
-        for info in system.get_file_info(pafs.FileSelector(root or "/", recursive=True))
-        if info.type == pafs.FileType.File
-    }
+    commits, checkpoints = _log(folder)
+    there = set(folder.walk())
     readable, linked = [], False
     for number in range(max([*commits, *checkpoints], default=-1) + 1):
         linked = number in checkpoints or (number in commits and (linked or number == 0))
         if linked:
             readable.append(number)
-    broken = list(_broken(system, commits, there))
+    broken = list(_broken(folder, commits, there))
     return [n for n in readable if not any(first <= n < end for first, end in broken)]
 
 
-def _broken(
-    system: pafs.FileSystem, commits: Mapping[int, str], there: set[str]
-) -> Iterator[tuple[int, int]]:
+def _broken(folder: Folder, commits: Mapping[int, str], there: set[str]) -> Iterator[tuple[int, int]]:
     """Half-open ranges of versions that hold a file which is gone."""
     born: dict[str, int] = {}
     for number in sorted(commits):
-        for action in _actions(system, commits[number]):
+        for action in _actions(folder, commits[number]):
             if added := action.get("add"):
                 born.setdefault(unquote(added["path"]), number)
             elif removed := action.get("remove"):

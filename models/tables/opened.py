@@ -154,7 +154,7 @@ def open_snapshot(
         )
     version = open_version(lake, name, number)
     source = Source(
-        name, version.uri, version.schema, _columns(version, columns), _filter(version, where, split)
+        name, version.folder, version.schema, _columns(version, columns), _filter(version, where, split)
     )
     holding = [file for file in version.files if source.may_hold(file)]
     version.check_files(lake, holding)

@@ -19,8 +19,8 @@ import pyarrow.dataset as pads
 from pyarrow.lib import ArrowException
 
 from infra.errors import InputDamaged
+from infra.storage import Folder
 from models.tables.filters import Filter
-from models.tables.log import file_system
 from models.tables.version import DataFile, TableVersion
 
 ROWS_PER_PIECE: Final = 65_536
@@ -59,7 +59,7 @@ class Source:
     """
 
     table: str
-    uri: str
+    folder: Folder
     schema: pa.Schema
     columns: tuple[str, ...]
     filter: Filter
@@ -121,7 +121,7 @@ class Source:
         if self.filter.exact is None:
             scanner = self._dataset([fragment]).scanner(columns=[], filter=self.filter.pushed)
             return sum(batch.num_rows for batch in scanner.to_batches())
-        narrow = Source(self.table, self.uri, self.schema, tuple(sorted(self.filter.columns)), self.filter)
+        narrow = Source(self.table, self.folder, self.schema, tuple(sorted(self.filter.columns)), self.filter)
         return sum(batch.num_rows for batch in narrow._scanned([fragment]))
 
     def _filtered(self, groups: Sequence[tuple[DataFile, list[int]]]) -> Iterator[pa.RecordBatch]:
@@ -142,10 +142,10 @@ class Source:
                 yield batch
 
     def _dataset(self, fragments: Sequence[pads.ParquetFileFragment]) -> pads.FileSystemDataset:
-        return pads.FileSystemDataset(list(fragments), self.schema, _FORMAT, file_system(self.uri)[0])
+        return pads.FileSystemDataset(list(fragments), self.schema, _FORMAT, self.folder.arrow()[0])
 
     def _fragment(self, file: DataFile, row_groups: list[int] | None) -> pads.ParquetFileFragment:
-        system, root = file_system(self.uri)
+        system, root = self.folder.arrow()
         values = [_equals(name, value, self.schema) for name, value in file.partition.items()]
         return _FORMAT.make_fragment(
             f"{root}{file.path}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
@@ -10,6 +9,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
+
+from infra.storage import locked, publish
 
 _LOCK: Final = ".lock"
 _SETTLED_SECONDS: Final = 60
@@ -28,7 +29,7 @@ class Scratch:
         self.path = parent / f"{prefix}{uuid.uuid4().hex}"
         self.path.mkdir(mode=0o700 if private else 0o777)
         self._owner = os.getpid()
-        self._held: IO[str] | None = _locked(self.path / _LOCK)
+        self._held: IO[str] | None = locked(self.path / _LOCK)
 
     def move(self, to: Path) -> None:
         """Give it its name: from now on it stays.
@@ -37,7 +38,7 @@ class Scratch:
             OSError: the name is taken by something that is not an empty folder.
         """
         (self.path / _LOCK).unlink(missing_ok=True)
-        self.path.rename(to)
+        publish(self.path, to)
         self._release()
 
     def remove(self) -> None:
@@ -56,17 +57,6 @@ def _sweep(old: Path) -> None:
     with suppress(OSError):
         # A live owner holds the lock; a young folder may not have one yet.
         settled = time.time() - old.stat().st_mtime > _SETTLED_SECONDS
-        if settled and (held := _locked(old / _LOCK)) is not None:
+        if settled and (held := locked(old / _LOCK)) is not None:
             shutil.rmtree(old, ignore_errors=True)
             held.close()
-
-
-def _locked(path: Path) -> IO[str] | None:
-    """The file, locked until it is closed; None when somebody else holds it."""
-    file = path.open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file

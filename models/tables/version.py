@@ -15,14 +15,14 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
 
 from infra.contracts import contract
 from infra.errors import InputDamaged, SnapshotRefused, VersionGone
 from infra.lake import Lake
-from models.tables.log import COLUMN_MAPPING, file_system, protocols, ranges, versions_left
+from infra.storage import Folder
+from models.tables.log import COLUMN_MAPPING, protocols, ranges, versions_left
 
 HARMLESS_FEATURES: Final = frozenset({"timestampNtz", "vacuumProtocolCheck"})
 """Reader features that change nothing for who reads the files: a type of Parquet's own, a rule for VACUUM."""
@@ -51,7 +51,7 @@ class TableVersion:
 
     table: str
     version: int
-    uri: str
+    folder: Folder
     schema: pa.Schema
     files: tuple[DataFile, ...]
 
@@ -69,11 +69,10 @@ class TableVersion:
             InputDamaged: a file has another size than the log says.
         """
         listed = list(files)
-        system, root = file_system(self.uri)
-        found = system.get_file_info([f"{root}{file.path}" for file in listed])
-        if gone := sum(info.type != pafs.FileType.File for info in found):
+        sizes = self.folder.sizes([file.path for file in listed])
+        if gone := sizes.count(None):
             raise _gone(lake, self.table, self.version, f"{gone} of its {len(listed)} files were vacuumed")
-        if any(info.size != file.size for info, file in zip(found, listed, strict=True)):
+        if any(size != file.size for size, file in zip(sizes, listed, strict=True)):
             raise InputDamaged(
                 f"a file of version {self.version} has another size than the log says",
                 table=self.table,
@@ -90,18 +89,18 @@ def open_version(lake: Lake, table: str, version: int | None = None) -> TableVer
         VersionGone: the version is not there yet or no more; says which can be had.
         SnapshotRefused: it uses a feature that a reader of files would get wrong.
     """
-    uri = lake.path(contract(table).name)
+    folder = lake.folder(contract(table).name)
     try:
         delta = lake.open(table, version)
     except (DeltaError, DeltaProtocolError, TableNotFoundError, OverflowError) as error:
         # The reader's own words are of no use to people; its reasons stand in the log.
-        for number, features in protocols(uri):
+        for number, features in protocols(folder):
             if version is None or number <= version:
                 _check_features(table, number if version is None else version, features)
         raise _gone(lake, table, version, f"its log cannot be replayed ({type(error).__name__})") from None
     number = int(delta.version())
     _check_protocol(table, number, delta)
-    return TableVersion(table, number, uri, _schema(delta), _files(table, number, delta))
+    return TableVersion(table, number, folder, _schema(delta), _files(table, number, delta))
 
 
 def _check_protocol(table: str, version: int, delta: DeltaTable) -> None:
@@ -148,7 +147,7 @@ def _files(table: str, version: int, delta: DeltaTable) -> tuple[DataFile, ...]:
 
 
 def _gone(lake: Lake, table: str, version: int | None, why: str) -> VersionGone:
-    left = versions_left(lake.path(table))
+    left = versions_left(lake.folder(table))
     said = f"There are: {ranges(left)}." if left else "No version of it can be read."
     if version is not None and left and version > left[-1]:
         why = "there is no such version yet"

@@ -107,11 +107,11 @@ def import_preferences(settings: Settings, path: Path, options: ImportOptions) -
         LandingFileBroken, InputDamaged: a file is cut short; nothing was written.
     """
     root = Lake.of(settings).landing_of(ZONE)
-    _check(options, root)
+    _check(options)
     files = input_files(path, SUFFIXES)
     total = sum(1 for file, _ in files for _ in _records(file, options.max_line_bytes))
     report = ImportReport(files=len(files))
-    out = DayFiles(Path(root), f"import-{options.format}-{_digest(files, options)}")
+    out = DayFiles(root, f"import-{options.format}-{_digest(files, options)}")
     with out:
         for file, label in files:
             for number, record, reason in _records(file, options.max_line_bytes):
@@ -171,7 +171,7 @@ def _placed(pair: Preferred) -> dict[str, Any]:
     return {"context": pair.context, "response_a": a, "response_b": b, "winner": winner}
 
 
-def _check(options: ImportOptions, root: str) -> None:
+def _check(options: ImportOptions) -> None:
     if options.format not in (*FORMATS, NATIVE):
         raise SettingsError(
             f"no importer for {options.format}",
@@ -180,11 +180,6 @@ def _check(options: ImportOptions, root: str) -> None:
         )
     if options.batches < 1 or options.every_days < 1:
         raise SettingsError("batches and the days between them must be at least 1", setting="batches")
-    if "://" in root:
-        raise SettingsError(
-            "the importers write to a local landing zone only", setting="lake.landing",
-            hint="Import into a directory and copy its received_ds=... folders to the object store.",
-        )  # fmt: skip
 
 
 def _records(path: Path, max_line_bytes: int) -> Iterator[tuple[int, dict[str, Any] | None, str | None]]:

@@ -11,14 +11,15 @@ from math import isqrt
 
 import numpy as np
 import numpy.typing as npt
-from pyarrow import fs
 
 from infra.settings import DiversitySettings, EncoderSettings
+from infra.storage import Folder, folder
 from jobs.curation.diversity.cover import cosine
 from models.text.encoders import encoder_name, resolved
 
 Vectors = npt.NDArray[np.float32]
 
+_PRECISION = "encoders/precision.json"
 _PASSES = 10
 _POINTS_A_CENTROID = 256
 _LEAST_POINTS_A_CENTROID = 40
@@ -27,13 +28,13 @@ _ROWS_AT_ONCE = 4096
 _MARGIN = 1e-3
 
 
-def pinned(rules: DiversitySettings, artifacts: str) -> DiversitySettings:
+def pinned(rules: DiversitySettings, artifacts: str | Folder) -> DiversitySettings:
     """The settings with every `auto` backend and precision answered as this lake answered it first.
 
     Vectors of different backends are different spaces; a lake that changed machines would embed everything again.
     """
-    path = f"{artifacts}/encoders/precision.json"
-    kept: dict[str, str] = json.loads(_read(path) or b"{}")
+    root = folder(artifacts)
+    kept: dict[str, str] = json.loads(root.read_if_there(_PRECISION) or b"{}")
     chosen = dict(kept)
     specs = []
     for spec in rules.encoders:
@@ -47,7 +48,7 @@ def pinned(rules: DiversitySettings, artifacts: str) -> DiversitySettings:
             spec = spec.model_copy(update={"backend": backend, "precision": precision})
         specs.append(spec)
     if chosen != kept:
-        _write(path, json.dumps(chosen, sort_keys=True).encode())
+        root.write(_PRECISION, json.dumps(chosen, sort_keys=True).encode())
     return rules.model_copy(update={"encoders": tuple(specs)})
 
 
@@ -110,7 +111,7 @@ class Centroids:
 
 
 def centroids(
-    rules: DiversitySettings, artifacts: str, space: str, rows: int, sample: Callable[[int], Vectors]
+    rules: DiversitySettings, artifacts: str | Folder, space: str, rows: int, sample: Callable[[int], Vectors]
 ) -> Centroids:
     """The space's centroids for its size and `diversity.centroids_version`: kept ones, or trained now and kept.
 
@@ -124,8 +125,8 @@ def centroids(
         return Centroids(np.zeros((1, 1), dtype=np.float32))
     slug = re.sub(r"[^a-zA-Z0-9.-]+", "_", f"{space}-{rules.recipe}")
     growth = (rows // rules.exhaustive_rows).bit_length() - 1 >> 1
-    path = f"{artifacts}/centroids/{slug}/v{rules.centroids_version}-x{4**growth}.npy"
-    kept = _read(path)
+    root, name = folder(artifacts), f"centroids/{slug}/v{rules.centroids_version}-x{4**growth}.npy"
+    kept = root.read_if_there(name)
     if kept is not None:
         return Centroids(np.load(io.BytesIO(kept), allow_pickle=False))
     # Assigning costs rows·clusters, comparing probes·rows·(rows / clusters): beyond the root both would only grow.
@@ -134,7 +135,7 @@ def centroids(
     trained = train(sample(wanted), clusters, rules.seed)
     out = io.BytesIO()
     np.save(out, trained.vectors)
-    _write(path, out.getvalue())
+    root.write(name, out.getvalue())
     return trained
 
 
@@ -154,20 +155,3 @@ def train(sample: Vectors, clusters: int, seed: int) -> Centroids:
 def encoder_names(rules: DiversitySettings) -> list[str]:
     """Names of the configured encoders, in order of preference."""
     return [encoder_name(spec) for spec in rules.encoders]
-
-
-def _read(path: str) -> bytes | None:
-    system, place = fs.FileSystem.from_uri(path)
-    if system.get_file_info(place).type == fs.FileType.NotFound:
-        return None
-    with system.open_input_stream(place) as stream:
-        return bytes(stream.read())
-
-
-def _write(path: str, content: bytes) -> None:
-    """Whole or not at all: written aside, then moved into place."""
-    system, place = fs.FileSystem.from_uri(path)
-    system.create_dir(place.rpartition("/")[0], recursive=True)
-    with system.open_output_stream(f"{place}.draft") as stream:
-        stream.write(content)
-    system.move(f"{place}.draft", place)

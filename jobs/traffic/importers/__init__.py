@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.errors import SettingsError
 from infra.settings import Settings
+from infra.storage import Folder
 from jobs.traffic.importers import chatlogs, openai_messages
 from jobs.traffic.importers.chat import ImportOptions
 from jobs.traffic.importers.read import ImportReport, ReadChat, import_chats
@@ -24,13 +25,13 @@ _MESSAGES_A_LINE = 50
 
 
 def import_logs(
-    settings: Settings, landing: str, path: Path, format: str, start: date | None, days: int | None
+    settings: Settings, landing: str | Folder, path: Path, format: str, start: date | None, days: int | None
 ) -> ImportReport:
     """Import a file or a directory of logs, as `flywheel import` does, with progress on standard error.
 
     Args:
         settings: their `landing.max_line_bytes` bounds what one input line may hold.
-        landing: root of the landing zone, a local directory.
+        landing: root of the landing zone.
         path: a file, or a directory that is searched for `.jsonl` and `.jsonl.gz`.
         format: a name in `FORMATS`.
         start: first day; None = `DEFAULT_START`.
@@ -43,12 +44,6 @@ def import_logs(
     if format not in FORMATS:
         raise SettingsError(
             f"no importer for {format}", setting="format", hint=f"There are: {', '.join(FORMATS)}."
-        )
-    if "://" in landing:
-        raise SettingsError(
-            "the importers write to a local landing zone only",
-            setting="lake.landing",
-            hint="Import into a directory and copy its received_ds=... folders to the object store.",
         )
     options = ImportOptions(
         DEFAULT_START if start is None else start,

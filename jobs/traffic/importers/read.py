@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from infra.errors import LandingFileBroken, SettingsError
+from infra.storage import Folder
 from jobs.landing.files import DayFiles
 from jobs.landing.lines import IMPORT_REJECTED, refusal_of
 from jobs.landing.zone import LandingFile, RawRow, iter_rows
@@ -91,8 +92,8 @@ class ImportReport:
 
 
 def import_chats(
-    inputs: Path | Sequence[Path], landing: str | Path, options: ImportOptions, format_name: str, read_chat: ReadChat,
-    say: Say = lambda _: None,
+    inputs: Path | Sequence[Path], landing: str | Path | Folder, options: ImportOptions, format_name: str,
+    read_chat: ReadChat, say: Say = lambda _: None,
 ) -> ImportReport:  # fmt: skip
     """Import every conversation of the input files into the landing zone.
 
@@ -101,7 +102,7 @@ def import_chats(
 
     Args:
         inputs: a file, a directory of `.jsonl` and `.jsonl.gz` files, or several of either.
-        landing: root of the landing zone, a local directory.
+        landing: root of the landing zone.
         options: days, seed, real times.
         format_name: names the files written.
         read_chat: makes a conversation of one JSON object (and the input's name and line), or raises NotAChat.
@@ -116,7 +117,7 @@ def import_chats(
     calendar, thumbed = _survey(files, options, read_chat)
     seen: set[str] = set()
     name = f"import-{format_name}-{_digest(files, options)}"
-    out = DayFiles(Path(landing), name)
+    out = DayFiles(landing, name)
     with out:
         for position, (path, label) in enumerate(files, 1):
             before = report.conversations
