@@ -16,6 +16,7 @@ from airflow.sdk import Asset, AssetAll, CronPartitionTimetable, PartitionedAsse
 
 from infra.lake import Lake
 from infra.settings import load_settings
+from infra.storage import uri_of
 from jobs.declaration import Job, writer_of
 from jobs.submission import REPOSITORY, submission
 
@@ -38,7 +39,7 @@ DEFAULTS: dict[str, Any] = {
 def asset(table: str) -> Asset:
     """The asset of a table: same name, its place in the lake as URI."""
     path = Lake.of(load_settings()).path(table)
-    return Asset(name=table, uri=path if "://" in path else f"file://{path}", group=table.split(".")[0])
+    return Asset(name=table, uri=uri_of(path), group=table.split(".")[0])
 
 
 def upon_inputs(jobs: Sequence[Job]) -> dict[str, Any]:

@@ -43,7 +43,9 @@ def connect(lake: Lake, statement: str | None = None) -> duckdb.DuckDBPyConnecti
         if name in readable:
             stage, table = name.split(".")
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {stage}")
-            connection.execute(f"CREATE VIEW {stage}.{table} AS SELECT * FROM delta_scan('{readable[name]}')")
+            connection.execute(
+                f"CREATE VIEW {stage}.{table} AS SELECT * FROM delta_scan({_text(readable[name])})"
+            )
         elif statement is not None:
             raise JobUnknown(
                 f"{name} does not exist yet, or you may not read its files",
@@ -88,6 +90,11 @@ def _named(statement: str) -> list[str]:
 
     visit(statement)
     return found
+
+
+def _text(value: str) -> str:
+    quoted = value.replace("'", "''")
+    return f"'{quoted}'"
 
 
 def _extension(version: str) -> str:

@@ -40,12 +40,13 @@ def replay_table10(
     """
     from cli.reports.table10.page import render
     from infra.settings import load_settings
+    from infra.storage import folder
     from jobs.experiments import table10
 
     cells = table10.read()
     if path is None:
         settings = load_settings()
-        path = Path(settings.resolve(settings.report.path)) / "table10.html"
+        path = Path(folder(settings.resolve(settings.report.path))) / "table10.html"
     rows = [_line(count) for count in table10.counts(cells)]
     print_rows(rows, list(rows[0]), format)
     flagged = [

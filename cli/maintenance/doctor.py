@@ -6,7 +6,6 @@ import shutil
 import socket
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -97,7 +96,12 @@ def _memory() -> Check:
 
 
 def _disk(settings: Settings) -> Check:
-    folder = Path(settings.resolve(settings.lake.root))
+    from infra.storage import local_path
+
+    root = settings.resolve(settings.lake.root)
+    folder = local_path(root)
+    if folder is None:
+        return Check(f"the lake lies in an object store: {root}", True)
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free

@@ -19,7 +19,8 @@ def report() -> None:
     """
     from cli.reports.curation.page import render
     from infra.settings import load_settings
+    from infra.storage import folder
 
     settings = load_settings()
-    path = render(settings, Path(settings.resolve(settings.report.path)) / "index.html")
+    path = render(settings, Path(folder(settings.resolve(settings.report.path))) / "index.html")
     out.print(f"Open {path}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import gzip
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from infra.storage import write_file
 
 
 def write_page(template: str, out: Path, plots: Mapping[str, str], **values: Any) -> Path:
@@ -26,10 +27,7 @@ def write_page(template: str, out: Path, plots: Mapping[str, str], **values: Any
         lstrip_blocks=True,
     )
     page = templates.get_template(template).render(plots=plots, plotly=_packed_plotly(), **values)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.{os.getpid()}")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(out)
+    write_file(out, page)
     return out
 
 

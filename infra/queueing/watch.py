@@ -17,6 +17,7 @@ from typing import Protocol
 
 from infra.errors import SubmissionFailed
 from infra.settings import QueueSettings
+from infra.storage import write_file
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _JOB, _SCRIPT, _OUTPUT, _CODE = "job.json", "run.sh", "output.log", "exit_code"
@@ -127,9 +128,7 @@ def _started(queue: Queue, folder: Path, command: list[str], home: Path) -> Job:
             setting="queue.kind",
             hint="Is it reachable from here?",
         ) from None
-    draft = folder / f".{_JOB}"
-    draft.write_text(json.dumps(asdict(job)), encoding="utf-8")
-    draft.replace(folder / _JOB)
+    write_file(folder / _JOB, json.dumps(asdict(job)))
     return job
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra.sandbox.faults import Line, day_of
 from infra.sandbox.planting import Gold, Row
+from infra.storage import publish
 
 LEVEL = 3
 JUDGEMENTS = "preferences"
@@ -153,9 +154,9 @@ class SandboxWriter:
         """Make all files visible and return how many landed."""
         finished = [*self._finished, *self._open.values()]
         for target in sorted(finished, key=lambda target: target.final):
-            target.hidden.replace(target.final)
+            publish(target.hidden, target.final)
         for hidden in sorted(self.truth.glob("_*")):
-            hidden.replace(hidden.with_name(hidden.name[1:]))
+            publish(hidden, hidden.with_name(hidden.name[1:]))
         return len(finished)
 
 

@@ -21,6 +21,7 @@ from infra.contracts import contract, table_names
 from infra.errors import RegistrationRefused
 from infra.lake import Lake
 from infra.settings import Settings
+from infra.storage import new_folder
 from models.registry import ranks, tracking
 from models.registry.entry import IDENTITY, Entry, Registered, enter, flat, stored
 from models.registry.pins import trained_until
@@ -111,12 +112,8 @@ def fetch(settings: Settings, named: str) -> Path:
         found = stored(settings, version, Path(aside))
         if not found.is_relative_to(aside):
             return found  # by manifest: it stays where it is
-        try:
-            shutil.copytree(found, Path(aside) / "settled", symlinks=False)
-            (Path(aside) / "settled").rename(folder)
-        except OSError:
-            if not folder.exists():  # else another process was faster, with the same files
-                raise
+        with new_folder(folder) as draft:
+            shutil.copytree(found, draft, symlinks=False, dirs_exist_ok=True)
     return folder
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import hmac
+import io
 import json
 import re
 import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import IO, Literal
 from infra.errors import InputDamaged
 from infra.nesting import too_deep
 from infra.settings import ScreeningSettings, Settings
+from infra.storage import replacing
 from models.screening.detection import Detectors, Findings, Question, attempt, examine
 from models.screening.privacy import Span, merge, redact
 from models.screening.privacy.detect import PRIORITY
@@ -377,26 +379,31 @@ def screen_file(path_in: Path, out: Path | None, settings: Settings) -> Counter[
     detectors.load(settings.screening.languages)
     policy = ScreeningPolicy.of(settings.screening, detectors)
     counts: Counter[str] = Counter()
-    draft = out.with_name(out.name + ".part") if out else None
     opened = gzip.open if path_in.name.endswith(".gz") else open
-    target = draft.open("w", encoding="utf-8") if draft else nullcontext(sys.stdout)
     try:
-        with opened(path_in, "rb") as lines, target as sink:
+        with opened(path_in, "rb") as lines, _sink(out) as sink:
             for batch in _batches(lines):
                 for row in _screen_lines(batch, policy, detectors):
                     counts[str(row["verdict"])] += 1
                     _put(sink, row)
-        if draft and out:
-            draft.replace(out)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise InputDamaged(
             f"{path_in.name} ends too early or is damaged after {counts.total():,} lines",
             hint="Copy the whole file again." + (" Nothing was written." if out else ""),
         ) from None
-    finally:
-        if draft:
-            draft.unlink(missing_ok=True)
     return counts
+
+
+@contextmanager
+def _sink(out: Path | None) -> Iterator[IO[str]]:
+    """Standard output, or a file that appears when it is whole."""
+    if out is None:
+        yield sys.stdout
+        return
+    with replacing(out) as raw:
+        text = io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
+        yield text
+        text.detach()
 
 
 def _put(sink: IO[str], row: Mapping[str, object]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from infra.errors import TrainingRefused
+from infra.storage import new_folder
 from models.calibration import Calibration
 from models.chat.conversation import messages
 from models.signals.model import SEEN, Bools, Floats, texts
@@ -117,12 +118,10 @@ def positive_weight(configuration: Configuration, labels: Sequence[int]) -> floa
 
 def calibrated_folder(model: Path, run: Path, calibration: Calibration) -> Path:
     """The model again with its calibration beside it, to be registered; files are linked, not copied."""
-    folder, draft = run / CALIBRATED, run / f".{CALIBRATED}"
-    shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(model, draft, copy_function=_linked)
-    (draft / _CALIBRATION).write_text(json.dumps(calibration.as_dict(), sort_keys=True), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    folder = run / CALIBRATED
+    with new_folder(folder, replace=True) as draft:
+        shutil.copytree(model, draft, copy_function=_linked, dirs_exist_ok=True)
+        (draft / _CALIBRATION).write_text(json.dumps(calibration.as_dict(), sort_keys=True), encoding="utf-8")
     return folder
 
 

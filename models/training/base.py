@@ -9,8 +9,6 @@ model would do.
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from infra.cache import user_cache
 from infra.errors import TrainingRefused
 from infra.settings import Settings
+from infra.storage import new_folder
 from models.text.language.romanised_hindi import corpus_lines
 
 SPECIAL = (
@@ -58,24 +57,9 @@ def embedded() -> Path:
     """
     folder = user_cache() / "base" / _content_name()
     if not (folder / "config.json").exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
+        with new_folder(folder) as draft:
             _make(draft)
-            # Whoever is second finds the folder there, or cannot rename onto it: the same model, made at one time.
-            if not folder.exists():
-                _settle(draft, folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     return folder
-
-
-def _settle(draft: Path, folder: Path) -> None:
-    try:
-        draft.rename(folder)
-    except OSError:
-        if not (folder / "config.json").exists():
-            raise
 
 
 def _content_name() -> str:

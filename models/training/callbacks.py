@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import TrainingRefused
+from infra.storage import write_file
 
 CHECKPOINT = "checkpoint"
 HEARTBEAT = "progress.json"
@@ -69,8 +70,5 @@ def callbacks(folder: Path, progress: Progress | None) -> list[Any]:
 
 def _beat(file: Path, step: int, steps: int, loss: float) -> None:
     """Whoever watches sees by its time that the run is alive."""
-    draft = file.with_suffix(".draft")
-    draft.write_text(
-        json.dumps({"step": step, "steps": steps, "loss": loss, "time": time.time()}), encoding="utf-8"
-    )
-    draft.replace(file)
+    state = {"step": step, "steps": steps, "loss": loss, "time": time.time()}
+    write_file(file, json.dumps(state), durable=False)

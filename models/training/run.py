@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 import yaml
 
 from infra.errors import TrainingRefused
+from infra.storage import new_folder, publish, write_file
 from models.training.callbacks import CHECKPOINT, HEARTBEAT, Progress, callbacks, whole_checkpoint
 from models.training.configuration import SHIPPED, Configuration
 
@@ -42,9 +42,7 @@ class Spec:
         """As JSON, whole or not at all."""
         told = {"base": self.base, "pos_weight": self.pos_weight}
         text = json.dumps({**told, "configuration": self.configuration.model_dump(mode="json")}, indent=1)
-        draft = file.with_suffix(f".{os.getpid()}")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(file)
+        write_file(file, text)
 
     @classmethod
     def read(cls, file: Path) -> Spec:
@@ -115,9 +113,13 @@ def clear_unfinished(root: Path) -> None:
     Raises:
         TrainingRefused: one is being trained; those before it are cleared.
     """
-    for rows in sorted(root.glob(f"*/{_ROWS}")):
-        with _alone(rows.parent):
-            _clear(rows.parent)
+    # A process that was killed while it prepared rows left them under the name of a draft.
+    names = (_ROWS, f".{_ROWS}.*")
+    for folder in sorted({rows.parent for name in names for rows in root.glob(f"*/{name}")}):
+        with _alone(folder):
+            _clear(folder)
+            for draft in folder.glob(names[1]):
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager
@@ -202,7 +204,7 @@ def _leave(trainer: Any, tokenizer: Any, spec: Spec, folder: Path) -> None:
         for stray in ("training_args.bin", "README.md"):
             (draft / stray).unlink(missing_ok=True)
         shutil.rmtree(folder / MODEL, ignore_errors=True)
-        draft.rename(folder / MODEL)
+        publish(draft, folder / MODEL)
     trainer.accelerator.wait_for_everyone()
 
 
@@ -239,8 +241,5 @@ def _keep_rows(rows: Any, folder: Path) -> None:
 
     if folder.exists():
         return
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
-    with quiet():
+    with quiet(), new_folder(folder) as draft:
         rows.save_to_disk(str(draft))
-    draft.rename(folder)

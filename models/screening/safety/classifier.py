@@ -20,6 +20,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from infra.errors import DetectorUnavailable
+from infra.storage import write_file
 from models.screening.safety.corpus import LabelledText
 from models.screening.safety.interface import CATEGORIES, REJECT, REVIEW, SAFE, SafetyScore
 from models.screening.safety.ngrams import BUCKETS, RECIPE, features
@@ -270,9 +271,7 @@ def save(model: ClassifierModel, folder: Path) -> None:
         "languages": model.languages,
         "facts": model.facts,
     }
-    draft = folder / f".{_MANIFEST}.part"
-    draft.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
-    draft.replace(folder / _MANIFEST)
+    write_file(folder / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
 
 
 def is_classifier(folder: Path) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 
 from infra.cache import user_cache
 from infra.errors import DetectorUnavailable
+from infra.storage import new_folder
 from models.screening.safety.classifier import (
     ClassifierModel,
     Thresholds,
@@ -83,16 +84,8 @@ def _named(model: ClassifierModel) -> ClassifierModel:
 
 def _keep(model: ClassifierModel, folder: Path) -> None:
     """Put the model in the cache; another process may do the same, and a home that cannot be written is no fault."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".safety-", dir=folder.parent))
-    except OSError:
-        return
-    try:
+    with suppress(OSError), new_folder(folder) as draft:
         save(model, draft)
-        draft.rename(folder)
-    except OSError:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -18,6 +16,7 @@ import numpy.typing as npt
 
 from infra.cache import user_cache
 from infra.errors import EncoderUnavailable
+from infra.storage import new_folder
 from models.text.encoders.reading import Ids, Reading
 
 if TYPE_CHECKING:
@@ -129,18 +128,10 @@ def converted(source: Source) -> Path:
 
     It is named by a hash of the source's content, this code and OpenVINO's version, under the user's cache directory.
     """
-    name = _content_name(source)
-    folder = user_cache() / "encoders" / name
+    folder = user_cache() / "encoders" / _content_name(source)
     if not (folder / _GRAPH).exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
-        try:
+        with new_folder(folder) as draft:
             _convert(source, draft)
-            # Whoever is second finds the folder there: the same graph, made at the same time.
-            if not folder.exists():
-                draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 

@@ -195,7 +195,9 @@ def test_a_json_array_is_read_whole_or_not_at_all(settings: Settings, tmp_path: 
     with pytest.raises(LandingFileBroken):
         import_preferences(settings, tmp_path / "cut.jsonl.gz", options("hh-rlhf"))
     assert len(landed_rows(settings)) == 2
-    assert not list(Path(Lake.of(settings).landing).rglob("*.part"))
+    landed = [path for path in Path(Lake.of(settings).landing).rglob("*") if path.is_file()]
+    assert landed
+    assert all(path.name.endswith(".jsonl.gz") for path in landed)
 
 
 @pytest.mark.parametrize("text", ["20240923", "240931", "24092", "２４０９２３", "abcdef", "-10923"])

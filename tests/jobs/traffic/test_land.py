@@ -14,8 +14,11 @@ from pyspark.sql import SparkSession
 from infra import ledger
 from infra.errors import LandingFileBroken
 from infra.lake import Lake
-from infra.settings import Settings
+from infra.migrate import migrate
+from infra.settings import LakeSettings, Settings
+from jobs.landing.files import DayFiles
 from jobs.landing.zone import landing_files
+from jobs.runner import run_job
 from jobs.traffic.land import landing_rules, parse_landing, settle, stale_days
 
 DAY, NEXT = "2026-03-01", "2026-03-02"
@@ -130,6 +133,25 @@ def test_a_range_lands_the_same_together_or_day_by_day(
     assert sorted(tuple(row) for row in refused.collect()) == [
         tuple(row.values()) for row in rows_of("traffic.quarantine", "source_file", "line", "reason")
     ]
+
+
+def test_a_lake_whose_root_is_a_uri_lands_its_days(
+    spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes the URI for a path would make a folder `file:` where the test runs."""
+    monkeypatch.chdir(tmp_path)
+    by_uri = settings.model_copy(update={"lake": LakeSettings(root=f"file://{tmp_path}/lake")})
+    migrate(by_uri)
+    lake = Lake.of(by_uri)
+    with DayFiles(lake.landing, "import") as out:
+        for line in (event("e1"), response("e2", "10:00:05"), event("e1")):
+            out.put(date.fromisoformat(DAY), line)
+    run_job(by_uri, "traffic.land", [date.fromisoformat(DAY)], False)
+    assert books(lake)[DAY] == (3, 2, {"duplicate": 1})
+    landed = spark.read.format("delta").load(lake.path("traffic.events")).select("event_id").collect()
+    assert sorted(row["event_id"] for row in landed) == ["e1", "e2"]
+    assert not run_job(by_uri, "traffic.land", [date.fromisoformat(DAY)], False).run_id
+    assert not (tmp_path / "file:").exists()
 
 
 @pytest.mark.parametrize("kind", ["gzip", "line"])

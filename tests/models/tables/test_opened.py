@@ -234,7 +234,7 @@ def test_a_vacuumed_version_is_refused_and_says_what_is_left(settings: Settings)
 
 
 def test_a_lake_at_a_uri_is_read_alike(tmp_path: Path) -> None:
-    """The way of object stores: through delta-rs, not the file system."""
+    """`file://` is the local disk under another name; `tests/infra/test_storage.py` reads from where no path leads."""
     settings = load_settings(home=tmp_path, lake={"root": f"file://{tmp_path}/lake"})
     (tmp_path / "lake/curated/curation/samples").mkdir(parents=True)
     rows = plain(20).append_column("place", pa.array([HOSTILE, None] * 10))
