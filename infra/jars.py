@@ -20,6 +20,7 @@ from pathlib import Path
 from infra.cache import user_cache
 from infra.errors import EnvironmentMissing
 from infra.java import check_java, java_command
+from infra.storage import publish
 
 DELTA_VERSION = "4.4.0"
 DELTA_PACKAGE = f"io.delta:delta-spark_4.2_2.13:{DELTA_VERSION}"
@@ -72,7 +73,7 @@ def fetch_jars(ivy_settings: str | None = None) -> list[str]:
             try:
                 _retrieve(draft, ivy_settings)
                 _check(draft / "jars")
-                (draft / "jars").rename(folder)
+                publish(draft / "jars", folder)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
     return delta_jars()
