@@ -73,6 +73,10 @@ def test_what_is_written_is_listed_read_and_deleted(place: Folder) -> None:
     place.delete("a/b.txt")
     place.delete("a/b.txt")
     assert files_of(place) == ["c.txt"]
+    place.write("a/b/d.txt", b"four")
+    place.delete_folder("a")
+    place.delete_folder("a")
+    assert files_of(place) == ["c.txt"]
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(place: Folder) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import tempfile
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from infra.cache import user_cache
 from infra.settings import EncoderSettings
+from infra.storage import write_file
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/kfd")
 
@@ -27,13 +26,8 @@ def kept_choice(spec: EncoderSettings) -> tuple[str, str] | None:
 
 def keep_choice(spec: EncoderSettings, backend: str, precision: str) -> None:
     """Keep an answer, whole or not at all. A cache that cannot be written is no fault: it is measured again."""
-    path = _path(spec)
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(prefix=".choice-", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump({"backend": backend, "precision": precision}, stream)
-        Path(draft).replace(path)
+        write_file(_path(spec), json.dumps({"backend": backend, "precision": precision}))
 
 
 def _path(spec: EncoderSettings) -> Path:
