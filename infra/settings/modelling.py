@@ -44,7 +44,8 @@ class TrainingSettings(Section):
     base_model: str = Field(
         "",
         description="Hub id or folder of a Llama-like model: meta-llama/Llama-3.1-70B (the paper's reward models), "
-        "meta-llama/Llama-3.1-8B (its signal models). Default: a tiny one that is trained here in seconds.",
+        "meta-llama/Llama-3.1-8B (its signal models). Or an embedded one by name: tiny-llama (trained here in "
+        "seconds; the default) or sentence-encoder (the packaged MiniLM: English only, 512 tokens at most).",
     )
     pointwise_config: str = Field(
         "reward-pointwise-smoke",

@@ -20,6 +20,7 @@ from models.reward.evaluate import Kind, judge
 from models.reward.intervals import Accuracy
 from models.reward.matrix import check_apart
 from models.reward.train import train
+from models.training.base import resolved
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
 from models.training.sequences import classifier
@@ -70,7 +71,7 @@ def agreement(
         single = single_random(evaluation, configuration.seed, reviews).pairs
         agreed = unanimous(evaluation, reviews).pairs
         _check(sets, single, agreed, reviews)
-        fresh, tokenizer = classifier(configuration.base_model or base, configuration.seed)
+        fresh, tokenizer = classifier(resolved(configuration.base_model or base), configuration.seed)
         lines.append(_line(kind, BASELINE, 0, fresh, tokenizer, single, agreed, configuration))
         for name, made in sets.items():
             check_apart(made.pairs, single)

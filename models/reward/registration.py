@@ -50,7 +50,7 @@ def memory_plan(settings: Settings, configuration: Configuration) -> Plan:
     Raises:
         TrainingRefused: it cannot fit, or the GPUs are not here.
     """
-    return planned_here(configuration, configuration.base_model or base_model(settings))
+    return planned_here(configuration, base_model(settings, configuration.base_model))
 
 
 def train_and_register(
@@ -70,7 +70,7 @@ def train_and_register(
         RegistrationRefused: the stored model does not give the trained one's logits.
     """
     check_apart(data.training, data.evaluation)
-    base = configuration.base_model or base_model(settings)
+    base = base_model(settings, configuration.base_model)
     trained = train(kind, data.training, configuration, base, folder_of_runs(settings), progress)
     judged = judge(kind, trained.folder, trained.tokenizer, data.evaluation, configuration.max_length)
     until = max(pair.batch for pair in data.training)

@@ -10,6 +10,7 @@ from typing import Any
 from infra.errors import TrainingRefused
 from models.chat.preferences import Pair
 from models.reward.evaluate import Kind
+from models.training.base import resolved
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
 from models.training.fitting import Fitting
@@ -53,7 +54,7 @@ def train(
     """Train on pairs, or go on with such a run that was killed, or find it done.
 
     Args:
-        base: hub id or folder; the configuration's own wins.
+        base: hub id, folder or name of an embedded model; the configuration's own wins.
         root: where runs have their folders.
 
     Raises:
@@ -65,7 +66,7 @@ def train(
             f"the configuration trains {configuration.job}, not {NAMES[kind]}",
             hint="Give one whose job is the kind asked for.",
         )
-    base = configuration.base_model or base
+    base = resolved(configuration.base_model or base)
     tokenizer = tokenizer_of(base)
     fitting = Fitting(tokenizer, configuration.max_length)
     columns = _columns(kind, pairs, fitting, configuration)

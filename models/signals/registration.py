@@ -80,7 +80,7 @@ def train_and_register(
             f"the configuration trains {job.configuration.job}, not signals",
             hint="Give one whose job is signals.",
         )
-    base = job.configuration.base_model or base_model(settings)
+    base = base_model(settings, job.configuration.base_model)
     root = folder_of_runs(settings)
     for signal in signals:
         try:

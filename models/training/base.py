@@ -1,15 +1,15 @@
-"""The model that reward and signal models start from: the embedded default, or any Llama-like model by setting.
+"""The model that reward and signal models start from: an embedded one by name, or any Llama-like model by setting.
 
-The paper starts from Llama 3.1 70B (section 2.3.1) and 8B (section 2.3.2). The embedded default has the same
-architecture and less than a ten-thousandth of their weights, and is trained here from packaged dialogue in seconds: it
-makes every entry point run on two CPU cores without a network. Its figures say that the code works, not what a 70B
-model would do.
+The paper starts from Llama 3.1 70B (section 2.3.1) and 8B (section 2.3.2). Two embedded models run on two CPU cores
+without a network. `tiny-llama` has the same architecture and less than a ten-thousandth of their weights, and is
+trained here from packaged dialogue in seconds. `sentence-encoder` is a packaged MiniLM (see `encoder_base`). Their
+figures say that the code works, not what a 70B model would do.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,22 +43,46 @@ _SHAPE = {
 _STEPS, _BATCH, _WINDOW, _SEED = 150, 16, 64, 20260101
 _RECIPE = "1"
 
+TINY_LLAMA, SENTENCE_ENCODER = "tiny-llama", "sentence-encoder"
+DEFAULT = TINY_LLAMA
 
-def base_model(settings: Settings) -> str:
-    """The hub id or path of `training.base_model`; without one the folder of the embedded model, made on first need."""
-    return settings.training.base_model or str(embedded())
+
+def base_model(settings: Settings, configured: str = "") -> str:
+    """Hub id or folder of the base model: the run configuration's, else that of `training.base_model`.
+
+    An embedded model is made on first need.
+
+    Args:
+        configured: the configuration's `base_model`; empty: it names none.
+    """
+    return resolved(configured or settings.training.base_model)
+
+
+def resolved(name: str) -> str:
+    """The folder of an embedded model by its name, `DEFAULT` if empty; a hub id or a folder as it is."""
+    name = name or DEFAULT
+    if name == TINY_LLAMA:
+        return str(embedded())
+    if name == SENTENCE_ENCODER:
+        from models.training.encoder_base import encoder
+
+        return str(encoder())
+    return name
 
 
 def embedded() -> Path:
-    """The folder of the embedded model and its tokenizer, under the user's cache.
+    """The folder of `tiny-llama` and its tokenizer, under the user's cache, named by a hash of the text and recipe."""
+    return made_once(user_cache() / "base" / _content_name(), _make)
 
-    It is named by a hash of the text and of the recipe, written aside and renamed: of two processes that make it at
-    once, both read what the faster one made.
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """The folder, which `make` fills if it is not there.
+
+    It is written aside and renamed: of two processes that make it at once, both read what the faster one made.
     """
-    folder = user_cache() / "base" / _content_name()
     if not (folder / "config.json").exists():
         with new_folder(folder) as draft:
-            _make(draft)
+            make(draft)
     return folder
 
 

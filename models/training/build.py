@@ -20,12 +20,13 @@ def build(
     import torch
 
     from models.training.arguments import adapters, arguments
-    from models.training.sequences import classifier
+    from models.training.sequences import classifier, freeze
 
     options = {"attn_implementation": chosen.attention} if chosen.attention else {}
     # Frozen weights need no more; trained ones are kept in float32, and computed with in half precision.
     frozen = chosen.lora is not None and chosen.bf16 and torch.cuda.is_available()
     model, tokenizer = classifier(base, chosen.seed, "bfloat16" if frozen else "float32", **options)
+    freeze(model, chosen.frozen_layers)
     peft = None if chosen.lora is None else adapters(chosen.lora, tokenizer, _vocabulary(base))
     if chosen.job == "reward-pointwise":
         from models.reward.pointwise import trainer

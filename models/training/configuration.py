@@ -60,10 +60,12 @@ class Configuration(Part):
     """How one model is trained. Batch sizes are in rows: pairs for reward models, responses for signals.
 
     Attributes:
-        base_model: hub id or folder; empty: `training.base_model` of the settings.
+        base_model: hub id, folder or name of an embedded model; empty: `training.base_model` of the settings.
         steps: optimiser steps; 0: `epochs` passes over the rows.
         batch: rows of one process at once; `accumulate` such batches make a step.
-        max_length: tokens of one sequence; contexts are shortened to it from the oldest turn, and counted.
+        max_length: tokens of one sequence, or what the base model reads where that is less; contexts are shortened to
+            it from the oldest turn, and counted.
+        frozen_layers: so many of the lowest layers stay as they are, and with them the embeddings.
         center: weight of (r_c + r_r)^2, which keeps pointwise rewards around zero (arXiv:2312.09244).
         margin: m of log s(r_c - r_r - m), scaled by how far a pair's labels agree (arXiv:2307.09288).
         pos_weight: weight of positive rows of a signal; `balanced`: negatives / positives.
@@ -84,6 +86,7 @@ class Configuration(Part):
     weight_decay: float = Field(0.0, ge=0)
     clip: float = Field(1.0, gt=0)
     max_length: int = Field(1024, ge=16)
+    frozen_layers: int = Field(0, ge=0)
     bf16: bool = False
     gradient_checkpointing: bool = False
     compile: bool = False

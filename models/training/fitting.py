@@ -21,7 +21,7 @@ class Fitting:
     """Makes token ids of a context with what follows it, and counts what fitting cost.
 
     Args:
-        longest: most tokens of one sequence.
+        longest: most tokens of one sequence; what the tokenizer's model reads where that is less.
 
     Attributes:
         counts: sequences by fate: `whole`; `shortened`, whose oldest turns were left out; `too_long`, which did not fit
@@ -29,7 +29,9 @@ class Fitting:
     """
 
     def __init__(self, tokenizer: Any, longest: int) -> None:
-        self.tokenizer, self.longest = tokenizer, longest
+        self.tokenizer = tokenizer
+        # Where nobody said what the model reads, this is 1e30.
+        self.longest = int(min(longest, tokenizer.model_max_length))
         self.counts: Counter[str] = Counter({WHOLE: 0, SHORTENED: 0, TOO_LONG: 0})
 
     def fit(self, context: Messages, build: Callable[[Messages], Sequence[Ids]]) -> Sequence[Ids] | None:

@@ -33,7 +33,7 @@ class Shape:
         """Of a transformers configuration."""
         return cls(
             config.hidden_size, config.intermediate_size, config.num_hidden_layers, config.num_attention_heads,
-            config.num_key_value_heads, config.vocab_size,
+            getattr(config, "num_key_value_heads", config.num_attention_heads), config.vocab_size,
         )  # fmt: skip
 
     @property

@@ -89,6 +89,27 @@ def classifier(base: str, seed: int, dtype: str = "float32", **options: Any) -> 
     return model, tokenizer
 
 
+def freeze(model: Any, layers: int) -> None:
+    """Keep the embeddings and so many of the lowest layers as they are; with none, everything is trained.
+
+    Raises:
+        TrainingRefused: the model has fewer layers.
+    """
+    if not layers:
+        return
+    body = model.base_model
+    stack = body.layers if hasattr(body, "layers") else body.encoder.layer
+    if layers > len(stack):
+        raise TrainingRefused(
+            f"{layers} layers are to stay as they are, and the base model has {len(stack)}",
+            setting="frozen_layers",
+            hint="Lower it in the run configuration.",
+        )
+    embeddings = getattr(body, "embeddings", None) or model.get_input_embeddings()
+    for part in (embeddings, *stack[:layers]):
+        part.requires_grad_(False)
+
+
 def tokenizer_of(base: str) -> Any:
     """The tokenizer of a base model, with a chat template, `MARKERS` and a padding token.
 
@@ -129,6 +150,9 @@ def quiet() -> Iterator[None]:
     from transformers.utils import logging
 
     bars = logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    level = logging.get_verbosity()
+    # A base model has no head yet, and transformers lists what it lacks.
+    logging.set_verbosity_error()
     logging.disable_progress_bar()
     datasets.disable_progress_bars()
     with warnings.catch_warnings():
@@ -136,6 +160,7 @@ def quiet() -> Iterator[None]:
         try:
             yield
         finally:
+            logging.set_verbosity(level)
             if bars[0]:
                 logging.enable_progress_bar()
             if not bars[1]:

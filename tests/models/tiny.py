@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
 from models.chat.conversation import context_of
 from models.chat.preferences import Pair
-from models.training import base
+from models.training import base, encoder_base
 from models.training.configuration import Configuration
 
 _SHAPE = base._SHAPE | {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
@@ -31,6 +33,27 @@ def tiny_base() -> str:
     with patch.multiple(base, **small):
         base._make(folder)
     return str(folder)
+
+
+@cache
+def tiny_encoder() -> str:
+    """The recipe of `sentence-encoder` on an untrained encoder of two layers and a width of 32."""
+    from transformers import BertConfig, BertModel
+
+    folder = Path(tempfile.mkdtemp(prefix="tiny-encoder-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    source = folder / "source"
+    shape = BertConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, vocab_size=30522
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        BertModel(shape).save_pretrained(source)
+    shutil.copy(encoder_base._source() / "tokenizer.json", source)
+    (folder / "base").mkdir()
+    with patch.object(encoder_base, "_source", lambda: source):
+        encoder_base._make(folder / "base")
+    return str(folder / "base")
 
 
 def smoke(job: Any, **changes: Any) -> Configuration:

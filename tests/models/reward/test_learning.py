@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from models.reward.evaluate import Judged, Kind, judge, longer_hits
 from models.reward.intervals import difference
 from models.reward.matrix import ALL, Row, cells, matrix, verdict
 from models.reward.train import train
-from tests.models.tiny import labels, planted, smoke, tiny_base
+from tests.models.tiny import labels, planted, smoke, tiny_base, tiny_encoder
 
 KINDS: tuple[Kind, ...] = ("pointwise", "pairwise")
 
@@ -24,17 +25,20 @@ def configured(kind: Kind, **changes: Any) -> Any:
     return smoke(f"reward-{kind}", **({"epochs": 8} if kind == "pairwise" else {}) | changes)
 
 
+@pytest.mark.parametrize("base", [tiny_base, tiny_encoder], ids=["llama", "encoder"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_planted_preference_is_learnt_and_shuffled_labels_teach_nothing(kind: Kind, tmp_path: Path) -> None:
+def test_a_planted_preference_is_learnt_and_shuffled_labels_teach_nothing(
+    kind: Kind, base: Callable[[], str], tmp_path: Path
+) -> None:
     held = planted(120, 9, split="evaluation")
-    trained = train(kind, planted(160), configured(kind), tiny_base(), tmp_path)
+    trained = train(kind, planted(160), configured(kind), base(), tmp_path)
     judged = judge(kind, trained.folder, trained.tokenizer, held, 128)
     assert judged.accuracy().low > 0.8
     assert dict(trained.fates) == {"whole": 160, "shortened": 0, "too_long": 0}
     if judged.consistent is not None:
         assert judged.consistent.mean() > 0.8
     shuffled = planted(160, noise=0.5)
-    confused = train(kind, shuffled, configured(kind), tiny_base(), tmp_path)
+    confused = train(kind, shuffled, configured(kind), base(), tmp_path)
     found = judge(
         kind, confused.folder, confused.tokenizer, planted(120, 9, split="evaluation", noise=0.5), 128
     )
