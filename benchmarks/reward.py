@@ -45,7 +45,7 @@ from models.reward.matrix import cells
 from models.reward.train import Trained, train
 from models.signals.correlation import spearman
 from models.signals.ranking import Figure, Resamples
-from models.training.base import embedded
+from models.training.base import DEFAULT
 from models.training.configuration import Configuration, configuration
 from models.training.fitting import Fitting
 from models.training.scoring import score
@@ -61,17 +61,23 @@ def main() -> None:
         "epochs": ("2", "passes over the pairs"),
         "longest": ("768", "tokens"),
         "only": ("real,sandbox", "parts to run, with commas"),
+        "kinds": (",".join(_KINDS), "models to train, with commas"),
+        "base": ("", "base model: tiny-llama, sentence-encoder, a hub id or a folder"),
+        "frozen": ("0", "lowest layers that stay as they are"),
+        "rate": ("1e-3", "learning rate"),
     }
     asked = arguments(__doc__, 2312, more)
-    figures: dict[str, Any] = {"seed": asked.seed}
+    figures: dict[str, Any] = {"seed": asked.seed, "base": asked.base or DEFAULT}
     passed: dict[str, bool] = {}
     with tempfile.TemporaryDirectory() as folder:
         configurations: dict[Kind, Configuration] = {
             kind: configuration(
                 f"reward-{kind}-smoke", seed=asked.seed, steps=0, epochs=float(asked.epochs),
-                max_length=int(asked.longest),
+                max_length=int(asked.longest), base_model=asked.base, frozen_layers=int(asked.frozen),
+                learning_rate=float(asked.rate),
             )
             for kind in _KINDS
+            if kind in asked.kinds
         }  # fmt: skip
         if "real" in asked.only:
             passed |= _real(asked.data, asked.size, configurations, Path(folder), figures)
@@ -130,7 +136,7 @@ def _sandbox(
     figures["sandbox_pairs"] = [len(training), len(held), users]
     passed = {}
     for kind, chosen in configurations.items():
-        trained = train(kind, training, chosen, str(embedded()), folder, _tell(kind))
+        trained = train(kind, training, chosen, DEFAULT, folder, _tell(kind))
         judged = judge(
             kind, trained.folder, trained.tokenizer, [one.pair for one in held.values()], chosen.max_length
         )
@@ -215,7 +221,7 @@ def _one(
     chosen: Configuration, root: Path, figures: dict[str, Any],
 ) -> float:  # fmt: skip
     began = time.process_time()
-    trained = train(kind, training, chosen, str(embedded()), root, _tell(kind))
+    trained = train(kind, training, chosen, DEFAULT, root, _tell(kind))
     figures[f"{kind}_cpu_seconds"] = round(time.process_time() - began, 1)
     judged = judge(kind, trained.folder, trained.tokenizer, held, chosen.max_length)
     print(f"\n{kind}: training {dict(trained.fates)}, held apart {dict(judged.fates)}\n")

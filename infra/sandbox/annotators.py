@@ -56,6 +56,8 @@ def judgements(
         shown = {other.text.strip(), item.served.text.strip()}
         if len(shown) < 2 or "" in shown:
             continue  # nothing to choose between
+        if not all(message.text.strip() for message in item.messages[-asked.context_messages :]):
+            continue  # the landing contract refuses an empty message
         day = _batch(world, asked, item.turn["day"])
         responses = [(item.turn["model_version"], item.served), (version, other)]
         if item.luck.random() < 0.5:

@@ -20,7 +20,7 @@ from jobs.landing.zone import landing_days, landing_files
 from models.chat.conversation import context_of
 from models.chat.preferences import Pair
 from models.reward.evaluate import Kind, sequences
-from models.training.base import embedded
+from models.training.base import SENTENCE_ENCODER, TINY_LLAMA, resolved
 from models.training.configuration import configuration
 from models.training.fitting import TOO_LONG, Fitting
 from models.training.sequences import tokenizer_of
@@ -61,10 +61,13 @@ def test_every_judgement_lands_under_its_user(sandbox_run: Run) -> None:
     }
 
 
+@pytest.mark.parametrize("base", [TINY_LLAMA, SENTENCE_ENCODER])
 @pytest.mark.parametrize("kind", ["pointwise", "pairwise"])
-def test_pairs_fit_the_configurations_that_the_demo_trains_with(sandbox_run: Run, kind: Kind) -> None:
-    """Hindi has many tokens in the embedded tokenizer; training refuses where more than 5 % do not fit."""
-    fitting = Fitting(tokenizer_of(str(embedded())), configuration(f"reward-{kind}-smoke").max_length)
+def test_pairs_fit_the_configurations_that_the_demo_trains_with(
+    sandbox_run: Run, kind: Kind, base: str
+) -> None:
+    """Hindi has many tokens in the embedded tokenizers; training refuses where more than 5 % do not fit."""
+    fitting = Fitting(tokenizer_of(resolved(base)), configuration(f"reward-{kind}-smoke").max_length)
     for row in {row["pair_id"]: row for row in judgements(sandbox_run)}.values():
         context = context_of(row["context"]["messages"], character=row["context"].get("character"))
         pair = Pair(row["pair_id"], context, row["response_a"], row["response_b"], "b", "static", "train")
