@@ -57,7 +57,9 @@ def _safety(_: Settings) -> str:
 def _base_model(settings: Settings) -> str:
     from models.training.base import base_model
 
-    return settings.training.base_model or f"embedded, {base_model(settings).rpartition('/')[2]}"
+    base = base_model(settings)
+    named = settings.training.base_model
+    return named if named == base else f"{named or 'embedded'}, {base.rpartition('/')[2]}"
 
 
 STEPS: tuple[tuple[str, Callable[[Settings], str]], ...] = (

@@ -130,13 +130,7 @@ class ExperimentSettings(_Frozen):
 class AnnotatorSettings(_Frozen):
     """Who judges pairs of responses (sections 2.2.2 and 3.4.1). What they like beside the truth is in BiasSettings."""
 
-    static_share: Share = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="users' turns that are judged from the log; a few days then give a reward model about 250 pairs of "
-        "users held apart",
-    )
+    static_share: Share = Field(0.12, ge=0, le=1, description="users' turns that are judged from the log")
     interactive_share: Share = Field(
         0.4, ge=0, le=1, description="internal users' turns that they judge while conversing"
     )
@@ -145,7 +139,7 @@ class AnnotatorSettings(_Frozen):
     tie_within: float = Field(0.1, ge=0, description="difference of scores that an annotator calls a tie")
     both_bad_below: float = Field(-0.3, description="score under which a response is bad")
     batch_days: int = Field(1, ge=1, description="days of traffic in a batch; its date is the last of them")
-    context_messages: int = Field(4, ge=1, description="messages before the responses that are shown")
+    context_messages: int = Field(10, ge=1, description="messages before the responses that are shown")
     guideline: str = "g1"
 
     @model_validator(mode="after")

@@ -32,7 +32,10 @@ def test_a_base_model_is_named_or_lies_somewhere(tmp_path: Path) -> None:
 
 def test_what_the_head_reads_is_the_mean_over_the_tokens() -> None:
     tokenizer = tokenizer_of(str(encoder()))
-    said = [{"role": "user", "content": "Do you like the [SEP] sea?"}, {"role": "assistant", "content": "I do."}]
+    said = [
+        {"role": "user", "content": "Do you like the [SEP] sea?"},
+        {"role": "assistant", "content": "I do."},
+    ]
     ids = chat(tokenizer, said)
     tokens = tokenizer.convert_ids_to_tokens(ids)
     assert (tokens[:3], tokens[-2:]) == (["[CLS]", "user", ":"], [".", "[SEP]"])
@@ -58,7 +61,9 @@ def test_frozen_layers_stay_and_the_rest_is_trained(tmp_path: Path) -> None:
 
 def test_turns_that_the_encoder_does_not_read_are_left_out_and_counted() -> None:
     fitting = Fitting(tokenizer_of(tiny_encoder()), 1024)
-    turns = [{"role": role, "content": "sea " * 150} for role in ("user", "assistant", "user", "assistant", "user")]
+    turns = [
+        {"role": role, "content": "sea " * 150} for role in ("user", "assistant", "user", "assistant", "user")
+    ]
     (ids,) = fitting.answered(turns, "I do.") or ()
     assert fitting.longest == 512
     assert 300 < len(ids) <= 512
