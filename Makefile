@@ -53,7 +53,7 @@ setup: $(filter .tools/bin/uv,$(UV)) ## Install what uv.lock pins into .venv, th
 demo: setup ## Logs to a curated dataset and a report (LOGS=path for your own chat logs)
 	@LOGS="$(LOGS)" FORMAT="$(FORMAT)" START="$(START)" DAYS="$(DAYS)" TURNS="$(TURNS)" $(RUN) bash infra/demo.sh
 
-PYTEST := pytest -n 2 --dist loadgroup --durations=25
+PYTEST := pytest -n 2 --dist loadgroup --budget --durations=25
 
 .PHONY: test
 test: setup ## The tests, on real Spark, Delta, Great Expectations, FAISS and models, without the nightly ones

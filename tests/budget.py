@@ -10,6 +10,7 @@ the `nightly` tests costs more than `TOTAL_SECONDS`. `--costs=FILE` writes the c
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ TEST_SECONDS = 20.0
 # 18 worker-minutes on each of two cores.
 TOTAL_SECONDS = 2 * 18 * 60.0
 SHOWN = 12
+# Fewer tests than this are a file or two.
+FEW = 200
+# Their import takes seconds. Each worker needs them sooner or later: no test shall pay for being the first.
+PRELOADED = ("torch", "transformers", "sentence_transformers", "trl", "mlflow", "great_expectations")
 
 
 def tree_seconds() -> float:
@@ -46,6 +51,11 @@ class Meter:
         self._start = 0.0
         self._shared: Counter[str] = Counter()
         self._depth = 0
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self._config.option.budget and len(session.items) > FEW:
+            for name in PRELOADED:
+                importlib.import_module(name)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Iterator[None]:

@@ -61,7 +61,7 @@ def test_a_page_needs_the_tests_without_the_nightly_ones(repository: Repository)
 
 @pytest.mark.parametrize(
     "path",
-    ["infra/write.py", "infra/storage/open.py", "jobs/runner.py", "jobs/maintenance/x.py", "dags/b.py"],
+    ["infra/write.py", "infra/storage/open.py", "jobs/runner.py", "jobs/signals/__init__.py", "dags/b.py"],
 )
 def test_what_every_job_stands_on_needs_all(repository: Repository, path: str) -> None:
     repository.commit(path)
@@ -92,3 +92,9 @@ def test_a_clone_without_history_needs_all(repository: Repository, tmp_path: Pat
     done = subprocess.run([TARGET], cwd=shallow, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "test-all"
     assert "no commit older than a day" in done.stderr
+
+
+def test_without_a_clone_everything_runs(tmp_path: Path) -> None:
+    outside = os.environ | {"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    done = subprocess.run([TARGET], cwd=tmp_path, check=True, capture_output=True, text=True, env=outside)
+    assert done.stdout.strip() == "test-all"
