@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deltalake import DeltaTable
@@ -97,11 +98,11 @@ class Lake:
         """The table's latest version."""
         return int(self.open(table).version())
 
-    def readable(self) -> dict[str, str]:
-        """Name to path or URI of every migrated table whose files the caller may read."""
+    def readable(self, names: Iterable[str] | None = None) -> dict[str, str]:
+        """Name to path or URI of every migrated table, of `names` if given, whose files the caller may read."""
         return {
             name: self.path(name)
-            for name in table_names()
+            for name in (table_names() if names is None else names)
             if _may_read(self.path(name)) and self.exists(name)
         }
 

@@ -38,7 +38,7 @@ def connect(lake: Lake, statement: str | None = None) -> duckdb.DuckDBPyConnecti
     connection.execute("SET TimeZone = 'UTC'")
     # Views stand on other views: those come first, also when everything is wanted.
     wanted = _named(statement if statement is not None else " ".join([*table_names(), *view_names()]))
-    readable = lake.readable()
+    readable = lake.readable(name for name in wanted if not name.startswith("views."))
     for name in (n for n in wanted if not n.startswith("views.")):
         if name in readable:
             stage, table = name.split(".")

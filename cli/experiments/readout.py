@@ -75,7 +75,7 @@ def _print_for_people(experiment: str, result: Readout, rows: list[dict[str, Any
     lines = [_line(row) for row in rows]
     if lines:
         print_rows(lines, list(lines[0]), Format.table)
-    for row in result.counted():
+    for row in result.populations_on_day():
         if row["basis"] in ("assigned", "exposed"):
             p = row["sample_ratio_p"]
             alarm = "  ALARM: no verdict is given" if row["sample_ratio_alarm"] else ""

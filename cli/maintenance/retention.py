@@ -39,6 +39,6 @@ def retention(
     if rows:
         print_rows(rows, list(rows[0]), format)
     if not rows:
-        err.print("Nothing is older than it may be.")
+        err.print("Nothing is past its retention.")
     elif not yes:
         err.print("Nothing was deleted. To delete: flywheel retention --yes")

@@ -108,7 +108,7 @@ def test_every_view_runs_on_duckdb_and_spark(spark: Any, lake: Lake) -> None:
 
 def test_a_table_that_the_caller_may_not_read_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     readable = {n: p for n, p in lake.readable().items() if not n.startswith("traffic.")}
-    monkeypatch.setattr(Lake, "readable", lambda _: readable)
+    monkeypatch.setattr(Lake, "readable", lambda *_: readable)
     with pytest.raises(JobUnknown, match=r"traffic\.turns"):
         connect(lake, "SELECT * FROM traffic.turns")
     with connect(lake) as connection:

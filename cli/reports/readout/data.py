@@ -1,4 +1,4 @@
-"""What the readout page shows, read from the lake's tables without a JVM: numbers of arms, no user."""
+"""Data of the readout page, read from the lake without a JVM. It has numbers of arms, and no user."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class Readout:
         """Metrics of the declared family."""
         return tuple(self.definition["metrics"])
 
-    def told(self, segment: str = ALL, method: str | None = None, metric: str | None = None) -> list[Row]:
+    def lifts_on_day(
+        self, segment: str = ALL, method: str | None = None, metric: str | None = None
+    ) -> list[Row]:
         """Lifts on `day`: of a segment, and where given by one method and of one metric."""
         return [
             row
@@ -65,7 +67,7 @@ class Readout:
             and metric in (None, row["metric"])
         ]
 
-    def counted(self, segment: str = ALL, basis: str | None = None) -> list[Row]:
+    def populations_on_day(self, segment: str = ALL, basis: str | None = None) -> list[Row]:
         """Populations on `day`."""
         return [
             row
@@ -76,8 +78,8 @@ class Readout:
     @property
     def versions(self) -> dict[str, int]:
         """Table to the Delta version that the readout of `day` read."""
-        found = next((row["input_versions"] for row in self.told()), None)
-        return dict(sorted(json.loads(found).items())) if found else {}
+        versions = next((row["input_versions"] for row in self.lifts_on_day()), None)
+        return dict(sorted(json.loads(versions).items())) if versions else {}
 
 
 def read_readout(lake: Lake, experiment: str, day: date | None = None) -> Readout:
@@ -107,7 +109,7 @@ def _readout(rows: Callable[..., list[Row]], experiment: str, day: date | None) 
         raise ExperimentUnknown(
             f"{experiment} was not read out",
             table="experiments.readouts", day=day,
-            hint=f"Read out: {known}. Run it: flywheel run experiments.readouts --days {day}",
+            hint=f"Days read out: {known}. To read it out: flywheel run experiments.readouts --days {day}",
         )  # fmt: skip
     populations = rows(_POPULATIONS, day=day)
     return Readout(declared[0], read_out[-1] if read_out else None, lifts, populations)

@@ -1,4 +1,4 @@
-"""The readout page: one experiment on one self-contained page, for who decides and for who checks."""
+"""The readout page: one experiment on one self-contained page, for decision makers and reviewers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cli.reports.readout import figures, words
 from cli.reports.readout.data import ALL, BY_DAY, Readout, Row
 
 EXCLUDED = {
-    "in_several_arms": ("Seen in several arms", "Which arm worked on them cannot be told: they are dropped from all."),
-    "bot": ("Bots", "Sent more messages on a day before first exposure than the definition allows a person."),
-    "ineligible": ("Not eligible", "Logged as outside the definition's eligibility when assigned."),
-    "internal": ("Internal", "Vendors, researchers and specialists: no users of the product."),
+    "in_several_arms": ("Seen in several arms", "They saw more than one arm, so they are excluded from all of them."),
+    "bot": ("Bots", "They sent more messages on a day before first exposure than the definition allows."),
+    "ineligible": ("Not eligible", "They did not match the definition's eligibility when they were assigned."),
+    "internal": ("Internal", "Vendors, researchers and specialists, who are not users of the product."),
 }  # fmt: skip
 _SEGMENTS_DRAWN = 24
-"""Lines above which a plot of segments says less than its table."""
+"""A plot of more segments than this is harder to read than its table."""
 
 
 def write_readout(readout: Readout, out: Path) -> Path:
@@ -28,7 +28,7 @@ def write_readout(readout: Readout, out: Path) -> Path:
         for check in checks
         if check["alarms"]
     ]
-    family = [row for row in readout.told() if row["metric"] in readout.primary]
+    family = [row for row in readout.lifts_on_day() if row["metric"] in readout.primary]
     arms = [arm for arm in readout.definition["arms"] if arm != readout.control]
     return write_page(
         "readout.html.j2",
@@ -41,17 +41,18 @@ def write_readout(readout: Readout, out: Path) -> Path:
         arms=arms,
         metrics=ordered_metrics(readout),
         lifts={
-            metric: in_order(readout.told(method="plain", metric=metric), arms) for metric in words.METRICS
+            metric: in_order(readout.lifts_on_day(method="plain", metric=metric), arms)
+            for metric in words.METRICS
         },
         methods=method_rows(readout, arms),
         checks=checks,
         exposed=exposure_rows(readout),
         excluded=exclusion_rows(readout),
         segments=segment_tables(readout, arms),
-        winsor_bound=next((row["winsor_bound"] for row in readout.told(method="winsorised")), None),
+        winsor_bound=next((row["winsor_bound"] for row in readout.lifts_on_day(method="winsorised")), None),
         bandless=lambda metric, arm: days_without_band(readout, metric, arm),
-        run_id=next((row["run_id"] for row in readout.told()), None),
-        schema_version=next((row["schema_version"] for row in readout.told()), None),
+        run_id=next((row["run_id"] for row in readout.lifts_on_day()), None),
+        schema_version=next((row["schema_version"] for row in readout.lifts_on_day()), None),
     )
 
 
@@ -67,12 +68,12 @@ def in_order(rows: Sequence[Row], arms: Sequence[str]) -> list[Row]:
 
 def method_rows(readout: Readout, arms: Sequence[str]) -> list[Row]:
     """A line for each metric and arm, with its row by each method."""
-    found = {(row["metric"], row["arm"], row["method"]): row for row in readout.told()}
+    rows = {(row["metric"], row["arm"], row["method"]): row for row in readout.lifts_on_day()}
     return [
-        {"metric": metric, "arm": arm, "by": {method: found.get((metric, arm, method)) for method in words.METHODS}}
+        {"metric": metric, "arm": arm, "by": {method: rows.get((metric, arm, method)) for method in words.METHODS}}
         for metric in ordered_metrics(readout)
         for arm in arms
-        if (metric, arm, "plain") in found
+        if (metric, arm, "plain") in rows
     ]  # fmt: skip
 
 
@@ -90,8 +91,8 @@ def sample_ratio_checks(readout: Readout) -> list[Row]:
     """Sample-ratio tests by what they look at: how many, the smallest p, and the names of those that failed."""
     checks = []
     for name, chosen in (
-        ("all users assigned", readout.counted(basis="assigned")),
-        ("all users exposed", readout.counted(basis="exposed")),
+        ("all users assigned", readout.populations_on_day(basis="assigned")),
+        ("all users exposed", readout.populations_on_day(basis="exposed")),
         ("each day of first exposure", _tested(readout, lambda segment: segment.startswith(f"{BY_DAY}="))),
         ("each segment", _tested(readout, lambda s: s != ALL and not s.startswith(f"{BY_DAY}="))),
     ):
@@ -124,7 +125,7 @@ def _tested(readout: Readout, wanted: Any) -> list[Row]:
 
 def exposure_rows(readout: Readout) -> list[Row]:
     """Users read out, by arm: in all, their share, the declared share, and by day of first exposure."""
-    total = next((row["users"] for row in readout.counted(basis="exposed")), None)
+    total = next((row["users"] for row in readout.populations_on_day(basis="exposed")), None)
     if not total:
         return []
     by_day = {
@@ -148,12 +149,12 @@ def exposure_rows(readout: Readout) -> list[Row]:
 
 def exclusion_rows(readout: Readout) -> list[Row]:
     """Why assigned users are not read out, with their number by arm and their share of the assigned."""
-    assigned = next((sum(row["users"].values()) for row in readout.counted(basis="assigned")), 0)
-    found = {row["basis"]: row["users"] for row in readout.counted() if row["basis"] in EXCLUDED}
+    assigned = next((sum(row["users"].values()) for row in readout.populations_on_day(basis="assigned")), 0)
+    users = {row["basis"]: row["users"] for row in readout.populations_on_day() if row["basis"] in EXCLUDED}
     return [
         {
-            "title": title, "why": why, "by_arm": found.get(basis, {}), "users": sum(found.get(basis, {}).values()),
-            "share_pct": 100 * sum(found.get(basis, {}).values()) / assigned if assigned else 0.0,
+            "title": title, "why": why, "by_arm": users.get(basis, {}), "users": sum(users.get(basis, {}).values()),
+            "share_pct": 100 * sum(users.get(basis, {}).values()) / assigned if assigned else 0.0,
         }
         for basis, (title, why) in EXCLUDED.items()
     ]  # fmt: skip
@@ -194,7 +195,7 @@ def _plots(readout: Readout, arms: Sequence[str]) -> dict[str, str]:
     """Id of the element to draw in -> plotly JSON."""
     plots = {}
     for metric in ordered_metrics(readout):
-        rows = in_order(readout.told(method="plain", metric=metric), arms)
+        rows = in_order(readout.lifts_on_day(method="plain", metric=metric), arms)
         if rows:
             plots[f"lift-{metric}"] = figures.forest(rows, [row["arm"] for row in rows])
         for place, arm in enumerate(arms if metric in readout.primary else ()):
@@ -204,7 +205,7 @@ def _plots(readout: Readout, arms: Sequence[str]) -> dict[str, str]:
                 if (row["metric"], row["arm"], row["segment"]) == (metric, arm, ALL)
             ]
             fixed, always = (
-                [row for row in by_day if row["method"] == one] for one in ("plain", "always_valid")
+                [row for row in by_day if row["method"] == method] for method in ("plain", "always_valid")
             )
             if any(row["lift_pct"] is not None for row in fixed):
                 plots[f"days-{metric}-{place}"] = figures.curve(fixed, always, readout.days)

@@ -1,4 +1,4 @@
-"""A readout in words: lifts with their intervals, verdicts and statuses, and the sentence at the top of the page."""
+"""The texts of the readout page: lifts with intervals, verdicts, statuses, and the sentence at its top."""
 
 from __future__ import annotations
 
@@ -25,63 +25,64 @@ VERDICTS = {
     "negative": "▼ worse",
     "inconclusive": "● no difference shown",
     "not_final": "… not yet",
-    "blocked": "✗ refused",
+    "blocked": "✗ no verdict",
     "exploratory": "exploratory",
     "undetermined": "undetermined",
 }
 STATUSES = {
     "ok": "",
     "no_users": "an arm has no users",
-    "none_engaged": "nobody of an arm engaged",
+    "none_engaged": "no user of an arm engaged",
     "insufficient": "an arm has fewer than two users",
-    "no_variance": "all users of an arm are alike",
-    "no_covariate": "nothing is known from before exposure",
-    "no_bound": "there is no bound to winsorise at",
+    "no_variance": "all users of an arm have the same value",
+    "no_covariate": "there is no data from before exposure",
+    "no_bound": "there is no bound for winsorising",
     "not_finite": "a number is not finite",
 }
 MEANINGS = {
-    "breadth": "Of each exposed user the share of the window's days on which the user sent a message after first "
-    "exposure; the mean over all exposed users (equations 9 to 11). It is not the share of users who ever engaged.",
-    "depth": "Messages that an engaged user sent in the window after first exposure; the mean over users who sent any "
-    "(equations 12 and 13). Who is engaged may itself depend on the arm: read it beside messages per exposed user.",
-    "share_engaged": "Exposed users who sent at least one message in the window after first exposure.",
-    "mean_exposed": "Messages in the window after first exposure, the mean over all exposed users, zeros included: "
-    "unlike depth it does not condition on what the arm may have changed.",
+    "breadth": "Share of the window's days on which a user sent a message after first exposure, averaged over all "
+    "exposed users (equations 9 to 11). It is not the share of users who ever engaged.",
+    "depth": "Messages that a user sent in the window after first exposure, averaged over users who sent any "
+    "(equations 12 and 13). The arm may change who is engaged, so compare it with messages per exposed user.",
+    "share_engaged": "Share of exposed users who sent at least one message in the window after first exposure.",
+    "mean_exposed": "Messages that a user sent in the window after first exposure, averaged over all exposed users, "
+    "also those who sent none.",
 }
 METHOD_MEANINGS = {
-    "plain": "Means and variances over users (never over user-days) and Fieller's set of lifts; the fixed-horizon "
-    "method, whose verdict falls on the last day.",
-    "winsorised": "The same with messages per user cut at a bound that was fixed over all arms together: less noise "
-    "from a few very active users, at the price of a small bias.",
-    "cuped": "The same less what the days before exposure already told about each user: the same lift is aimed at, "
-    "with less noise where the past predicts the window.",
-    "always_valid": "A wider interval that holds at every look together: the only one to act on before the last day.",
+    "plain": "Means and variances over users (not over user-days), with Fieller's interval. It gives its verdict on "
+    "the last day of the window.",
+    "winsorised": "Like plain, but messages per user are cut at one upper bound for all arms. It reduces noise "
+    "from a few very active users and adds a small bias.",
+    "cuped": "Like plain, but adjusted for each user's activity before exposure. It estimates the same lift, with less "
+    "noise where past activity predicts the window.",
+    "always_valid": "A wider interval that stays valid when you look every day. Use it to decide before the last day.",
 }
 VERDICT_MEANINGS = {
-    "positive": "The test arm's mean is higher, and the p corrected by Holm over the primary family is at most 0.05.",
-    "negative": "The same, lower.",
-    "inconclusive": "Chance alone could have made the lift. That is not proof that there is no difference.",
-    "not_final": "The window is not over: this method gives its verdict on the last day only.",
-    "blocked": "The sample-ratio test failed: the arms differ in who is in them, so their lifts may mean nothing.",
-    "exploratory": "Not in the primary family that was declared: an interval, no verdict.",
-    "undetermined": "There is no interval; the table says why.",
+    "positive": "The test arm's mean is higher, and the p-value, corrected by Holm over the primary metrics, is at "
+    "most 0.05.",
+    "negative": "The test arm's mean is lower, and the corrected p-value is at most 0.05.",
+    "inconclusive": "Chance alone can explain the lift. This does not prove that there is no difference.",
+    "not_final": "The window is not over. This method gives its verdict on the last day.",
+    "blocked": "The sample-ratio test failed: the arms may have different kinds of users, so their lifts "
+    "cannot be compared.",
+    "exploratory": "The metric was not declared as primary: it gets an interval but no verdict.",
+    "undetermined": "There is no interval. The table says why.",
 }
 KIND_MEANINGS = {
-    "bounded": "All lifts between two ends. +a/−b are the distances of the ends from the lift.",
-    "complement": "The control's mean is so near zero that very low and very high lifts are both possible; only those "
+    "bounded": "All lifts between two ends. +a/−b are the distances from the lift to the upper and lower end.",
+    "complement": "The control's mean is close to zero: very low and very high lifts are both possible. Only lifts "
     "between the two ends are ruled out.",
-    "half_line": "The set has one end only.",
-    "whole_line": "The data rule out no lift at all.",
-    "undefined": "A number is missing or nothing varies, so there is no set.",
+    "half_line": "The interval has one end only.",
+    "whole_line": "The data do not rule out any lift.",
+    "undefined": "A number is missing or does not vary, so there is no interval.",
 }
 BLIND_SPOTS = {
-    "Interference": "Users who influence each other across arms make arms alike or push them apart; the intervals "
-    "assume that they do not.",
-    "Novelty": "A week shows how people take to something new, not how they live with it. A lift that falls day by day "
-    "above is a hint.",
-    "Late exposure": "Everybody exposed within the window counts over the whole window, days before exposure as days "
-    "without a message: in breadth whoever came late counts for little, alike in all arms.",
-    "Other metrics": "Safety, refusals and cost are not read here.",
+    "Interference": "Users of different arms may influence each other. The intervals assume that they do not.",
+    "Novelty": "A week shows the first reaction to something new, not its lasting effect. A lift that falls day by day "
+    "is a sign of this.",
+    "Late exposure": "Every user exposed within the window counts for the whole window. Days before exposure count as "
+    "days without a message, so users exposed late have little weight in breadth. This is the same in all arms.",
+    "Other metrics": "This page has no safety, refusal or cost metrics.",
 }
 _NAMED = 4
 
@@ -135,7 +136,7 @@ def lift(row: Row) -> str:
 
 
 def probability(p: float | None) -> str:
-    """A p, with as many digits as say something."""
+    """A p-value with its significant digits."""
     if p is None:
         return "–"
     return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
@@ -153,21 +154,21 @@ def headline(rows: Sequence[Row], days: int, alarms: Sequence[str] = ()) -> Head
     """The verdict on an experiment.
 
     Args:
-        rows: of `experiments.readouts` on the day that is told, primary metrics over the whole population, by
+        rows: of `experiments.readouts` on the day shown, primary metrics over the whole population, by
             the methods plain and always_valid.
         days: of the window.
         alarms: names of the sample-ratio tests that failed.
     """
     family = [row for row in rows if row["method"] == "plain"]
     if not family:
-        return Headline("waiting", "Nothing is read out yet.")
+        return Headline("waiting", "There are no results yet.")
     if any(row["verdict"] == "blocked" for row in family):
         return Headline(
             "refused",
-            "No verdict: the arms do not have the sizes that were declared.",
+            "No verdict: the arms do not have the declared sizes.",
             (
                 f"The sample-ratio test failed for {_listed(alarms)}." if alarms else "The sample-ratio test failed.",
-                "Until the cause is known the lifts below may be an artefact of who got into which arm.",
+                "Until the cause is known, do not use the lifts below: the arms may have different kinds of users.",
             ),
         )  # fmt: skip
     if any(row["verdict"] == "not_final" for row in family):
@@ -185,9 +186,9 @@ def _waiting(rows: Sequence[Row], day: int, days: int) -> Headline:
         if row["method"] == "always_valid" and row["verdict"] in ("positive", "negative")
     ]
     early = (
-        f"The always-valid interval, which may be looked at every day, already puts {_listed(seen)}."
+        f"The always-valid interval, which you can check every day, already shows {_listed(seen)}."
         if seen
-        else "The always-valid interval, which may be looked at every day, shows no difference yet."
+        else "The always-valid interval, which you can check every day, shows no difference yet."
     )
     return Headline("waiting", f"No verdict yet: day {day} of {days}.", (early,))
 
@@ -201,21 +202,22 @@ def _one_arm(rows: Sequence[Row]) -> Headline:
     more = [f"No verdict on {_named(row)}: {STATUSES[row['status']]}." for row in unknown]
     if better and worse:
         return Headline(
-            "mixed", f"{arm} is better than {control} in one metric and worse in another: {_told([*better, *worse])}.",
+            "mixed",
+            f"{arm} is better than {control} in one metric and worse in another: {_lifts_text([*better, *worse])}.",
             (*_no_difference(same), *more),
         )  # fmt: skip
     if better or worse:
         verb = "better" if better else "worse"
         return Headline(
             verb,
-            f"{arm} is {verb} than {control}: {_told(better or worse)}.",
+            f"{arm} is {verb} than {control}: {_lifts_text(better or worse)}.",
             (*_no_difference(same), *more),
         )
     if same:
         return Headline(
             "open",
-            f"No difference shown between {arm} and {control}: {_told(same)}.",
-            ("Chance alone could have made these lifts; that is not proof that there is none.", *more),
+            f"No difference shown between {arm} and {control}: {_lifts_text(same)}.",
+            ("Chance alone can explain these lifts. This does not prove that there is no difference.", *more),
         )
     return Headline("waiting", f"No verdict on {arm} can be given.", tuple(more))
 
@@ -225,16 +227,16 @@ def _several_arms(of_arm: Mapping[str, Sequence[Row]]) -> Headline:
     for arm, rows in of_arm.items():
         groups.setdefault(_one_arm(rows).tone, []).append(arm)
     control = next(iter(of_arm.values()))[0]["control_arm"]
-    told = {
+    phrases = {
         "better": "{} better", "worse": "{} worse", "mixed": "{} better in one metric and worse in another",
-        "open": "{} not shown to differ", "waiting": "{} without a verdict",
+        "open": "{} with no difference shown", "waiting": "{} without a verdict",
     }  # fmt: skip
     parts = []
-    for tone, words in told.items():
+    for tone, words in phrases.items():
         if arms := groups.get(tone):
             names = f" ({_listed(arms)})" if tone != "open" else ""
             parts.append(words.format(len(arms)) + names)
-    tone = next((one for one in ("mixed", "better", "worse", "open") if one in groups), "waiting")
+    tone = next((each for each in ("mixed", "better", "worse", "open") if each in groups), "waiting")
     if "better" in groups and "worse" in groups:
         tone = "mixed"
     best = [
@@ -247,10 +249,10 @@ def _several_arms(of_arm: Mapping[str, Sequence[Row]]) -> Headline:
 
 
 def _no_difference(rows: Sequence[Row]) -> tuple[str, ...]:
-    return (f"No difference shown: {_told(rows)}.",) if rows else ()
+    return (f"No difference shown: {_lifts_text(rows)}.",) if rows else ()
 
 
-def _told(rows: Sequence[Row]) -> str:
+def _lifts_text(rows: Sequence[Row]) -> str:
     return _listed([f"{_named(row)} {lift(row)}" for row in rows])
 
 

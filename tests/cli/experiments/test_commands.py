@@ -114,7 +114,7 @@ def test_a_readout_says_what_was_read_and_what_may_be_said(home: Path) -> None:
         .startswith("experiment_id,as_of_ds,k")
     )
     for arguments, message in (
-        (["readout", "exp-001", "--day", "2026-11-20"], "2026-11-20.*Read out: 2026-11-18, 2026-11-24"),
+        (["readout", "exp-001", "--day", "2026-11-20"], "2026-11-20.*Days read out: 2026-11-18, 2026-11-24"),
         (["readout", "other"], "no experiment 'other' is declared.*There are: exp-001"),
         (["experiment", "check", "other"], "table experiments.definitions"),
     ):

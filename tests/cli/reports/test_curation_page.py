@@ -138,7 +138,7 @@ def test_one_small_page_that_text_cannot_break(filled: Lake, settings: Settings,
     assert plots["funnel"]["data"][0]["type"] == "bar"
     assert all(f'id="{name}"' in page for name in plots)
     assert "context not null (critical)" in page
-    assert "gave way to 2" in page
+    assert "relaxed to 2" in page
     assert "alarm: Job to be done on 2026-11-20" in page
 
 

@@ -171,7 +171,7 @@ def test_words_stand_for_every_value_that_tables_hold() -> None:
 @pytest.mark.parametrize(
     ("rows", "tone", "told"),
     [
-        ([], "waiting", "Nothing is read out yet."),
+        ([], "waiting", "There are no results yet."),
         ([row_of()], "better", "V3 is better than control: breadth +2.50 % (+1.70/−1.50)."),
         ([row_of(verdict="negative", lift_pct=-2.5, low_pct=-4.0, high_pct=-1.1)], "worse",
          "V3 is worse than control: breadth −2.50 % (+1.40/−1.50)."),
@@ -181,10 +181,10 @@ def test_words_stand_for_every_value_that_tables_hold() -> None:
         ([row_of(verdict="inconclusive")], "open",
          "No difference shown between V3 and control: breadth +2.50 % (+1.70/−1.50)."),
         ([row_of(verdict="undetermined", status="none_engaged")], "waiting", "No verdict on V3 can be given."),
-        ([row_of(verdict="blocked")], "refused", "No verdict: the arms do not have the sizes that were declared."),
+        ([row_of(verdict="blocked")], "refused", "No verdict: the arms do not have the declared sizes."),
         ([row_of(verdict="not_final", k=3), row_of(method="always_valid")], "waiting", "No verdict yet: day 3 of 7."),
         ([row_of(), row_of(arm="V4", verdict="inconclusive"), row_of(arm="V5", verdict="negative")], "mixed",
-         "Of 3 arms beside control: 1 better (V3), 1 worse (V5) and 1 not shown to differ."),
+         "Of 3 arms beside control: 1 better (V3), 1 worse (V5) and 1 with no difference shown."),
     ],
 )  # fmt: skip
 def test_the_first_sentence(rows: list[dict[str, Any]], tone: str, told: str) -> None:
@@ -192,7 +192,7 @@ def test_the_first_sentence(rows: list[dict[str, Any]], tone: str, told: str) ->
     assert (found.tone, found.verdict) == (tone, told)
     if rows and rows[-1]["method"] == "always_valid":
         assert found.more == (
-            "The always-valid interval, which may be looked at every day, already puts breadth of V3 above control.",
+            "The always-valid interval, which you can check every day, already shows breadth of V3 above control.",
         )
 
 
@@ -211,7 +211,7 @@ def test_one_page_that_text_cannot_break(lake: Lake, tmp_path: Path) -> None:
         "<b>" in label for label in plots["segment-locale-breadth"]["layout"]["yaxis"]["categoryarray"]
     )
     assert "V3 is better than control: breadth" in page
-    row = next(one for one in readout.told(method="plain", metric="breadth"))
+    row = next(one for one in readout.lifts_on_day(method="plain", metric="breadth"))
     assert words.interval(row) in page
     assert [len(plots["days-breadth-0"]["data"][at]["x"]) for at in (1, 2)] == [7, 7]
     # Numbers beside the lifts are those of the tables.
@@ -231,13 +231,13 @@ def test_a_broken_sample_ratio_is_named_and_an_earlier_day_reads_as_it_did(
     experiment(lake, {"control": 0.0, "V3": 0.1, "V4": 0.0}, until=3, alarm=True, users=200)
     broken = read_readout(lake, "exp-1")
     page = write_readout(broken, tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "No verdict: the arms do not have the sizes that were declared." in page
+    assert "No verdict: the arms do not have the declared sizes." in page
     assert "The sample-ratio test failed for all users assigned and all users exposed." in page
     # Day 2 was read out again, from other versions: the page shows the later readout of it, and nothing of day 3.
     again = {"V3": [of_kind(IntervalKind.bounded, (1.1, 0.01, 1.0, 0.04))]}
     put(lake, "experiments.readouts", lift_rows(2, again, "control", run="rune", versions=4))
     before = read_readout(lake, "exp-1", START + timedelta(days=1))
-    assert [row["arm"] for row in before.told()] == ["V3"]
+    assert [row["arm"] for row in before.lifts_on_day()] == ["V3"]
     assert before.versions == {"experiments.unit_totals": 4}
     assert {row["as_of_ds"].day for row in before.lifts} == {18, 19}
 
@@ -247,6 +247,6 @@ def test_what_was_never_declared_or_read_out_says_so(lake: Lake, tmp_path: Path)
         read_readout(lake, "exp-1")
     declare(lake, ["control", "V3"])
     page = write_readout(read_readout(lake, "exp-1"), tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "Nothing is read out yet." in page
+    assert "There are no results yet." in page
     with pytest.raises(ExperimentUnknown, match=r"not read out.*day 2026-11-18"):
         read_readout(lake, "exp-1", START)
