@@ -22,15 +22,17 @@ class Section(StrEnum):
     maintenance = "Setup and maintenance (cli/maintenance)"
 
 
+_LONGEST = 200  # characters of a first sentence: longer than a line, so that it is wrapped, not cut
+
+
 class SectionedGroup(TyperGroup):
     """A group whose help lists its commands under the section that each names as its `rich_help_panel`."""
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Write one list of commands with their short texts for each section."""
-        room = formatter.width - 6 - max(len(name) for name in self.commands)
         for section in Section:
             rows = [
-                (name, command.get_short_help_str(room))
+                (name, command.get_short_help_str(limit=_LONGEST))
                 for name, command in self.commands.items()
                 if getattr(command, "rich_help_panel", None) == section
             ]
