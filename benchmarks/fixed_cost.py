@@ -52,9 +52,7 @@ def small_lake(home: Path, turns: int, seed: int) -> Settings:
     """A lake with one landed and conformed day of about so many turns."""
     settings = load_settings(home=home)
     migrate(settings)
-    sandbox = SandboxSettings.model_validate(
-        {**settings.sandbox.model_dump(), "turns": turns, "start": DAY, "days": 1, "seed": seed}
-    )
+    sandbox = SandboxSettings.of(settings.sandbox, turns=turns, start=str(DAY), days=1, seed=seed)
     generate(sandbox, Path(Lake.of(settings).landing), Path(settings.resolve("truth")))
     for name in ("traffic.land", "traffic.turns"):
         run_job(settings, name, [DAY])
