@@ -37,6 +37,18 @@ def gate() -> Gate:
     return Gate([need(rule.pattern) for rule in RULES], SPOKEN_WORDS)
 
 
+def further_views(bases: Sequence[View]) -> list[tuple[View | None, View | None]]:
+    """For each view: the one with spelled-out tokens joined and the one with spoken digits written, where there are any."""
+    masks = gate().masks([base.text for base in bases]).tolist()
+    return [
+        (
+            joined_letters(base) if mask & SPELLED else None,
+            spoken_digits(base) if mask & SPOKEN else None,
+        )
+        for base, mask in zip(bases, masks, strict=True)
+    ]
+
+
 def _on_original(view: View, spans: list[Span]) -> list[Span]:
     if view.starts is None:
         return spans
@@ -118,8 +130,24 @@ class PrivacyModel:
         """
         allowed = allowed_names or [()] * len(texts)
         found = self._once(texts, languages, allowed)
-        for index in [index for index, spans in enumerate(found) if spans]:
-            found[index] = self._settled(texts[index], languages[index], allowed[index], found[index])
+        unsettled = [index for index, spans in enumerate(found) if spans]
+        for _ in range(_MAX_ROUNDS):
+            if not unsettled:
+                return found
+            further = self._once(
+                [redact(texts[index], found[index]) for index in unsettled],
+                [languages[index] for index in unsettled],
+                [allowed[index] for index in unsettled],
+            )
+            changed = [(index, more) for index, more in zip(unsettled, further, strict=True) if more]
+            for index, more in changed:
+                before = [_before_redaction(span, found[index]) for span in more]
+                found[index] = merge([*found[index], *before], PRIORITY)
+            unsettled = [index for index, _ in changed]
+        for index in unsettled:
+            # A text that still does not settle is taken out whole rather than left half redacted.
+            spans = found[index]
+            found[index] = (Span(0, len(texts[index]), spans[0].type, max(span.score for span in spans)),)
         return found
 
     def _once(
@@ -136,18 +164,6 @@ class PrivacyModel:
             others = names.without_allowed(texts[index], spans, allowed[index])
             merged[index] = merge(_outside_placeholders(texts[index], others), PRIORITY)
         return merged
-
-    def _settled(
-        self, text: str, language: str, allowed: Sequence[str], spans: tuple[Span, ...]
-    ) -> tuple[Span, ...]:
-        for _ in range(_MAX_ROUNDS):
-            redacted = redact(text, spans)
-            (more,) = self._once([redacted], [language], [allowed])
-            if not more:
-                return spans
-            spans = merge([*spans, *(_before_redaction(span, spans) for span in more)], PRIORITY)
-        # A text that still does not settle is taken out whole rather than left half redacted.
-        return (Span(0, len(text), spans[0].type, max(span.score for span in spans)),)
 
 
 def _before_redaction(span: Span, replaced: Sequence[Span]) -> Span:

@@ -235,6 +235,7 @@ def cased() -> str:
     return "".join(char for char in characters() if char.lower() != char or char.upper() != char)
 
 
+@lru_cache(maxsize=4096)
 def variants(char: str) -> frozenset[str]:
     """Every character that `re.IGNORECASE` takes for this one, itself included."""
     return frozenset((char, *re.findall(re.escape(char), cased(), re.IGNORECASE)))

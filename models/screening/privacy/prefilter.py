@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -82,10 +83,9 @@ def _thresholds(least: Sequence[int], most: int) -> NDArray[np.uint64]:
     )
 
 
-def _char_classes(
-    alphabet: Sequence[str],
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, list[int]]]:
-    """The class of each code point, the kinds of each class, and the class of each folded literal character."""
+@lru_cache(maxsize=1)
+def _kinds() -> NDArray[np.uint8]:
+    """The kinds of each code point."""
     kinds_of = np.zeros(0x110000, np.uint8)
     for kind, pattern in (
         (_DIGIT, r"\d"), (_TOKEN, TOKEN_CHARS.pattern), (_SIGN, r"[ .\-_]"),
@@ -93,12 +93,22 @@ def _char_classes(
     ):  # fmt: skip
         members = re.compile(pattern, re.IGNORECASE if kind == _TOKEN else 0).findall(characters())
         kinds_of[np.fromiter(map(ord, members), np.int64, len(members))] |= kind
+    return kinds_of
+
+
+def _char_classes(
+    alphabet: Sequence[str],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, list[int]]]:
+    """The class of each code point, the kinds of each class, and the class of each folded literal character."""
+    kinds_of = _kinds()
     letter_of = np.zeros(0x110000, np.int32)
     for index, char in enumerate(alphabet, start=1):
         if char == WORD_STARTS:
             continue
         letter_of[[ord(variant) for variant in variants(char)]] = index
-    pairs, classes = np.unique(letter_of * 256 + kinds_of, return_inverse=True)
+    combined = letter_of * 256 + kinds_of
+    present = np.bincount(combined) > 0  # a sort of every code point would take most of the time
+    pairs, classes = np.flatnonzero(present), (np.cumsum(present) - 1)[combined]
     if len(pairs) > 255:
         raise ValueError("more character classes than a byte can tell apart")
     # A folded character has variants of several kinds: their classes move alike.

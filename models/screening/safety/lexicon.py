@@ -14,12 +14,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
+import numpy as np
+
 from infra.errors import DetectorUnavailable
-from models.screening.privacy.view import joined_letters, normalised
+from models.screening.privacy.detect import further_views
+from models.screening.privacy.expression import need
+from models.screening.privacy.prefilter import Gate
+from models.screening.privacy.view import normalised
 from models.screening.safety.interface import CATEGORIES, SAFE, SafetyScore
 
 _MASKED = str.maketrans({"@": "a", "$": "s", "0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t"})
-_LEET_WORD = re.compile(r"[A-Za-z]+[@$013457][A-Za-z@$013457]*|[@$][A-Za-z]+")
+_LEET_WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]++[@$013457][A-Za-z@$013457]*|[@$][A-Za-z]+")
 _CONTEXT = 60
 
 
@@ -40,8 +45,25 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Lexicon:
+    """Rules, what a text must hold to be read with them, and the prefilter: bit i is set where rule i may match."""
+
     rules: tuple[_Rule, ...]
     gate: re.Pattern[str]
+    prefilter: Gate
+
+    @property
+    def bits(self) -> np.uint64:
+        """The bits of the rules."""
+        return np.uint64((1 << len(self.rules)) - 1)
+
+    def worst(self, reading: str, mask: int, best: SafetyScore) -> SafetyScore:
+        """The highest rule that matches the reading and scores above `best`, else `best`."""
+        if not self.gate.search(reading):
+            return best
+        for bit, rule in enumerate(self.rules):
+            if mask >> bit & 1 and rule.score > best.score and rule.matches(reading):
+                best = SafetyScore(rule.category, rule.score)
+        return best
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -72,8 +94,9 @@ def _lexicon(language: str) -> _Lexicon:
         unknown = {rule.category for rule in rules} - set(CATEGORIES)
         if unknown:
             raise ValueError(f"unknown categories {sorted(unknown)}")
-        return _Lexicon(rules, _compiled(document["gate"]))
-    except (OSError, KeyError, ValueError, re.error) as error:
+        prefilter = Gate([need(rule.pattern) for rule in rules], {})
+        return _Lexicon(rules, _compiled(document["gate"]), prefilter)
+    except (OSError, KeyError, ValueError, NotImplementedError, re.error) as error:
         raise DetectorUnavailable(
             f"the safety lexicon of language {language} cannot be read: {type(error).__name__}",
             hint="mend models/screening/safety/lexicons or take the language out of screening.languages",
@@ -121,26 +144,32 @@ class LexiconModel:
             languages = ["hi-Latn", "en"]
         else:
             languages = [language]
-        return [max((_score_one(text, each) for each in languages), key=lambda s: s.score) for text in texts]
+        readings = _readings(texts)
+        best = [SAFE] * len(texts)
+        for each in languages:
+            lexicon = _lexicon(each)
+            worst = [SAFE] * len(texts)
+            masks = lexicon.prefilter.masks([reading for _, reading in readings])
+            for place in np.flatnonzero(masks & lexicon.bits).tolist():
+                index, reading = readings[place]
+                worst[index] = lexicon.worst(reading, int(masks[place]), worst[index])
+            # Of equal scores the language that is read first counts.
+            best = [max(pair, key=lambda score: score.score) for pair in zip(best, worst, strict=True)]
+        return best
 
 
-def _score_one(text: str, language: str) -> SafetyScore:
-    lexicon = _lexicon(language)
-    view = normalised(text)
-    readings = [view.text]
-    joined = joined_letters(view)
-    if joined is not None:
-        readings.append(joined.text)
-    if _LEET_WORD.search(view.text):
-        readings.append(_LEET_WORD.sub(lambda match: match.group().translate(_MASKED), view.text))
-    best = SAFE
-    for reading in readings:
-        if not lexicon.gate.search(reading):
-            continue
-        for rule in lexicon.rules:
-            if rule.score > best.score and rule.matches(reading):
-                best = SafetyScore(rule.category, rule.score)
-    return best
+def _readings(texts: Sequence[str]) -> list[tuple[int, str]]:
+    """(index of the text, reading): as it reads, with spelled-out words joined, with signs read as letters."""
+    views = [normalised(text) for text in texts]
+    readings: list[tuple[int, str]] = []
+    for index, (view, (joined, _)) in enumerate(zip(views, further_views(views), strict=True)):
+        readings.append((index, view.text))
+        if joined is not None:
+            readings.append((index, joined.text))
+        if _LEET_WORD.search(view.text):
+            letters = _LEET_WORD.sub(lambda match: match.group().translate(_MASKED), view.text)
+            readings.append((index, letters))
+    return readings
 
 
 @lru_cache(maxsize=1)

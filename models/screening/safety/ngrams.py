@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from models.screening.privacy.view import joined_letters, normalised
+from models.screening.privacy.detect import further_views
+from models.screening.privacy.view import normalised
 
 RECIPE = "ngrams-2"
 BUCKETS = 1 << 18
@@ -29,16 +30,15 @@ _STRETCHED = re.compile(r"(.)\1{3,}")
 
 def features(texts: Sequence[str]) -> sparse.csr_matrix:
     """Counts of hashed n-grams, shape (len(texts), BUCKETS), float32; obfuscations are undone first."""
-    codes = [_codes(text) for text in texts]
+    views = [normalised(text) for text in texts]
+    codes = [_codes((joined or view).text) for view, (joined, _) in zip(views, further_views(views), strict=True)]
     ends = np.cumsum([len(code) for code in codes], dtype=np.int64) if codes else np.zeros(0, np.int64)
     flat = np.concatenate(codes) if codes else np.zeros(0, np.uint32)
     rows, buckets, counts = _count(flat, ends)
     return sparse.csr_matrix((counts, buckets, rows), shape=(len(texts), BUCKETS))
 
 
-def _codes(text: str) -> npt.NDArray[np.uint32]:
-    view = normalised(text)
-    read = (joined_letters(view) or view).text
+def _codes(read: str) -> npt.NDArray[np.uint32]:
     plain = _DIGIT.sub("0", _STRETCHED.sub(r"\1\1", read.lower()))
     return np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
