@@ -1,13 +1,13 @@
-"""Screening race: turns a CPU second on real conversations, where the seconds go, and whether verdicts are those of before.
+"""Screening race: turns a CPU second on real conversations, where the time goes, and whether verdicts have changed.
 
-    python -m benchmarks.screening --data ../shared/data --size 3000
+    OMP_NUM_THREADS=1 python -m benchmarks.screening --data ../shared/data --size 3000
     python -m benchmarks.screening --dump verdicts.jsonl.gz        # by the code of before (PYTHONPATH of its checkout)
     python -m benchmarks.screening --compare verdicts.jsonl.gz     # by the code of now: every difference is listed
 
-One process and one thread. Conversations are screened whole, 2,000 turns at a time, as `curation.screen` does; their
-languages are detected beforehand, as `traffic.turns` does. Where --data has no chat logs, lines of chatterbot-corpus
-stand in and the output says so. A comparison also reads texts with planted identifiers and whatever labelled sets
---data holds, one text at a time without a conversation.
+One process and, by OMP_NUM_THREADS, one thread. Conversations are screened whole, 2,000 turns at a time, as
+`curation.screen` does; their languages are detected beforehand, as `traffic.turns` does. Where --data has no chat logs,
+lines of chatterbot-corpus stand in and the output says so. A comparison also reads texts with planted identifiers and
+whatever labelled sets --data holds, one text at a time without a conversation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import os
 import signal
 import sys
 import time
@@ -25,9 +24,6 @@ from pathlib import Path
 from random import Random
 from types import FrameType
 from typing import Any, cast
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
 
 from benchmarks.privacy_corpus import harmless, structured
 from benchmarks.race import arguments, close, table
@@ -59,16 +55,16 @@ SETS = {
     "dailydialog and xpersona, Chinese": ("dailydialog_zh", "xpersona_zh_"),
     "xpersona, French": ("xpersona_fr_",),
 }
-# The stage of a sample is that of the innermost frame that one of these names: (part of the file's path, functions).
+# The stage of a sample is that of the innermost frame that one of these names: part of the file's path.
 STAGES = (
-    ("names", "screening/privacy/names", ()),
-    ("names", "screening/privacy/entities", ()),
-    ("split identifiers", "screening/privacy/split", ()),
-    ("safety", "screening/safety/", ()),
-    ("language", "text/language/", ()),
-    ("privacy rules", "screening/privacy/", ()),
-    ("deadlines", "screening/deadline", ()),
-    ("verdicts and batching", "screening/", ()),
+    ("names", "screening/privacy/names"),
+    ("names", "screening/privacy/entities"),
+    ("split identifiers", "screening/privacy/split"),
+    ("safety", "screening/safety/"),
+    ("language", "text/language/"),
+    ("privacy rules", "screening/privacy/"),
+    ("deadlines", "screening/deadline"),
+    ("verdicts and batching", "screening/"),
 )
 
 
@@ -77,17 +73,18 @@ STAGES = (
 
 def conversations(data: Path, prefixes: Sequence[str], size: int, seed: int) -> list[list[Turn]]:
     """Whole conversations in seeded order until they hold `size` turns; one turn an answer of the character."""
-    talks = [
-        json.loads(line)
-        for path in sorted((data / "chatlogs").glob("*.jsonl.gz"))
-        if path.name.startswith(tuple(prefixes))
-        for line in gzip.open(path, "rt", encoding="utf-8")
-    ]
+    talks = []
+    for path in sorted((data / "chatlogs").glob("*.jsonl.gz")):
+        if path.name.startswith(tuple(prefixes)):
+            with gzip.open(path, "rt", encoding="utf-8") as lines:
+                talks += [json.loads(line) for line in lines]
     Random(seed).shuffle(talks)
     drawn: list[list[Turn]] = []
     left = size
     for talk in talks:
-        turns = _turns(str(talk["conversation_id"]), talk["messages"], (talk.get("character") or {}).get("name"))
+        turns = _turns(
+            str(talk["conversation_id"]), talk["messages"], (talk.get("character") or {}).get("name")
+        )
         if turns and left > 0:
             drawn.append(turns)
             left -= len(turns)
@@ -128,27 +125,32 @@ def with_languages(talks: Sequence[Sequence[Turn]]) -> list[list[Turn]]:
     found = iter(identify([turn.user_message or turn.response for turns in talks for turn in turns]))
     return [
         [
-            Turn(t.turn_id, t.user_message, t.response, language=next(found).tag, allowed_names=t.allowed_names)
+            Turn(
+                t.turn_id, t.user_message, t.response, language=next(found).tag, allowed_names=t.allowed_names
+            )
             for t in turns
         ]
         for turns in talks
     ]
 
 
-def odd_texts(data: Path) -> dict[str, list[list[Turn]]]:
-    """Sets on which a difference would show: planted identifiers, split ones too, harmless numbers, labelled sets."""
+def odd_texts(data: Path, size: int) -> dict[str, list[list[Turn]]]:
+    """Sets on which a difference would show: planted identifiers, split ones too, harmless numbers, labelled sets.
+
+    The larger `size`, the more of them.
+    """
     planted = [
         [Turn(f"planted{n}-{m}", text, "ok") for m, text in enumerate(one.texts or (one.text,))]
-        for n, one in enumerate(structured(11, 8))
+        for n, one in enumerate(structured(11, max(1, size // 250)))
     ]
-    numbers = [[Turn(f"harmless{n}", one.text, one.text)] for n, one in enumerate(harmless(11, 1_500))]
+    numbers = [[Turn(f"harmless{n}", one.text, one.text)] for n, one in enumerate(harmless(11, size // 2))]
     sets = {"planted identifiers": planted, "harmless numbers": numbers}
-    for folder, texts in _labelled(data):
+    for folder, texts in _labelled(data, size // 4):
         sets.setdefault(folder, []).extend([Turn(f"{folder}{n}", text, text)] for n, text in enumerate(texts))
     return sets
 
 
-def _labelled(data: Path) -> Iterator[tuple[str, list[str]]]:
+def _labelled(data: Path, most: int) -> Iterator[tuple[str, list[str]]]:
     """Every text cell of the labelled sets of identifiers, safety and language, as they stand in their files."""
     folders = (
         "presidio_research", "xstest", "advbench", "do_not_answer", "toxicchat_positives", "hinglish_norm",
@@ -161,7 +163,7 @@ def _labelled(data: Path) -> Iterator[tuple[str, list[str]]]:
             lines = [line.strip()[:6_000] for line in text.splitlines() if len(line) > 8]
             if path.name.endswith(".json.gz"):
                 lines = [value[:6_000] for value in _strings(json.loads(text)) if len(value) > 8]
-            yield folder, Random(3).sample(lines, min(700, len(lines)))
+            yield folder, Random(3).sample(lines, min(most, len(lines)))
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -212,8 +214,8 @@ class Samples:
         weight, self._last = now - self._last, now
         while frame is not None:
             file, name = frame.f_code.co_filename, frame.f_code.co_name
-            for stage, part, functions in STAGES:
-                if part in file and (not functions or name in functions):
+            for stage, part in STAGES:
+                if part in file:
                     self.stages[stage] += weight
                     self.places[f"{Path(file).stem}.{name}:{frame.f_lineno}"] += weight
                     return
@@ -265,11 +267,11 @@ def compare(path: Path, sets: dict[str, list[TurnVerdict]]) -> tuple[int, list[t
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         before = [json.loads(line) for line in lines]
     if len(before) != len(now):
-        raise ValueError(f"{len(before)} verdicts before and {len(now)} now: dump with the same --data and --size")
+        raise ValueError(
+            f"{len(before)} verdicts before and {len(now)} now: dump with the same --data and --size"
+        )
     differing = [
-        (name, old, new)
-        for (name, old), (_, new) in zip(before, now, strict=True)
-        if not equal(old, new)
+        (name, old, new) for (name, old), (_, new) in zip(before, now, strict=True) if not equal(old, new)
     ]
     return len(now), differing
 
@@ -316,13 +318,15 @@ def main() -> bool:
         characters = sum(len(t.user_message or "") + len(t.response) for turns in each for t in turns)
         rows.append((name, f"{turns:,}", f"{characters / turns:,.0f}", f"{rates[name]:,.0f}"))
     print(table(("conversations", "turns", "characters a turn", "turns / CPU s"), rows))
-    print(table(("stage", "share of the CPU"), [(k, f"{100 * v:.0f} %") for k, v in samples.shares().items()]))
+    print(
+        table(("stage", "share of the CPU"), [(k, f"{100 * v:.0f} %") for k, v in samples.shares().items()])
+    )
     for place, count in samples.places.most_common(int(asked.places)):
         print(f"{count / 1e9:8.2f} s  {place}")
     compared: dict[str, object] = {}
     passed = {"turns_per_second": min(rates.values()) >= GOAL["turns_per_second"]}
     if asked.dump or asked.compare:
-        for name, each in odd_texts(asked.data).items() if not asked.only else ():
+        for name, each in odd_texts(asked.data, asked.size).items() if not asked.only else ():
             results[name] = screen(with_languages(each), policy)
         if asked.dump:
             dump(Path(asked.dump), results)

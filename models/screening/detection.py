@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from infra.errors import DetectorUnavailable
@@ -87,11 +87,15 @@ class Detectors:
 
 @dataclass(frozen=True)
 class Question:
-    """One text to judge: a hint of its language ('und' for none) and names that identify no user."""
+    """One text to judge: a hint of its language ('und' for none) and names that identify no user.
+
+    `safety_only`: no identifiers are looked for, because the text repeats what other questions ask of.
+    """
 
     text: str
     hint: str = "und"
     allowed_names: tuple[str, ...] = ()
+    safety_only: bool = False
 
 
 # A piece of a question: the question, where the piece begins in it, the piece, the language to read it in.
@@ -128,7 +132,7 @@ def examine(
         language, supported, failed = languages[question]
         if supported and not failed:
             chunks += [
-                (question, start, Question(piece, allowed_names=question.allowed_names), language)
+                (question, start, replace(question, text=piece), language)
                 for start, piece in chunked(question.text, settings.chunk_chars, settings.chunk_overlap_chars)
             ]
     spans = _privacy(chunks, settings, detectors)
@@ -250,7 +254,7 @@ def _latin_only(text: str) -> bool:
 def _privacy(
     chunks: Sequence[_Chunk], settings: ScreeningSettings, detectors: Detectors
 ) -> list[tuple[Span, ...] | None]:
-    """Spans of each chunk, None where the detector failed or answered nonsense."""
+    """Spans of each chunk, None where the detector failed or answered nonsense; none where only safety was asked of."""
 
     def ask(some: Sequence[_Chunk]) -> list[tuple[Span, ...]]:
         return detectors.privacy.find(
@@ -259,13 +263,14 @@ def _privacy(
             [piece.allowed_names for _, _, piece, _ in some],
         )
 
-    answers = _answers(ask, chunks, settings.deadline_seconds)
-    return [
-        tuple(spans)
-        if isinstance(spans, list | tuple) and all(_sane_span(span, len(piece.text)) for span in spans)
-        else None
-        for spans, (_, _, piece, _) in zip(answers, chunks, strict=True)
-    ]
+    spans: list[tuple[Span, ...] | None] = [()] * len(chunks)
+    wanted = [index for index, (question, *_) in enumerate(chunks) if not question.safety_only]
+    answers = _answers(ask, [chunks[index] for index in wanted], settings.deadline_seconds)
+    for index, answer in zip(wanted, answers, strict=True):
+        size = len(chunks[index][2].text)
+        sane = isinstance(answer, list | tuple) and all(_sane_span(span, size) for span in answer)
+        spans[index] = tuple(answer) if sane else None  # type: ignore[arg-type]
+    return spans
 
 
 def _sane_span(span: object, size: int) -> bool:

@@ -173,7 +173,8 @@ def screen_conversations(
         for index, (turn, hint) in enumerate(zip(turns, hints, strict=True)):
             questions.append(Question(turn.user_message or "", hint, turn.allowed_names))
             questions.append(Question(turn.response, hint, turn.allowed_names))
-            questions.append(Question(_joined(turns, index), hint))
+            # Its identifiers are those of its parts, or split ones, which are looked for apart.
+            questions.append(Question(_joined(turns, index), hint, safety_only=True))
     findings = iter(examine(questions, policy.settings, chosen))
     return [
         _rule_conversation(

@@ -37,16 +37,21 @@ def gate() -> Gate:
     return Gate([need(rule.pattern) for rule in RULES], SPOKEN_WORDS)
 
 
-def further_views(bases: Sequence[View]) -> list[tuple[View | None, View | None]]:
-    """For each view: the one with spelled-out tokens joined and the one with spoken digits written, where there are any."""
+def joined_views(bases: Sequence[View]) -> list[View | None]:
+    """Each view with its spelled-out tokens joined, None where there are none."""
     masks = gate().masks([base.text for base in bases]).tolist()
-    return [
-        (
-            joined_letters(base) if mask & SPELLED else None,
-            spoken_digits(base) if mask & SPOKEN else None,
-        )
-        for base, mask in zip(bases, masks, strict=True)
-    ]
+    return [joined_letters(base) if mask & SPELLED else None for base, mask in zip(bases, masks, strict=True)]
+
+
+def deepest_views(texts: Sequence[str]) -> list[View]:
+    """The last view of each text: with spoken digits written, else with spelled-out tokens joined, else as it reads."""
+    bases = [normalised(text) for text in texts]
+    views = []
+    for base, mask in zip(bases, gate().masks([base.text for base in bases]).tolist(), strict=True):
+        spoken = spoken_digits(base) if mask & SPOKEN else None
+        joined = joined_letters(base) if spoken is None and mask & SPELLED else None
+        views.append(spoken or joined or base)
+    return views
 
 
 def _on_original(view: View, spans: list[Span]) -> list[Span]:

@@ -125,7 +125,7 @@ class EntityModel:
         for layer in self.convolutions:
             rows += layer(_neighbours(rows))
         weights, bias = self.narrow
-        return rows[places] @ weights + bias
+        return cast(Floats, rows[places] @ weights + bias)
 
 
 def _batches(documents: Iterable[Any]) -> Iterator[list[Any]]:
@@ -162,9 +162,7 @@ def _maxout(raw: Any, bias: Any, scale: Any, shift: Any) -> Any:
             best[place] = given[place] + bias[place]
         for piece in range(1, pieces):
             for place in range(width):
-                best[place] = max(
-                    best[place], given[piece * width + place] + bias[piece * width + place]
-                )
+                best[place] = max(best[place], given[piece * width + place] + bias[piece * width + place])
         mean = np.float32(0)
         for place in range(width):
             mean += best[place]
@@ -280,7 +278,9 @@ def _read(pipeline: Any) -> EntityModel:
     )  # fmt: skip
     kinds = [recogniser.moves.get_class_name(i).split("-") for i in range(recogniser.moves.n_moves)]
     names = sorted({kind[-1] for kind in kinds})
-    hashed = tuple((node.get_param("E"), node.attrs["seed"], node.attrs["column"]) for node in named("hashembed"))
+    hashed = tuple(
+        (node.get_param("E"), node.attrs["seed"], node.attrs["column"]) for node in named("hashembed")
+    )
     if (
         tuple(extract.attrs["columns"]) != _FEATURES
         or recogniser.cfg["beam_width"] != 1

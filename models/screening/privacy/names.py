@@ -110,8 +110,7 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 def entity_names(texts: Sequence[str]) -> list[list[Span]]:
     """PERSON spans of two or more capitalised words, one list a text (English entity model, batched)."""
     masked = [PLACEHOLDER.sub(lambda match: " " * len(match.group()), text) for text in texts]
-    # Alike lengths together: little of a batch is then padding, and equal texts are read once.
-    distinct = sorted(set(masked), key=lambda text: (len(text), text))
+    distinct = list(dict.fromkeys(masked))
     places = dict(zip(distinct, people(distinct), strict=True))
     names = []
     for text, readable in zip(texts, masked, strict=True):

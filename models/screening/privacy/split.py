@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from models.screening.privacy import checksums
-from models.screening.privacy.detect import RULES, gate
+from models.screening.privacy.detect import RULES, deepest_views, gate
 from models.screening.privacy.numbers import cued
 from models.screening.privacy.rule import Rule
 from models.screening.privacy.span import Span
-from models.screening.privacy.view import View, views
+from models.screening.privacy.view import View
 
 _FRAGMENT = re.compile(r"(?<![A-Za-z0-9$€£/:])(?<![A-Za-z0-9][.,])\+?\d(?:[ \-.]?\d)*(?![A-Za-z0-9:/%])")
 _MIN_DIGITS, _MAX_DIGITS, _MAX_PIECES = 2, 19, 6
@@ -45,13 +45,11 @@ def split_spans(texts: Sequence[str], reach: int) -> dict[int, list[Span]]:
     `texts` are one speaker's messages in order. Only identifiers that cross a boundary are reported.
     """
     found: dict[int, list[Span]] = {}
-    readable = [views(text)[-1] if text else View("") for text in texts]
+    readable = deepest_views(texts)
     pieces = [piece for index, view in enumerate(readable) for piece in _pieces(index, view)]
     for first in range(len(pieces)):
         _digits_from(pieces[first:], texts, readable, reach, found)
-    for index, view in enumerate(readable[:-1]):
-        if view.text:
-            _letters_from(index, readable, found)
+    _letters(readable, found)
     return found
 
 
@@ -122,38 +120,76 @@ def _kind(digits: str, sizes: Sequence[int], plus: bool, words: str, bare: bool)
     return None
 
 
-def _letters_from(first: int, readable: Sequence[View], found: dict[int, list[Span]]) -> None:
-    """Identifiers with letters that begin at the end of text `first` and go on at the head of the next ones."""
-    for last in range(first + 1, min(first + _MAX_MESSAGES, len(readable))):
-        message = readable[last].text
-        alone = _ONE_PIECE.fullmatch(message) is not None
-        crossing = _crossing(readable, first, last, "", _SURE | _ALONE if alone else _SURE)
-        crossing = crossing or _crossing(readable, first, last, " ", _SPOKEN)
+@dataclass(frozen=True)
+class _Run:
+    """Messages `first` to `last` written on as one text with `between` between them, and the rules to read it with."""
+
+    first: int
+    last: int
+    between: str
+    names: frozenset[str]
+    text: str
+
+
+def _letters(readable: Sequence[View], found: dict[int, list[Span]]) -> None:
+    """Identifiers with letters that begin at the end of one text and go on at the head of the next ones."""
+    # Without a blank between the messages first; what is found so is not looked for with one.
+    runs = [pair for first, view in enumerate(readable[:-1]) if view.text for pair in _runs(first, readable)]
+    masks = gate().masks([run.text for pair in runs for run in pair]).tolist()
+    for (glued, spaced), mask, spaced_mask in zip(runs, masks[::2], masks[1::2], strict=True):
+        crossing = _crossing(readable, glued, mask) or _crossing(readable, spaced, spaced_mask)
         for place, span in crossing:
             found.setdefault(place, []).append(span)
+
+
+def _runs(first: int, readable: Sequence[View]) -> Iterator[tuple[_Run, _Run]]:
+    for last in range(first + 1, min(first + _MAX_MESSAGES, len(readable))):
+        alone = _ONE_PIECE.fullmatch(readable[last].text) is not None
+        ends = [
+            readable[place].text[slice(*_end(readable, first, place))] for place in range(first, last + 1)
+        ]
+        yield (
+            _Run(first, last, "", _SURE | _ALONE if alone else _SURE, "".join(ends)),
+            _Run(first, last, " ", _SPOKEN, " ".join(ends)),
+        )
         if not alone:
             return
 
 
-def _crossing(
-    readable: Sequence[View], first: int, last: int, between: str, names: frozenset[str]
-) -> list[tuple[int, Span]]:
-    """By message: the pieces of identifiers that all messages from `first` to `last`, written on, make together."""
-    glued, origins = _glue(readable, first, last, between)
-    (mask,) = gate().masks([glued])
+def _end(readable: Sequence[View], first: int, place: int) -> tuple[int, int]:
+    """Which part of a message is read with the others: the end of the first, the head of any other."""
+    text = readable[place].text
+    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    if place == first:
+        return max(start, end - _REACH_CHARS), end
+    return start, min(end, start + _REACH_CHARS)
+
+
+def _origins(readable: Sequence[View], run: _Run) -> list[tuple[int, int]]:
+    """The message and the place in it of each character of a run; message -1 for what stands between."""
+    origins: list[tuple[int, int]] = []
+    for place in range(run.first, run.last + 1):
+        if place > run.first:
+            origins.extend([(-1, 0)] * len(run.between))
+        origins.extend((place, position) for position in range(*_end(readable, run.first, place)))
+    return origins
+
+
+def _crossing(readable: Sequence[View], run: _Run, mask: int) -> list[tuple[int, Span]]:
+    """By message: the pieces of identifiers that all messages of a run make together."""
     for bit, rule in enumerate(RULES):
-        if rule.name not in names or not int(mask) >> bit & 1:
+        if not mask >> bit & 1 or rule.name not in run.names:
             continue
-        for span in rule.spans(glued):
+        for span in rule.spans(run.text):
             pieces: dict[int, list[int]] = {}
-            for place, position in origins[span.start : span.end]:
+            for place, position in _origins(readable, run)[span.start : span.end]:
                 pieces.setdefault(place, []).append(position)
             parts = {
-                place: readable[place].text[held[0] : held[-1] + 1]
-                for place, held in pieces.items()
+                place: readable[place].text[positions[0] : positions[-1] + 1]
+                for place, positions in pieces.items()
                 if place >= 0
             }
-            if len(parts) <= last - first or _complete(rule, list(parts.values())):
+            if len(parts) <= run.last - run.first or _complete(rule, list(parts.values())):
                 continue
             return [
                 (
@@ -172,23 +208,3 @@ def _complete(rule: Rule, parts: Sequence[str]) -> bool:
     whole = [span for part in parts for span in rule.spans(part)]
     # d@example.org alone is rather the end of somebody's address.
     return bool(whole) and not (rule.name == "email" and parts[-1].find("@") in (1, 2))
-
-
-def _glue(readable: Sequence[View], first: int, last: int, between: str) -> tuple[str, list[tuple[int, int]]]:
-    """The end of the first message and the heads of the others as one text; each character's message and place in it."""
-    glued: list[str] = []
-    origins: list[tuple[int, int]] = []
-    for place in range(first, last + 1):
-        text = readable[place].text
-        start, end = len(text) - len(text.lstrip()), len(text.rstrip())
-        start, end = (
-            (max(start, end - _REACH_CHARS), end)
-            if place == first
-            else (start, min(end, start + _REACH_CHARS))
-        )
-        if glued:
-            glued.append(between)
-            origins.extend([(-1, 0)] * len(between))
-        glued.append(text[start:end])
-        origins.extend((place, position) for position in range(start, end))
-    return "".join(glued), origins

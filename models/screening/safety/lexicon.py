@@ -17,7 +17,7 @@ from importlib import resources
 import numpy as np
 
 from infra.errors import DetectorUnavailable
-from models.screening.privacy.detect import further_views
+from models.screening.privacy.detect import joined_views
 from models.screening.privacy.expression import need
 from models.screening.privacy.prefilter import Gate
 from models.screening.privacy.view import normalised
@@ -58,12 +58,12 @@ class _Lexicon:
 
     def worst(self, reading: str, mask: int, best: SafetyScore) -> SafetyScore:
         """The highest rule that matches the reading and scores above `best`, else `best`."""
-        if not self.gate.search(reading):
-            return best
+        worst = best
         for bit, rule in enumerate(self.rules):
-            if mask >> bit & 1 and rule.score > best.score and rule.matches(reading):
-                best = SafetyScore(rule.category, rule.score)
-        return best
+            if mask >> bit & 1 and rule.score > worst.score and rule.matches(reading):
+                worst = SafetyScore(rule.category, rule.score)
+        # Hardly a text comes so far: the words that open the lexicon are many, and looking for them costs most.
+        return worst if worst is best or self.gate.search(reading) else best
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -162,7 +162,7 @@ def _readings(texts: Sequence[str]) -> list[tuple[int, str]]:
     """(index of the text, reading): as it reads, with spelled-out words joined, with signs read as letters."""
     views = [normalised(text) for text in texts]
     readings: list[tuple[int, str]] = []
-    for index, (view, (joined, _)) in enumerate(zip(views, further_views(views), strict=True)):
+    for index, (view, joined) in enumerate(zip(views, joined_views(views), strict=True)):
         readings.append((index, view.text))
         if joined is not None:
             readings.append((index, joined.text))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from models.screening.privacy.detect import further_views
+from models.screening.privacy.detect import joined_views
 from models.screening.privacy.view import normalised
 
 RECIPE = "ngrams-2"
@@ -31,7 +31,7 @@ _STRETCHED = re.compile(r"(.)\1{3,}")
 def features(texts: Sequence[str]) -> sparse.csr_matrix:
     """Counts of hashed n-grams, shape (len(texts), BUCKETS), float32; obfuscations are undone first."""
     views = [normalised(text) for text in texts]
-    codes = [_codes((joined or view).text) for view, (joined, _) in zip(views, further_views(views), strict=True)]
+    codes = [_codes((joined or view).text) for view, joined in zip(views, joined_views(views), strict=True)]
     ends = np.cumsum([len(code) for code in codes], dtype=np.int64) if codes else np.zeros(0, np.int64)
     flat = np.concatenate(codes) if codes else np.zeros(0, np.uint32)
     rows, buckets, counts = _count(flat, ends)

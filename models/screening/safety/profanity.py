@@ -51,16 +51,15 @@ class ProfanityModel:
 
     def score(self, texts: Sequence[str], language: str) -> list[SafetyScore]:
         """One score a text: probabilities of .9 to 1 spread over 0 to .65 where the abuse is aimed at somebody."""
-        if not texts:
-            return []
-        probabilities = cast(Any, _predictor())(list(texts))
-        scores = []
-        for text, probability in zip(texts, probabilities, strict=True):
+        aimed = [index for index, text in enumerate(texts) if _AIMED.search(text)]
+        scores = [SAFE] * len(texts)
+        if not aimed:
+            return scores
+        probabilities = cast(Any, _predictor())([texts[index] for index in aimed])
+        for index, probability in zip(aimed, probabilities, strict=True):
             value = float(probability)
             if value != value:
-                scores.append(SafetyScore("S10", value))  # NaN: the caller fails closed on it
-            elif value <= _SURE or not _AIMED.search(text):
-                scores.append(SAFE)
-            else:
-                scores.append(SafetyScore("S10", (value - _SURE) / (1 - _SURE) * _CEILING))
+                scores[index] = SafetyScore("S10", value)  # NaN: the caller fails closed on it
+            elif value > _SURE:
+                scores[index] = SafetyScore("S10", (value - _SURE) / (1 - _SURE) * _CEILING)
         return scores

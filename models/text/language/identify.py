@@ -22,7 +22,9 @@ from models.text.language.romanised_hindi import corpus_lines, romanised_hindi, 
 UNDETERMINED = "und"
 ROMANISED_HINDI = "hi-Latn"
 
-_NOISE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|[@#]\w+|<[A-Z_]+>")
+# An address is looked for where a run of characters begins and read to its first sign: a long run is read once.
+_NOISE = re.compile(r"https?://\S+|www\.\S+|(?<!\S)\S[^\s@]*+@\S+|[@#]\w+|<[A-Z_]+>")
+_NOISE_SIGNS = ("@", "#", "<", "http", "www.")
 _LETTERS = re.compile(r"[^\W\d_]+")
 # Scripts that one language of ours owns: a short text in them needs no statistics.
 _SCRIPT_OWNERS = (
@@ -83,8 +85,13 @@ def _fasttext() -> Any:
         ) from error
 
 
+def _without_noise(text: str) -> str:
+    """The text with a blank for each address, handle and placeholder."""
+    return _NOISE.sub(" ", text) if any(sign in text for sign in _NOISE_SIGNS) else text
+
+
 def _clean(text: str) -> str:
-    text = unicodedata.normalize("NFKC", _NOISE.sub(" ", text)).replace("\n", " ").replace("\r", " ")
+    text = unicodedata.normalize("NFKC", _without_noise(text)).replace("\n", " ").replace("\r", " ")
     letters = _LETTERS.findall(text)
     joined = " ".join(letters)
     return joined.lower() if joined.isupper() else joined
@@ -92,6 +99,8 @@ def _clean(text: str) -> str:
 
 def _by_script(cleaned: str, letters: int) -> Language | None:
     """The owner of a script that makes up most of the text; kana decides for Japanese at any share."""
+    if cleaned.isascii():
+        return None
     for pattern, tag in _SCRIPT_OWNERS:
         share = len(pattern.findall(cleaned)) / letters
         if share >= 0.3 or (tag == "ja" and share >= 0.1):
@@ -100,14 +109,22 @@ def _by_script(cleaned: str, letters: int) -> Language | None:
 
 
 def _by_statistics(cleaned: str, letters: int) -> Language:
-    labels, scores = cast(tuple[list[str], list[float]], _fasttext().predict(cleaned, k=1, threshold=0.0))
-    if not len(labels):
+    predicted = _predicted(cleaned, 1)
+    if not predicted:
         return _NOTHING
-    tag, score = labels[0].removeprefix("__label__"), min(1.0, float(scores[0]))
-    if tag == "yue" or tag == "wuu":
+    tag, score = predicted[0][0], min(1.0, predicted[0][1])
+    if tag in ("yue", "wuu"):
         tag = "zh"
     needed = _MIN_SCORE_SHORT if letters < _SHORT_LETTERS else _MIN_SCORE
     return Language(tag, score) if score >= needed else Language(UNDETERMINED, score)
+
+
+def _predicted(reading: str, most: int) -> list[tuple[str, float]]:
+    """fastText's likeliest languages of a text and their probabilities."""
+    labels, scores = cast(tuple[list[str], list[float]], _fasttext().predict(reading, k=most, threshold=0.0))
+    return [
+        (label.removeprefix("__label__"), float(score)) for label, score in zip(labels, scores, strict=True)
+    ]
 
 
 @lru_cache(maxsize=1)
@@ -133,13 +150,13 @@ def _known_shares(words: Sequence[str]) -> dict[str, float]:
 
 def _identify_one(text: str) -> Language:
     cleaned = _clean(text)
-    letters = sum(len(word) for word in cleaned.split())
+    letters = len(cleaned) - cleaned.count(" ")
     if letters < _MIN_LETTERS:
         return _NOTHING
     by_script = _by_script(cleaned, letters)
     if by_script is not None:
         return by_script
-    if len(_LATIN.findall(cleaned)) / letters >= 0.5:
+    if cleaned.isascii() or len(_LATIN.findall(cleaned)) / letters >= 0.5:
         return _latin(text, cleaned)
     found = _by_statistics(cleaned, letters)
     devanagari = len(_DEVANAGARI.findall(cleaned)) / letters
@@ -188,18 +205,17 @@ def _guesses(text: str, cleaned: str) -> dict[str, float]:
     if max(guesses.values(), default=0.0) >= math.log(_SURE_PROBABILITY):
         return guesses
     least = math.log(_LEAST_PROBABILITY)
-    second = _log_probabilities(" ".join(_NOISE.sub(" ", text).split()).lower())
+    whole = " ".join(_without_noise(text).split()).lower()
+    if whole == cleaned:
+        return guesses
+    second = _log_probabilities(whole)
     return {
         tag: (guesses.get(tag, least) + second.get(tag, least)) / 2 for tag in guesses.keys() | second.keys()
     }
 
 
 def _log_probabilities(reading: str) -> dict[str, float]:
-    labels, scores = _fasttext().predict(reading, k=_GUESSES, threshold=0.0)
-    return {
-        label.removeprefix("__label__"): math.log(max(score, _LEAST_PROBABILITY))
-        for label, score in zip(labels, scores, strict=True)
-    }
+    return {tag: math.log(max(score, _LEAST_PROBABILITY)) for tag, score in _predicted(reading, _GUESSES)}
 
 
 def identify(texts: Sequence[str | None]) -> list[Language]:
@@ -209,14 +225,5 @@ def identify(texts: Sequence[str | None]) -> list[Language]:
     Raises DetectorUnavailable when the packaged model cannot be loaded.
     """
     _fasttext()
-    known: dict[str, Language] = {}
-    found: list[Language] = []
-    for text in texts:
-        if not text:
-            found.append(_NOTHING)
-            continue
-        language = known.get(text)
-        if language is None:
-            language = known[text] = _identify_one(text)
-        found.append(language)
-    return found
+    known = {text: _identify_one(text) for text in dict.fromkeys(texts) if text}
+    return [known[text] if text else _NOTHING for text in texts]

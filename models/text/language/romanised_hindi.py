@@ -26,7 +26,8 @@ _CORPUS_LINE = re.compile(r"(?:- -|  -) +(.+)")
 _NGRAM_SIZES = (2, 3, 4)
 _CLIP = 4.0
 _SMOOTHING = 0.5
-_CACHED_WORDS = 200_000
+# A word longer than any that people write is worked out each time, so that the cache holds little.
+_CACHED_WORDS, _LONGEST_CACHED = 200_000, 64
 # A long Spanish or German text holds Hindi-looking words by chance; one that mostly is known to such a language is its.
 _MOSTLY_FOREIGN = 0.5
 _Evidence = tuple[bool, bool, bool, float]
@@ -265,7 +266,9 @@ class RomanisedHindi:
             certain = word in self._certain
             likely = not certain and word in self._likely
             shared = not (certain or likely) and word in _SHARED_FUNCTION_WORDS
-            found = self._cache[word] = (certain, likely, shared, self._word_score(word))
+            found = (certain, likely, shared, self._word_score(word))
+            if len(word) <= _LONGEST_CACHED:
+                self._cache[word] = found
         return found
 
     def _word_score(self, word: str) -> float:

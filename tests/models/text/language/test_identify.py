@@ -4,11 +4,15 @@ import ast
 import csv
 import gzip
 import json
+import math
+import re
+import time
 from pathlib import Path
 
 import pytest
 
 from models.text.language import Language, identify
+from models.text.language.identify import _without_noise
 from models.text.language.romanised_hindi import transliterate
 
 
@@ -39,6 +43,37 @@ def test_known_languages(text: str, tag: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "123 456", ":-)", "https://example.org/x", "\n", None])
 def test_nothing_to_read_is_undetermined(text: str | None) -> None:
     assert identify([text]) == [Language("und", 0.0)]
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", "a1", "@", "a@", "aab", "#a", "<A", "www.", "http://", "aA", "é", "\u0915"]
+)
+def test_time_grows_with_the_length_of_a_text_without_blanks(unit: str) -> None:
+    """Four times the text takes about four times as long; it would be sixteen if each place read on to the end."""
+    seconds = []
+    for size in (20_000, 80_000):
+        text = unit * (size // len(unit))
+        best = math.inf
+        for _ in range(3):
+            began = time.process_time()
+            identify([text])
+            best = min(best, time.process_time() - began)
+        seconds.append(best)
+    assert seconds[1] < 9 * seconds[0] + 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("write to ann@example.org now", "write to   now"), ("a@", "a@"), ("@a.b@", " .b@"), ("a@@", " "),
+        ("@ann hi", "  hi"), ("x@y@z", " "), ("see http://x.y/a@b ok", "see   ok"), ("<EMAIL_ADDRESS>, hi", " , hi"),
+        ("@@@", " "), ("@@@a", " "), ("a www.x.y", "a  "), ("#tag,foo@bar", " "),
+    ],
+)  # fmt: skip
+def test_addresses_are_noise(text: str, rest: str) -> None:
+    slow = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|[@#]\w+|<[A-Z_]+>")
+    assert _without_noise(text) == slow.sub(" ", text)
+    assert _without_noise(text) == rest
 
 
 def test_order_and_repetition_do_not_matter() -> None:
