@@ -143,7 +143,9 @@ def odd_texts(data: Path, size: int) -> dict[str, list[list[Turn]]]:
         [Turn(f"planted{n}-{m}", text, "ok") for m, text in enumerate(one.texts or (one.text,))]
         for n, one in enumerate(structured(11, max(1, size // 250)))
     ]
-    numbers = [[Turn(f"harmless{n}", one.text, one.text)] for n, one in enumerate(harmless(11, size * 3 // 4))]
+    numbers = [
+        [Turn(f"harmless{n}", one.text, one.text)] for n, one in enumerate(harmless(11, size * 3 // 4))
+    ]
     sets = {"planted identifiers": planted, "harmless numbers": numbers}
     for folder, texts in _labelled(data, size * 7 // 20):
         sets.setdefault(folder, []).extend([Turn(f"{folder}{n}", text, text)] for n, text in enumerate(texts))
