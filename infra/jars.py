@@ -67,7 +67,7 @@ def fetch_jars(ivy_settings: str | None = None) -> list[str]:
     check_java()
     folder = jar_folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(folder.parent / ".lock"):
+    with one_at_a_time(folder.parent / ".lock"):
         if not folder.is_dir():
             draft = Path(tempfile.mkdtemp(prefix=".delta-", dir=folder.parent))
             try:
@@ -80,7 +80,7 @@ def fetch_jars(ivy_settings: str | None = None) -> list[str]:
 
 
 @contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
+def one_at_a_time(path: Path) -> Iterator[None]:
     """An exclusive lock on a file; the system frees it when the process ends in any way."""
     with path.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from infra.archive import archive_options
 from infra.jars import DELTA_PACKAGE, delta_jars, fetch_jars
 from infra.java import check_java
 from infra.settings import Settings
@@ -51,7 +52,7 @@ def spark_conf(settings: Settings) -> dict[str, str]:
             "spark.databricks.delta.snapshotPartitions": "1",
             # The default of 10000 makes listing a small table take minutes.
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
-            "spark.driver.extraJavaOptions": _JAVA[settings.spark.local_runs],
+            "spark.driver.extraJavaOptions": f"{_JAVA[settings.spark.local_runs]} {archive_options()}".strip(),
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
             # Columnar caching of nested Arrow-made rows in small batches keeps a worker within its memory.

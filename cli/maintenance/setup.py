@@ -42,6 +42,14 @@ def _jars(settings: Settings) -> str:
     return f"Delta {DELTA_VERSION}"
 
 
+def _archive(settings: Settings) -> str:
+    from infra.archive import make_archive
+
+    if not settings.spark.is_local:
+        return "not needed on a cluster"
+    return f"{make_archive(settings).stat().st_size / 1e6:.0f} MB"
+
+
 def _encoders(settings: Settings) -> str:
     from models.text.encoders import prepare
 
@@ -64,6 +72,7 @@ def _base_model(settings: Settings) -> str:
 
 STEPS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("Spark's jars", _jars),
+    ("a fast start of Java", _archive),
     ("text encoders", _encoders),
     ("safety classifier", _safety),
     ("base model of rewards and signals", _base_model),
