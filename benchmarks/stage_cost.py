@@ -78,9 +78,9 @@ def main() -> None:
         product(settings, options.turns, options.days)
     first = SandboxSettings().start
     days = [first + timedelta(days=n) for n in range(options.days)]
-    before = cpu_seconds()
+    before, started = cpu_seconds(), time.monotonic()
     session(settings)
-    before = _print("session", before, time.monotonic(), 0)
+    before = _print("session", before, started, 0)
     for job in jobs_of(options.stages):
         started = time.monotonic()
         rows = run_jobs(settings, [job.name], days, options.force)[0].rows_out

@@ -118,3 +118,28 @@ def test_what_to_run_again_is_due_all_or_a_moment() -> None:
     for wrong in ("yes", "2026-11-30T08:00:00"):
         with pytest.raises(SettingsError):
             parse_rerun(wrong)
+
+
+def test_workers_and_what_they_loaded_outlive_a_job(spark: Any, settings: Settings) -> None:
+    """Two jobs of a session share their Python workers, so that each worker loads a model once a stage."""
+    screening = settings.screening
+
+    def load(batches: Any) -> Any:
+        import os
+
+        import pyarrow as pa
+
+        from models.screening.verdict import detectors_of
+
+        for _ in batches:
+            detectors_of(screening)
+            row = {"worker": os.getpid(), "loads": detectors_of.cache_info().misses}
+            yield pa.RecordBatch.from_pylist([row])
+
+    def job() -> dict[int, int]:
+        frame = spark.range(0, 8, 1, 4).mapInArrow(load, "worker long, loads long")
+        return {row["worker"]: row["loads"] for row in frame.collect()}
+
+    first, second = job(), job()
+    assert set(second) & set(first)
+    assert max(first.values()) == max(second.values()) == 1
