@@ -22,6 +22,7 @@ from infra.jars import delta_jars, one_at_a_time
 from infra.java import java_command
 from infra.settings import Settings
 
+_PATIENCE_SECONDS = 900
 # Java reports on standard output that an archive does not fit, where a command's result stands.
 _QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"
 
@@ -57,21 +58,28 @@ def make_archive(settings: Settings) -> Path:
         if not path.exists():
             folder = Path(tempfile.mkdtemp(prefix=".archive-", dir=path.parent))
             try:
-                draft = folder / path.name
-                done = subprocess.run(
-                    [sys.executable, "-m", "infra.archive", str(draft)],
-                    env=os.environ | {"FLYWHEEL_HOME": str(settings.home)}, capture_output=True, text=True, check=False,
-                )  # fmt: skip
-                if not draft.exists():
-                    lines = done.stderr.strip().splitlines()
-                    raise EnvironmentMissing(
-                        f"Spark did not start and end as it should: {lines[-1] if lines else done.returncode}",
-                        hint="See what it says: flywheel doctor, then python -m infra.archive /tmp/test.jsa",
-                    )
-                draft.rename(path)
+                _dump(settings, folder / path.name)
+                (folder / path.name).rename(path)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     return path
+
+
+def _dump(settings: Settings, draft: Path) -> None:
+    """Let a process of its own run the session: Java writes the archive when it ends."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.archive", str(draft)], env=os.environ | {"FLYWHEEL_HOME": str(settings.home)},
+            capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS,
+        )  # fmt: skip
+        problem = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    except subprocess.TimeoutExpired:
+        problem = f"it had not ended after {_PATIENCE_SECONDS} s"
+    if not draft.exists():
+        raise EnvironmentMissing(
+            f"Spark did not start and end as it should: {problem}",
+            hint="See what it says: python -m infra.archive /tmp/test.jsa",
+        )
 
 
 def _warm_up(draft: Path) -> None:
@@ -83,7 +91,7 @@ def _warm_up(draft: Path) -> None:
     from infra.spark import session, spark_conf
 
     settings = load_settings(spark={"master": "local[2]", "driver_memory": "2g"})
-    options = spark_conf(settings)["spark.driver.extraJavaOptions"]
+    options = spark_conf(settings)["spark.driver.extraJavaOptions"].replace(archive_options(), "")
     conf = {"spark.driver.extraJavaOptions": f"{options} -XX:ArchiveClassesAtExit={draft} {_QUIET}"}
     spark = session(settings.model_copy(update={"spark": settings.spark.model_copy(update={"conf": conf})}))
     table = str(draft.parent / "table")

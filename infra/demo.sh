@@ -58,7 +58,7 @@ if [ -z "${LOGS:-}" ]; then
   flywheel train reward --kind pointwise
   flywheel train signals --signal continued
   say "What the reward model was made from"
-  flywheel lineage reward-pointwise@candidate
+  flywheel lineage reward-pointwise@candidate --short
 fi
 
 say "Report"

@@ -42,6 +42,9 @@ def lineage(
     files: Annotated[
         int, typer.Option(min=0, help="Landed files to show for each zone. json shows all of them.")
     ] = _FILES,
+    short: Annotated[
+        bool, typer.Option("--short", help="Of a model: one line for each table it was trained on.")
+    ] = False,
 ) -> None:
     """Show what a model was made from, or what depends on a table.
 
@@ -62,6 +65,8 @@ def lineage(
     elif subject.removeprefix("models:/").partition("@")[0] in table_names():
         name, _, version = subject.partition("@")
         _print_table(settings, name, version, format)
+    elif short:
+        _print_short(settings, subject)
     else:
         _print_model(settings, subject, format, files)
 
@@ -94,6 +99,35 @@ def _print_model(settings: Settings, named: str, format: Format, files: int) -> 
         out.print(tree, highlight=False)
     else:
         _print_json(asdict(lineage))
+
+
+def _print_short(settings: Settings, named: str) -> None:
+    """Model, training tables, the tables and landed files behind them, and the code: a few lines."""
+    from jobs.maintenance.lineage import of_model
+
+    lineage = of_model(settings, named)
+    out.print(_title(lineage), highlight=False)
+    for snapshot, source in zip(lineage.model.snapshots, lineage.sources, strict=True):
+        tables, files = _origins(source)
+        behind = f"; made from {', '.join(sorted(tables))}" if tables else ""
+        rows = f"{snapshot.rows:,} rows of {snapshot.split or 'both splits'}"
+        line = f"  {snapshot}: {rows}{behind}; {len(files):,} landed file(s)"
+        out.print(escape(line), highlight=False, soft_wrap=True)
+    code = lineage.model.tags.get("code_commit", "unknown")[:12]
+    out.print(f"  code {code}; the whole tree: flywheel lineage {escape(named)}", highlight=False)
+
+
+def _origins(source: Source) -> tuple[set[str], set[str]]:
+    """Names of the tables that a source was made from, directly or not, and of the landed files."""
+    tables: set[str] = set()
+    files = set(source.files)
+    for origin in source.made_from:
+        if origin.versions:
+            tables.add(origin.name)
+        more_tables, more_files = _origins(origin)
+        tables |= more_tables
+        files |= more_files
+    return tables, files
 
 
 def _title(lineage: ModelLineage) -> str:

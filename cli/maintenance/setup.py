@@ -43,11 +43,16 @@ def _jars(settings: Settings) -> str:
 
 
 def _archive(settings: Settings) -> str:
+    """Jobs run without it, only slower: where it cannot be made, set-up says so and goes on."""
     from infra.archive import make_archive
+    from infra.errors import EnvironmentMissing
 
     if not settings.spark.is_local:
         return "not needed on a cluster"
-    return f"{make_archive(settings).stat().st_size / 1e6:.0f} MB"
+    try:
+        return f"{make_archive(settings).stat().st_size / 1e6:.0f} MB"
+    except EnvironmentMissing as error:
+        return f"none. {error}"
 
 
 def _encoders(settings: Settings) -> str:

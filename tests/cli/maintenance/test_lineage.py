@@ -108,6 +108,11 @@ def test_from_a_model_to_tables_and_files(settings: Settings, registered: dict[s
     assert "judged.jsonl" in told
     assert f"{PAIRS}@{registered[PAIRS]}: 1 rows of train" in told
     assert "code: " in told
+    short = flywheel(settings, "lineage", "signal@candidate", "--short").splitlines()
+    assert (
+        f"{SAMPLES}@{registered[SAMPLES]}: 1 rows of train; made from {EVENTS}, {TURNS}; 1 landed file(s)"
+        in short[1]
+    )
     as_json = json.loads(flywheel(settings, "lineage", "policy/1", "--format", "json"))
     assert [parent["model"]["named"] for parent in as_json["parents"]] == ["rm/1"]
     assert "signal/1" in flywheel(settings, "lineage")
