@@ -140,6 +140,8 @@ def tokenizer_of(base: str) -> Any:
         kept = "<|finetune_right_pad_id|>"
         tokenizer.add_special_tokens({"pad_token": kept if kept in known else "<|pad|>"})
     tokenizer.padding_side = "right"
+    # `Fitting` measures sequences before it cuts them: a long one is no news.
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     return tokenizer
 
 
