@@ -68,7 +68,8 @@ def land(lake: Any, data: Path, turns: int, rng: np.random.Generator) -> None:
     """Write `traffic.turns` and `traffic.characters`, and tell the ledger that their days are done."""
     from deltalake import write_deltalake
 
-    from infra import ledger
+    from infra import frames
+    from infra.contracts import contract
 
     characters = [
         {
@@ -77,7 +78,9 @@ def land(lake: Any, data: Path, turns: int, rng: np.random.Generator) -> None:
         }
         for n, name in enumerate(made_up(rng, _CHARACTERS))
     ]  # fmt: skip
-    ledger.append(lake, "traffic.characters", [{**one, "run_id": "growth"} for one in characters], "growth")
+    declared = contract("traffic.characters")
+    frame = frames.conform_arrow(declared, frames.arrow_table(declared, characters), "growth")
+    write_deltalake(lake.open(declared.name), frame, mode="append")
     said = different(data, rng)
     schema = pa.schema(lake.open("traffic.turns").schema().to_arrow())
     for start in range(0, turns, _ROWS_AT_ONCE):

@@ -2,32 +2,33 @@
 
 The DDL is the only place where a column, its type, comment, PII class, key, partitioning, CHECKs, retention and
 write mode are stated. Everything else (migration, the write function, the data dictionary, the tests) asks here.
+A parsed contract is kept in the user's cache under the hash of its DDL, so that most processes never parse SQL.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import sqlglot
-from sqlglot import exp
-
+from infra.cache import user_cache
 from infra.errors import ContractError, JobUnknown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql.types import StructType
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 EXPECTATIONS = SCHEMAS.parent / "expectations"
-_DIALECT = "databricks"
-_PII = re.compile(r"\s*\[pii: (\w+)\]$")
+# Part of the name of a cached contract: raise it when the form of `Contract` changes.
+_CACHE_FORMAT = 1
 
 WriteMode = Literal["replace_days", "replace_scope", "merge_insert", "merge_upsert", "append"]
-_ATOMIC_TYPES = {
-    "STRING": "string", "INT": "integer", "BIGINT": "long", "DOUBLE": "double", "FLOAT": "float",
-    "BOOLEAN": "boolean", "DATE": "date", "TIMESTAMP": "timestamp",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,40 @@ class Contract:
     def column_names(self) -> tuple[str, ...]:
         """Names in the order of the DDL."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def job_columns(self) -> tuple[str, ...]:
+        """Names that a job's frame has: all but `run_id`, which the write adds."""
+        return tuple(name for name in self.column_names if name != "run_id")
+
+    def arrow_schema(self, names: Iterable[str] | None = None) -> pa.Schema:
+        """The named columns, in that order, as Arrow's types; all columns if no names are given.
+
+        Every field is nullable: the write checks NOT NULL, and an engine that relies on a promise does not look.
+
+        Raises:
+            ContractError: the table has no such column.
+        """
+        import pyarrow as pa
+
+        return pa.schema([pa.field(c.name, _arrow_type(c.delta_type)) for c in self._chosen(names)])
+
+    def spark_schema(self, names: Iterable[str] | None = None) -> StructType:
+        """The same as Spark's types, nullable for the same reason."""
+        from pyspark.sql.types import StructType
+
+        fields = [
+            {"name": c.name, "type": c.delta_type, "nullable": True, "metadata": {}}
+            for c in self._chosen(names)
+        ]
+        return StructType.fromJson({"type": "struct", "fields": fields})
+
+    def _chosen(self, names: Iterable[str] | None) -> list[Column]:
+        columns = {column.name: column for column in self.columns}
+        chosen = list(columns if names is None else names)
+        if unknown := [name for name in chosen if name not in columns]:
+            raise ContractError(f"the DDL has no column {unknown[0]}", table=self.name)
+        return [columns[name] for name in chosen]
 
     @property
     def delta_schema_json(self) -> str:
@@ -125,83 +160,58 @@ def contract(name: str) -> Contract:
     if name not in table_names():
         raise JobUnknown(f"no table {name} is declared", hint=f"There are: {', '.join(table_names())}.")
     stage, table = name.split(".")
-    text = (SCHEMAS / stage / f"{table}.sql").read_text(encoding="utf-8")
-    create, *alters = [s for s in sqlglot.parse(text, read=_DIALECT) if s is not None]
-    named = create.find(exp.Table)
-    if not isinstance(create, exp.Create) or named is None or named.sql() != name:
-        raise ContractError("the file must begin with CREATE TABLE of its own name", table=name)
-    properties = {
-        p.name: p.args["value"].name for p in create.find_all(exp.Property) if p.name.startswith("flywheel.")
-    }
-    missing = {
-        "flywheel.root",
-        "flywheel.key",
-        "flywheel.write",
-        "flywheel.pii",
-        "flywheel.retention_days",
-    } - set(properties)
-    if missing:
-        raise ContractError(f"the DDL lacks {', '.join(sorted(missing))}", table=name)
-    mode, _, scope = properties["flywheel.write"].partition(":")
-    partition = create.find(exp.PartitionedByProperty)
-    comment = create.find(exp.SchemaCommentProperty)
-    return Contract(
-        name=name,
-        columns=tuple(_column(name, d) for d in create.this.expressions if isinstance(d, exp.ColumnDef)),
-        key=tuple(k.strip() for k in properties["flywheel.key"].split(",")),
-        partition=tuple(i.name for i in partition.this.expressions) if partition else (),
-        write=mode,
-        scope=scope or None,
-        root=properties["flywheel.root"],
-        retention_days=int(properties["flywheel.retention_days"]),
-        pii=properties["flywheel.pii"],
-        comment=comment.this.name if comment else "",
-        checks=dict(_check(name, alter) for alter in alters),
-    )
+    text = (SCHEMAS / stage / f"{table}.sql").read_bytes()
+    key = hashlib.sha256(b"%d %s %s" % (_CACHE_FORMAT, _parser_source(), text)).hexdigest()[:24]
+    file = user_cache() / "contracts" / f"{name}-{key}.json"
+    cached = _read(file)
+    if cached is None:
+        from infra.ddl import parse
+
+        cached = parse(name, text.decode("utf-8"))
+        _keep(file, cached)
+    return cached
 
 
-def _column(table: str, definition: exp.ColumnDef) -> Column:
-    comment, nullable = "", True
-    for constraint in definition.constraints:
-        if isinstance(constraint.kind, exp.CommentColumnConstraint):
-            comment = constraint.kind.this.name
-        elif isinstance(constraint.kind, exp.NotNullColumnConstraint):
-            nullable = False
-    if not comment:
-        raise ContractError(f"column {definition.name} has no comment", table=table)
-    found = _PII.search(comment)
-    kind: Any = definition.kind
-    return Column(
-        name=definition.name,
-        type=kind.sql(_DIALECT),
-        delta_type=_delta_type(table, kind),
-        nullable=nullable,
-        comment=comment,
-        pii=found.group(1) if found else "none",
-    )
+@cache
+def _parser_source() -> bytes:
+    """What parses a contract: a changed parser reads every DDL again."""
+    return Path(__file__).with_name("ddl.py").read_bytes()
 
 
-def _delta_type(table: str, kind: exp.DataType | Any) -> Any:
-    text = kind.sql(_DIALECT)
-    if text in _ATOMIC_TYPES:
-        return _ATOMIC_TYPES[text]
-    inner = kind.expressions
-    if kind.is_type("array"):
-        return {"type": "array", "elementType": _delta_type(table, inner[0]), "containsNull": True}
-    if kind.is_type("map"):
-        key, value = (_delta_type(table, part) for part in inner)
-        return {"type": "map", "keyType": key, "valueType": value, "valueContainsNull": True}
-    if kind.is_type("struct"):
-        fields = [
-            {"name": part.name, "type": _delta_type(table, part.kind), "nullable": True, "metadata": {}}
-            for part in inner
-        ]
-        return {"type": "struct", "fields": fields}
-    raise ContractError(f"type {text} is not one that every engine reads", table=table)
+def _read(file: Path) -> Contract | None:
+    """The contract in a cache file; None when there is none or it is not whole."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        columns = tuple(Column(**column) for column in values.pop("columns"))
+        key, partition = tuple(values.pop("key")), tuple(values.pop("partition"))
+        return Contract(columns=columns, key=key, partition=partition, **values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
-def _check(table: str, statement: Any) -> tuple[str, str]:
-    found = statement.find(exp.Constraint)
-    if not isinstance(statement, exp.Alter) or found is None:
-        raise ContractError("only ADD CONSTRAINT may follow CREATE TABLE", table=table)
-    return found.name, found.expressions[0].this.sql(_DIALECT)
+def _keep(file: Path, parsed: Contract) -> None:
+    """Write a cache file whole: other processes see all of it or nothing. A cache is never a reason to fail."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as temporary:
+            json.dump(asdict(parsed), temporary)
+        Path(temporary.name).replace(file)
+    except OSError:
+        return
+
+
+def _arrow_type(delta_type: Any) -> pa.DataType:
+    """Arrow's form of a type of Delta's protocol."""
+    import pyarrow as pa
+
+    if isinstance(delta_type, dict):
+        if delta_type["type"] == "array":
+            return pa.list_(_arrow_type(delta_type["elementType"]))
+        if delta_type["type"] == "map":
+            return pa.map_(_arrow_type(delta_type["keyType"]), _arrow_type(delta_type["valueType"]))
+        return pa.struct([pa.field(f["name"], _arrow_type(f["type"])) for f in delta_type["fields"]])
+    atomic: dict[str, pa.DataType] = {
+        "string": pa.string(), "integer": pa.int32(), "long": pa.int64(), "double": pa.float64(),
+        "float": pa.float32(), "boolean": pa.bool_(), "date": pa.date32(), "timestamp": pa.timestamp("us", "UTC"),
+    }  # fmt: skip
+    return atomic[delta_type]

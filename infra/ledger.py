@@ -19,6 +19,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, Transaction, write_deltalake
 
 from infra.contracts import contract
+from infra.errors import ContractError
 from infra.lake import Lake
 
 RETENTION = "maintenance.retention"
@@ -59,10 +60,15 @@ def new_run_id() -> str:
 
 
 def append(lake: Lake, table: str, rows: Sequence[Mapping[str, Any]], run_id: str) -> None:
-    """Append rows to an append-only table, once: a repeated call with the same run_id and rows adds nothing.
+    """Append rows to a table of the ledger, once: a repeated call with the same run_id and rows adds nothing.
 
-    Missing columns become NULL. Times must be timezone-aware.
+    Missing columns become NULL. Times must be timezone-aware. Rows of other tables go through `infra.write`.
+
+    Raises:
+        ContractError: the table is not one of `ops.*`.
     """
+    if not table.startswith("ops."):
+        raise ContractError("only infra.write writes it: the ledger is ops.*", table=table)
     if not rows:
         return
     delta = lake.open(table)

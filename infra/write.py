@@ -3,6 +3,9 @@
 Nothing is created implicitly. The frame's columns and types must be the DDL's, its key unique, its days the ones asked
 for, its expectations met; only then is anything visible, in one Delta commit that replaces exactly the days (or the
 scope) given, or merges by key. A run killed anywhere and started again leaves the same rows.
+
+A frame is Spark's or Arrow's. An Arrow frame is checked and committed in this process, without a JVM. What is promised
+and what is recorded is the same either way.
 """
 
 from __future__ import annotations
@@ -10,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from infra import quality
+import pyarrow as pa
+
+from infra import commit, frames, quality
 from infra.contracts import Contract, contract
-from infra.errors import ContractError, DiskFull, ExpectationFailed, FlywheelError
+from infra.errors import ContractError, ExpectationFailed
 from infra.lake import Lake
 from infra.locks import TableLock
 from infra.settings import span_of
@@ -25,15 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Write:
-    """One write asked for: the frame and what it replaces.
+    """One write: the frame and what it replaces.
 
     Attributes:
+        frame: all columns of the DDL but `run_id`.
         days: the job's unit of work; a `replace_days` frame may hold no other day.
         scope: value of the scope column, for a `replace_scope` table.
     """
 
     table: str
-    frame: DataFrame
+    frame: DataFrame | pa.Table | pa.RecordBatchReader
     days: Sequence[date]
     run_id: str
     scope: Mapping[str, str] = field(default_factory=dict)
@@ -49,38 +55,61 @@ class Written:
     results: list[quality.Result]
 
 
-def write(spark: SparkSession, lake: Lake, lock: TableLock, asked: Write) -> Written:
+def write(spark: SparkSession | None, lake: Lake, lock: TableLock, wanted: Write) -> Written:
     """Check and commit a frame.
+
+    Args:
+        spark: the session of a Spark frame; None for an Arrow frame.
 
     Raises:
         ContractError: columns, types, key, days, NOT NULL or CHECK do not hold.
         ExpectationFailed: a critical expectation failed; carries all results as `.results`.
+        LockHeld: the lock was lost to another run.
         DiskFull: the disk filled up while writing; the table is as it was.
     """
+    table = contract(wanted.table)
+    commit.scope_of(table, wanted.scope)
+    given = wanted.frame
+    if isinstance(given, pa.RecordBatchReader):
+        given = given.read_all()
+    if isinstance(given, pa.Table):
+        return _write_arrow(lake, lock, wanted, frames.conform_arrow(table, given, wanted.run_id))
+    return _write_spark(spark or given.sparkSession, lake, lock, wanted, given)
+
+
+def _write_arrow(lake: Lake, lock: TableLock, wanted: Write, staged: pa.Table) -> Written:
+    table = contract(wanted.table)
+    measure = frames.measure_arrow(table, staged)
+    _check_days(table, wanted, measure.rows)
+    results = _check_expectations(wanted, staged)
+    commit.check_scope(table, staged, commit.scope_of(table, wanted.scope))
+    commit.check_constraints(table, staged)
+    content = ",".join(f"{day}={text}" for day, text in sorted(measure.content_hashes.items()))
+    replaced = commit.Replaced(wanted.days, commit.scope_of(table, wanted.scope), wanted.run_id, content)
+    lock.check()
+    with commit.translated(table):
+        version = commit.commit_arrow(lake, table, staged, replaced)
+    return Written(measure.rows, measure.content_hashes, version, results)
+
+
+def _write_spark(
+    spark: SparkSession, lake: Lake, lock: TableLock, wanted: Write, frame: DataFrame
+) -> Written:
     from pyspark.sql import functions as F
     from pyspark.storagelevel import StorageLevel
 
-    table = contract(asked.table)
-    staged = _conform(table, asked.frame.withColumn("run_id", F.lit(asked.run_id)))
+    table = contract(wanted.table)
+    staged = _conform(table, frame.withColumn("run_id", F.lit(wanted.run_id)))
     staged = staged.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        with _translated(asked.table):
+        with commit.translated(table):
             rows, hashes = _measure(table, staged)
-        _check_days(table, asked, rows)
-        results = quality.check(staged, asked.table)
-        if failed := [result for result in results if result.blocks]:
-            error = ExpectationFailed(
-                f"{len(failed)} critical expectation(s) failed: {', '.join(r.expectation for r in failed)}",
-                table=asked.table,
-                day=span_of(asked.days),
-                hint="See ops.quality for the counts; the table is as it was.",
-            )
-            error.results = results  # type: ignore[attr-defined]
-            raise error
+        _check_days(table, wanted, rows)
+        results = _check_expectations(wanted, staged)
         lock.check()
-        with _translated(asked.table):
-            _commit(spark, lake, table, staged, asked)
-        return Written(rows, hashes, lake.version(asked.table), results)
+        with commit.translated(table):
+            _commit(spark, lake, table, staged, wanted)
+        return Written(rows, hashes, lake.version(wanted.table), results)
     finally:
         staged.unpersist()
 
@@ -144,14 +173,14 @@ def _measure(table: Contract, staged: DataFrame) -> tuple[dict[date, int], dict[
     }
 
 
-def _check_days(table: Contract, asked: Write, rows: Mapping[date, int]) -> None:
-    if table.write == "replace_days" and (stray := sorted(set(rows) - set(asked.days))):
+def _check_days(table: Contract, wanted: Write, rows: Mapping[date, int]) -> None:
+    if table.write == "replace_days" and (stray := sorted(set(rows) - set(wanted.days))):
         raise ContractError(f"the frame holds days it was not asked for: {stray[:3]}", table=table.name)
-    if table.write == "replace_scope" and table.scope not in asked.scope:
+    if table.write == "replace_scope" and table.scope not in wanted.scope:
         raise ContractError(f"the write needs a scope for {table.scope}", table=table.name)
 
 
-def _commit(spark: SparkSession, lake: Lake, table: Contract, staged: DataFrame, asked: Write) -> None:
+def _commit(spark: SparkSession, lake: Lake, table: Contract, staged: DataFrame, wanted: Write) -> None:
     from delta.tables import DeltaTable as SparkDeltaTable
 
     path = lake.path(table.name)
@@ -166,41 +195,28 @@ def _commit(spark: SparkSession, lake: Lake, table: Contract, staged: DataFrame,
             merge = merge.whenMatchedUpdateAll(f"NOT ({same})")
         merge.whenNotMatchedInsertAll().execute()
         return
-    writer = staged.write.format("delta").option("userMetadata", asked.run_id)
+    writer = staged.write.format("delta").option("userMetadata", wanted.run_id)
     if table.write == "append":
         writer.mode("append").save(path)
         return
     if table.write == "replace_days":
-        days = ", ".join(f"DATE'{day.isoformat()}'" for day in sorted(asked.days))
+        days = ", ".join(f"DATE'{day.isoformat()}'" for day in sorted(wanted.days))
         condition = f"ds IN ({days})"
     else:
-        value = asked.scope[str(table.scope)].replace("'", "")
+        value = wanted.scope[str(table.scope)].replace("\\", "\\\\").replace("'", "\\'")
         condition = f"{table.scope} = '{value}'"
     writer.mode("overwrite").option("replaceWhere", condition).save(path)
 
 
-class _translated:
-    """Turn an engine's error into one of ours, without the row that it may quote."""
-
-    def __init__(self, table: str) -> None:
-        self._table = table
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, FlywheelError):
-            return
-        text = str(error)
-        if "No space left on device" in text or "Disk quota exceeded" in text:
-            raise DiskFull(
-                "the disk filled up while writing", table=self._table,
-                hint="Free space, then run again: the table is as it was.",
-            ) from None  # fmt: skip
-        if "DELTA_VIOLATE_CONSTRAINT" in text or "DELTA_NOT_NULL_CONSTRAINT_VIOLATED" in text:
-            known = (name for name in contract(self._table).checks if name in text)
-            name = next(known, "(NOT NULL)")
-            raise ContractError(
-                f"rows break the CHECK {name}", table=self._table,
-                hint="The table is as it was.",
-            ) from None  # fmt: skip
+def _check_expectations(wanted: Write, staged: DataFrame | pa.Table) -> list[quality.Result]:
+    results = quality.check(staged, wanted.table)
+    if failed := [result for result in results if result.blocks]:
+        error = ExpectationFailed(
+            f"{len(failed)} critical expectation(s) failed: {', '.join(r.expectation for r in failed)}",
+            table=wanted.table,
+            day=span_of(wanted.days),
+            hint="See ops.quality for the counts; the table is as it was.",
+        )
+        error.results = results  # type: ignore[attr-defined]
+        raise error
+    return results

@@ -10,6 +10,7 @@ from typing import Any, cast
 import duckdb
 
 from infra import ledger
+from infra.decisions import deciding
 from infra.errors import ContractError, SettingsError
 from infra.lake import Lake
 from infra.settings import Settings
@@ -77,6 +78,7 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
     Raises:
         SettingsError: the decision is neither approve nor reject, or no reviewer is named.
         ContractError: the turn is not in the queue, or its text changed since it was queued.
+        LockHeld: another decision is being written.
     """
     if decision not in _DECISIONS:
         raise SettingsError(f"decision must be one of {', '.join(_DECISIONS)}", setting="decision")
@@ -92,21 +94,22 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
             day=day,
             hint="Run curation.screen for the day again, then review it.",
         )
-    now, run_id = ledger.now(), _command_id()
-    row = {
-        "turn_id": turn_id,
-        "policy_version": waiting["policy_version"],
-        "decided_ts": now,
-        "decision": decision,
-        "reviewer": reviewer,
-        "note": note or None,
-        "content_hash": waiting["content_hash"],
-        "turn_ds": day,
-        "ds": now.date(),
-        "run_id": run_id,
-    }
-    ledger.append(lake, "curation.reviews", [row], run_id)
-    ledger.mark_stale(lake, "curation.screen", [day], "a reviewer decided on a turn of the day", run_id)
+    with deciding(settings, "curation.review", "curation.reviews") as mine:
+        now = ledger.now()
+        row = {
+            "turn_id": turn_id,
+            "policy_version": waiting["policy_version"],
+            "decided_ts": now,
+            "decision": decision,
+            "reviewer": reviewer,
+            "note": note or None,
+            "content_hash": waiting["content_hash"],
+            "turn_ds": day,
+            "ds": now.date(),
+        }
+        mine.record([row])
+        cause = "a reviewer decided on a turn of the day"
+        ledger.mark_stale(lake, "curation.screen", [day], cause, mine.run_id)
     return day
 
 

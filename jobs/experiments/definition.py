@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tomllib
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from infra import ledger
 from infra.assignment import arm_of
+from infra.decisions import deciding
 from infra.errors import DefinitionRefused, ExperimentUnknown
 from infra.lake import Lake
 from infra.settings import Settings
@@ -151,6 +151,7 @@ def declare(settings: Settings, wanted: Definition, today: date | None = None) -
     Raises:
         DefinitionRefused: the experiment has started, by the calendar or by its first exposure; or the window is
             longer than `experiments.max_window_days`; or its salt is another experiment's.
+        LockHeld: somebody else is declaring.
     """
     lake, today = Lake.of(settings), today or ledger.now().date()
     longest = settings.experiments.max_window_days
@@ -159,24 +160,25 @@ def declare(settings: Settings, wanted: Definition, today: date | None = None) -
             f"the window of {wanted.experiment_id} has {wanted.window_days} days, at most {longest} are read",
             table=TABLE, setting="experiments.max_window_days", hint="Shorten the window or raise the setting.",
         )  # fmt: skip
-    known = definitions(lake)
-    _refuse_shared_salt(wanted, known)
-    if (before := known.get(wanted.experiment_id)) is not None:
-        if before == wanted and before.arms == wanted.arms:
-            return "declared already, nothing changed"
-        _refuse_started(lake, before, wanted, today)
-    now, run_id = ledger.now(), f"declare-{uuid.uuid4().hex[:12]}"
-    row = wanted.model_dump(mode="python") | {
-        "declared_ts": now,
-        "arms": list(wanted.arms),
-        "metrics": list(wanted.metrics),
-        "segments": list(wanted.segments),
-        "definition": wanted.model_dump_json(),
-        "ds": now.date(),
-        "run_id": run_id,
-    }
-    ledger.append(lake, TABLE, [row], run_id)
-    marked = _mark_window(settings, lake, wanted, run_id)
+    # Under the lock: two people who declare at once see each other.
+    with deciding(settings, "experiments.declare", TABLE) as mine:
+        known = definitions(lake)
+        _refuse_shared_salt(wanted, known)
+        if (before := known.get(wanted.experiment_id)) is not None:
+            if before == wanted and before.arms == wanted.arms:
+                return "declared already, nothing changed"
+            _refuse_started(lake, before, wanted, today)
+        now = ledger.now()
+        row = wanted.model_dump(mode="python") | {
+            "declared_ts": now,
+            "arms": list(wanted.arms),
+            "metrics": list(wanted.metrics),
+            "segments": list(wanted.segments),
+            "definition": wanted.model_dump_json(),
+            "ds": now.date(),
+        }
+        mine.record([row])
+        marked = _mark_window(settings, lake, wanted, mine.run_id)
     again = f"; {marked} day(s) that were run before are stale: flywheel run --stale" if marked else ""
     return ("declared anew" if before else "declared") + again
 

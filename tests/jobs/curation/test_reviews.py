@@ -14,6 +14,7 @@ from infra.lake import Lake
 from infra.settings import Settings
 from jobs.curation.reviews import decide, list_queue, show
 from models.screening.verdict import content_hash
+from tests.conftest import put
 
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -59,8 +60,8 @@ def queued(lake: Lake, settings: Settings) -> Lake:
                 policy_version="p1",
             )
         )
-    ledger.append(lake, "traffic.turns", turns, "r1")
-    ledger.append(lake, "curation.review_queue", waiting, "r1")
+    put(lake, "traffic.turns", turns)
+    put(lake, "curation.review_queue", waiting)
     return lake
 
 
@@ -114,8 +115,8 @@ def test_what_cannot_be_decided_is_refused(queued: Lake, settings: Settings) -> 
         decide(settings, "t1", "approve", " ")
     changed = _row("curation.review_queue", turn_id="t3", reasons=[], content_hash="old")
     turn = _row("traffic.turns", turn_id="t3", user_message="new", response="hm", split="train")
-    ledger.append(queued, "curation.review_queue", [changed], "r2")
-    ledger.append(queued, "traffic.turns", [turn], "r2")
+    put(queued, "curation.review_queue", [changed])
+    put(queued, "traffic.turns", [turn])
     with pytest.raises(ContractError, match="changed"):
         decide(settings, "t3", "approve", "ada")
     assert queued.open("curation.reviews").to_pyarrow_table().num_rows == 0
