@@ -37,6 +37,12 @@ class ExperimentsSettings(Section):
         28, ge=1, le=90, description="Longest window that may be declared; the paper's is 7 (section 2.5.2)."
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of intervals: z = 1.96 (equation 17).")
+    users_on_driver: int = Field(
+        5_000_000,
+        ge=0,
+        description="Readouts of at most so many users are made on the driver by DuckDB, larger ones by Spark. The "
+        "numbers are the same; 0: always Spark.",
+    )
     sample_ratio_alpha: float = Field(
         0.001, gt=0, lt=0.5, description="Sample-ratio p below which no verdict is given."
     )

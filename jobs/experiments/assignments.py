@@ -1,4 +1,4 @@
-"""Keeps who was exposed to which arm of which experiment, from the first exposure on."""
+"""Assigns each exposed user of an experiment to the arm of the first exposure."""
 
 from __future__ import annotations
 
@@ -86,11 +86,13 @@ def run(ctx: JobContext) -> None:
     )
     several = frame.where("in_several_arms").count()
     if several:
-        ctx.say(f"{several:,} of the users exposed in these days were seen in several arms; kept and flagged")
+        ctx.say(
+            f"{several:,} users exposed on these days were in several arms; kept and flagged in_several_arms"
+        )
 
 
 def _rejected(counted: Row) -> dict[str, int]:
-    """Exposures of a day that made no assignment, by reason; only reasons that there were."""
+    """Exposures of a day that gave no new assignment, by reason."""
     repeated = counted["shown"] - counted["names_no_arm"] - counted["units"]
     reasons = {"repeated_exposure": repeated, "names_no_arm": counted["names_no_arm"]}
     return {reason: events for reason, events in reasons.items() if events}

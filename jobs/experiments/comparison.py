@@ -43,7 +43,7 @@ class Status(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What may be said of a lift."""
+    """The conclusion of a comparison."""
 
     positive = "positive"
     negative = "negative"
@@ -51,7 +51,7 @@ class Verdict(StrEnum):
     not_final = "not_final"
     """A fixed-horizon method before the last day of the window."""
     blocked = "blocked"
-    """The sample-ratio test failed: nothing is said."""
+    """The sample-ratio test failed: the arms are not comparable."""
     exploratory = "exploratory"
     """Outside the declared primary family: an interval, no verdict."""
     undetermined = "undetermined"
@@ -135,8 +135,8 @@ def judge(
     Args:
         arms: test arm -> its comparisons with the control.
         primary: metrics of the declared family.
-        blocked: the sample-ratio test failed, so nothing is said.
-        final: this is the last day of the window; before it only the always-valid method says anything.
+        blocked: the sample-ratio test failed, so there is no verdict.
+        final: this is the last day of the window; before it only the always-valid method has a verdict.
         alpha: of the family.
     """
     adjusted: dict[tuple[str, str, str], float] = {}
@@ -207,11 +207,11 @@ def _row(
             critical = float(stats.t.isf(stats.norm.sf(critical), degrees))
             statistic = float(stats.norm.isf(p / 2))
         p = statistics.always_valid_p_value(statistic, fraction, alpha)
-    found = statistics.lift_interval(*numbers, critical)
+    interval = statistics.lift_interval(*numbers, critical)
     return Comparison(
         metric, method, status, test.n, control.n, test.mean, control.mean,
         test.variance, control.variance,
-        found.lift, found.low, found.high, found.gap_low, found.gap_high, found.kind, p,
+        interval.lift, interval.low, interval.high, interval.gap_low, interval.gap_high, interval.kind, p,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""What was known of a user when first exposed: segments, the bot rule, and what CUPED adjusts by.
+"""User attributes at first exposure: segments, the bot rule, and the covariates of CUPED.
 
-Nothing after the first exposure is looked at: it could be an effect of the arm.
+Nothing after the first exposure is used: it could be an effect of the arm.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def covariates(
 
 def _last(column: str, place: Column) -> Column:
     """The latest known value with its place, comparable over days."""
-    told = F.when(F.col(column).isNotNull(), F.struct(place.alias("place"), F.col(column).alias("value")))
-    return F.max(told).alias(f"last_{column}")
+    known = F.when(F.col(column).isNotNull(), F.struct(place.alias("place"), F.col(column).alias("value")))
+    return F.max(known).alias(f"last_{column}")
 
 
 def run(ctx: JobContext) -> None:
@@ -102,7 +102,7 @@ def run(ctx: JobContext) -> None:
     counts = assigned.groupBy("experiment_id", "ds").count().collect()
     if unknown := sorted({row["experiment_id"] for row in counts} - set(declared)):
         ctx.say(
-            f"no definition of {', '.join(unknown)}: kept, not read out (flywheel experiment declare FILE)"
+            f"{', '.join(unknown)}: no definition, so not read out. Declare it: flywheel experiment declare FILE"
         )
     frame = covariates(
         assigned,
@@ -114,8 +114,8 @@ def run(ctx: JobContext) -> None:
     rejected: dict[date, dict[str, int]] = {day: {} for day in ctx.days}
     for row in counts:
         rows_in[row["ds"]] += row["count"]
-        one = declared.get(row["experiment_id"])
-        if one is None or not one.covers(row["ds"]):
-            reason = "no_definition" if one is None else "outside_window"
+        definition = declared.get(row["experiment_id"])
+        if definition is None or not definition.covers(row["ds"]):
+            reason = "no_definition" if definition is None else "outside_window"
             rejected[row["ds"]][reason] = rejected[row["ds"]].get(reason, 0) + row["count"]
     ctx.write("experiments.covariates", frame, rows_in=rows_in, rejected=rejected)

@@ -1,4 +1,4 @@
-"""What an experiment is: declared once, before its start, in a file that is checked; never changed after it."""
+"""The definition of an experiment: declared in a file before the start, never changed after it."""
 
 from __future__ import annotations
 
@@ -36,25 +36,31 @@ class Definition(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    experiment_id: str = Field(pattern=_NAME, description="As exposures are logged.")
-    title: str = Field(min_length=1, max_length=200, description="What is tested, in a line.")
-    owner: str = Field(min_length=1, max_length=100, description="Whom to ask.")
+    experiment_id: str = Field(pattern=_NAME, description="The id that exposure events carry.")
+    title: str = Field(min_length=1, max_length=200, description="What is tested, in one line.")
+    owner: str = Field(min_length=1, max_length=100, description="Person or team to ask.")
     control_arm: str = Field("control", description="The arm that the others are compared with.")
     shares: dict[str, float] = Field(
         description="Arm to its share of eligible users: about 0.1 each, the control as large as a test arm."
     )
-    salt: str = Field(min_length=1, max_length=100, description="Of the assignment hash; one an experiment.")
+    salt: str = Field(
+        min_length=1, max_length=100, description="Salt of the assignment hash. Each experiment has its own."
+    )
     eligibility: str = Field(
         min_length=1, max_length=500, description="Who may be assigned: the same for every arm."
     )
     start_ds: date = Field(description="First day of the window, UTC.")
     end_ds: date = Field(description="Last day, included; seven days are the paper's.")
     metrics: tuple[str, ...] = Field(
-        ("breadth", "depth"), min_length=1, description="Primary family, which Holm corrects over."
+        ("breadth", "depth"),
+        min_length=1,
+        description="Primary metrics. Holm corrects over them and all test arms.",
     )
-    segments: tuple[Segment, ...] = Field((), description="Also read out by these; exploratory.")
+    segments: tuple[Segment, ...] = Field(
+        (), description="Also read out by these columns, without a verdict."
+    )
     bot_messages_per_day: int = Field(
-        500, ge=1, description="Who sent more on a day before first exposure is a bot."
+        500, ge=1, description="A user who sent more messages on one day before first exposure is a bot."
     )
     winsor_quantile: float = Field(
         0.99, gt=0.5, le=1, description="Pooled quantile of engaged users at which messages are cut."
@@ -134,11 +140,14 @@ def read_definition(path: Path) -> Definition:
         raise DefinitionRefused(f"{path.name} is no TOML: {error}", hint="Mend the file.") from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        place, told = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
-        if not place and ": " in told:
-            place, told = told.split(": ", 1)
+        place, reason = (
+            ".".join(str(part) for part in first["loc"]),
+            first["msg"].removeprefix("Value error, "),
+        )
+        if not place and ": " in reason:
+            place, reason = reason.split(": ", 1)
         raise DefinitionRefused(
-            told, table=TABLE, setting=place or None,
+            reason, table=TABLE, setting=place or None,
             hint=f"Change it in {path.name}; see docs/experiments.md.",
         ) from None  # fmt: skip
 
@@ -204,10 +213,10 @@ def definition(lake: Lake, experiment_id: str) -> Definition:
 def undeclared(experiment_id: str, known: Iterable[str]) -> ExperimentUnknown:
     """The error for an experiment that is none of the known ones."""
     named = ", ".join(known)
-    told = f"There are: {named}." if named else "None is declared."
+    known_ids = f"There are: {named}." if named else "None is declared."
     return ExperimentUnknown(
         f"no experiment {experiment_id!r} is declared", table=TABLE,
-        hint=f"{told} Declare one: flywheel experiment declare FILE",
+        hint=f"{known_ids} Declare one: flywheel experiment declare FILE",
     )  # fmt: skip
 
 
@@ -246,7 +255,7 @@ class DefinitionVersions:
 
 def _declared(table: DeltaTable, files: dict[str, list[Declared]]) -> list[Declared]:
     """All that was ever declared; `files` keeps what each file of the table holds, which never changes."""
-    found: list[Declared] = []
+    declared: list[Declared] = []
     for fragment in table.to_pyarrow_dataset().get_fragments():
         if fragment.path not in files:
             rows = fragment.to_table(columns=["declared_ts", "definition"]).to_pylist()
@@ -254,13 +263,13 @@ def _declared(table: DeltaTable, files: dict[str, list[Declared]]) -> list[Decla
                 Declared(Definition.model_validate_json(row["definition"]), row["declared_ts"])
                 for row in rows
             ]
-        found += files[fragment.path]
-    return found
+        declared += files[fragment.path]
+    return declared
 
 
 def _last_of_each(declared: Iterable[Declared]) -> dict[str, Declared]:
-    ordered = sorted(declared, key=lambda one: one.declared_ts)
-    return {one.definition.experiment_id: one for one in ordered}
+    ordered = sorted(declared, key=lambda row: row.declared_ts)
+    return {row.definition.experiment_id: row for row in ordered}
 
 
 def _refuse_shared_salt(wanted: Definition, known: Mapping[str, Definition]) -> None:

@@ -1,4 +1,4 @@
-"""Before a start: what lift a planned experiment can find, and how many users a lift needs."""
+"""Power calculations: the smallest lift that a planned experiment can detect, and the users that a lift needs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Plan:
 
     Attributes:
         mean, deviation: of the metric's users in the baseline period.
-        users: whom the metric is over, of the exposed users of one arm (for depth, the engaged ones).
-        detectable_pct: smallest rise that is found with the wanted power, in percent; None where no rise is.
+        users: users of one arm that the metric is a mean of: exposed ones, for depth engaged ones.
+        detectable_pct: minimum detectable effect, in percent; None where no rise is detected with that power.
     """
 
     metric: str
@@ -39,7 +39,7 @@ def plan(
         tests: of the declared family (primary metrics x test arms); the first step of Holm's correction is
             planned for, which is Bonferroni's.
     """
-    found = []
+    plans = []
     for metric in METRICS:
         moments = baseline.of_metric(metric)
         share = baseline.depth.n / baseline.users if metric == "depth" and baseline.users else 1.0
@@ -51,8 +51,8 @@ def plan(
                 power=power, alpha=alpha / tests, ceiling=None if metric in AMOUNTS else 1.0,
             )  # fmt: skip
         deviation = math.sqrt(moments.variance) if moments.n > 1 else math.nan
-        found.append(Plan(metric, moments.mean, deviation, users, detectable))
-    return found
+        plans.append(Plan(metric, moments.mean, deviation, users, detectable))
+    return plans
 
 
 def minimum_detectable_effect(

@@ -1,10 +1,10 @@
-"""Who was assigned, exposed and excluded, by arm; and whether the arms have the sizes that they should."""
+"""Counts of assigned, exposed and excluded users by arm, and the sample-ratio tests of them."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.experiments.cells import levels
@@ -48,37 +48,39 @@ def populations(cells: Iterable[Mapping[str, Any]], definition: Definition, alph
             for place in places:
                 counts[place, basis][cell["arm"]] += users
     arms = dict.fromkeys([*definition.arms, *sorted({arm for c in counts.values() for arm in c})], 0)
-    found = [Population(*place, arms | dict(users)) for place, users in sorted(counts.items())]
-    tested = [one for one in found if one.basis not in EXCLUSIONS]
+    counted = [Population(*place, arms | dict(users)) for place, users in sorted(counts.items())]
+    tested = [population for population in counted if population.basis not in EXCLUSIONS]
     families: dict[tuple[str, str], list[Population]] = defaultdict(list)
-    for one in tested:
-        families[one.basis, _family(one.segment)].append(one)
+    for population in tested:
+        families[population.basis, _family(population.segment)].append(population)
     return [
-        *(one for one in found if one.basis in EXCLUSIONS),
+        *(population for population in counted if population.basis in EXCLUSIONS),
         *(judged for family in families.values() for judged in _tested(family, definition, alpha)),
     ]
 
 
 def _family(segment: str) -> str:
-    """Days are corrected among themselves, and the levels of all other segments."""
+    """Which p values Holm corrects together: those of all days, those of all levels of segments."""
     return "all" if segment == "all" else "days" if segment.startswith(f"{BY_DAY}=") else "levels"
 
 
 def _tested(family: list[Population], definition: Definition, alpha: float) -> list[Population]:
-    p_values = [_p_value(one, definition) for one in family]
+    p_values = [_p_value(population, definition) for population in family]
     known = [p for p in p_values if p is not None]
     adjusted = iter(holm(known))
-    found = []
-    for one, p in zip(family, p_values, strict=True):
+    tested = []
+    for population, p in zip(family, p_values, strict=True):
         corrected = None if p is None else next(adjusted)
         alarm = corrected is not None and corrected < alpha
-        found.append(Population(one.segment, one.basis, one.users, p, corrected, alarm))
-    return found
+        tested.append(
+            replace(population, sample_ratio_p=p, sample_ratio_p_adjusted=corrected, sample_ratio_alarm=alarm)
+        )
+    return tested
 
 
-def _p_value(one: Population, definition: Definition) -> float | None:
-    shares = [definition.shares.get(arm, 0.0) for arm in one.users]
-    total, users = sum(shares), list(one.users.values())
+def _p_value(population: Population, definition: Definition) -> float | None:
+    shares = [definition.shares.get(arm, 0.0) for arm in population.users]
+    total, users = sum(shares), list(population.users.values())
     undeclared = any(n for n, share in zip(users, shares, strict=True) if not share)
     if sum(users) * min(definition.shares.values()) / total < _LEAST_EXPECTED and not undeclared:
         return None

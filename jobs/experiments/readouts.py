@@ -1,4 +1,4 @@
-"""What may be said of an experiment on each day of its window: lifts with intervals, and verdicts on the last."""
+"""Reads out each experiment on each day of its window: lifts with intervals, and verdicts on the last day."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from infra import ledger
@@ -18,6 +19,7 @@ from jobs.experiments.cells import cells, levels, winsor_bounds
 from jobs.experiments.comparison import Comparison, compare, judge
 from jobs.experiments.definition import TABLE as DEFINITIONS
 from jobs.experiments.definition import Definition, DefinitionVersions
+from jobs.experiments.engines import Frame, rows_at_most
 from jobs.experiments.moments import Arm, Moments, merged
 from jobs.experiments.populations import Population, populations
 
@@ -31,33 +33,38 @@ Unit = tuple[str, date]
 
 
 def gather(
-    totals: DataFrame, covariates: DataFrame, declared: Mapping[str, Definition], days: Sequence[date]
+    totals: Frame, covariates: Frame, declared: Mapping[str, Definition], days: Sequence[date]
 ) -> tuple[dict[Unit, list[Cell]], dict[Unit, float]]:
     """The cells of every experiment and day, and the bounds at which messages were cut: two passes over the users.
+
+    The engine is that of the frames: Spark, or DuckDB for Arrow data. The result is the same.
 
     Args:
         totals: rows of `experiments.unit_totals` of `days`.
         covariates: rows of `experiments.covariates` of users first exposed up to them.
     """
     bounds = winsor_bounds(totals, declared)
-    found: dict[Unit, list[Cell]] = defaultdict(list)
-    for row in cells(totals, covariates, declared.values(), days, bounds).toArrow().to_pylist():
-        found[row["experiment_id"], row["ds"]].append(row)
-    return dict(sorted(found.items())), dict(bounds)
+    by_unit: dict[Unit, list[Cell]] = defaultdict(list)
+    for cell in cells(totals, covariates, declared.values(), days, bounds):
+        by_unit[cell["experiment_id"], cell["ds"]].append(cell)
+    return dict(sorted(by_unit.items())), dict(bounds)
 
 
 def readout(
-    found: Sequence[Cell], definition: Definition, day: date, rules: ExperimentsSettings
+    of_unit: Sequence[Cell], definition: Definition, day: date, rules: ExperimentsSettings
 ) -> tuple[list[Population], list[tuple[str, str, Comparison]]]:
     """Populations of one experiment as of a day, and its comparisons as (segment, test arm, comparison).
 
-    On cumulative day k everybody exposed has |D| = k calendar days, also who was exposed on the last of them.
+    On cumulative day k, |D| is k calendar days for every exposed user, also for one exposed on day k.
+
+    Args:
+        of_unit: the cells of that experiment and day.
     """
     k = definition.day_number(day)
-    counted = populations(found, definition, rules.sample_ratio_alpha)
-    blocked = any(one.sample_ratio_alarm for one in counted)
+    counted = populations(of_unit, definition, rules.sample_ratio_alpha)
+    blocked = any(population.sample_ratio_alarm for population in counted)
     by_segment: dict[str, dict[str, list[Arm]]] = defaultdict(lambda: defaultdict(list))
-    for cell in found:
+    for cell in of_unit:
         if cell["excluded"] is None:
             arm = Arm.of_row(cell, k)
             for segment in levels(cell):
@@ -90,31 +97,42 @@ def run(ctx: JobContext) -> None:
     """Read out every experiment whose window covers a day of the run."""
     versions = DefinitionVersions(ctx.lake, ctx.version_read(DEFINITIONS))
     declared = versions.in_force
-    named = _InputVersions(ctx, versions)
-    found, bounds = gather(
-        ctx.read("experiments.unit_totals"), ctx.read("experiments.covariates"), declared, ctx.days
-    )
+    input_versions = _InputVersions(ctx, versions)
+    totals, covariates = _inputs(ctx)
+    cells_of, bounds = gather(totals, covariates, declared, ctx.days)
     population_rows: list[dict[str, Any]] = []
     readout_rows: list[dict[str, Any]] = []
-    for (name, day), of_unit in found.items():
-        one = declared[name]
-        counted, compared = readout(of_unit, one, day, ctx.settings.experiments)
+    for (name, day), of_unit in cells_of.items():
+        definition = declared[name]
+        counted, compared = readout(of_unit, definition, day, ctx.settings.experiments)
         common = {
             "experiment_id": name,
             "as_of_ds": day,
-            "input_versions": named.of(one, day),
+            "input_versions": input_versions.of(definition, day),
             "schema_version": SCHEMA_VERSION,
             "ds": day,
         }
         population_rows += [common | asdict(row) for row in counted]
-        readout_rows += _readout_rows(common, one, counted, compared, bounds.get((name, day)))
+        readout_rows += _readout_rows(common, definition, counted, compared, bounds.get((name, day)))
     ctx.write("experiments.populations", _frame(ctx, "experiments.populations", population_rows))
     ctx.write("experiments.readouts", _frame(ctx, "experiments.readouts", readout_rows))
 
 
+def _inputs(ctx: JobContext) -> tuple[Frame, Frame]:
+    """Totals and covariates: Arrow data while they are few enough for the driver, else frames of Spark."""
+    tables = ("experiments.unit_totals", "experiments.covariates")
+    few, data = ctx.settings.experiments.users_on_driver, []
+    for table in tables:
+        opened, days = ctx.lake.open(table, ctx.version_read(table)), ctx.days_reached(table)
+        if rows_at_most(opened, days) > few:
+            return ctx.read(tables[0]), ctx.read(tables[1])
+        data.append(opened.to_pyarrow_dataset().filter(pc.field("ds").isin(days)))
+    return data[0], data[1]
+
+
 def _readout_rows(
     common: Mapping[str, Any],
-    one: Definition,
+    definition: Definition,
     counted: Iterable[Population],
     compared: Iterable[tuple[str, str, Comparison]],
     bound: float | None,
@@ -124,9 +142,9 @@ def _readout_rows(
         dict(common)
         | asdict(row)
         | {
-            "k": one.day_number(common["as_of_ds"]),
+            "k": definition.day_number(common["as_of_ds"]),
             "arm": arm,
-            "control_arm": one.control_arm,
+            "control_arm": definition.control_arm,
             "segment": segment,
             "sample_ratio_p": ratios.get(segment),
             "winsor_bound": bound if row.method == "winsorised" else None,
@@ -149,10 +167,10 @@ def _plain(value: Any) -> Any:
 
 
 class _InputVersions:
-    """The versions that a readout names: of each table the first at which what was read is as it is now.
+    """The versions that a readout names: for each table, the first one with the content that was read.
 
-    What later runs write of other days, or write again the same, leaves them as they are: the same content read again
-    is the same readout. Reading the tables at these versions gives its numbers again.
+    A later run that writes other days, or the same rows again, does not change them. Reading the tables at these
+    versions gives the same numbers again.
     """
 
     def __init__(self, ctx: JobContext, definitions: DefinitionVersions) -> None:
@@ -164,16 +182,18 @@ class _InputVersions:
         for table, since in self._since.items():
             if any(version > ctx.versions[table] for version in since.values()):
                 raise ContractError(
-                    "it changed while it was about to be read", table=table, hint="Run the job again."
+                    "another run changed it just before this run read it",
+                    table=table,
+                    hint="Run the job again.",
                 )
 
-    def of(self, one: Definition, day: date) -> str:
+    def of(self, definition: Definition, day: date) -> str:
         """JSON: table to version, for an experiment as of a day."""
-        window = [one.start_ds + timedelta(days=n) for n in range(one.day_number(day))]
+        window = [definition.start_ds + timedelta(days=n) for n in range(definition.day_number(day))]
         totals, known = self._since[UNIT_TOTALS.closing_table], self._since[COVARIATES.closing_table]
         return ledger.as_json(
             {
-                DEFINITIONS: self._definitions.of(one.experiment_id),
+                DEFINITIONS: self._definitions.of(definition.experiment_id),
                 COVARIATES.closing_table: max(known.get(d.isoformat(), 0) for d in window),
                 UNIT_TOTALS.closing_table: totals[day.isoformat()],
             }

@@ -134,7 +134,7 @@ def row_of(cells: Iterable[Cell], metric: str) -> dict[str, Cell]:
 
 def counts(cells: Sequence[Cell]) -> list[Count]:
     """Releases with a positive and with a significant lift, per metric and jointly."""
-    found = []
+    all_counts = []
     for phase in (PRE_LAUNCH, POST_LAUNCH):
         metrics = {name: row_of(cells, LIFTS[phase, name]) for name in ("breadth", "depth")}
         for scope, rows in (
@@ -143,7 +143,7 @@ def counts(cells: Sequence[Cell]) -> list[Count]:
             ("both", list(metrics.values())),
         ):
             releases = [version for version in rows[0] if all(version in row for row in rows)]
-            found.append(
+            all_counts.append(
                 Count(
                     phase, scope, len(releases),
                     tuple(v for v in releases if all(row[v].value > 0 for row in rows)),
@@ -151,25 +151,27 @@ def counts(cells: Sequence[Cell]) -> list[Count]:
                     tuple(v for v in releases if all(row[v].verdict is Verdict.negative for row in rows)),
                 )
             )  # fmt: skip
-    return found
+    return all_counts
 
 
 def changes(cells: Sequence[Cell]) -> list[Change]:
     """Relative change of every metric that is not a lift (a lift is a change already)."""
-    found = []
+    all_changes = []
     for metric in dict.fromkeys(cell.metric for cell in cells if cell.plus is None):
         row = list(row_of(cells, metric).values())
-        found.append(Change(metric, row[0].version, row[0].value, row[-1].version, row[-1].value, len(row)))
-    return found
+        all_changes.append(
+            Change(metric, row[0].version, row[0].value, row[-1].version, row[-1].value, len(row))
+        )
+    return all_changes
 
 
 def cumulative(cells: Sequence[Cell], metric: str) -> list[tuple[str, float]]:
     """Product of the lifts of the releases so far, from 1 before the first post-launch one."""
-    growth, found = 1.0, [("V7", 1.0)]
+    growth, by_version = 1.0, [("V7", 1.0)]
     for version, cell in row_of(cells, LIFTS[POST_LAUNCH, metric]).items():
         growth *= 1 + cell.value / 100
-        found.append((version, growth))
-    return found
+        by_version.append((version, growth))
+    return by_version
 
 
 def impossible(cells: Sequence[Cell]) -> list[Impossible]:
@@ -190,9 +192,9 @@ def fieller_arms(lift: float, width: float) -> tuple[float, float]:
 
     def arms(variation: float) -> tuple[float, float]:
         ratio = 1 + lift / 100
-        found = lift_interval(ratio, (ratio * variation) ** 2, 1.0, variation**2)
-        if found.low is None or found.high is None:
+        interval = lift_interval(ratio, (ratio * variation) ** 2, 1.0, variation**2)
+        if interval.low is None or interval.high is None:
             return math.inf, math.inf
-        return found.high - lift, lift - found.low
+        return interval.high - lift, lift - interval.low
 
     return arms(float(brentq(lambda variation: sum(arms(variation)) - width, 1e-6, 0.2)))

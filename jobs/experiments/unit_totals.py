@@ -1,7 +1,7 @@
-"""What each exposed user did on a day, and in all since first exposed: a day is added to the totals before it.
+"""Activity of each exposed user by day, and in total since first exposure: each day is added to the totals before it.
 
-Every exposed user has a row on every day from the first exposure to the end of the window, also without a message:
-breadth and the mean over all exposed users are over them too.
+Every exposed user has a row on every day from the first exposure to the end of the window, also without a message.
+Breadth and the mean over all exposed users need those rows too.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ def unit_days(
         .select(*_UNIT, "arm", "first_exposure_ts", "eligible", "source", "is_bot", "end_ds", "ds")
         .withColumnRenamed("ds", "first_exposure_ds")
     )
-    told = events.where("event_type IN ('message', 'exposure') AND user_id IS NOT NULL").select(
+    relevant = events.where("event_type IN ('message', 'exposure') AND user_id IS NOT NULL").select(
         "user_id", "event_type", "event_ts", F.col("source").alias("event_source"), F.col("ds").alias("day"),
         F.when(
             F.col("event_type") == "exposure", F.from_json("payload", "experiment_id string, arm string")
         ).alias("shown"),
     )  # fmt: skip
-    # What was sent before the first exposure, on its day, is no effect of the arm.
+    # Messages before the first exposure are no effect of the arm, also on the same day.
     counts = (F.col("event_type") == "message") & (F.col("event_source") == "user")
     another = (F.col("shown.experiment_id") == F.col("experiment_id")) & (F.col("shown.arm") != F.col("arm"))
     did = (
         exposed.select(*_UNIT, "arm", "first_exposure_ts")
-        .join(told, "user_id")
+        .join(relevant, "user_id")
         .where(F.col("event_ts") >= F.col("first_exposure_ts"))
         .groupBy(*_UNIT, "day")
         .agg(F.count_if(counts).alias("amount"), F.coalesce(F.max(another), F.lit(False)).alias("is_split"))
@@ -88,61 +88,76 @@ def unit_totals(
 ) -> DataFrame:
     """Rows of `experiments.unit_totals` without `run_id`.
 
-    One aggregation by user with a sum for each day of a stretch: it needs no sort, and a user's rows are added up
-    before they are shuffled.
+    One shuffle by user and one aggregation with a sum for each day of a stretch: it needs no sort, and it may spill.
 
     Args:
         today: rows of `experiments.unit_days`.
         before: rows of `experiments.unit_totals` of the day that each stretch is added to.
-        stretches: days of `today` that follow on one another; the totals of one do not enter another.
+        stretches: consecutive days of `today`; the totals of one stretch do not enter another.
         longest_window: days of the longest window of an experiment.
     """
-    starts = [one[0] for one in stretches]
-    # A stretch is named by its first day; the totals before it belong to the stretch that comes next.
-    first = F.lit(None).cast("date")
-    base = F.lit(None).cast("date")
-    for start in starts:
-        first = F.when(F.col("ds") >= F.lit(start), F.lit(start)).otherwise(first)
-    for start in reversed(starts):
-        base = F.when(F.col("ds") < F.lit(start), F.lit(start)).otherwise(base)
-    # A user's first day in the stretch, and a row's place from there; what was before is at every place.
-    since = F.greatest("stretch", "first_exposure_ds")
-    added = today.withColumns({"days_engaged": F.col("engaged").cast("int"), "stretch": first}).withColumn(
-        "place", F.datediff("ds", since)
-    )
-    earlier = before.withColumns({"stretch": base, "place": F.lit(-1)})
-    columns = [*_USER, "stretch", "place", "excluded", "days_engaged", "amount"]
-    span = max(((one[-1] - one[0]).days + 1 for one in stretches), default=1)
+    span = max(((stretch[-1] - stretch[0]).days + 1 for stretch in stretches), default=1)
     places = range(min(span, longest_window))
-    # The first exclusion stays: its place, and below it the reason, as a number that aggregates without a sort.
-    reasons = F.array(*(F.lit(reason) for reason in EXCLUSIONS))
-    exclusion = F.col("place") * _CODES + F.array_position(reasons, F.col("excluded"))
     # Days as bits of one number: a user has one row a day, so that setting a bit counts it.
     is_new, bit = F.col("place") >= 0, F.expr("shiftleft(1L, place)")
     return (
-        added.select(columns)
-        .unionByName(earlier.select(columns))
+        # A file holds each user once. Adding up before the shuffle would find nothing to add, and make rows longer.
+        _placed(today, before, [stretch[0] for stretch in stretches])
+        .repartition(*_UNIT)
         .groupBy(*_USER, "stretch")
         .agg(
-            F.min(F.when(F.col("excluded").isNotNull(), exclusion)).alias("exclusion"),
+            F.min("exclusion").alias("exclusion"),
             F.bit_or(F.when(is_new, bit)).alias("seen"),
             F.bit_or(F.when(is_new & (F.col("days_engaged") > 0), bit)).alias("engaged"),
             F.sum(F.when(~is_new, F.col("days_engaged"))).alias("days_before"),
             F.sum(F.when(~is_new, F.col("amount"))).alias("amount_before"),
             *(F.sum(F.when(F.col("place") == place, F.col("amount"))).alias(f"amount_{place}") for place in places),
         )
-        .select(*_USER, "exclusion", since.alias("since"), F.explode(F.array(*_so_far(places))).alias("day"))
+        .select(*_USER, "exclusion", _since().alias("since"), F.explode(F.array(*_so_far(places))).alias("day"))
         .where("day.is_seen")
         .withColumn("ds", F.expr("date_add(since, day.place)"))
         .select(
             *_USER,
             F.when(
                 F.floor(F.col("exclusion") / _CODES) <= F.col("day.place"),
-                F.element_at(reasons, F.pmod("exclusion", F.lit(_CODES)).cast("int")),
+                F.element_at(_reasons(), F.pmod("exclusion", F.lit(_CODES)).cast("int")),
             ).alias("excluded"),
             "day.days_engaged", "day.amount", "ds", F.col("ds").alias("as_of_ds"),
         )
     )  # fmt: skip
+
+
+def _placed(today: DataFrame, before: DataFrame, starts: Sequence[date]) -> DataFrame:
+    """Rows of both frames with `stretch` and `place`, as short as they can be: they are shuffled.
+
+    A stretch is named by its first day; the totals before it belong to the stretch that comes next. `place` counts days
+    from the user's first day in the stretch, and is -1 for what was before. `exclusion` is a number that aggregates
+    without a sort: the first exclusion stays, so it is the place, and below it the code of the reason.
+    """
+    own, following = F.lit(None).cast("date"), F.lit(None).cast("date")
+    for start in starts:
+        own = F.when(F.col("ds") >= F.lit(start), F.lit(start)).otherwise(own)
+    for start in reversed(starts):
+        following = F.when(F.col("ds") < F.lit(start), F.lit(start)).otherwise(following)
+    exclusion = F.when(
+        F.col("excluded").isNotNull(),
+        F.col("place") * _CODES + F.array_position(_reasons(), F.col("excluded")).cast("int"),
+    )
+    columns = [*_USER, "stretch", "place", exclusion.alias("exclusion"), "days_engaged", "amount"]
+    added = today.withColumns({"days_engaged": F.col("engaged").cast("int"), "stretch": own}).withColumn(
+        "place", F.datediff("ds", _since())
+    )
+    earlier = before.withColumns({"stretch": following, "place": F.lit(-1)})
+    return added.select(columns).unionByName(earlier.select(columns))
+
+
+def _since() -> Column:
+    """A user's first day in a stretch."""
+    return F.greatest("stretch", "first_exposure_ds")
+
+
+def _reasons() -> Column:
+    return F.array(*(F.lit(reason) for reason in EXCLUSIONS))
 
 
 def _so_far(places: Sequence[int]) -> Iterator[Column]:
@@ -176,12 +191,12 @@ def run(ctx: JobContext) -> None:
     stretches, bases = _stretches(ctx, list(declared.values()))
     today, before = ctx.read("experiments.unit_days"), ctx.read("experiments.unit_totals", bases)
     _check_conserved(ctx, today, before)
-    longest = max((one.window_days for one in declared.values()), default=1)
+    longest = max((definition.window_days for definition in declared.values()), default=1)
     ctx.write("experiments.unit_totals", unit_totals(today, before, stretches, longest))
 
 
 def _check_conserved(ctx: JobContext, today: DataFrame, before: DataFrame) -> None:
-    """Exposure is cumulative: as a window goes on, the users of an arm never become fewer.
+    """Exposure is cumulative: the users of an arm never become fewer from one day to the next.
 
     Raises:
         ExpectationFailed: they did; the totals are as they were.
@@ -214,23 +229,23 @@ def _stretches(ctx: JobContext, declared: Sequence[Definition]) -> tuple[list[li
     A day between that never landed holds no message, so nothing is missing from the totals.
 
     Raises:
-        UpstreamMissing: a day of a running window landed, but its totals were not made.
+        UpstreamMissing: a day of a running window has landed but has no totals.
     """
     plan = Plan(ctx.settings)
-    made = {date.fromisoformat(unit) for unit in plan.successes(UNIT_TOTALS)}
-    known = made | set(plan.known_days())
+    days_done = {date.fromisoformat(unit) for unit in plan.successes(UNIT_TOTALS)}
+    known = days_done | set(plan.known_days())
     stretches: list[list[date]] = []
     bases: list[date] = []
     for day in ctx.days:
         since = min((d.start_ds for d in declared if d.start_ds < day <= d.end_ds), default=day)
         earlier = (day - timedelta(days=n) for n in range(1, (day - since).days + 1))
-        last = next((one for one in earlier if one in known), None)
+        last = next((other for other in earlier if other in known), None)
         if last is not None and stretches and last == stretches[-1][-1]:
             stretches[-1].append(day)
             continue
-        if last is not None and last not in made:
+        if last is not None and last not in days_done:
             raise UpstreamMissing(
-                "its totals are added to those of a day that has not been run",
+                "this day has no totals yet, and a later day is added to them",
                 table="experiments.unit_totals", day=last,
                 hint=f"Run first: flywheel run experiments.unit_totals --days {last}",
             )  # fmt: skip
