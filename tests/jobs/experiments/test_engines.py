@@ -18,7 +18,9 @@ DAYS = [FIRST + timedelta(days=n) for n in range(4)]
 @pytest.mark.parametrize("partition_by", [["ds"], None])
 def test_rows_are_counted_from_the_log(tmp_path: Path, partition_by: list[str] | None) -> None:
     for day, rows in zip(DAYS, (3, 5, 7, 0), strict=True):
-        table = pa.table({"user_id": [f"u{n}" for n in range(rows)], "ds": pa.array([day] * rows, pa.date32())})
+        table = pa.table(
+            {"user_id": [f"u{n}" for n in range(rows)], "ds": pa.array([day] * rows, pa.date32())}
+        )
         write_deltalake(tmp_path, table, mode="append", partition_by=partition_by)
     table = DeltaTable(tmp_path)
     assert rows_at_most(table, DAYS) == 15
