@@ -15,6 +15,7 @@ from infra.lake import Lake
 from infra.locks import TableLock
 from infra.memory import PeakMemory
 from infra.settings import Settings
+from infra.spark import session
 from jobs.declaration import Job, Reach
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ class JobContext:
     """
 
     job: Job
-    engine: SparkSession | None
     settings: Settings
     lake: Lake
     days: tuple[date, ...]
@@ -49,16 +49,19 @@ class JobContext:
     ledger_rows: list[dict[str, Any]] = field(default_factory=list)
     quality_rows: list[dict[str, Any]] = field(default_factory=list)
     reads: dict[str, set[date] | None] = field(default_factory=dict)
+    engine: SparkSession | None = None
 
     @property
     def spark(self) -> SparkSession:
-        """The Spark session.
+        """The Spark session, started when it is first asked for.
 
         Raises:
             ContractError: the job declares an engine without one.
         """
-        if self.engine is None:
+        if self.job.engine != "spark":
             raise ContractError(f"{self.job.name} declares engine {self.job.engine}: it has no Spark session")
+        if self.engine is None:
+            self.engine = session(self.settings)
         return self.engine
 
     @property

@@ -17,7 +17,7 @@ from infra.lake import Lake
 from infra.locks import hold
 from infra.memory import PeakMemory
 from infra.settings import Settings, span_of
-from infra.spark import has_ended, session
+from infra.spark import has_ended
 from jobs.context import JobContext
 from jobs.declaration import Engine, Job, all_jobs, job
 from jobs.plan import Due, Plan, fingerprint
@@ -79,7 +79,6 @@ def run_job(
         with PeakMemory() as memory:
             context = JobContext(
                 job=declared,
-                engine=session(settings) if declared.engine == "spark" else None,
                 settings=settings,
                 lake=lake,
                 days=wanted,

@@ -132,7 +132,7 @@ def run(ctx: JobContext) -> None:
     """Score the prompts of the window; scores of the same days by other models stay."""
     if not ctx.settings.preherding.score_model:
         ctx.say("preherding.score_model names no model: nothing is scored")
-        ctx.write(TABLE, ctx.read(TABLE).drop("run_id"))
+        ctx.write(TABLE, ctx.read_arrow(TABLE).drop_columns(["run_id"]))
         return
     scorer = Scorer.of(ctx.settings)
     ctx.say(f"{scorer.name}/{scorer.version}, trained until {scorer.trained_until}")
