@@ -8,18 +8,13 @@ and in `ops.runs`. Clear the task when mended: what was repaired is not repaired
 
 from __future__ import annotations
 
-import pendulum
 from airflow.sdk import DAG
 
-from dags.wiring import DEFAULTS, flywheel_task
+from dags.wiring import at, flywheel_task
 
 with DAG(
     "repair",
-    schedule="0 4 * * *",
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
+    **at("0 4 * * *"),
     tags=["maintenance", "daily"],
     doc_md=__doc__,
 ) as dag:

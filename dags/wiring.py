@@ -62,6 +62,11 @@ def nightly(cron: str) -> dict[str, Any]:
     return _daily(CronPartitionTimetable(cron, timezone="UTC", run_offset=-1))
 
 
+def at(cron: str) -> dict[str, Any]:
+    """Arguments of a DAG that runs at a time of the day (UTC) and belongs to no day of the data."""
+    return _daily(cron)
+
+
 def _daily(schedule: Any) -> dict[str, Any]:
     return {
         "schedule": schedule,

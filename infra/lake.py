@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deltalake import DeltaTable
@@ -105,6 +105,20 @@ class Lake:
             for name in (table_names() if names is None else names)
             if _may_read(self.path(name)) and self.exists(name)
         }
+
+    def chosen(self, tables: Sequence[str]) -> list[str]:
+        """The tables named, or every table whose files the caller may read when none is named.
+
+        Raises:
+            JobUnknown: no such table is declared.
+            ContractError: it was never migrated.
+        """
+        names = [contract(name).name for name in tables] or sorted(self.readable())
+        if missing := [name for name in names if not self.exists(name)]:
+            raise ContractError(
+                "the table does not exist yet", table=missing[0], hint="Run: flywheel migrate"
+            )
+        return names
 
     def check_room(self) -> None:
         """Refuse to start work that the disk cannot hold.

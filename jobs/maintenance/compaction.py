@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from deltalake import CommitProperties
 
 from infra import ledger
-from infra.contracts import contract
-from infra.errors import ContractError
 from infra.lake import Lake
 from infra.locks import hold
 from infra.settings import Settings
@@ -39,9 +37,7 @@ def compact(settings: Settings, tables: Sequence[str] = (), dry_run: bool = Fals
         JobUnknown, ContractError: there is no such table.
     """
     lake = Lake.of(settings)
-    chosen = [contract(name).name for name in tables] or sorted(lake.readable())
-    if missing := [name for name in chosen if not lake.exists(name)]:
-        raise ContractError("the table does not exist yet", table=missing[0], hint="Run: flywheel migrate")
+    chosen = lake.chosen(tables)
     for table in chosen:
         files, partitions = _files(lake, table)
         if files <= partitions * settings.maintenance.compact_above_files:

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from infra import ledger
 from infra.contracts import contract
-from infra.errors import ContractError
 from infra.lake import Lake
 from infra.locks import hold
 from infra.settings import Settings
@@ -55,9 +54,7 @@ def enforce(
     """
     lake = Lake.of(settings)
     last = today or ledger.now().date()
-    chosen = [contract(name).name for name in tables] or sorted(lake.readable())
-    if missing := [name for name in chosen if not lake.exists(name)]:
-        raise ContractError("the table does not exist yet", table=missing[0], hint="Run: flywheel migrate")
+    chosen = lake.chosen(tables)
     # Files first: a run that is killed in between must not land what was deleted.
     for zone, table in LANDED_IN.items():
         if table in chosen and (expired := _zone(lake, zone, _before(table, last), dry_run)).files:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from infra import ledger
-from infra.contracts import contract
-from infra.errors import ContractError, SnapshotRefused
+from infra.errors import SnapshotRefused
 from infra.lake import Lake
 from infra.locks import hold
 from infra.settings import Settings
@@ -45,9 +44,7 @@ def vacuum(settings: Settings, tables: Sequence[str] = (), dry_run: bool = False
         JobUnknown, ContractError: there is no such table.
     """
     lake = Lake.of(settings)
-    chosen = [contract(name).name for name in tables] or sorted(lake.readable())
-    if missing := [name for name in chosen if not lake.exists(name)]:
-        raise ContractError("the table does not exist yet", table=missing[0], hint="Run: flywheel migrate")
+    chosen = lake.chosen(tables)
     # Before the first file goes: whoever cannot ask vacuums nothing.
     standing = in_use(settings)
     for table in chosen:
