@@ -10,8 +10,9 @@ last=$(python -c "from datetime import date, timedelta; print(date.fromisoformat
 mkdir -p "$AIRFLOW_HOME"
 log=$AIRFLOW_HOME/demo.log
 export FLYWHEEL_PROGRESS=$AIRFLOW_HOME/progress.log
-# One model of each kind shows what there is; without these, all kinds and all five signals are trained.
+# One model of each kind shows what there is; without these, both kinds, all batches and all five signals are trained.
 export FLYWHEEL_TRAINING__REWARD_KINDS='["pointwise"]' FLYWHEEL_TRAINING__SIGNALS='["continued"]'
+export FLYWHEEL_TRAINING__MATRIX_BATCHES=1
 
 say "Tables"
 flywheel migrate | tail -n 1

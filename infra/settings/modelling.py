@@ -59,6 +59,11 @@ class TrainingSettings(Section):
         "prompt",
         description="What of an evaluation pair may not be met in training, nearly or exactly: its prompt or the pair.",
     )
+    matrix_batches: int = Field(
+        0,
+        ge=0,
+        description="Newest batches that get a model in preherding.reward_matrix; the gate needs 2. 0: all, as in Table 8.",
+    )
     agreement_reviews: int = Field(
         3, ge=2, description="Labels that a pair of the agreement study has at least."
     )

@@ -27,7 +27,7 @@ REWARD_MATRIX = Job(
     "preherding.reward_matrix",
     reads=_ALL_BATCHES,
     writes=["preherding.rm_accuracy"],
-    settings=_REWARD_SETTINGS,
+    settings=(*_REWARD_SETTINGS, "training.matrix_batches"),
     files=_REWARD_FILES,
     engine="gpu",
     unit="batch",

@@ -31,7 +31,7 @@ def run(ctx: JobContext) -> list[Row]:
         base = chosen.base_model or base_model(ctx.settings)
         of_kind = matrix(
             kind, data.training, data.evaluation, chosen, base, folder_of_runs(ctx.settings),
-            partial(progress_of, ctx),
+            partial(progress_of, ctx), ctx.settings.training.matrix_batches,
         )  # fmt: skip
         cells += [_row(ctx, model, cell, data.source) for model in of_kind for cell in model.cells]
         models += of_kind

@@ -75,11 +75,13 @@ def matrix(
     base: str,
     root: Path,
     told: Callable[[str], Progress] | None = None,
+    newest: int = 0,
 ) -> list[Row]:
     """Train one model for every batch that has training pairs, and judge all of them on all batches.
 
     Args:
         training, evaluation: pairs of users on different sides of the split.
+        newest: train only the models of so many newest batches, on all pairs up to each; 0: of all batches.
         told: makes the progress report of one model, by its name.
 
     Raises:
@@ -88,7 +90,7 @@ def matrix(
     check_apart(training, evaluation)
     rows: list[Row] = []
     before: tuple[str, Judged] | None = None
-    for until in sorted({pair.batch for pair in training}):
+    for until in sorted({pair.batch for pair in training})[-newest:]:
         name = f"RM_{until}"
         some = [pair for pair in training if pair.batch <= until]
         trained = train(kind, some, configuration, base, root, told(name) if told else None)

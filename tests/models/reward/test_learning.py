@@ -68,6 +68,8 @@ def test_a_matrix_knows_what_it_was_trained_on(tmp_path: Path) -> None:
     }
     assert all(c.accuracy.n == (50 if c.batch == ALL else 25) for row in rows for c in row.cells)
     assert sum(len(row.cells) for row in rows) == 12
+    (newest,) = matrix("pointwise", training, held, asked, tiny_base(), tmp_path, newest=1)
+    assert (newest.labels, newest.trained.folder) == (120, second.trained.folder), "it is the same run"
 
 
 def judged(pairs: list[Pair], hits: list[bool]) -> Judged:
