@@ -62,7 +62,7 @@ class TrainingSettings(Section):
     matrix_batches: int = Field(
         0,
         ge=0,
-        description="Newest batches that get a model in preherding.reward_matrix; the gate needs 2. 0: all, as in Table 8.",
+        description="Newest batches that get a model in preherding.reward_matrix; the gate needs 2. 0: all (Table 8).",
     )
     agreement_reviews: int = Field(
         3, ge=2, description="Labels that a pair of the agreement study has at least."
