@@ -129,11 +129,11 @@ def test_workers_and_what_they_loaded_outlive_a_job(spark: Any, settings: Settin
 
         import pyarrow as pa
 
-        from models.screening.verdict import detectors_of
+        from models.screening.verdict import detectors_of, packaged_detectors
 
         for _ in batches:
             detectors_of(screening)
-            row = {"worker": os.getpid(), "loads": detectors_of.cache_info().misses}
+            row = {"worker": os.getpid(), "loads": packaged_detectors.cache_info().misses}
             yield pa.RecordBatch.from_pylist([row])
 
     def job() -> dict[int, int]:
