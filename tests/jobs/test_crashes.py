@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -17,13 +17,13 @@ import pytest
 import jobs.declaration
 import jobs.plan
 import jobs.runner
-from infra import ledger, write
+from infra import commit, frames, ledger, write
 from infra.contracts import contract
 from infra.lake import Lake
 from infra.settings import Settings
 from jobs import runner
 from jobs.context import JobContext
-from jobs.declaration import Job
+from jobs.declaration import Engine, Job
 from tests.conftest import DAY, filled, put
 
 BEFORE = DAY - timedelta(days=1)
@@ -83,17 +83,21 @@ CASES = {
 }  # fmt: skip
 
 
-def toy_job(case: Case, monkeypatch: pytest.MonkeyPatch) -> Job:
+def toy_job(case: Case, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A job that writes the case's rows, in place of all others."""
     unit = "window" if contract(case.table).scope else "day"
-    job = Job("toy.write", reads={}, writes=[case.table], settings=["sampling"], unit=unit)
+    job = Job("toy.write", reads={}, writes=[case.table], settings=["sampling"], unit=unit, engine=engine)
 
     def run(ctx: JobContext) -> None:
-        columns = [c for c in contract(case.table).columns if c.name != "run_id"]
-        scope = {"dataset_id": ctx.scope} if ctx.scope else {}
-        rows = [tuple(row[c.name] for c in columns) for row in case.rows(case.writes, **scope)]
-        schema = ", ".join(f"`{c.name}` {c.type}" for c in columns)
-        ctx.write(case.table, ctx.spark.createDataFrame(rows, schema))
+        table, scope = contract(case.table), {"dataset_id": ctx.scope} if ctx.scope else {}
+        rows = case.rows(case.writes, **scope)
+        if engine == "arrow":
+            ctx.write(case.table, frames.arrow_table(table, rows))
+        else:
+            columns = [c for c in table.columns if c.name != "run_id"]
+            values = [tuple(row[c.name] for c in columns) for row in rows]
+            schema = ", ".join(f"`{c.name}` {c.type}" for c in columns)
+            ctx.write(case.table, ctx.spark.createDataFrame(values, schema))
 
     module = types.ModuleType("jobs.toy.write")
     module.run = run  # type: ignore[attr-defined]
@@ -103,34 +107,38 @@ def toy_job(case: Case, monkeypatch: pytest.MonkeyPatch) -> Job:
     return job
 
 
-def die(*_: Any) -> None:
-    raise Crash
+def deaths(engine: Engine) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """What to put in whose place, so that a run dies before the commit, right after it, and in the ledger."""
+    place, name = {"arrow": (commit, "commit_arrow"), "spark": (write, "_commit")}[engine]
+    real_commit, real_append = getattr(place, name), ledger.append
+
+    def before(*_: Any) -> None:
+        raise Crash
+
+    def after(*arguments: Any) -> None:
+        real_commit(*arguments)
+        raise Crash
+
+    def in_the_ledger(lake: Lake, table: str, *rest: Any) -> None:
+        if table == "ops.runs":
+            raise Crash  # the quality of the run is recorded, the run is not
+        real_append(lake, table, *rest)
+
+    yield place, name, before
+    yield place, name, after
+    yield ledger, "append", in_the_ledger
 
 
-def commit_and_die(*arguments: Any, commit: Any = write._commit) -> None:
-    commit(*arguments)
-    raise Crash
-
-
-def die_at_the_run(lake: Lake, table: str, *rest: Any, append: Any = ledger.append) -> None:
-    if table == "ops.runs":
-        raise Crash  # the quality of the run is recorded, the run is not
-    append(lake, table, *rest)
-
-
-@pytest.mark.parametrize("mode", CASES)
-def test_a_crash_before_the_commit_after_it_and_in_the_ledger(
-    spark: Any, settings: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch, mode: str
+def die_and_start_again(
+    mode: str, engine: Engine, settings: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = CASES[mode]
     assert contract(case.table).write == mode
-    job = toy_job(case, monkeypatch)
+    job = toy_job(case, engine, monkeypatch)
     put(lake, case.table, case.rows(case.stands))
-    for place, name, crash in (
-        (write, "_commit", die), (write, "_commit", commit_and_die), (ledger, "append", die_at_the_run)
-    ):  # fmt: skip
+    for place, name, death in deaths(engine):
         with monkeypatch.context() as patch:
-            patch.setattr(place, name, crash)
+            patch.setattr(place, name, death)
             with pytest.raises(Crash):
                 runner.run_job(settings, job.name, (DAY,))
         assert succeeded(lake) == []
@@ -139,6 +147,21 @@ def test_a_crash_before_the_commit_after_it_and_in_the_ledger(
     assert sorted((row["ds"], row[case.key], row[case.value]) for row in rows) == list(case.left)
     assert succeeded(lake) == [DAY]
     assert runner.run_job(settings, job.name, (DAY,)).run_id is None  # it is done
+
+
+@pytest.mark.parametrize("mode", CASES)
+def test_an_arrow_job_dies_before_the_commit_after_it_and_in_the_ledger(
+    settings: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    die_and_start_again(mode, "arrow", settings, lake, monkeypatch)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("mode", CASES)
+def test_a_spark_job_dies_before_the_commit_after_it_and_in_the_ledger(
+    spark: Any, settings: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    die_and_start_again(mode, "spark", settings, lake, monkeypatch)
 
 
 def succeeded(lake: Lake) -> list[date]:
