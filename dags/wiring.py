@@ -123,11 +123,11 @@ def stage_tasks(
     """
     tasks: list[Any] = []
     for is_gpu, group in itertools.groupby(jobs, lambda job: job.engine == "gpu"):
-        some = list(group)
+        consecutive = list(group)
         if is_gpu:
-            tasks.append(training_task(some, days, **options))
+            tasks.append(training_task(consecutive, days, **options))
         else:
-            tasks.append(stage_task(some, days=days, rerun=rerun, **options))
+            tasks.append(stage_task(consecutive, days=days, rerun=rerun, **options))
     return tasks
 
 

@@ -120,7 +120,7 @@ def pinned_versions(declared: Job, settings: Settings, lake: Lake) -> dict[str, 
     Raises:
         SettingsError: the table never had that version.
     """
-    found: dict[str, int] = {}
+    versions: dict[str, int] = {}
     for table, setting in declared.pinned.items():
         pin = settings.value(setting)
         if pin is None:
@@ -130,8 +130,8 @@ def pinned_versions(declared: Job, settings: Settings, lake: Lake) -> dict[str, 
                 f"version {pin.table_version} does not exist", table=table, setting=f"{setting}.table_version",
                 hint=f"The latest is {lake.version(table)}.",
             )  # fmt: skip
-        found[table] = pin.table_version
-    return found
+        versions[table] = pin.table_version
+    return versions
 
 
 def run_stale(

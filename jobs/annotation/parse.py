@@ -165,34 +165,35 @@ def _context(value: object) -> tuple[str, str]:
     """The context in its one spelling, from known parts only, and the opening: the first thing that the user said."""
     if not isinstance(value, dict):
         raise Refused("missing_field:context" if value is None else "wrong_type:context")
-    said = _messages(value.get("messages"))
+    messages = _messages(value.get("messages"))
     system = value.get("system")
     if system is not None and not isinstance(system, str):
         raise Refused("wrong_type:context.system")
     character = _character(value.get("character"))
-    if not (said or system or character):
+    if not (messages or system or character):
         raise Refused("no_context")
     first = next(
-        (one for one in said if one["role"] == "user"), said[0] if said else {"content": system or ""}
+        (message for message in messages if message["role"] == "user"),
+        messages[0] if messages else {"content": system or ""},
     )
     opening = " ".join(first["content"].casefold().split())
-    return context_of(said, system=system, character=character), opening
+    return context_of(messages, system=system, character=character), opening
 
 
 def _messages(value: object) -> list[dict[str, str]]:
     """Messages in order; what one speaker said in several is joined by a newline, as in traffic.turns."""
     if not isinstance(value, list):
         raise Refused("missing_field:context.messages" if value is None else "wrong_type:context.messages")
-    for one in value:
-        if not isinstance(one, dict) or not isinstance(one.get("content"), str):
+    for message in value:
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
             raise Refused("wrong_type:context.messages")
-        if one.get("role") not in _ROLES:
+        if message.get("role") not in _ROLES:
             raise Refused("unknown_role")
-        if not one["content"].strip():
+        if not message["content"].strip():
             raise Refused("empty_message")
     return [
-        {"role": role, "content": "\n".join(one["content"] for one in same)}
-        for role, same in groupby(value, key=lambda one: cast(str, one["role"]))
+        {"role": role, "content": "\n".join(message["content"] for message in same)}
+        for role, same in groupby(value, key=lambda message: cast(str, message["role"]))
     ]
 
 
@@ -201,13 +202,13 @@ def _character(value: object) -> dict[str, str] | None:
         return None
     if not isinstance(value, dict):
         raise Refused("wrong_type:context.character")
-    found: dict[str, str] = {}
+    character: dict[str, str] = {}
     for name in _CHARACTER:
         part = value.get(name)
-        if isinstance(part, list) and all(isinstance(one, str) for one in part):
+        if isinstance(part, list) and all(isinstance(trait, str) for trait in part):
             part = ", ".join(part)
         if part is not None and not isinstance(part, str):
             raise Refused("wrong_type:context.character")
         if part:
-            found[name] = part
-    return found or None
+            character[name] = part
+    return character or None

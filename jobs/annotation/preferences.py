@@ -114,9 +114,10 @@ def _screen_batches(
 ) -> Iterator[pa.RecordBatch]:  # runs on the workers
     rows = (row for batch in arrived for row in batch.to_pylist())
     for pairs in batches_of(rows, _PAIRS_A_BATCH):
-        found = screen_pairs(pairs, screening.policy, screening.detectors(), screening.keep_unsafe)
+        verdicts = screen_pairs(pairs, screening.policy, screening.detectors(), screening.keep_unsafe)
         columns = zip(
-            *((pair["pair_id"], *astuple(one)) for pair, one in zip(pairs, found, strict=True)), strict=True
+            *((pair["pair_id"], *astuple(outcome)) for pair, outcome in zip(pairs, verdicts, strict=True)),
+            strict=True,
         )
         yield pa.RecordBatch.from_arrays(
             [pa.array(column, pa.string()) for column in columns], schema=_SCREENED
@@ -155,10 +156,10 @@ def _write(ctx: JobContext, final: DataFrame, policy: ScreeningPolicy) -> None:
         rows_in=quarantined,
         rows_out=quarantined,
     )
-    kept = final.where(F.col("fate") == KEPT)
+    kept_rows = final.where(F.col("fate") == KEPT)
     ctx.write(
         TABLE,
-        kept.select(
+        kept_rows.select(
             "pair_id", "annotator_id", F.date_format("ds", "yyMMdd").alias("batch"), "mode", "source", *_TEXTS,
             "winner", "user_id", "guideline_version", _split(ctx), "safety_category", "content_hash",
             F.lit(policy.policy_version).alias("policy_version"), "ds",
@@ -167,7 +168,7 @@ def _write(ctx: JobContext, final: DataFrame, policy: ScreeningPolicy) -> None:
         rows_out={day: c[KEPT] for day, c in counts.items()},
         rejected={day: {fate: n for fate, n in c.items() if fate != KEPT} for day, c in counts.items()},
     )  # fmt: skip
-    ctx.record_quality(TABLE, _kept_unsafe(ctx, kept))
+    ctx.record_quality(TABLE, _kept_unsafe(ctx, kept_rows))
     total = sum(counts.values(), Counter[str]())
     ctx.say(", ".join(f"{fate} {n:,}" for fate, n in total.most_common()) or "no lines")
 
@@ -180,10 +181,10 @@ def _split(ctx: JobContext) -> Any:
     ).alias("split")  # fmt: skip
 
 
-def _kept_unsafe(ctx: JobContext, kept: DataFrame) -> list[Result]:
+def _kept_unsafe(ctx: JobContext, kept_rows: DataFrame) -> list[Result]:
     """On record: unsafe pairs that a setting lets in, by source, with the reason that was given."""
-    found = (
-        kept.where("safety_category IS NOT NULL")
+    unsafe = (
+        kept_rows.where("safety_category IS NOT NULL")
         .groupBy("source")
         .agg(F.countDistinct("pair_id").alias("pairs"))
     )
@@ -195,5 +196,5 @@ def _kept_unsafe(ctx: JobContext, kept: DataFrame) -> list[Result]:
             f"keep_unsafe({row['source']}: {reasons[row['source']]})", "warning", True,
             json.dumps({"pairs": row["pairs"]}),
         )
-        for row in sorted(found.collect(), key=lambda row: str(row["source"]))
+        for row in sorted(unsafe.collect(), key=lambda row: str(row["source"]))
     ]  # fmt: skip

@@ -34,7 +34,7 @@ class ScreenedPair:
 
 
 @dataclass(frozen=True)
-class _Laid:
+class _PairLayout:
     """A pair laid out for judging: its turns, the last one without its response; system prompt and character fields."""
 
     turns: tuple[Turn, ...]
@@ -57,82 +57,91 @@ def screen_pairs(
     Raises:
         DetectorUnavailable: a model cannot be loaded at all.
     """
-    laid = _with_languages([_lay(json.loads(pair["context"])) for pair in pairs], policy, detectors)
+    layouts = _with_languages([_layout_of(json.loads(pair["context"])) for pair in pairs], policy, detectors)
     endings = [
-        [*one.turns[:-1], replace(one.turns[-1], response=str(pair[name]))]
-        for one, pair in zip(laid, pairs, strict=True)
+        [*layout.turns[:-1], replace(layout.turns[-1], response=str(pair[name]))]
+        for layout, pair in zip(layouts, pairs, strict=True)
         for name in ("response_a", "response_b")
     ]
     verdicts = screen_conversations(endings, policy, detectors=detectors)
-    fixed = _judge_fixed(laid, policy, detectors)
+    fixed = _judge_fixed(layouts, policy, detectors)
     return [
-        _settled(pair, one, verdicts[2 * n], verdicts[2 * n + 1], fixed[n], pair["source"] in keep_unsafe)
-        for n, (pair, one) in enumerate(zip(pairs, laid, strict=True))
+        _screened(pair, layout, verdicts[2 * n], verdicts[2 * n + 1], fixed[n], pair["source"] in keep_unsafe)
+        for n, (pair, layout) in enumerate(zip(pairs, layouts, strict=True))
     ]
 
 
-def _lay(context: Mapping[str, Any]) -> _Laid:
+def _layout_of(context: Mapping[str, Any]) -> _PairLayout:
     character = context.get("character") or {}
     fixed = {"system": context.get("system") or "", **{f"character.{k}": v for k, v in character.items()}}
     names = (character["name"],) if character.get("name") else ()
     turns: list[Turn] = []
-    said: str | None = None
-    for one in context["messages"]:
-        if one["role"] == "user":
-            if said is not None:
-                turns.append(Turn("", said, "", "und", names))
-            said = one["content"]
+    user_message: str | None = None
+    for message in context["messages"]:
+        if message["role"] == "user":
+            if user_message is not None:
+                turns.append(Turn("", user_message, "", "und", names))
+            user_message = message["content"]
         else:
-            turns.append(Turn("", said, one["content"], "und", names))
-            said = None
-    turns.append(Turn("", said, "", "und", names))
-    return _Laid(tuple(turns), {k: v for k, v in fixed.items() if v}, names)
+            turns.append(Turn("", user_message, message["content"], "und", names))
+            user_message = None
+    turns.append(Turn("", user_message, "", "und", names))
+    return _PairLayout(tuple(turns), {k: v for k, v in fixed.items() if v}, names)
 
 
-def _with_languages(laid: Sequence[_Laid], policy: ScreeningPolicy, detectors: Detectors) -> list[_Laid]:
+def _with_languages(
+    layouts: Sequence[_PairLayout], policy: ScreeningPolicy, detectors: Detectors
+) -> list[_PairLayout]:
     """Give each turn the language of what the user said, as traffic.turns has it: a hint to the detectors."""
-    texts = list(dict.fromkeys(_spoken(turn) for one in laid for turn in one.turns))
-    found, _ = attempt(
+    texts = list(dict.fromkeys(_language_text(turn) for layout in layouts for turn in layout.turns))
+    tags, _ = attempt(
         lambda: [str(language.tag) for language in detectors.language(texts)],
         policy.settings.deadline_seconds,
     )
     # Without hints the detectors ask for the language themselves, and reject what they cannot tell.
-    known = dict(zip(texts, found, strict=True)) if found and len(found) == len(texts) else {}
+    known = dict(zip(texts, tags, strict=True)) if tags and len(tags) == len(texts) else {}
     return [
         replace(
-            one, turns=tuple(replace(turn, language=known.get(_spoken(turn), "und")) for turn in one.turns)
+            layout,
+            turns=tuple(
+                replace(turn, language=known.get(_language_text(turn), "und")) for turn in layout.turns
+            ),
         )
-        for one in laid
+        for layout in layouts
     ]
 
 
-def _spoken(turn: Turn) -> str:
+def _language_text(turn: Turn) -> str:
     return turn.user_message if turn.user_message is not None else turn.response
 
 
 def _judge_fixed(
-    laid: Sequence[_Laid], policy: ScreeningPolicy, detectors: Detectors
+    layouts: Sequence[_PairLayout], policy: ScreeningPolicy, detectors: Detectors
 ) -> list[list[tuple[str, str, Verdict]]]:
     """(name, text, verdict) of system prompt and character fields: each by itself, and as part of all of them."""
     questions = [
-        Question(text, "und", one.names) for one in laid for text in (*one.fixed.values(), _together(one))
+        Question(text, "und", layout.names)
+        for layout in layouts
+        for text in (*layout.fixed.values(), _together(layout))
     ]
     findings = iter(examine(questions, policy.settings, detectors))
     judged = []
-    for one in laid:
-        own = [(name, text, ruled(text, next(findings), policy.settings)) for name, text in one.fixed.items()]
-        whole = ruled(_together(one), next(findings), policy.settings)
+    for layout in layouts:
+        own = [
+            (name, text, ruled(text, next(findings), policy.settings)) for name, text in layout.fixed.items()
+        ]
+        whole = ruled(_together(layout), next(findings), policy.settings)
         judged.append(_with_whole(own, whole))
     return judged
 
 
-def _together(laid: _Laid) -> str:
-    return "\n".join(laid.fixed.values())
+def _together(layout: _PairLayout) -> str:
+    return "\n".join(layout.fixed.values())
 
 
 def _with_whole(own: Sequence[tuple[str, str, Verdict]], whole: Verdict) -> list[tuple[str, str, Verdict]]:
     """What only all the fields together show: its reasons, and to each field its part of every span."""
-    found, start = [], 0
+    combined, start = [], 0
     for name, text, verdict in own:
         end = start + len(text)
         parts = [
@@ -141,9 +150,11 @@ def _with_whole(own: Sequence[tuple[str, str, Verdict]], whole: Verdict) -> list
             if span.overlaps(start, end)
         ]
         reasons = tuple(dict.fromkeys([*verdict.reasons, *whole.reasons]))
-        worse = max(verdict, whole, key=lambda one: ("pass", "review", "reject").index(one.verdict))
-        worst = max(verdict, whole, key=lambda one: one.safety_score or 0.0)
-        found.append(
+        worse = max(
+            verdict, whole, key=lambda candidate: ("pass", "review", "reject").index(candidate.verdict)
+        )
+        worst = max(verdict, whole, key=lambda candidate: candidate.safety_score or 0.0)
+        combined.append(
             (
                 name, text,
                 replace(
@@ -152,19 +163,19 @@ def _with_whole(own: Sequence[tuple[str, str, Verdict]], whole: Verdict) -> list
             )
         )  # fmt: skip
         start = end + 1
-    return found
+    return combined
 
 
-def _settled(
+def _screened(
     pair: Mapping[str, Any],
-    laid: _Laid,
+    layout: _PairLayout,
     with_a: Sequence[TurnVerdict],
     with_b: Sequence[TurnVerdict],
     fixed: Sequence[tuple[str, str, Verdict]],
     keep_unsafe: bool,
 ) -> ScreenedPair:
     parts: list[TurnVerdict | Verdict] = [*with_a, *with_b, *(verdict for _, _, verdict in fixed)]
-    if reason := _barred(parts, keep_unsafe):
+    if reason := _barring_reason(parts, keep_unsafe):
         return ScreenedPair(f"screening:{reason}")
     response_a = redact(str(pair["response_a"]), with_a[-1].response.spans)
     response_b = redact(str(pair["response_b"]), with_b[-1].response.spans)
@@ -174,17 +185,17 @@ def _settled(
     is_unsafe = any(part.verdict != "pass" for part in parts)
     return ScreenedPair(
         None,
-        _redacted_context(laid, with_a, with_b, fixed),
+        _redacted_context(layout, with_a, with_b, fixed),
         response_a,
         response_b,
         worst.safety_category if is_unsafe else None,
     )
 
 
-def _barred(parts: Sequence[TurnVerdict | Verdict], keep_unsafe: bool) -> str | None:
+def _barring_reason(parts: Sequence[TurnVerdict | Verdict], keep_unsafe: bool) -> str | None:
     """The reason that keeps the pair out, None if there is none. What is not known to be harmless bars."""
     allowed = _HARMLESS | (_SAFETY if keep_unsafe else frozenset())
-    for part in sorted(parts, key=lambda one: ("reject", "review", "pass").index(one.verdict)):
+    for part in sorted(parts, key=lambda verdict: ("reject", "review", "pass").index(verdict.verdict)):
         if part.verdict == "pass":
             continue
         kinds = [reason.split(":")[0] for reason in part.reasons]
@@ -197,35 +208,35 @@ def _barred(parts: Sequence[TurnVerdict | Verdict], keep_unsafe: bool) -> str | 
 
 
 def _redacted_context(
-    laid: _Laid,
+    layout: _PairLayout,
     with_a: Sequence[TurnVerdict],
     with_b: Sequence[TurnVerdict],
     fixed: Sequence[tuple[str, str, Verdict]],
 ) -> str:
-    said: Messages = []
-    for turn, one, other in zip(laid.turns, with_a, with_b, strict=True):
+    messages: Messages = []
+    for turn, verdict_a, verdict_b in zip(layout.turns, with_a, with_b, strict=True):
         if turn.user_message is not None:
-            spans = _both(one.user_message.spans, other.user_message.spans)
-            said.append({"role": "user", "content": redact(turn.user_message, spans)})
+            spans = _merged_spans(verdict_a.user_message.spans, verdict_b.user_message.spans)
+            messages.append({"role": "user", "content": redact(turn.user_message, spans)})
         if turn.response:
-            spans = _both(one.response.spans, other.response.spans)
-            said.append({"role": "assistant", "content": redact(turn.response, spans)})
+            spans = _merged_spans(verdict_a.response.spans, verdict_b.response.spans)
+            messages.append({"role": "assistant", "content": redact(turn.response, spans)})
     texts = {name: redact(text, verdict.spans) for name, text, verdict in fixed}
     character = {name.partition(".")[2]: text for name, text in texts.items() if name != "system"}
-    return context_of(said, system=texts.get("system"), character=character or None)
+    return context_of(messages, system=texts.get("system"), character=character or None)
 
 
-def _both(one: Sequence[Span], other: Sequence[Span]) -> tuple[Span, ...]:
-    return merge([*one, *other], PRIORITY)
+def _merged_spans(spans_a: Sequence[Span], spans_b: Sequence[Span]) -> tuple[Span, ...]:
+    return merge([*spans_a, *spans_b], PRIORITY)
 
 
 def batches_of(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
     """Lists of at most `size` rows."""
-    held: list[dict[str, Any]] = []
+    batch: list[dict[str, Any]] = []
     for row in rows:
-        held.append(row)
-        if len(held) == size:
-            yield held
-            held = []
-    if held:
-        yield held
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

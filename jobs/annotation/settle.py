@@ -44,13 +44,13 @@ def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
         pair with them. The fate is `kept`, `duplicate`, or `conflicting_duplicate`: the pair id stands for another pair
         already, or the annotator said something else before.
     """
-    said = F.concat_ws("|", "winner", F.coalesce("guideline_version", F.lit(""))).alias("said")
+    label = F.concat_ws("|", "winner", F.coalesce("guideline_version", F.lit(""))).alias("said")
     columns = ["pair_id", "annotator_id", "content_hash", "ds"]
     fresh = parsed.where("reason IS NULL")
-    held = known.join(fresh.select("pair_id").distinct(), "pair_id", "left_semi")
+    known_labels = known.join(fresh.select("pair_id").distinct(), "pair_id", "left_semi")
     nowhere = (F.lit(None).cast("string").alias("source_file"), F.lit(None).cast("bigint").alias("line"))
-    both = fresh.select(*columns, said, "source_file", "line").unionByName(
-        held.select(*columns, said, *nowhere)
+    labels = fresh.select(*columns, label, "source_file", "line").unionByName(
+        known_labels.select(*columns, label, *nowhere)
     )
     by_pair = Window.partitionBy("pair_id").orderBy(*_ORDER)
     by_label = Window.partitionBy("pair_id", "annotator_id", "is_same").orderBy(*_ORDER)
@@ -61,7 +61,7 @@ def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
         .otherwise(CONFLICTING_DUPLICATE)
     )
     return (
-        both.withColumn("is_same", F.col("content_hash") == F.first("content_hash").over(by_pair))
+        labels.withColumn("is_same", F.col("content_hash") == F.first("content_hash").over(by_pair))
         .withColumn("fate", fate)
         .select("ds", "source_file", "line", "fate")
     )

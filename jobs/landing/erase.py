@@ -47,18 +47,18 @@ class Theirs:
         payload = record.get("payload")
         if isinstance(payload, str):  # Parquet holds it as text
             payload = refusal_of(payload.encode())[0]
-        if isinstance(payload, dict) and (creator := _of(self.users, payload.get("creator_id"))):
+        if isinstance(payload, dict) and (creator := _lookup(self.users, payload.get("creator_id"))):
             return creator
         if record.get("event_type") == "character_update" and (
-            creator := _of(self.characters, record.get("character_id"))
+            creator := _lookup(self.characters, record.get("character_id"))
         ):
             return creator
         user = record.get("user_id")
         if isinstance(user, str) and user:
             return self.users.get(user)
         maps = (self.conversations, self.turns)
-        found = (_of(known, record.get(name)) for name, known in zip(_THEIR_IDS, maps, strict=True))
-        return next((one for one in found if one), None)
+        owners = (_lookup(known, record.get(name)) for name, known in zip(_THEIR_IDS, maps, strict=True))
+        return next((owner_hash for owner_hash in owners if owner_hash), None)
 
     @cached_property
     def _spellings(self) -> dict[bytes, str]:
@@ -92,21 +92,21 @@ def erase_lines(
     try:
         if file.name.endswith(".parquet"):
             return _erase_rows(file, theirs, dry_run)
-        found = _found(file, theirs, max_line_bytes)
-        if found and not dry_run:
-            _replace(file, lambda out: _copy_lines(file, out, found))
+        owners = _owners_by_line(file, theirs, max_line_bytes)
+        if owners and not dry_run:
+            _replace(file, lambda out: _copy_lines(file, out, owners))
     except (EOFError, OSError, zlib.error, pa.ArrowException) as error:
         raise broken(file, f"ends too early or is damaged ({type(error).__name__})") from None
-    return Counter(found.values())
+    return Counter(owners.values())
 
 
-def _of(known: Mapping[str, str], value: object) -> str | None:
+def _lookup(known: Mapping[str, str], value: object) -> str | None:
     return known.get(value) if isinstance(value, str) else None
 
 
-def _found(file: LandingFile, theirs: Theirs, max_line_bytes: int) -> dict[int, str]:
+def _owners_by_line(file: LandingFile, theirs: Theirs, max_line_bytes: int) -> dict[int, str]:
     """Line to user, for their lines."""
-    found: dict[int, str] = {}
+    owners: dict[int, str] = {}
     with _opened(file) as stream:
         for number, pieces in enumerate(_lines(stream, max_line_bytes + 2), start=1):
             first = next(pieces)
@@ -116,24 +116,24 @@ def _found(file: LandingFile, theirs: Theirs, max_line_bytes: int) -> dict[int, 
                 record, _ = refusal_of(first)
                 who = theirs.mentioned(first) if record is None else theirs.owner(record)
             else:
-                who, held = theirs.mentioned(first), first
+                who, window = theirs.mentioned(first), first
                 while rest is not None:
-                    held = held[-theirs.longest :] + rest
-                    who, rest = who or theirs.mentioned(held), next(pieces, None)
+                    window = window[-theirs.longest :] + rest
+                    who, rest = who or theirs.mentioned(window), next(pieces, None)
             if who:
-                found[number] = who
-    return found
+                owners[number] = who
+    return owners
 
 
-def _copy_lines(file: LandingFile, out: BinaryIO, erased: Mapping[int, str]) -> None:
+def _copy_lines(file: LandingFile, out: BinaryIO, owners: Mapping[int, str]) -> None:
     with _opened(file) as stream:
         for number, pieces in enumerate(_lines(stream, _BUFFER_BYTES), start=1):
             last = b""
             for piece in pieces:
                 last = piece
-                if number not in erased:
+                if number not in owners:
                     out.write(piece)
-            if number in erased:
+            if number in owners:
                 out.write(_TOMBSTONE + (b"\n" if last.endswith(b"\n") else b""))
 
 
@@ -176,11 +176,11 @@ def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str
 
 def _decoded(content: object) -> dict[str, Any]:
     """The columns that name somebody, as text."""
-    found = cast(Mapping[str, Any], content)
+    columns = cast(Mapping[str, Any], content)
     return {
         name: value.decode(errors="replace") if isinstance(value, bytes) else value
         for name in _NAMING
-        if (value := found.get(name)) is not None
+        if (value := columns.get(name)) is not None
     }
 
 

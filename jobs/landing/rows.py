@@ -82,19 +82,19 @@ def _batches(
     for batch in arrived:
         for listed in batch.to_pylist():
             file = LandingFile(**listed, options=options)
-            held: list[tuple[Any, ...]] = []
+            pending: list[tuple[Any, ...]] = []
             try:
                 for source_file, line, reason, values in parse(file):
-                    held.append((source_file, line, file.received_ds, reason, None, *values))
-                    if len(held) >= _BATCH_ROWS:
-                        yield _arrow(held, schema)
-                        held = []
+                    pending.append((source_file, line, file.received_ds, reason, None, *values))
+                    if len(pending) >= _BATCH_ROWS:
+                        yield _arrow(pending, schema)
+                        pending = []
             except LandingFileBroken as error:
                 # The driver raises it: from here it would arrive as a stack trace of the engine.
                 nothing = (None,) * (len(schema) - 5)
-                held = [(file.name, 0, file.received_ds, None, error.what, *nothing)]
-            if held:
-                yield _arrow(held, schema)
+                pending = [(file.name, 0, file.received_ds, None, error.what, *nothing)]
+            if pending:
+                yield _arrow(pending, schema)
 
 
 def _arrow(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:

@@ -76,7 +76,7 @@ def landing_files(landing: str | Folder, day: date) -> list[LandingFile]:
         LandingFileBroken: a file is of a kind that the contract does not know, so its rows would be lost.
     """
     root = folder(landing)
-    found = []
+    files = []
     for entry in root.entries(day_folder(day)):
         name = entry.name
         if entry.is_folder or name.startswith(("_", ".")):
@@ -90,8 +90,8 @@ def landing_files(landing: str | Folder, day: date) -> list[LandingFile]:
                 hint="Rename it, or end its name in .tmp while it is being written.",
             )
         path = f"{day_folder(day)}/{name}"
-        found.append(LandingFile(root.uri, path, day, entry.size, entry.modified_ns, root.options))
-    return sorted(found, key=lambda file: file.name)
+        files.append(LandingFile(root.uri, path, day, entry.size, entry.modified_ns, root.options))
+    return sorted(files, key=lambda file: file.name)
 
 
 def landing_days(landing: str | Folder) -> list[date]:

@@ -122,12 +122,12 @@ def columns_of(table: str) -> tuple[str, ...]:
     if table == _EMBEDDINGS:
         return (TEXT,)
     declared = contract(table)
-    found = [name for name in (USER, CREATOR) if name in declared.column_names]
-    if not found and TURN in declared.column_names:
-        found = [TURN]
+    columns = [name for name in (USER, CREATOR) if name in declared.column_names]
+    if not columns and TURN in declared.column_names:
+        columns = [TURN]
     if CHARACTER in declared.key or table == _EVENTS:
-        found.append(CHARACTER)
-    return tuple(found)
+        columns.append(CHARACTER)
+    return tuple(columns)
 
 
 class _Erasure:
@@ -145,23 +145,23 @@ class _Erasure:
 
     def run(self) -> Iterator[Erased]:
         owners = self._owners()
-        found = {name: self._matches(self.lake.open(name), name, owners) for name in self.tables}
+        matches = {name: self._matches(self.lake.open(name), name, owners) for name in self.tables}
         if not self.dry_run:
-            touched = {name: one.days for name, one in found.items()}
+            touched = {name: match.days for name, match in matches.items()}
             self._mark_stale(touched | self._days_of_characters(owners, touched))
         for zone in sorted({read for job in all_jobs() for read in job.reads if is_landed(read)}):
             yield self._certify(Erased(zone, self._erase_zone(zone, owners)))
         for name in self.tables:
-            self.tell(f"{name}: {found[name].rows.total():,} row(s)")
+            self.tell(f"{name}: {matches[name].rows.total():,} row(s)")
             lost = self._lost(name, owners)
             models = models_touching(self.settings, name, lost) if lost else []
             if not self.dry_run:
                 self.locks[name].check()
-                self._delete(name, owners, found[name])
+                self._delete(name, owners, matches[name])
                 self.locks[name].check()
                 self._vacuum(name, [v for v in self.standing.get(name, {}) if v not in lost])
-            kept = self.lake.version(name)
-            yield self._certify(Erased(name, found[name].rows, lost, kept, tuple(models)))
+            version = self.lake.version(name)
+            yield self._certify(Erased(name, matches[name].rows, lost, version, tuple(models)))
 
     def _owners(self) -> Owners:
         """What is theirs, from every table that knows users: its latest version and those that something stands on."""
@@ -189,40 +189,40 @@ class _Erasure:
     def _texts(self, turns: Mapping[str, str]) -> dict[str, str]:
         """Hashes of texts that nobody else wrote too."""
         delta = self.lake.open(_PRUNED)
-        found = {
+        owners_by_text = {
             text: turns[turn]
             for batch in _scan(delta, [TURN, TEXT], lambda one: _among(one.column(0), turns))
             for turn, text in zip(*(column.to_pylist() for column in batch.columns), strict=True)
         }
 
         def of_others(batch: pa.RecordBatch) -> Any:
-            return pc.and_(_among(batch.column(1), found), pc.invert(_among(batch.column(0), turns)))
+            return pc.and_(_among(batch.column(1), owners_by_text), pc.invert(_among(batch.column(0), turns)))
 
         shared = {
             text for batch in _scan(delta, [TURN, TEXT], of_others) for text in batch.column(1).to_pylist()
         }
-        return {text: user for text, user in found.items() if text not in shared}
+        return {text: user for text, user in owners_by_text.items() if text not in shared}
 
     def _matches(self, delta: DeltaTable, name: str, owners: Owners) -> Matches:
         columns = columns_of(name)
         rows, days = Counter[str](), set[date]()
-        asked = [*columns, "ds", *(["event_type"] if name == _EVENTS else [])]
-        for batch in _scan(delta, asked, lambda one: _theirs(one, name, owners)):
+        wanted = [*columns, "ds", *(["event_type"] if name == _EVENTS else [])]
+        for batch in _scan(delta, wanted, lambda one: _theirs(one, name, owners)):
             values = {column: batch.column(column).to_pylist() for column in columns}
             for row in range(batch.num_rows):
-                found = (owners[column].get(values[column][row] or "") for column in columns)
-                rows[next(who for who in found if who)] += 1
+                owning = (owners[column].get(values[column][row] or "") for column in columns)
+                rows[next(who for who in owning if who)] += 1
             days |= set(batch.column("ds").unique().to_pylist())
         return Matches(rows, frozenset(days))
 
     def _lost(self, name: str, owners: Owners) -> dict[int, list[str]]:
         """Versions that something stands on and that go: those with their rows, and those that cannot be asked."""
-        found = {}
+        lost = {}
         for version, who in sorted(self.standing.get(name, {}).items()):
             delta = self._opened(name, version)
             if delta is None or self._matches(delta, name, owners).rows:
-                found[version] = who
-        return found
+                lost[version] = who
+        return lost
 
     def _opened(self, name: str, version: int) -> DeltaTable | None:
         return self.lake.open(name, version) if is_whole(self.lake, name, version) else None
@@ -237,12 +237,12 @@ class _Erasure:
         def theirs(batch: pa.RecordBatch) -> Any:
             return _among(batch.column(1), owners[CHARACTER])
 
-        found = {}
+        days = {}
         for name in self.tables:
             if CHARACTER in contract(name).column_names:
                 batches = _scan(self.lake.open(name), ["ds", CHARACTER], theirs)
-                found[name] = touched[name].union(*(one.column(0).unique().to_pylist() for one in batches))
-        return found
+                days[name] = touched[name].union(*(one.column(0).unique().to_pylist() for one in batches))
+        return days
 
     def _mark_stale(self, touched: Mapping[str, frozenset[date]]) -> None:
         """Every day of a job that read, or wrote, a day with their rows: too many rather than too few."""
@@ -282,11 +282,11 @@ class _Erasure:
             ids = sorted(owners[column])
             for start in range(0, len(ids), _IDS_A_DELETE):
                 listed = ", ".join(
-                    "'" + one.replace("'", "''") + "'" for one in ids[start : start + _IDS_A_DELETE]
+                    "'" + value.replace("'", "''") + "'" for value in ids[start : start + _IDS_A_DELETE]
                 )
                 delta.delete(f"{column} IN ({listed}){narrowed}")
-        if left := self._matches(self.lake.open(name), name, owners).rows.total():
-            raise ErasureFailed(f"{left} row(s) are left", table=name, hint="Call flywheel erase again.")
+        if rows_left := self._matches(self.lake.open(name), name, owners).rows.total():
+            raise ErasureFailed(f"{rows_left} row(s) are left", table=name, hint="Call flywheel erase again.")
 
     def _vacuum(self, name: str, spared: Sequence[int]) -> None:
         """Everything that is not the latest version or spared leaves the disk, what killed writers left too."""
@@ -332,13 +332,13 @@ def _place(table: str) -> int:
 
 def _theirs(batch: pa.RecordBatch, name: str, owners: Owners) -> Any:
     """Which rows of a table are theirs."""
-    found = pa.array([False] * batch.num_rows, pa.bool_())
+    mask = pa.array([False] * batch.num_rows, pa.bool_())
     for column in columns_of(name):
         theirs = _among(batch.column(column), owners[column])
         if (name, column) == (_EVENTS, CHARACTER):
             theirs = pc.and_(theirs, pc.equal(batch.column("event_type"), "character_update"))
-        found = pc.or_(found, theirs)
-    return found
+        mask = pc.or_(mask, theirs)
+    return mask
 
 
 def _among(values: Any, wanted: Collection[str]) -> Any:
@@ -351,8 +351,8 @@ def _scan(
     """The wanted rows in bounded memory. Not filtered by the data set: its bounds of strings are of a type that Arrow
     cannot compare, and of keyed hashes they would spare nothing."""
     for batch in delta.to_pyarrow_dataset().to_batches(columns=[*columns]):
-        if (found := batch.filter(wanted(batch))).num_rows:
-            yield found
+        if (rows := batch.filter(wanted(batch))).num_rows:
+            yield rows
 
 
 def pulled_copies(settings: Settings, tables: Sequence[str]) -> list[tuple[str, str, datetime]]:

@@ -59,32 +59,38 @@ def of_table(settings: Settings, table: str, version: int | None = None) -> list
     """
     contract(table)
     every, ledger = models(settings), Provenance(settings)
-    found: dict[str, Derived] = {}
-    for one in every:
+    derived: dict[str, Derived] = {}
+    for model_version in every:
         ways = [
-            way for snapshot in one.snapshots for way in _ways(ledger, settings, snapshot, table, version)
+            way
+            for snapshot in model_version.snapshots
+            for way in _ways(ledger, settings, snapshot, table, version)
         ]
         if ways:
-            found[one.named] = Derived(one, min(ways, key=len))
+            derived[model_version.named] = Derived(model_version, min(ways, key=len))
     grown = True
     while grown:
         grown = False
-        for one in every:
-            parent = next((name for name in one.parents if name in found), None)
-            if one.named not in found and parent is not None:
-                found[one.named] = Derived(one, (*found[parent].through, parent))
+        for model_version in every:
+            parent = next((name for name in model_version.parents if name in derived), None)
+            if model_version.named not in derived and parent is not None:
+                derived[model_version.named] = Derived(model_version, (*derived[parent].through, parent))
                 grown = True
-    return [found[one.named] for one in every if one.named in found]
+    return [derived[model_version.named] for model_version in every if model_version.named in derived]
 
 
-def _lineage(settings: Settings, one: Model, ledger: Provenance, above: frozenset[str]) -> ModelLineage:
-    opened = {str(snapshot): versions_of(settings, snapshot) for snapshot in one.snapshots}
-    parents = [name for name in one.parents if name not in above]
+def _lineage(
+    settings: Settings, registered: Model, ledger: Provenance, above: frozenset[str]
+) -> ModelLineage:
+    opened = {str(snapshot): versions_of(settings, snapshot) for snapshot in registered.snapshots}
+    parents = [name for name in registered.parents if name not in above]
     return ModelLineage(
-        one,
-        tuple(ledger.source(s.table, opened[str(s)] or {s.version: None}) for s in one.snapshots),
+        registered,
+        tuple(ledger.source(s.table, opened[str(s)] or {s.version: None}) for s in registered.snapshots),
         tuple(sorted(name for name, versions in opened.items() if versions is None)),
-        tuple(_lineage(settings, model(settings, name), ledger, above | {one.named}) for name in parents),
+        tuple(
+            _lineage(settings, model(settings, name), ledger, above | {registered.named}) for name in parents
+        ),
     )
 
 

@@ -78,13 +78,13 @@ class Provenance:
             [],
             ["ops.runs"],
         )
-        made: dict[str, list[_Run]] = {}
+        runs: dict[str, list[_Run]] = {}
         for table, job, run_id, unit, version, inputs in rows:
-            told = json.loads(inputs or "{}")
-            days = frozenset(parse_days(told["days"])) if "days" in told else frozenset()
-            reads = {str(name): int(number) for name, number in told.get("versions", {}).items()}
-            made.setdefault(table, []).append(_Run(job, run_id, unit, days, int(version), reads))
-        return made
+            recorded = json.loads(inputs or "{}")
+            days = frozenset(parse_days(recorded["days"])) if "days" in recorded else frozenset()
+            reads = {str(name): int(number) for name, number in recorded.get("versions", {}).items()}
+            runs.setdefault(table, []).append(_Run(job, run_id, unit, days, int(version), reads))
+        return runs
 
     def source(self, table: str, versions: Versions) -> Source:
         """The table at the versions, with all that it came from."""
@@ -101,25 +101,25 @@ class Provenance:
             return Source(table, tuple(sorted(versions)), (), note=self._unknown(table))
         days = tuple(sorted({day for run in runs for day in run.days}))
         if _is_received(table) and None not in versions.values():
-            days = tuple(sorted({day for some in versions.values() for day in some or ()}))
-        made = tuple(
+            days = tuple(sorted({day for day_set in versions.values() for day in day_set or ()}))
+        sources = tuple(
             self._landed(zone, days, table, versions)
             for zone in sorted({zone for run in runs for zone in _landing_of(run.job)})
         )
         above = self._read_by(table, runs)
-        made += tuple(self._source(name, above[name], seen) for name in sorted(above))
+        sources += tuple(self._source(name, above[name], seen) for name in sorted(above))
         return Source(
             table,
             tuple(sorted(versions)),
             days,
             runs[0].job,
             len({run.run_id for run in runs}),
-            made_from=made,
+            made_from=sources,
         )
 
-    def _of(self, table: str, versions: Versions) -> list[_Run]:
+    def _last_runs(self, table: str, versions: Versions) -> list[_Run]:
         """The last run of each unit of work that each version holds, and that touches the days."""
-        found: dict[tuple[str, str], _Run] = {}
+        last_runs: dict[tuple[str, str], _Run] = {}
         for version, days in versions.items():
             units: set[str] = set()
             for run in self._runs.get(table, []):
@@ -128,8 +128,8 @@ class Provenance:
                 units.add(run.unit)
                 # A received day holds events of days before it.
                 if days is None or days & run.days or _is_received(table):
-                    found[run.run_id, run.unit] = run
-        return list(found.values())
+                    last_runs[run.run_id, run.unit] = run
+        return list(last_runs.values())
 
     def _read_by(self, table: str, runs: Sequence[_Run]) -> dict[str, Versions]:
         """What the runs read: table to version to days."""
@@ -144,7 +144,10 @@ class Provenance:
                 if job is not None and (reach := job.reads.get(name)) and not reach.pinned:
                     days |= set(reach.days(self.settings, run.days))
                 read.setdefault(name, {}).setdefault(version, set()).update(days)
-        return {name: {v: frozenset(days) for v, days in found.items()} for name, found in read.items()}
+        return {
+            name: {v: frozenset(days) for v, days in days_by_version.items()}
+            for name, days_by_version in read.items()
+        }
 
     def _landed(self, zone: str, days: Sequence[date], table: str, versions: Versions) -> Source:
         """The files of a landing zone: those that the rows name, or those that lie in the days' folders."""
@@ -161,7 +164,7 @@ class Provenance:
 
     def _named_files(self, table: str, versions: Versions) -> list[str] | None:
         """Files by the column `source_file` of the version, or None where it has none or cannot be read."""
-        found: set[str] = set()
+        names: set[str] = set()
         for version, days in versions.items():
             where = (
                 ""
@@ -173,10 +176,10 @@ class Provenance:
                     self.settings, f"{table}@{version}", where=where, columns=["source_file"], raw=True
                 )
                 for batch in opened.batches():
-                    found |= set(batch.column(0).unique().to_pylist())
+                    names |= set(batch.column(0).unique().to_pylist())
             except (FlywheelError, OSError):
                 return None
-        return sorted(found)
+        return sorted(names)
 
     def _unknown(self, table: str) -> str:
         """Why the ledger has no run of a table."""

@@ -59,12 +59,12 @@ def vacuum(settings: Settings, tables: Sequence[str] = (), dry_run: bool = False
 
 def in_use(settings: Settings) -> dict[str, dict[int, list[str]]]:
     """Table to version to what stands on it: registered models, and settings that pin a version for a job."""
-    made = pins(settings)
+    users = pins(settings)
     for job in all_jobs():
         for table, setting in job.pinned.items():
             if (pin := settings.value(setting)) is not None:
-                made.setdefault(table, {}).setdefault(int(pin.table_version), []).append(setting)
-    return made
+                users.setdefault(table, {}).setdefault(int(pin.table_version), []).append(setting)
+    return users
 
 
 def _vacuum(

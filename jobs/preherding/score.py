@@ -68,24 +68,24 @@ class Scorer:
         from models.registry.pins import model
         from models.registry.register import fetch
 
-        asked = settings.preherding.score_model
-        found = model(settings, asked)
-        name, _, version = found.named.partition("/")
-        if not (told := found.tags.get("trained_until")):
+        reference = settings.preherding.score_model
+        registered = model(settings, reference)
+        name, _, version = registered.named.partition("/")
+        if not (trained_until := registered.tags.get("trained_until")):
             raise SettingsError(
-                f"nobody knows until which day {found.named} was trained", setting="preherding.score_model",
+                f"nobody knows until which day {registered.named} was trained", setting="preherding.score_model",
                 hint="Train and register it from tables with days: flywheel train reward.",
             )  # fmt: skip
         with tracking.asked(settings):
-            run = tracking.client(settings).get_run(found.tags["run_id"])
+            run = tracking.client(settings).get_run(registered.tags["run_id"])
         if run.data.params.get("job", "reward-pointwise") != "reward-pointwise":
             raise SettingsError(
-                f"{found.named} does not score single responses", setting="preherding.score_model",
+                f"{registered.named} does not score single responses", setting="preherding.score_model",
                 hint="Name a pointwise reward model, e.g. reward-pointwise@candidate.",
             )  # fmt: skip
         return cls(
-            name, int(version), date.fromisoformat(told), int(run.data.params.get("max_length", 1 << 30)),
-            str(fetch(settings, found.named)), settings.home, settings.tracking,
+            name, int(version), date.fromisoformat(trained_until), int(run.data.params.get("max_length", 1 << 30)),
+            str(fetch(settings, registered.named)), settings.home, settings.tracking,
         )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def prompts(
     passed = screened.where("verdict = 'pass' AND redacted_user_message IS NOT NULL")
     finals = passed.where(F.col("is_final") & F.col("ds").isin(list(days)))
     finals = finals.join(unsafe_contexts(finals, screened, characters), "turn_id", "left_anti")
-    said = contexts(finals, screened, characters, context_turns)
+    prompt_contexts = contexts(finals, screened, characters, context_turns)
     same = ["conversation_id", "turn_index"]
     order = Window.partitionBy("final_turn").orderBy(F.desc("is_final"), F.desc("response_ts"), "turn_id")
     responses = (
@@ -117,15 +117,15 @@ def prompts(
     )
     return (
         finals.select("turn_id", "ds")
-        .join(said, "turn_id")
+        .join(prompt_contexts, "turn_id")
         .join(responses, "turn_id")
         .select("turn_id", "context", F.col("numbered.redacted_response").alias("responses"), "ds")
     )
 
 
-def scored(asked: DataFrame, scorer: Scorer) -> DataFrame:
+def scored(prompts_frame: DataFrame, scorer: Scorer) -> DataFrame:
     """A row for each response; `score` is NULL where the prompt is too long for the model."""
-    return asked.mapInArrow(_scoring(scorer), _SCORED)
+    return prompts_frame.mapInArrow(_scoring(scorer), _SCORED)
 
 
 def run(ctx: JobContext) -> None:
@@ -138,40 +138,42 @@ def run(ctx: JobContext) -> None:
     ctx.say(f"{scorer.name}/{scorer.version}, trained until {scorer.trained_until}")
     rules = ctx.settings.sampling
     screened = ctx.read("curation.screened")
-    asked = prompts(
+    prompts_frame = prompts(
         screened, ctx.read("curation.screened_characters"), ctx.days, rules.context_turns
     ).persist(StorageLevel.MEMORY_AND_DISK)
-    found = None
+    scored_frame = None
     try:
-        count = asked.count()
+        count = prompts_frame.count()
         tasks = max(int(ctx.spark.sparkContext.defaultParallelism), -(-count // _PROMPTS_A_TASK))
-        found = scored(asked.repartition(tasks, "turn_id"), scorer).persist(StorageLevel.MEMORY_AND_DISK)
-        counts = found.agg(F.count("*").alias("all"), F.count("score").alias("scored")).collect()[0]
+        scored_frame = scored(prompts_frame.repartition(tasks, "turn_id"), scorer).persist(
+            StorageLevel.MEMORY_AND_DISK
+        )
+        counts = scored_frame.agg(F.count("*").alias("all"), F.count("score").alias("scored")).collect()[0]
         last = ctx.days[-1]
         ctx.write(
             TABLE,
-            _others(ctx, scorer).unionByName(_rows(found, scorer)),
+            _scores_of_other_models(ctx, scorer).unionByName(_rows(scored_frame, scorer)),
             rows_in={last: counts["all"]},
             rejected={last: {"too_long": counts["all"] - counts["scored"]}},
         )
         ctx.say(f"{counts['scored']:,} responses to {count:,} prompts scored")
     finally:
-        asked.unpersist()
-        if found is not None:
-            found.unpersist()
+        prompts_frame.unpersist()
+        if scored_frame is not None:
+            scored_frame.unpersist()
 
 
-def _rows(found: DataFrame, scorer: Scorer) -> DataFrame:
-    return found.where("score IS NOT NULL").select(
+def _rows(scored_frame: DataFrame, scorer: Scorer) -> DataFrame:
+    return scored_frame.where("score IS NOT NULL").select(
         "turn_id", F.lit(scorer.name).alias("model"), F.lit(str(scorer.version)).alias("model_version"),
         "response_no", "score", F.lit(scorer.trained_until).cast("date").alias("trained_until"), "ds",
     )  # fmt: skip
 
 
-def _others(ctx: JobContext, scorer: Scorer) -> DataFrame:
+def _scores_of_other_models(ctx: JobContext, scorer: Scorer) -> DataFrame:
     """What other models, and other versions of this one, said of the same days."""
-    mine = (F.col("model") == scorer.name) & (F.col("model_version") == str(scorer.version))
-    return ctx.read(TABLE).where(~mine).drop("run_id")
+    is_own = (F.col("model") == scorer.name) & (F.col("model_version") == str(scorer.version))
+    return ctx.read(TABLE).where(~is_own).drop("run_id")
 
 
 def _scoring(
@@ -200,14 +202,14 @@ def _score(batch: pa.RecordBatch, scorer: Scorer) -> pa.RecordBatch:
     sequences: list[list[int]] = []
     for row in batch.to_pylist():
         # All responses to a prompt lose the same oldest turns: they are compared with each other.
-        made = fitting.answered(messages(row["context"]), *row["responses"])
+        token_ids = fitting.answered(messages(row["context"]), *row["responses"])
         for number in range(len(row["responses"])):
             turns.append(row["turn_id"])
             numbers.append(number + 1)
             days.append(row["ds"])
-            at.append(None if made is None else len(sequences) + number)
-        sequences += made or []
-    logits = [round(float(one), _DIGITS) for one in score(model, sequences)] if sequences else []
+            at.append(None if token_ids is None else len(sequences) + number)
+        sequences += token_ids or []
+    logits = [round(float(logit), _DIGITS) for logit in score(model, sequences)] if sequences else []
     values = [None if place is None else logits[place] for place in at]
     columns = [
         pa.array(turns, pa.string()), pa.array(numbers, pa.int32()), pa.array(values, pa.float64()),

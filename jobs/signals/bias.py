@@ -27,10 +27,10 @@ def measure(lake: Lake, days: Sequence[date] = (), model_version: str | None = N
         days: sorted; the first and the last bound the UTC dates of the responses. () = all there are.
         model_version: only responses that this model served.
     """
-    asked = {
+    parameters = {
         "first": days[0] if days else None,
         "last": days[-1] if days else None,
         "model": model_version,
     }
     with connect(lake, _CELLS) as connection:
-        return report(connection.execute(_CELLS, asked).df())
+        return report(connection.execute(_CELLS, parameters).df())

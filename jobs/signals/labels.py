@@ -78,11 +78,11 @@ def label(turns: DataFrame, events: DataFrame, observed: DataFrame, rules: Label
         observed: `ds` and `observed_until_ts`: until when the log of a day's turns is complete.
         rules: windows and bands.
     """
-    said = events.withColumn("said", F.from_json("payload", _PAYLOAD))
+    parsed_events = events.withColumn("said", F.from_json("payload", _PAYLOAD))
     labelled = (
         turns.select(*_CARRIED)
-        .join(_replies(said), "turn_id", "left")
-        .join(_stood(said, turns, rules), "turn_id", "left")
+        .join(_replies(parsed_events), "turn_id", "left")
+        .join(_reactions(parsed_events, turns, rules), "turn_id", "left")
         .join(F.broadcast(observed), "ds")
     )
 
@@ -107,7 +107,7 @@ def label(turns: DataFrame, events: DataFrame, observed: DataFrame, rules: Label
     )
 
 
-def _replies(said: DataFrame) -> DataFrame:
+def _replies(parsed_events: DataFrame) -> DataFrame:
     """Each response's `silence`, microseconds until the user wrote again (NULL: never in these days), and what its log
     records (`logs`): NULL for a product's own log, which records everything; an imported one names its signals."""
     in_order = Window.partitionBy("conversation_id").orderBy("event_ts", "event_id")
@@ -116,14 +116,14 @@ def _replies(said: DataFrame) -> DataFrame:
     silence = F.when(next_type == "message", F.unix_micros(next_ts) - F.unix_micros("event_ts"))
     logs = F.when(F.col("said.dataset").isNotNull(), F.coalesce("said.logged_signals", F.array()))
     return (
-        said.where(F.col("event_type").isin(*CHAT))
+        parsed_events.where(F.col("event_type").isin(*CHAT))
         .withColumn("silence", silence)
         .where("event_type = 'response'")
         .select("turn_id", "silence", logs.alias("logs"))
     )
 
 
-def _stood(said: DataFrame, turns: DataFrame, rules: LabelRules) -> DataFrame:
+def _reactions(parsed_events: DataFrame, turns: DataFrame, rules: LabelRules) -> DataFrame:
     """Whether each kind of reaction to a turn, feedback and regeneration stood at the end of its window; by turn_id.
 
     The last word on a reaction counts: one taken back within the window does not stand.
@@ -140,13 +140,13 @@ def _stood(said: DataFrame, turns: DataFrame, rules: LabelRules) -> DataFrame:
     )
     last = F.max_by(~F.coalesce("said.removed", F.lit(False)), F.struct("event_ts", "event_id"))
     return (
-        said.where(F.col("event_type").isin(*ABOUT_A_TURN))
+        parsed_events.where(F.col("event_type").isin(*ABOUT_A_TURN))
         .join(turns.select("turn_id", "response_ts"), "turn_id")
         .where(within)
         .groupBy("turn_id", kind.alias("kind"), reaction.alias("reaction"))
         .agg(last.alias("stands"))
         .groupBy("turn_id")
-        .agg(*(F.max(F.when(F.col("kind") == one, F.col("stands"))).alias(one) for one in _KINDS))
+        .agg(*(F.max(F.when(F.col("kind") == name, F.col("stands"))).alias(name) for name in _KINDS))
     )
 
 
@@ -155,14 +155,14 @@ def observed_until(days: Iterable[date], landed: set[date], rules: LabelRules) -
 
     That is the end of the landed days which follow the day without a gap, as far as is looked ahead, less the margin.
     """
-    found: dict[date, datetime] = {}
+    ends: dict[date, datetime] = {}
     for day in days:
         end = day
         while end in landed and (end - day).days <= rules.lookahead_days:
             end += timedelta(days=1)
         complete = datetime.combine(end, time(), UTC)
-        found[day] = complete - timedelta(minutes=rules.late_margin_minutes)
-    return found
+        ends[day] = complete - timedelta(minutes=rules.late_margin_minutes)
+    return ends
 
 
 def run(ctx: JobContext) -> None:

@@ -26,19 +26,19 @@ def versions(updates: DataFrame, kept: DataFrame) -> DataFrame:
     """
     stated = F.from_json("payload", _PAYLOAD)
     last_at_instant = Window.partitionBy("character_id", "event_ts").orderBy(F.desc("event_id"))
-    told = (
+    stated_versions = (
         updates.withColumns({"stated": stated, "rank": F.row_number().over(last_at_instant)})
         .where("rank = 1")
         .select(
             "character_id", F.col("event_ts").alias("valid_from"), *(f"stated.{name}" for name in _FIELDS)
         )
     )
-    expired = kept.select(told.columns).join(
-        told.select("character_id", "valid_from"), ["character_id", "valid_from"], "left_anti"
+    expired = kept.select(stated_versions.columns).join(
+        stated_versions.select("character_id", "valid_from"), ["character_id", "valid_from"], "left_anti"
     )
     in_order = Window.partitionBy("character_id").orderBy("valid_from")
     return (
-        told.unionByName(expired)
+        stated_versions.unionByName(expired)
         .withColumns({name: F.last(name, ignorenulls=True).over(in_order) for name in _FIELDS})
         .withColumn("valid_to", F.lead("valid_from").over(in_order))
         .withColumn("is_current", F.col("valid_to").isNull())

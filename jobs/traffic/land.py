@@ -70,21 +70,21 @@ def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
         The same rows with `fate` (`kept`, `duplicate` or a quarantine reason) and `is_new` (kept and not yet in the
         table). A response whose turn id another response holds is `conflicting_turn_id`: turn ids are unique.
     """
-    held = known.select(
+    stored = known.select(
         "event_id",
         _content().alias("held_content"),
         F.col("source_file").alias("held_file"),
         F.col("line").alias("held_line"),
     )
     by_id = Window.partitionBy("event_id").orderBy(*_RECEIVED_ORDER)
-    is_held = F.col("held_file").isNotNull()
+    is_stored = F.col("held_file").isNotNull()
     is_first = F.when(
-        is_held, (F.col("source_file") == F.col("held_file")) & (F.col("line") == F.col("held_line"))
+        is_stored, (F.col("source_file") == F.col("held_file")) & (F.col("line") == F.col("held_line"))
     ).otherwise(F.row_number().over(by_id) == 1)
     judged = (
         parsed.where("reason IS NULL")
         .withColumn("content", _content())
-        .join(held, "event_id", "left")
+        .join(stored, "event_id", "left")
         .withColumn("is_first", is_first)
         .withColumn("is_same", F.col("content") == F.coalesce("held_content", F.first("content").over(by_id)))
         .withColumn(
@@ -107,7 +107,7 @@ def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
         .join(holders, "turn_id", "left")
         .withColumn("loses_turn", is_response & (F.col("event_id") != winner))
         .withColumn("fate", F.when(F.col("loses_turn"), CONFLICTING_TURN).otherwise(F.col("fate")))
-        .withColumn("is_new", (F.col("fate") == KEPT) & ~is_held)
+        .withColumn("is_new", (F.col("fate") == KEPT) & ~is_stored)
     )  # fmt: skip
     refused = parsed.where("reason IS NOT NULL").withColumns(
         {"fate": F.col("reason"), "is_new": F.lit(False)}
@@ -214,8 +214,8 @@ def _lines(file: LandingFile, rules: LandingRules) -> Iterator[Line]:  # runs on
 
 def _content() -> Any:
     """Hash of all that an event says; NULL and empty differ because JSON leaves NULL fields out."""
-    said = [F.unix_micros(name).alias(name) if name.endswith("_ts") else F.col(name) for name in _CONTENT]
-    return F.sha2(F.to_json(F.struct(*said)), 256)
+    fields = [F.unix_micros(name).alias(name) if name.endswith("_ts") else F.col(name) for name in _CONTENT]
+    return F.sha2(F.to_json(F.struct(*fields)), 256)
 
 
 def _known(ctx: JobContext, history: DataFrame, parsed: DataFrame) -> DataFrame:

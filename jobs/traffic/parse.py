@@ -157,10 +157,10 @@ def _import_rejected(
     record: Mapping[str, Any], row: RawRow, file: LandingFile, received_ts: datetime
 ) -> Landed:
     """The quarantine row of an importer's input line: named by the input's file and line."""
-    found = origin_of(record)
-    if isinstance(found, str):
-        raise Refused(found)
-    origin, line, reason = found
+    noted_origin = origin_of(record)
+    if isinstance(noted_origin, str):
+        raise Refused(noted_origin)
+    origin, line, reason = noted_origin
     return Landed(f"{file.name}!{origin}", line, received_ts, None, f"import:{reason}")
 
 
@@ -244,8 +244,8 @@ def _payload(record: Mapping[str, Any], event_type: str, key: bytes) -> dict[str
         payload["creator_id"] = pseudonym(payload["creator_id"], key)
     unknown = {name: value for name, value in record.items() if name not in _KNOWN_FIELDS}
     if unknown:
-        held = payload.get("extra", {})
-        payload["extra"] = {**(held if isinstance(held, dict) else {"extra": held}), **unknown}
+        extra = payload.get("extra", {})
+        payload["extra"] = {**(extra if isinstance(extra, dict) else {"extra": extra}), **unknown}
     return payload
 
 
@@ -338,8 +338,8 @@ def _locale(record: Mapping[str, Any], payload: dict[str, Any]) -> str | None:
     tag = value.replace("_", "-")
     if _LOCALE.match(tag):
         return tag
-    held = payload.get("extra")
-    payload["extra"] = {**held, "locale": value} if isinstance(held, dict) else {"locale": value}
+    extra = payload.get("extra")
+    payload["extra"] = {**extra, "locale": value} if isinstance(extra, dict) else {"locale": value}
     return None
 
 

@@ -50,7 +50,7 @@ def placed_chat(events: DataFrame, rules: TurnRules) -> DataFrame:
         events: all events of whole conversations.
         rules: the session gap.
     """
-    said = F.from_json("payload", _CHAT_PAYLOAD)
+    chat_payload = F.from_json("payload", _CHAT_PAYLOAD)
     in_order = Window.partitionBy("conversation_id").orderBy("event_ts", "event_id")
     in_session = Window.partitionBy("conversation_id", "session_no").orderBy("event_ts", "event_id")
     is_message = F.col("event_type") == "message"
@@ -59,7 +59,7 @@ def placed_chat(events: DataFrame, rules: TurnRules) -> DataFrame:
     cuts = F.coalesce(silence >= rules.session_gap_minutes * 60_000_000, F.lit(False))
     return (
         events.where(F.col("event_type").isin(*CHAT))
-        .withColumn("said", said)
+        .withColumn("said", chat_payload)
         .withColumns({"text": F.col("said.text"), "invented": F.coalesce("said.is_synthetic_time", F.lit(False))})
         .withColumns({"cuts": cuts, "opens": is_message & ~after_message})
         .withColumn("session_no", F.sum(F.col("cuts").cast("int")).over(in_order))
@@ -203,7 +203,7 @@ def _identify_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBa
     for batch in batches:
         for start in range(0, batch.num_rows, _LANGUAGE_BATCH):
             texts = batch.column(0).slice(start, _LANGUAGE_BATCH)
-            tags: list[Any] = [found.tag for found in identify(texts.to_pylist())]
+            tags: list[Any] = [language.tag for language in identify(texts.to_pylist())]
             yield pa.RecordBatch.from_arrays(
                 [texts, pa.array(tags, pa.string())], names=["spoken", "language"]
             )

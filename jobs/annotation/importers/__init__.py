@@ -150,7 +150,7 @@ def landed(record: Mapping[str, Any], options: ImportOptions, key: bytes) -> dic
     }
     line = {**defaults, **own}
     responses = [line.get("response_a"), line.get("response_b")]
-    if "pair_id" not in line and all(isinstance(one, str) for one in responses):
+    if "pair_id" not in line and all(isinstance(response, str) for response in responses):
         # Keyed: from a bare hash one could tell by trying what was redacted.
         line["pair_id"] = "p_" + keyed(["pair", line.get("context"), sorted(map(str, responses))], key)
     judgement_of(line, key)
@@ -193,8 +193,8 @@ def _records(path: Path, max_line_bytes: int) -> Iterator[tuple[int, dict[str, A
         for row, record, reason in records(path, max_line_bytes):
             yield row.number, record, reason
         return
-    for number, one in enumerate(elements, start=1):
-        yield (number, one, None) if isinstance(one, dict) else (number, None, "not_an_object")
+    for number, element in enumerate(elements, start=1):
+        yield (number, element, None) if isinstance(element, dict) else (number, None, "not_an_object")
 
 
 def _array(path: Path) -> list[Any] | None:
@@ -214,14 +214,14 @@ def _array(path: Path) -> list[Any] | None:
                 f"{path.name} is one JSON array of more than {_MAX_ARRAY_BYTES // 1_000_000} MB",
                 hint="Write it as JSON lines, one record a line.",
             )
-        found = json.loads(content)
-        json.dumps(found, ensure_ascii=False).encode()
+        elements = json.loads(content)
+        json.dumps(elements, ensure_ascii=False).encode()
     except (EOFError, gzip.BadGzipFile, zlib.error, ValueError, RecursionError):
         raise InputDamaged(
             f"{path.name} is no whole JSON array in UTF-8",
             hint="Copy the whole file again: nothing was written.",
         ) from None
-    return cast(list[Any], found)
+    return cast(list[Any], elements)
 
 
 def _rejected(label: str, line: int, reason: str) -> dict[str, Any]:

@@ -36,19 +36,19 @@ def hh_rlhf(record: Mapping[str, Any]) -> Preferred:
         Refused: no transcripts, or they differ before the last answer.
     """
     chosen, rejected = (_transcript(text_of(record, name)) for name in ("chosen", "rejected"))
-    return _of_conversations(chosen, rejected, FIRST)
+    return _from_conversations(chosen, rejected, FIRST)
 
 
 def llmbar(record: Mapping[str, Any]) -> Preferred:
     """`{"input", "output_1", "output_2", "label"}` with label 1 or 2. Raises Refused."""
     responses = (text_of(record, "output_1"), text_of(record, "output_2"))
-    return Preferred(_asked(text_of(record, "input")), responses, _label(record, _LLMBAR))
+    return Preferred(_user_prompt(text_of(record, "input")), responses, _label(record, _LLMBAR))
 
 
 def autoj(record: Mapping[str, Any]) -> Preferred:
     """`{"prompt", "response 1", "response 2", "label"}` with label 0 (first), 1 (second) or 2 (tie). Raises Refused."""
-    responses = (_spaced(record, "response 1"), _spaced(record, "response 2"))
-    return Preferred(_asked(text_of(record, "prompt")), responses, _label(record, _AUTOJ))
+    responses = (_text_of_spaced_field(record, "response 1"), _text_of_spaced_field(record, "response 2"))
+    return Preferred(_user_prompt(text_of(record, "prompt")), responses, _label(record, _AUTOJ))
 
 
 def ultrafeedback(record: Mapping[str, Any]) -> Preferred:
@@ -60,83 +60,88 @@ def ultrafeedback(record: Mapping[str, Any]) -> Preferred:
         Refused: neither of the two, or the conversations differ before the last answer.
     """
     if "completions" in record:
-        return _of_completions(record)
+        return _from_completions(record)
     prompt = record.get("prompt")
-    asked = _conversation(prompt, None) if prompt else []
-    chosen, rejected = (_conversation(record.get(name), asked) for name in ("chosen", "rejected"))
-    return _of_conversations(chosen, rejected, FIRST)
+    prompt_messages = _conversation(prompt, None) if prompt else []
+    chosen, rejected = (_conversation(record.get(name), prompt_messages) for name in ("chosen", "rejected"))
+    return _from_conversations(chosen, rejected, FIRST)
 
 
-def _of_completions(record: Mapping[str, Any]) -> Preferred:
+def _from_completions(record: Mapping[str, Any]) -> Preferred:
     completions = record["completions"]
     if not isinstance(completions, list) or len(completions) < 2:
         raise Refused("fewer_than_two_completions")
     scored = []
-    for one in completions:
-        if not isinstance(one, dict):
+    for completion in completions:
+        if not isinstance(completion, dict):
             raise Refused("wrong_type:completions")
-        score = one.get("overall_score", one.get("score"))
+        score = completion.get("overall_score", completion.get("score"))
         if isinstance(score, bool) or not isinstance(score, int | float):
             raise Refused("missing_field:overall_score" if score is None else "wrong_type:overall_score")
-        scored.append((float(score), text_of(one, "response")))
-    best, worst = max(scored, key=lambda one: one[0]), min(scored, key=lambda one: one[0])
+        scored.append((float(score), text_of(completion, "response")))
+    best, worst = (
+        max(scored, key=lambda completion: completion[0]),
+        min(scored, key=lambda completion: completion[0]),
+    )
     if best[0] == worst[0]:
         best, worst = scored[:2]
     name = "instruction" if "instruction" in record else "prompt"
     return Preferred(
-        _asked(text_of(record, name)), (best[1], worst[1]), TIE if best[0] == worst[0] else FIRST
+        _user_prompt(text_of(record, name)), (best[1], worst[1]), TIE if best[0] == worst[0] else FIRST
     )
 
 
-def _of_conversations(chosen: list[dict[str, str]], rejected: list[dict[str, str]], winner: str) -> Preferred:
+def _from_conversations(
+    chosen: list[dict[str, str]], rejected: list[dict[str, str]], winner: str
+) -> Preferred:
     """The pair of two conversations that are the same but for the last message, which is the assistant's."""
-    for said in (chosen, rejected):
-        if not said or said[-1]["role"] != "assistant":
+    for conversation in (chosen, rejected):
+        if not conversation or conversation[-1]["role"] != "assistant":
             raise Refused("no_answer_at_the_end")
     if chosen[:-1] != rejected[:-1]:
         raise Refused("different_contexts")
-    system = [one["content"] for one in chosen[:-1] if one["role"] == "system"]
-    messages = [one for one in chosen[:-1] if one["role"] != "system"]
+    system = [message["content"] for message in chosen[:-1] if message["role"] == "system"]
+    messages = [message for message in chosen[:-1] if message["role"] != "system"]
     context = {"messages": messages} | ({"system": "\n".join(system)} if system else {})
     return Preferred(context, (chosen[-1]["content"], rejected[-1]["content"]), winner)
 
 
 def _transcript(text: str) -> list[dict[str, str]]:
-    before, *said = _SPEAKER.split(text)
-    if before.strip() or not said:
+    before, *parts = _SPEAKER.split(text)
+    if before.strip() or not parts:
         raise Refused("no_transcript")
     return [
         {"role": _ROLES[who], "content": content.strip()}
-        for who, content in zip(said[::2], said[1::2], strict=True)
+        for who, content in zip(parts[::2], parts[1::2], strict=True)
     ]
 
 
-def _conversation(value: object, asked: list[dict[str, str]] | None) -> list[dict[str, str]]:
+def _conversation(value: object, prompt_messages: list[dict[str, str]] | None) -> list[dict[str, str]]:
     """Messages as they are; plain text is the user's when nothing was asked yet, else the answer to what was."""
     if isinstance(value, str):
         return (
             [{"role": "user", "content": value}]
-            if asked is None
-            else [*asked, {"role": "assistant", "content": value}]
+            if prompt_messages is None
+            else [*prompt_messages, {"role": "assistant", "content": value}]
         )
     if not isinstance(value, list) or not value:
         raise Refused("missing_field:chosen_or_rejected" if value is None else "wrong_type:messages")
-    said = []
-    for one in value:
-        if not isinstance(one, dict) or not isinstance(one.get("content"), str):
+    messages = []
+    for message in value:
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
             raise Refused("wrong_type:messages")
-        if one.get("role") not in ("system", "user", "assistant"):
+        if message.get("role") not in ("system", "user", "assistant"):
             raise Refused("unknown_role")
-        said.append({"role": str(one["role"]), "content": str(one["content"])})
+        messages.append({"role": str(message["role"]), "content": str(message["content"])})
     # Some makers leave the prompt out of the messages.
-    return [*asked, *said] if asked and len(said) == 1 else said
+    return [*prompt_messages, *messages] if prompt_messages and len(messages) == 1 else messages
 
 
-def _asked(prompt: str) -> dict[str, Any]:
+def _user_prompt(prompt: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": prompt}]}
 
 
-def _spaced(record: Mapping[str, Any], name: str) -> str:
+def _text_of_spaced_field(record: Mapping[str, Any], name: str) -> str:
     """A field whose name holds a space, which a reason may not."""
     value = record.get(name)
     if not isinstance(value, str):

@@ -38,7 +38,7 @@ def chat_of(record: dict[str, Any], origin: str, line: int) -> Chat:
         model=optional_text(record, "model"),
         started_at=moment_of(record.get("started_at"), "started_at"),
         ended_at=moment_of(record.get("ended_at"), "ended_at"),
-        messages=tuple(_message(one) for one in logged),
+        messages=tuple(_message(message) for message in logged),
         fields=fields,
     )
 

@@ -69,8 +69,8 @@ class Calendar:
             share = (known - self.first) / (self.last - self.first)
             return range_start + timedelta(seconds=max(0.0, min(share * room, room - seconds - 60)))
         day = int(draw(options.seed, chat.conversation_id, "day") * options.days)
-        left = max(0.0, _DAY_SECONDS - 30 - seconds)
-        moment = int(draw(options.seed, chat.conversation_id, "time") * left)
+        seconds_left = max(0.0, _DAY_SECONDS - 30 - seconds)
+        moment = int(draw(options.seed, chat.conversation_id, "time") * seconds_left)
         return range_start + timedelta(days=day, seconds=moment)
 
 
@@ -106,7 +106,7 @@ def chat_events(chat: Chat, calendar: Calendar, signals: Sequence[str] = ()) -> 
     if known is not None and known != placed[0][1]:
         marks["time_shift_seconds"] = round((placed[0][1] - known).total_seconds(), 3)
     about_chat = _about_chat(chat)
-    for role, group in groupby(placed, key=lambda one: one[0].role):
+    for role, group in groupby(placed, key=lambda placement: placement[0].role):
         block = list(group)
         if role == "user":
             for message, moment, number in block:
@@ -150,11 +150,11 @@ def _response(
     for message, _, part in block:
         if message.thumb is None:
             continue
-        said = {"reaction": THUMBS[0] if message.thumb else THUMBS[1], **flags}
+        reaction = {"reaction": THUMBS[0] if message.thumb else THUMBS[1], **flags}
         # A thumb has no time of its own in any log format read here.
-        said["is_synthetic_time"] = True
+        reaction["is_synthetic_time"] = True
         event_id = _name(chat, part, "reaction")
-        yield _event("reaction", event_id, moment + _REACTION_DELAY, turn, said)
+        yield _event("reaction", event_id, moment + _REACTION_DELAY, turn, reaction)
 
 
 def _about_chat(chat: Chat) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def chat_of(record: dict[str, Any], origin: str, line: int) -> Chat:
     skipped: Counter[str] = Counter()
     messages: list[Message] = []
     instructions: list[str] = []
-    for one in logged:
-        _take(one, messages, instructions, skipped)
+    for message in logged:
+        _add_message(message, messages, instructions, skipped)
     if not messages:
         raise NotAChat("no_messages")
     dataset = optional_text(metadata, "dataset") or Path(origin).name.partition(".")[0]
@@ -53,22 +53,24 @@ def chat_of(record: dict[str, Any], origin: str, line: int) -> Chat:
     )
 
 
-def _take(one: object, messages: list[Message], instructions: list[str], skipped: Counter[str]) -> None:
-    if not isinstance(one, dict):
+def _add_message(
+    message: object, messages: list[Message], instructions: list[str], skipped: Counter[str]
+) -> None:
+    if not isinstance(message, dict):
         raise NotAChat("wrong_type:message")
-    role = one.get("role")
+    role = message.get("role")
     if role in _OTHERS:
         skipped[str(role)] += 1
         return
     if role not in _ROLES and role not in _INSTRUCTIONS:
         raise NotAChat("unknown_role")
-    text = _text_of(one.get("content"), skipped)
+    text = _text_of(message.get("content"), skipped)
     if text is None:
         skipped["no_text"] += 1
     elif role in _INSTRUCTIONS:
         instructions.append(text)
     else:
-        messages.append(Message(_ROLES[str(role)], text, _first_time(one)))
+        messages.append(Message(_ROLES[str(role)], text, _first_time(message)))
 
 
 def _text_of(content: object, skipped: Counter[str]) -> str | None:

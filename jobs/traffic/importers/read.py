@@ -83,11 +83,11 @@ class ImportReport:
         events = ", ".join(f"{n:,} {kind}" for kind, n in sorted(self.events.items()))
         span = f"{min(self.days)}..{max(self.days)}" if self.days else "no day"
         refused = ", ".join(f"{n:,} {reason}" for reason, n in sorted(self.rejected.items())) or "none"
-        made = ", ".join(f"{n:,} {what}" for what, n in sorted(self.synthetic.items())) or "nothing"
+        synthesised = ", ".join(f"{n:,} {what}" for what, n in sorted(self.synthetic.items())) or "nothing"
         return (
             f"{self.lines:,} lines of {self.files} file(s) = "
             f"{self.conversations:,} conversations + rejected: {refused}\n"
-            f"{span}: {events}; synthesised for conversations: {made}"
+            f"{span}: {events}; synthesised for conversations: {synthesised}"
         )
 
 
@@ -149,7 +149,7 @@ def input_files(
     Raises:
         SettingsError: a path does not exist, or there is no input file at all.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for given in [inputs] if isinstance(inputs, Path) else inputs:
         if not given.exists():
             raise SettingsError(
@@ -159,16 +159,16 @@ def input_files(
         for path in inside if given.is_dir() else [given]:
             label = path.relative_to(given).as_posix() if given.is_dir() else path.name
             label = _UNSAFE.sub("_", label)[:200]
-            while label in found:
+            while label in paths:
                 label = f"{label}+"
-            found[label] = path
-    if not found:
+            paths[label] = path
+    if not paths:
         raise SettingsError(
             f"no {' or '.join(suffixes)} file is there",
             setting="PATH",
             hint="Name a directory that has some.",
         )
-    return [(path, label) for label, path in sorted(found.items())]
+    return [(path, label) for label, path in sorted(paths.items())]
 
 
 def _put_chat(
