@@ -9,7 +9,7 @@ embed, prune    `prompts` (what is compared) · `spaces` (centroids) · `candida
 outcomes        –
 safety_classifier  `models.screening.safety`: trained from labels and reviewers' decisions
 sample          `attributes`, `labels`, `difficulty` (Table 1) · `splitleak`, `conversation_context` (what is barred) ·
-                `asked`, `constraints` (the request) · `strata`, `representatives`, `quotas`, `bounds`,
+                `request`, `constraints` (the request) · `strata`, `representatives`, `quotas`, `bounds`,
                 `draw` (the answer) · `infeasibility`, `relaxation`, `supply` (when there is none) ·
                 `achieved`, `composition` (the account)
 ==============  ==================================================================================================

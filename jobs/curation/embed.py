@@ -30,9 +30,9 @@ def run(ctx: JobContext) -> None:
     """Embed what `curation.embeddings` does not have yet."""
     rules = pinned(ctx.settings.diversity, ctx.lake.artifacts)
     screened = ctx.read("curation.screened")
-    made = prompts(screened, ctx.read("curation.screened_characters"), rules)
-    made = made.where(F.col("ds").isin(list(ctx.days)))
-    texts = distinct_texts(hashed(made, ctx.settings.user_key()), rules)
+    prompt_rows = prompts(screened, ctx.read("curation.screened_characters"), rules)
+    prompt_rows = prompt_rows.where(F.col("ds").isin(list(ctx.days)))
+    texts = distinct_texts(hashed(prompt_rows, ctx.settings.user_key()), rules)
     known = ctx.read("curation.embeddings").where(F.col("recipe") == rules.recipe)
     known = known.select("text_hash", "encoder")
     todo = texts.join(known, ["text_hash", "encoder"], "left_anti").persist(StorageLevel.MEMORY_AND_DISK)

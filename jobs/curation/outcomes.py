@@ -26,7 +26,7 @@ def outcomes(screened: DataFrame, pruned: DataFrame, sources: Sequence[str]) -> 
 
     A ranked turn that `curation.pruned` lacks gets a NULL outcome, which the contract refuses at the write.
     """
-    found = pruned.select("turn_id", "kept", "reason", "kept_turn_id", "similarity").withColumnRenamed(
+    decisions = pruned.select("turn_id", "kept", "reason", "kept_turn_id", "similarity").withColumnRenamed(
         "reason", "_removed"
     )
     ineligible = (
@@ -56,7 +56,7 @@ def outcomes(screened: DataFrame, pruned: DataFrame, sources: Sequence[str]) -> 
         screening
     )
     return (
-        screened.join(found, "turn_id", "left")
+        screened.join(decisions, "turn_id", "left")
         .withColumn("_ineligible", ineligible)
         .select(
             "turn_id", outcome.alias("outcome"), reason.alias("reason"), detail.alias("detail"),

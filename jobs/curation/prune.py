@@ -78,12 +78,12 @@ def pruned(ctx: JobContext, rules: DiversitySettings) -> tuple[DataFrame, dict[d
         pairs = candidates.semantic_pairs(placed, search).unionByName(
             candidates.lexical_pairs(texts, table.num_rows, search)
         )
-        found = pairs.toArrow()
-        ctx.say(f"{found.num_rows:,} close pairs")
+        close_pairs = pairs.toArrow()
+        ctx.say(f"{close_pairs.num_rows:,} close pairs")
         floors = protected_floors(ctx.settings.sampling)
-        folded = _folded(rules, floors, _with_levels(ctx, turns, floors).toArrow(), table, found)
+        folded = _folded(rules, floors, _with_levels(ctx, turns, floors).toArrow(), table, close_pairs)
         _fill_nearest(ctx, placed, folded, search)
-        _tell_holdings(ctx, folded)
+        _record_holdings(ctx, folded)
         result = folded.rows(rules, _homes(ctx, placed, table.num_rows))
         rows = pc.value_counts(result.column("ds")).to_pylist()
         return ctx.spark.createDataFrame(result, PRUNED), {row["values"]: row["counts"] for row in rows}
@@ -102,15 +102,15 @@ def _turns(ctx: JobContext, rules: DiversitySettings, before: list[date]) -> tup
     own = own.where(F.col("ds").isin(list(ctx.days)))
     turns = with_encoder(described(own, key), rules).persist(StorageLevel.MEMORY_AND_DISK)
     first = Window.partitionBy(*_NODE).orderBy("priority")
-    kept = (
+    kept_turns = (
         ctx.read("curation.pruned", before).where((F.col("recipe") == rules.recipe) & F.col("kept"))
         .withColumn("_n", F.row_number().over(first)).where("_n = 1")
         .select("turn_id", F.col("encoder").alias("kept_encoder"), F.col("text_hash").alias("kept_hash"))
     )  # fmt: skip
     earlier = ctx.read("curation.screened", with_days_before(tuple(before), rules.context_days))
-    history = described(prompts(earlier, characters, rules).join(kept, "turn_id", "left_semi"), key).join(
-        kept, "turn_id"
-    )
+    history = described(
+        prompts(earlier, characters, rules).join(kept_turns, "turn_id", "left_semi"), key
+    ).join(kept_turns, "turn_id")
     # A turn whose text changed since it was kept makes its own day stale; it is no yardstick until that day has run.
     return turns, history.where("kept_hash = text_hash")
 
@@ -118,7 +118,7 @@ def _turns(ctx: JobContext, rules: DiversitySettings, before: list[date]) -> tup
 def _with_levels(ctx: JobContext, turns: DataFrame, floors: Sequence[Constraint]) -> DataFrame:
     """What the fold needs of the turns, with their levels in the dimensions of the floors."""
     levels = with_known_levels(ctx.read("curation.screened", ctx.days), ctx.settings.turns.first_turn_scope)
-    wanted = levels.select("turn_id", *sorted({one.dimension for one in floors}))
+    wanted = levels.select("turn_id", *sorted({floor.dimension for floor in floors}))
     return turns.select("turn_id", *_NODE, "quality").join(wanted, "turn_id")
 
 
@@ -230,33 +230,33 @@ class _Folded:
 
     def pending(self) -> Ints:
         """Texts of removed turns that no kept turn is close to."""
-        return np.unique(np.concatenate([_NONE, *(one.turns.text[one.open_rows] for one in self.days)]))
+        return np.unique(np.concatenate([_NONE, *(day.turns.text[day.open_rows] for day in self.days)]))
 
     def holdings(self) -> dict[tuple[str, date], list[Holding]]:
         """What the floors of each split and day had to take from, and got."""
         return {
-            (one.split, one.day): holdings(one.turns.floors, one.turns.levels, one.ranking.kept)
-            for one in self.days
+            (day.split, day.day): holdings(day.turns.floors, day.turns.levels, day.ranking.kept)
+            for day in self.days
         }
 
     def rows(self, rules: DiversitySettings, clusters: Ints) -> pa.Table:
         """The table that is written, without run_id; clusters: (texts,)."""
         read = pc.not_equal(self.texts.column("space"), LEXICAL_SPACE).to_numpy(zero_copy_only=False)
         parts = [_SCHEMA.empty_table()]
-        for one in self.days:
-            text, ranking = one.turns.text, one.ranking
+        for day in self.days:
+            text, ranking = day.turns.text, day.ranking
             removed = pc.if_else(pa.array(ranking.near), "near_duplicate", "diversity_budget")
             no_encoder = pa.array(~read[text])
             columns = {
-                "turn_id": one.turns.turn_id, "split": pa.repeat(one.split, len(text)),
+                "turn_id": day.turns.turn_id, "split": pa.repeat(day.split, len(text)),
                 "text_hash": self.texts.column("text_hash").take(text), "recipe": pa.repeat(rules.recipe, len(text)),
                 "encoder": pc.if_else(no_encoder, None, self.texts.column("space").take(text)),
-                "quality": one.turns.quality, "priority": ranking.priority, "kept": ranking.kept,
+                "quality": day.turns.quality, "priority": ranking.priority, "kept": ranking.kept,
                 "is_duplicate_of": ranking.duplicate_of, "kept_turn_id": ranking.kept_turn,
                 "similarity": pa.array(ranking.similarity, from_pandas=True),
                 "reason": pc.if_else(pa.array(ranking.kept), None, removed),
                 "check_kind": pc.if_else(no_encoder, "no_semantic_check", "semantic"),
-                "cluster_id": pa.array(clusters[text], mask=~read[text]), "ds": pa.repeat(one.day, len(text)),
+                "cluster_id": pa.array(clusters[text], mask=~read[text]), "ds": pa.repeat(day.day, len(text)),
             }  # fmt: skip
             parts.append(pa.table(columns).cast(_SCHEMA))
         return pa.concat_tables(parts)
@@ -302,15 +302,15 @@ def _folded(
                 past.column("text").to_numpy(), past.column("kept_turn").to_numpy(zero_copy_only=False)
             )
             known = day
-            these = _turns_of(own.filter(pc.equal(own.column("ds"), day)), floors)
-            done.append(_Day(part, day, these, fold.rank((day - _EPOCH).days, these)))
+            turns_of_day = _turns_of(own.filter(pc.equal(own.column("ds"), day)), floors)
+            done.append(_Day(part, day, turns_of_day, fold.rank((day - _EPOCH).days, turns_of_day)))
     return _Folded(table, done, folds)
 
 
 def _turns_of(rows: pa.Table, floors: Sequence[Constraint]) -> Turns:
     levels = {
-        one.dimension: rows.column(one.dimension).to_numpy(zero_copy_only=False).astype(object)
-        for one in floors
+        floor.dimension: rows.column(floor.dimension).to_numpy(zero_copy_only=False).astype(object)
+        for floor in floors
     }
     return Turns(
         rows.column("turn_id").to_pylist(), rows.column("text").to_numpy(), rows.column("quality").to_numpy(),
@@ -331,9 +331,11 @@ def _fill_nearest(ctx: JobContext, placed: DataFrame, folded: _Folded, search: S
         pending = folded.pending()
         if not len(pending) or not len(kept):
             return
-        wanted, able = (ctx.spark.createDataFrame(pa.table({"text": some})) for some in (pending, kept))
-        found = candidates.nearest_kept(placed, wanted, able, search, everywhere).toArrow()
-        text, answer, value = (found.column(n).to_numpy() for n in ("text", "answer", "similarity"))
+        wanted, kept_frame = (
+            ctx.spark.createDataFrame(pa.table({"text": numbers})) for numbers in (pending, kept)
+        )
+        nearest = candidates.nearest_kept(placed, wanted, kept_frame, search, everywhere).toArrow()
+        text, answer, value = (nearest.column(n).to_numpy() for n in ("text", "answer", "similarity"))
         order = np.lexsort(
             (answer, -day[answer], -value, text)
         )  # ties: the later day, then the smaller number
@@ -341,28 +343,28 @@ def _fill_nearest(ctx: JobContext, placed: DataFrame, folded: _Folded, search: S
         closest = np.full(folded.texts.num_rows, -1)
         closeness = np.full(folded.texts.num_rows, np.nan)
         closest[text[order]], closeness[text[order]] = answer[order], value[order]
-        for one in folded.days:
-            rows = one.open_rows
-            rows = rows[closest[one.turns.text[rows]] >= 0]
-            texts = one.turns.text[rows]
-            one.ranking.kept_turn[rows] = kept_turn[closest[texts]]
-            one.ranking.similarity[rows] = closeness[texts]
-            one.ranking.near[rows] = read[texts] & (closeness[texts] >= search.similarity)
+        for ranked_day in folded.days:
+            rows = ranked_day.open_rows
+            rows = rows[closest[ranked_day.turns.text[rows]] >= 0]
+            texts = ranked_day.turns.text[rows]
+            ranked_day.ranking.kept_turn[rows] = kept_turn[closest[texts]]
+            ranked_day.ranking.similarity[rows] = closeness[texts]
+            ranked_day.ranking.near[rows] = read[texts] & (closeness[texts] >= search.similarity)
 
 
-def _tell_holdings(ctx: JobContext, folded: _Folded) -> None:
+def _record_holdings(ctx: JobContext, folded: _Folded) -> None:
     """Into the ledger: what each floor of Phase III had to take from and got, over the days of each split."""
     by_name: dict[tuple[str, str], list[Holding]] = {}
     for (split, _), day in folded.holdings().items():
-        for one in day:
-            by_name.setdefault((split, one.floor.name), []).append(one)
+        for holding in day:
+            by_name.setdefault((split, holding.floor.name), []).append(holding)
     results = []
     for (split, name), days in sorted(by_name.items()):
-        short = [one.short for one in days if one.short]
+        short = [holding.short for holding in days if holding.short]
         observed = {
-            "turns": sum(one.turns for one in days), "supply": sum(one.held for one in days),
-            "kept": sum(one.kept for one in days), "kept_supply": sum(one.kept_held for one in days),
-            "wanted": sum(one.wanted for one in days), "short": sum(short), "days_short": len(short),
+            "turns": sum(holding.turns for holding in days), "supply": sum(holding.members for holding in days),
+            "kept": sum(holding.kept for holding in days), "kept_supply": sum(holding.kept_members for holding in days),
+            "wanted": sum(holding.wanted for holding in days), "short": sum(short), "days_short": len(short),
         }  # fmt: skip
         results.append(Result(f"{name} in {split}", "warning", not short, json.dumps(observed)))
         if short:

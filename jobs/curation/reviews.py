@@ -94,7 +94,7 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
             day=day,
             hint="Run curation.screen for the day again, then review it.",
         )
-    with deciding(settings, "curation.review", "curation.reviews") as mine:
+    with deciding(settings, "curation.review", "curation.reviews") as run:
         now = ledger.now()
         row = {
             "turn_id": turn_id,
@@ -107,9 +107,9 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
             "turn_ds": day,
             "ds": now.date(),
         }
-        mine.record([row])
+        run.record([row])
         cause = "a reviewer decided on a turn of the day"
-        ledger.mark_stale(lake, "curation.screen", [day], cause, mine.run_id)
+        ledger.mark_stale(lake, "curation.screen", [day], cause, run.run_id)
     return day
 
 
@@ -133,28 +133,28 @@ def _rows(
     try:
         connection.register("rows", dataset)
         where = " WHERE turn_id = ?" if turn_id else ""
-        found = connection.execute(f"SELECT * FROM rows{where}", [turn_id] if turn_id else [])
-        names = [column[0] for column in found.description or []]
-        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+        result = connection.execute(f"SELECT * FROM rows{where}", [turn_id] if turn_id else [])
+        names = [column[0] for column in result.description or []]
+        return [dict(zip(names, values, strict=True)) for values in result.fetchall()]
     finally:
         connection.close()
 
 
 def _queued(lake: Lake, turn_id: str) -> dict[str, Any]:
-    found = _rows(lake, "curation.review_queue", turn_id)
-    if not found:
+    rows = _rows(lake, "curation.review_queue", turn_id)
+    if not rows:
         raise ContractError(
             "the turn does not wait for a review",
             table="curation.review_queue",
             hint="See: flywheel review list",
         )
-    return found[0]
+    return rows[0]
 
 
 def _turn(lake: Lake, turn_id: str, day: date) -> dict[str, Any]:
-    found = _rows(lake, "traffic.turns", turn_id, day)
-    if not found:
+    rows = _rows(lake, "traffic.turns", turn_id, day)
+    if not rows:
         raise ContractError(
             "the turn is gone", table="traffic.turns", day=day, hint="Run curation.screen again."
         )
-    return found[0]
+    return rows[0]

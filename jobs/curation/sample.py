@@ -14,7 +14,6 @@ from pyspark.storagelevel import StorageLevel
 from infra.errors import InfeasibleConstraints
 from infra.settings import SamplingSettings
 from jobs.curation.sampling.achieved import COLUMNS, Solved, constraint_rows
-from jobs.curation.sampling.asked import request
 from jobs.curation.sampling.attributes import DIMENSIONS, jtbd_classifier, with_attributes, with_text_labels
 from jobs.curation.sampling.composition import composition
 from jobs.curation.sampling.constraints import SIZE
@@ -22,6 +21,7 @@ from jobs.curation.sampling.conversation_context import contexts, unsafe_context
 from jobs.curation.sampling.difficulty import with_score_bands
 from jobs.curation.sampling.draw import draw
 from jobs.curation.sampling.infeasibility import ConflictingConstraints
+from jobs.curation.sampling.request import request
 from jobs.curation.sampling.splitleak import split_leaks
 from jobs.curation.sampling.strata import Candidates
 from jobs.curation.sampling.supply import Supplies, shortages, supplies
@@ -46,22 +46,26 @@ def run(ctx: JobContext) -> None:
     rules = ctx.settings.sampling
     attributes = _attributes(ctx).persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        found = supplies(attributes)
+        supply_by_level = supplies(attributes)
         table = _barred(ctx, attributes.where("outcome = 'eligible'"))
         ctx.say(f"{table.num_rows:,} eligible turns")
         barred = pc.is_valid(table.column("barred"))
-        solved = [_solved(split, table, barred, found, rules) for split in SPLITS]
-        for one in solved:
-            ctx.say(_said(one))
+        solved = [_solved(split, table, barred, supply_by_level, rules) for split in SPLITS]
+        for solved_split in solved:
+            ctx.say(_summary(solved_split))
         fates = ctx.spark.createDataFrame(_fates(table, barred, solved)).persist(StorageLevel.MEMORY_AND_DISK)
-        _write(ctx, attributes, fates, solved, found)
+        _write(ctx, attributes, fates, solved, supply_by_level)
         fates.unpersist()
     finally:
         attributes.unpersist()
 
 
 def _write(
-    ctx: JobContext, attributes: DataFrame, fates: DataFrame, solved: Sequence[Solved], found: Supplies
+    ctx: JobContext,
+    attributes: DataFrame,
+    fates: DataFrame,
+    solved: Sequence[Solved],
+    supply_by_level: Supplies,
 ) -> None:
     last = ctx.days[-1]
     counts = {row["outcome"]: row["count"] for row in fates.groupBy("outcome").count().collect()}
@@ -74,7 +78,7 @@ def _write(
         ),
         rows_in={last: eligible},
     )
-    rows = [row for one in solved for row in constraint_rows(one, found)]
+    rows = [row for solved_split in solved for row in constraint_rows(solved_split, supply_by_level)]
     ctx.write(
         "curation.constraints",
         ctx.spark.createDataFrame(rows, COLUMNS).select(dataset, "*", F.lit(last).alias("ds")),
@@ -83,7 +87,7 @@ def _write(
     ctx.write("curation.composition", counted.select(dataset, "*"), rows_in={last: eligible})
     chosen = fates.where("outcome = 'selected'").select("turn_id", "stratum", "inclusion_probability")
     selected = attributes.join(F.broadcast(chosen), "turn_id")
-    said = contexts(
+    turn_contexts = contexts(
         selected,
         _screened(ctx),
         ctx.read("curation.screened_characters"),
@@ -91,7 +95,7 @@ def _write(
     )
     ctx.write(
         "curation.samples",
-        selected.join(said, "turn_id").select(
+        selected.join(turn_contexts, "turn_id").select(
             dataset, "turn_id", "conversation_id", "user_id", "model_version", "source", "split", "is_first_turn",
             "character_id", "locale", "language", "jtbd", "depth_band", "quality_band", "difficulty_band",
             "inclusion_probability", (1 / F.col("inclusion_probability")).alias("weight"), "stratum", "context",
@@ -153,14 +157,16 @@ def _barred(ctx: JobContext, eligible: DataFrame) -> pa.Table:
 
 
 def _solved(
-    split: str, table: pa.Table, barred: pa.ChunkedArray, found: Supplies, rules: SamplingSettings
+    split: str, table: pa.Table, barred: pa.ChunkedArray, supply_by_level: Supplies, rules: SamplingSettings
 ) -> Solved:
     inside = pc.equal(table.column("split"), split)
     able = table.filter(pc.and_(pc.invert(barred), inside))
-    return solve(split, able, int(pc.sum(inside).as_py() or 0), found, rules)
+    return solve(split, able, int(pc.sum(inside).as_py() or 0), supply_by_level, rules)
 
 
-def solve(split: str, table: pa.Table, eligible: int, found: Supplies, rules: SamplingSettings) -> Solved:
+def solve(
+    split: str, table: pa.Table, eligible: int, supply_by_level: Supplies, rules: SamplingSettings
+) -> Solved:
     """Solve and draw one split.
 
     Args:
@@ -172,15 +178,15 @@ def solve(split: str, table: pa.Table, eligible: int, found: Supplies, rules: Sa
         InfeasibleConstraints: fewer candidates than K, or constraints that conflict; names the split.
     """
     candidates = Candidates.of(table, DIMENSIONS)
-    asked = request(split, eligible, found, rules)
-    if asked.size == 0 or (len(candidates) == 0 and rules.allow_smaller):
-        return Solved(split, candidates, asked, None)
+    split_request = request(split, eligible, supply_by_level, rules)
+    if split_request.size == 0 or (len(candidates) == 0 and rules.allow_smaller):
+        return Solved(split, candidates, split_request, None)
     try:
-        return Solved(split, candidates, asked, draw(candidates, asked))
+        return Solved(split, candidates, split_request, draw(candidates, split_request))
     except ConflictingConstraints as error:
         if rules.allow_smaller and error.diagnosis.largest_size is None:
-            return Solved(split, candidates, asked, None)
-        starved = shortages(error.diagnosis, split, candidates, found)
+            return Solved(split, candidates, split_request, None)
+        starved = shortages(error.diagnosis, split, candidates, supply_by_level)
         raise InfeasibleConstraints(
             f"split {split}: {error.what}",
             table="curation.samples",
@@ -194,16 +200,19 @@ _WAYS_OUT = (
 )
 
 
-def _said(one: Solved) -> str:
+def _summary(solved: Solved) -> str:
     """What is shown of a split while the job runs."""
-    wanted = one.request.size
-    if one.drawn is None:
-        return f"{one.split}: nothing drawn" + (f", no size of {wanted:,} or less holds" if wanted else "")
-    gave_way = "; ".join(f"{it.constraint.name} gave way by {it.slack:,}" for it in one.drawn.settled.relaxed)
+    wanted = solved.request.size
+    if solved.drawn is None:
+        return f"{solved.split}: nothing drawn" + (f", no size of {wanted:,} or less holds" if wanted else "")
+    gave_way = "; ".join(
+        f"{relaxation.constraint.name} gave way by {relaxation.slack:,}"
+        for relaxation in solved.drawn.settled.relaxed
+    )
     return (
-        f"{one.split}: {one.drawn.size:,} of {len(one.candidates):,} candidates, "
-        f"gap {one.drawn.allocation.optimality_gap:.1e}"
-        + (f" (asked for {wanted:,})" if one.drawn.size < wanted else "")
+        f"{solved.split}: {solved.drawn.size:,} of {len(solved.candidates):,} candidates, "
+        f"gap {solved.drawn.allocation.optimality_gap:.1e}"
+        + (f" (asked for {wanted:,})" if solved.drawn.size < wanted else "")
         + (f"; {gave_way}" if gave_way else "")
     )
 
@@ -213,12 +222,14 @@ def _fates(table: pa.Table, barred: pa.ChunkedArray, solved: Sequence[Solved]) -
     out = table.filter(barred)
     none = pa.nulls(out.num_rows, pa.string())
     columns = [*out.select(["turn_id", "barred", "why"]).columns, none, pa.nulls(out.num_rows, pa.float64())]
-    return pa.concat_tables([pa.table(columns, schema=_FATES), *(fates_of(one) for one in solved)])
+    return pa.concat_tables(
+        [pa.table(columns, schema=_FATES), *(fates_of(solved_split) for solved_split in solved)]
+    )
 
 
-def fates_of(one: Solved) -> pa.Table:
+def fates_of(solved: Solved) -> pa.Table:
     """Where each candidate of a split ended: turn_id, outcome, reason, stratum, inclusion_probability."""
-    ids, drawn = one.candidates.turn_id, one.drawn
+    ids, drawn = solved.candidates.turn_id, solved.drawn
     if drawn is None:
         outcome, reason = (pa.repeat(pa.scalar(text), len(ids)) for text in ("not_sampled", SIZE))
         stratum, probability = pa.nulls(len(ids), pa.string()), pa.nulls(len(ids), pa.float64())

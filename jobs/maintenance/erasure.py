@@ -140,7 +140,7 @@ class _Erasure:
         self.settings, self.lake, self.hashes, self.run_id = settings, lake, hashes, run_id
         self.locks, self.tell, self.dry_run = locks, tell, not locks
         self.tables = sorted(tables, key=lambda name: (_place(name), name))
-        self.asked = ledger.now()
+        self.requested_ts = ledger.now()
         self.standing = in_use(settings)
 
     def run(self) -> Iterator[Erased]:
@@ -175,7 +175,7 @@ class _Erasure:
                 for version in {self.lake.version(name), *self.standing.get(name, {})}:
                     if (delta := self._opened(name, version)) is None:
                         continue
-                    for batch in _scan(delta, [by, *there], lambda one: _among(one.column(0), users)):
+                    for batch in _scan(delta, [by, *there], lambda scanned: _among(scanned.column(0), users)):
                         who = batch.column(0).to_pylist()
                         for column, values in zip(there, batch.columns[1:], strict=True):
                             owners[column] |= {
@@ -191,7 +191,7 @@ class _Erasure:
         delta = self.lake.open(_PRUNED)
         owners_by_text = {
             text: turns[turn]
-            for batch in _scan(delta, [TURN, TEXT], lambda one: _among(one.column(0), turns))
+            for batch in _scan(delta, [TURN, TEXT], lambda scanned: _among(scanned.column(0), turns))
             for turn, text in zip(*(column.to_pylist() for column in batch.columns), strict=True)
         }
 
@@ -207,7 +207,7 @@ class _Erasure:
         columns = columns_of(name)
         rows, days = Counter[str](), set[date]()
         wanted = [*columns, "ds", *(["event_type"] if name == _EVENTS else [])]
-        for batch in _scan(delta, wanted, lambda one: _theirs(one, name, owners)):
+        for batch in _scan(delta, wanted, lambda scanned: _theirs(scanned, name, owners)):
             values = {column: batch.column(column).to_pylist() for column in columns}
             for row in range(batch.num_rows):
                 owning = (owners[column].get(values[column][row] or "") for column in columns)
@@ -241,7 +241,9 @@ class _Erasure:
         for name in self.tables:
             if CHARACTER in contract(name).column_names:
                 batches = _scan(self.lake.open(name), ["ds", CHARACTER], theirs)
-                days[name] = touched[name].union(*(one.column(0).unique().to_pylist() for one in batches))
+                days[name] = touched[name].union(
+                    *(scanned.column(0).unique().to_pylist() for scanned in batches)
+                )
         return days
 
     def _mark_stale(self, touched: Mapping[str, frozenset[date]]) -> None:
@@ -311,7 +313,7 @@ class _Erasure:
         moment: datetime = ledger.now()
         rows = [
             {
-                "erasure_id": self.run_id, "table_name": done.place, "user_id": who, "requested_ts": self.asked,
+                "erasure_id": self.run_id, "table_name": done.place, "user_id": who, "requested_ts": self.requested_ts,
                 "completed_ts": moment, "rows_erased": done.rows[who], "oldest_version_kept": done.oldest_kept,
                 "affected_models": list(done.models), "ds": moment.date(), "run_id": self.run_id,
             }

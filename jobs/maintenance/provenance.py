@@ -96,7 +96,7 @@ class Provenance:
         if all(version in before and _within(days, before[version]) for version, days in versions.items()):
             return Source(table, tuple(sorted(versions)), (), note="see above")
         before.update(versions)
-        runs = self._of(table, versions)
+        runs = self._last_runs(table, versions)
         if not runs:
             return Source(table, tuple(sorted(versions)), (), note=self._unknown(table))
         days = tuple(sorted({day for run in runs for day in run.days}))

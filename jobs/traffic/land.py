@@ -5,6 +5,7 @@ Insert-only: the first received of an event id wins. A rerun of a received day f
 
 from __future__ import annotations
 
+import operator
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -200,7 +201,7 @@ def run(ctx: JobContext) -> None:
     )
     settled.unpersist()
     parsed.unpersist()
-    total = reduce(lambda one, two: one + two, counts.values(), Counter[str]())
+    total = reduce(operator.add, counts.values(), Counter[str]())
     ctx.say(", ".join(f"{fate} {n:,}" for fate, n in total.most_common()) or "no lines")
 
 

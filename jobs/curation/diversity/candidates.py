@@ -92,12 +92,12 @@ def place(texts: DataFrame, spaces: dict[str, Centroids], search: Search) -> Dat
                     decided = rows.column("decided").to_numpy(zero_copy_only=False)
                     clusters = _clusters(spaces[space], vectors, decided, search)
                 names = ["text", "day", "hash_rank", "decided", "space", "split"]
-                made = [
+                arrays = [
                     pa.array(clusters, pa.list_(pa.int32())),
                     pa.array([row.tobytes() for row in vectors], pa.binary()),
                 ]
                 yield pa.RecordBatch.from_arrays(
-                    [*(rows.column(n) for n in names), *made], names=[*names, "clusters", "vector"]
+                    [*(rows.column(n) for n in names), *arrays], names=[*names, "clusters", "vector"]
                 )
 
     return texts.mapInArrow(apply, PLACED)
@@ -108,9 +108,9 @@ def _clusters(
 ) -> list[list[int]]:
     """The clusters of each text: its home, then those it visits."""
     if search.provable:
-        return [found.tolist() for found in centroids.reaching(vectors, search.similarity)]
-    found = centroids.probes(vectors, search.probes).tolist()
-    return [clusters[:1] if known else clusters for clusters, known in zip(found, decided, strict=True)]
+        return [reached.tolist() for reached in centroids.reaching(vectors, search.similarity)]
+    reached = centroids.probes(vectors, search.probes).tolist()
+    return [clusters[:1] if known else clusters for clusters, known in zip(reached, decided, strict=True)]
 
 
 def semantic_pairs(placed: DataFrame, search: Search) -> DataFrame:
@@ -142,15 +142,15 @@ def _visit(search: Search) -> Callable[[pa.Table, pa.Table], pa.Table]:
         targets, to = _sides(right, "decided")
         tile = tile_rows(search.tile_bytes, queries.vectors.shape[1])
         everything, new, kept = slice(None), to(False), to(True)
-        found: list[Pairs] = []
+        pairs: list[Pairs] = []
         for rows, columns in ((at(True, False), everything), (at(True, True), new), (at(False, False), kept)):
-            found += _found(queries.part(rows), targets.part(columns), search, tile)
-        return _table(found, ("first", "second", "similarity"))
+            pairs += _close_within_horizon(queries.part(rows), targets.part(columns), search, tile)
+        return _table(pairs, ("first", "second", "similarity"))
 
     return compare
 
 
-def _found(queries: Side, targets: Side, search: Search, tile: int) -> Iterator[Pairs]:
+def _close_within_horizon(queries: Side, targets: Side, search: Search, tile: int) -> Iterator[Pairs]:
     for rows, columns, values in close_pairs(queries.vectors, targets.vectors, search.similarity, tile):
         near = np.abs(queries.day[rows] - targets.day[columns]) <= search.horizon_days
         yield queries.text[rows[near]], targets.text[columns[near]], values[near]
@@ -178,14 +178,16 @@ def _neighbours(search: Search) -> Callable[[pa.Table], pa.Table]:
         low, high = (table.column(name)[0].as_py() for name in ("low", "high"))
         side, of = _sides(table.append_column("later", pc.greater(table.column("block"), low)), "later")
         tile = tile_rows(search.tile_bytes, side.vectors.shape[1])
-        one, two = side.part(of(False)), side.part(of(True))
+        first, second = side.part(of(False)), side.part(of(True))
         if high > low:
-            return _table([*_found(one, two, search, tile)], ("first", "second", "similarity"))
-        found: list[Pairs] = []
-        for rows, columns, values in close_pairs_among(one.vectors, search.similarity, tile):
-            near = np.abs(one.day[rows] - one.day[columns]) <= search.horizon_days
-            found.append((one.text[rows[near]], one.text[columns[near]], values[near]))
-        return _table(found, ("first", "second", "similarity"))
+            return _table(
+                [*_close_within_horizon(first, second, search, tile)], ("first", "second", "similarity")
+            )
+        pairs: list[Pairs] = []
+        for rows, columns, values in close_pairs_among(first.vectors, search.similarity, tile):
+            near = np.abs(first.day[rows] - first.day[columns]) <= search.horizon_days
+            pairs.append((first.text[rows[near]], first.text[columns[near]], values[near]))
+        return _table(pairs, ("first", "second", "similarity"))
 
     return compare
 
@@ -210,8 +212,11 @@ def nearest_kept(
 
     queries, targets = placed.join(wanted, "text", "left_semi"), placed.join(kept, "text", "left_semi")
     if everywhere:
-        one = F.array(F.lit(0))
-        queries, targets = queries.withColumn("clusters", one), targets.withColumn("clusters", one)
+        one_cluster = F.array(F.lit(0))
+        queries, targets = (
+            queries.withColumn("clusters", one_cluster),
+            targets.withColumn("clusters", one_cluster),
+        )
     queries = queries.withColumn("cluster", F.explode("clusters")).drop("clusters")
     return _compared(queries, _at_home(targets), search, compare, ANSWERS)
 
@@ -283,10 +288,10 @@ def _sides(table: pa.Table, *flags: str) -> tuple[Side, Callable[..., slice]]:
     return side, where
 
 
-def _table(found: Sequence[Pairs], names: tuple[str, ...]) -> pa.Table:
+def _table(parts: Sequence[Pairs], names: tuple[str, ...]) -> pa.Table:
     types = (np.int64, np.int64, np.float64)
     columns = [
-        np.concatenate([part[i] for part in found]).astype(kind) if found else np.empty(0, dtype=kind)
+        np.concatenate([part[i] for part in parts]).astype(kind) if parts else np.empty(0, dtype=kind)
         for i, kind in enumerate(types)
     ]
     return pa.table(dict(zip(names, columns, strict=True)))
@@ -307,9 +312,11 @@ def lexical_pairs(texts: DataFrame, rows: int, search: Search) -> DataFrame:
         .applyInArrow(_meet(search.horizon_days), "first long, second long")
         .distinct()
     )
-    one = texts.select(F.col("text").alias("first"), F.col("prompt_text").alias("first_text"))
-    two = texts.select(F.col("text").alias("second"), F.col("prompt_text").alias("second_text"))
-    return met.join(one, "first").join(two, "second").mapInArrow(_verify(search.lexical_similarity), PAIRS)
+    first = texts.select(F.col("text").alias("first"), F.col("prompt_text").alias("first_text"))
+    second = texts.select(F.col("text").alias("second"), F.col("prompt_text").alias("second_text"))
+    return (
+        met.join(first, "first").join(second, "second").mapInArrow(_verify(search.lexical_similarity), PAIRS)
+    )
 
 
 def _sign(units: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -336,13 +343,13 @@ def _sign(units: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.Record
 
 def _entries(rows: pa.RecordBatch) -> npt.NDArray[np.void]:
     """One entry a text and band: (texts · BANDS,) of _ENTRY."""
-    made = lexical.signatures(_normals(rows.column("prompt_text")))
+    signatures = lexical.signatures(_normals(rows.column("prompt_text")))
     owner = np.repeat(np.arange(rows.num_rows), lexical.BANDS)
     entries = np.empty(len(owner), dtype=_ENTRY)
     for name in ("text", "day", "twin", "decided"):
         entries[name] = rows.column(name).to_numpy(zero_copy_only=False)[owner]
-    entries["key"], entries["whole"] = made.bands.ravel(), made.whole_sketch[owner]
-    entries["message"] = made.message_sketch[owner]
+    entries["key"], entries["whole"] = signatures.bands.ravel(), signatures.whole_sketch[owner]
+    entries["message"] = signatures.message_sketch[owner]
     return entries
 
 
@@ -359,8 +366,8 @@ def _meet(horizon_days: int) -> Callable[[pa.Table], pa.Table]:
         for a, b in lexical.meeting_pairs(keys, whole, message):
             usable = (twin[a] != twin[b]) & ~(decided[a] & decided[b])
             usable &= np.abs(day[a] - day[b]) <= horizon_days
-            one, two = text[a[usable]], text[b[usable]]
-            met.append(np.unique((np.minimum(one, two) << 32) | np.maximum(one, two)))
+            first, second = text[a[usable]], text[b[usable]]
+            met.append(np.unique((np.minimum(first, second) << 32) | np.maximum(first, second)))
         pairs = np.unique(np.concatenate(met))
         return pa.table({"first": pairs >> 32, "second": pairs & 0xFFFFFFFF})
 

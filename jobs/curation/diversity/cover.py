@@ -87,13 +87,13 @@ def _close(block: Vectors, other: Vectors, threshold: float, among: bool) -> tup
 
 def cosine(first: Vectors, second: Vectors, rows: Ints, columns: Ints) -> Floats:
     """float64 dot products of the pairs (rows, columns), rounded to DIGITS; shape (n,)."""
-    found = np.empty(len(rows), dtype=np.float64)
+    products = np.empty(len(rows), dtype=np.float64)
     step = 8192
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
         a, b = first[rows[part]].astype(np.float64), second[columns[part]].astype(np.float64)
-        found[part] = (a * b).sum(axis=1)
-    return np.clip(np.round(found, DIGITS), -1.0, 1.0)  # unit length holds to float32's precision only
+        products[part] = (a * b).sum(axis=1)
+    return np.clip(np.round(products, DIGITS), -1.0, 1.0)  # unit length holds to float32's precision only
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,11 @@ class Graph:
         self._target, self._value = target[distinct], value[distinct]
         self._starts = np.searchsorted(source[distinct], np.arange(len(texts.day) + 1))
 
-    def close_to(self, some: Ints) -> Edges:
+    def close_to(self, texts: Ints) -> Edges:
         """The close texts of some texts."""
-        counts = self._starts[some + 1] - self._starts[some]
-        owner = np.repeat(np.arange(len(some)), counts)
-        place = self._starts[some][owner] + np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
+        counts = self._starts[texts + 1] - self._starts[texts]
+        owner = np.repeat(np.arange(len(texts)), counts)
+        place = self._starts[texts][owner] + np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
         return Edges(owner, self._target[place], self._value[place])
 
 
@@ -271,9 +271,9 @@ class _Day:
 
 def _first(at: Ints, order: Ints, groups: int) -> Ints:
     """For each group the first of `order` that is of it, else _NOWHERE; at: group of each."""
-    found = np.full(groups, _NOWHERE)
-    found[at[order[::-1]]] = order[::-1]  # the last assignment stays
-    return found
+    firsts = np.full(groups, _NOWHERE)
+    firsts[at[order[::-1]]] = order[::-1]  # the last assignment stays
+    return firsts
 
 
 def _places(own: Ints, wanted: Ints) -> Ints:
@@ -289,11 +289,11 @@ def _greedy(order: Ints, starts: Ints, close: Ints, twin: Ints) -> Flags:
     cover = np.zeros(len(twin), dtype=np.bool_)
     blocked = np.zeros(len(twin), dtype=np.bool_)
     twin_taken = np.zeros(len(twin), dtype=np.bool_)
-    for one in order:
-        if blocked[one] or twin_taken[twin[one]]:
+    for place in order:
+        if blocked[place] or twin_taken[twin[place]]:
             continue
-        cover[one] = twin_taken[twin[one]] = True
-        for edge in range(starts[one], starts[one + 1]):
+        cover[place] = twin_taken[twin[place]] = True
+        for edge in range(starts[place], starts[place + 1]):
             if close[edge] >= 0:
                 blocked[close[edge]] = True
     return cover
@@ -363,8 +363,8 @@ class Fold:
         uncovered[before.owner] = False
         order = np.argsort(position[today.top])
         starts = np.searchsorted(today.edges.owner, np.arange(len(today.own) + 1))
-        found: Flags = _greedy(order[uncovered[order]], starts, today.place, today.twin)
-        return found
+        cover: Flags = _greedy(order[uncovered[order]], starts, today.place, today.twin)
+        return cover
 
     def _closest(self, today: _Day, members: Flags, before: Edges) -> tuple[Ints, Floats]:
         """The closest other of today's members or of what was kept before, of each place: text or _NOWHERE, and NaN."""

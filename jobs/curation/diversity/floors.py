@@ -28,21 +28,25 @@ Levels = dict[str, npt.NDArray[np.object_]]
 def protected_floors(rules: SamplingSettings) -> tuple[Constraint, ...]:
     """The floors of the settings that Phase II can protect: by share, of a dimension known to it."""
     return tuple(
-        one for one in stated(rules) if one.kind == "floor" and one.dimension in DIMENSIONS and one.share
+        constraint
+        for constraint in stated(rules)
+        if constraint.kind == "floor" and constraint.dimension in DIMENSIONS and constraint.share
     )
 
 
 def expanded(floors: Sequence[Constraint], levels: Levels) -> list[Constraint]:
     """The floors with `*` replaced by the levels that the day has and that no floor names."""
-    named = {(one.dimension, one.level) for one in floors}
-    found = []
-    for one in floors:
-        if one.level != ANY:
-            found.append(one)
+    named = {(floor.dimension, floor.level) for floor in floors}
+    expanded_floors = []
+    for floor in floors:
+        if floor.level != ANY:
+            expanded_floors.append(floor)
             continue
-        here = sorted(set(levels[one.dimension].tolist()) - {NONE})
-        found += [replace(one, level=level) for level in here if (one.dimension, level) not in named]
-    return found
+        here = sorted(set(levels[floor.dimension].tolist()) - {NONE})
+        expanded_floors += [
+            replace(floor, level=level) for level in here if (floor.dimension, level) not in named
+        ]
+    return expanded_floors
 
 
 def with_floors(ranked: Ints, floors: Sequence[Constraint], levels: Levels) -> Ints:
@@ -57,11 +61,11 @@ def with_floors(ranked: Ints, floors: Sequence[Constraint], levels: Levels) -> I
     """
     if not floors:
         return ranked
-    holds = np.stack([levels[one.dimension] == one.level for one in floors])
+    holds = np.stack([levels[floor.dimension] == floor.level for floor in floors])
     counts = np.cumsum(holds[:, ranked], axis=1)
     size = np.arange(1, len(ranked) + 1)
-    shares = [Fraction(str(one.share)) for one in floors]
-    wanted = np.array([-(-size * one.numerator // one.denominator) for one in shares], dtype=np.int64)
+    shares = [Fraction(str(floor.share)) for floor in floors]
+    wanted = np.array([-(-size * share.numerator // share.denominator) for share in shares], dtype=np.int64)
     if (counts >= np.minimum(wanted, holds.sum(axis=1, keepdims=True))).all():
         return ranked
     return np.array(_Merge(ranked, holds, shares).run(), dtype=np.int64)
@@ -88,7 +92,8 @@ class _Merge:
     def __init__(self, ranked: Ints, holds: npt.NDArray[np.bool_], shares: Sequence[Fraction]) -> None:
         self._ranked = ranked.tolist()
         self._queues = [
-            _Queue(ranked[held[ranked]].tolist(), share) for held, share in zip(holds, shares, strict=True)
+            _Queue(ranked[members[ranked]].tolist(), share)
+            for members, share in zip(holds, shares, strict=True)
         ]
         turns, numbers = np.nonzero(holds.T)
         self._numbers: list[int] = numbers.tolist()  # floors of turn t: numbers[starts[t]:starts[t + 1]]
@@ -138,9 +143,9 @@ class Holding:
 
     floor: Constraint
     turns: int
-    held: int
+    members: int
     kept: int
-    kept_held: int
+    kept_members: int
 
     @property
     def wanted(self) -> int:
@@ -150,13 +155,13 @@ class Holding:
     @property
     def short(self) -> int:
         """How many of them are missing."""
-        return max(0, self.wanted - self.kept_held)
+        return max(0, self.wanted - self.kept_members)
 
 
 def holdings(floors: Sequence[Constraint], levels: Levels, kept: npt.NDArray[np.bool_]) -> list[Holding]:
     """What each floor had to take from, and got."""
-    found = []
-    for one in floors:
-        held = levels[one.dimension] == one.level
-        found.append(Holding(one, len(kept), int(held.sum()), int(kept.sum()), int((held & kept).sum())))
-    return found
+    result = []
+    for floor in floors:
+        holds = levels[floor.dimension] == floor.level
+        result.append(Holding(floor, len(kept), int(holds.sum()), int(kept.sum()), int((holds & kept).sum())))
+    return result

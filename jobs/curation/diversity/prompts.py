@@ -116,14 +116,14 @@ def text_hash(key: bytes, prompt_text: str) -> str:
 
 
 def _adding(
-    made: Callable[[pa.RecordBatch], list[pa.Array]], drop: Sequence[str] = ()
+    new_columns: Callable[[pa.RecordBatch], list[pa.Array]], drop: Sequence[str] = ()
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def add(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            kept = [name for name in batch.schema.names if name not in drop]
-            new = made(batch)
-            names = [*kept, *("text_hash", "twin", "quality")[: len(new)]]
-            yield pa.RecordBatch.from_arrays([*(batch.column(n) for n in kept), *new], names=names)
+            kept_names = [name for name in batch.schema.names if name not in drop]
+            new = new_columns(batch)
+            names = [*kept_names, *("text_hash", "twin", "quality")[: len(new)]]
+            yield pa.RecordBatch.from_arrays([*(batch.column(n) for n in kept_names), *new], names=names)
 
     return add
 

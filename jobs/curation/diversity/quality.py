@@ -117,13 +117,13 @@ def signs(user_message: str, response: str, before: str) -> tuple[float, ...]:
 
 def _signs(message: str, answer: str, answer_words: Sequence[str], before: str) -> tuple[float, ...]:
     message_words = _WORD.findall(message.lower())
-    asked, answered = _content(message_words), _content(answer_words)
+    message_content, answer_content = _content(message_words), _content(answer_words)
     earlier = _content(_WORD.findall(before.lower()))
     return (
         math.log((len(answer_words) + 1) / (len(message_words) + 1)),
-        len(asked & answered) / max(len(asked), 1),
-        math.log1p(len(answered - asked - earlier)),
-        len(answered & earlier) / max(len(answered), 1),
+        len(message_content & answer_content) / max(len(message_content), 1),
+        math.log1p(len(answer_content - message_content - earlier)),
+        len(answer_content & earlier) / max(len(answer_content), 1),
         float(_QUESTION.search(answer) is not None),
         float(_SHORTFALL.search(answer) is not None),
     )

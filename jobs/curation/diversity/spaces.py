@@ -34,8 +34,8 @@ def pinned(rules: DiversitySettings, artifacts: str | Folder) -> DiversitySettin
     Vectors of different backends are different spaces; a lake that changed machines would embed everything again.
     """
     root = folder(artifacts)
-    kept: dict[str, str] = json.loads(root.read_if_there(_PRECISION) or b"{}")
-    chosen = dict(kept)
+    stored: dict[str, str] = json.loads(root.read_if_there(_PRECISION) or b"{}")
+    chosen = dict(stored)
     specs = []
     for spec in rules.encoders:
         if "auto" in (spec.backend, spec.precision):
@@ -47,15 +47,15 @@ def pinned(rules: DiversitySettings, artifacts: str | Folder) -> DiversitySettin
             backend = backend.rpartition("/")[2]
             spec = spec.model_copy(update={"backend": backend, "precision": precision})
         specs.append(spec)
-    if chosen != kept:
+    if chosen != stored:
         root.write(_PRECISION, json.dumps(chosen, sort_keys=True).encode())
     return rules.model_copy(update={"encoders": tuple(specs)})
 
 
 def _pin(spec: EncoderSettings) -> str:
     """What an answer is kept under: the encoder, and what the settings themselves say of backend and precision."""
-    said = [value for value in (spec.backend, spec.precision) if value != "auto"]
-    return ":".join([spec.kind, spec.model, *said])
+    stated = [value for value in (spec.backend, spec.precision) if value != "auto"]
+    return ":".join([spec.kind, spec.model, *stated])
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,15 @@ class Centroids:
         count = min(count, len(self.vectors))
         if len(self.vectors) == 1:
             return np.zeros((len(rows), 1), dtype=np.int32)
-        found = np.empty((len(rows), count), dtype=np.int32)
+        nearest_clusters = np.empty((len(rows), count), dtype=np.int32)
         for start, block, rough in self._blocks(rows):
             last = np.partition(rough, rough.shape[1] - count, axis=1)[:, rough.shape[1] - count]
             able, cluster = np.divmod(np.flatnonzero(rough >= last[:, None] - _MARGIN), rough.shape[1])
             exact = cosine(block, self.vectors, able, cluster)
             order = np.lexsort((cluster, -exact, able))
             firsts = np.searchsorted(able[order], np.arange(len(block)))
-            found[start : start + len(block)] = cluster[order][firsts[:, None] + np.arange(count)]
-        return found
+            nearest_clusters[start : start + len(block)] = cluster[order][firsts[:, None] + np.arange(count)]
+        return nearest_clusters
 
     def reaching(self, rows: Vectors, similarity: float) -> list[npt.NDArray[np.int32]]:
         """For each row its nearest cluster, then all that it must visit for no pair of the similarity to be missed.
@@ -94,14 +94,14 @@ class Centroids:
         if len(self.vectors) == 1:
             return list(homes[:, None])
         reach = np.sqrt(2.0 - 2.0 * similarity) + 2 * _MARGIN
-        found: list[npt.NDArray[np.int32]] = []
+        clusters: list[npt.NDArray[np.int32]] = []
         for start, block, rough in self._blocks(rows):
             distance = np.sqrt(np.maximum(2.0 - 2.0 * rough, 0.0))
             visited = distance <= distance.min(axis=1, keepdims=True) + reach
             for row, home in zip(visited, homes[start : start + len(block)], strict=True):
                 row[home] = False
-                found.append(np.r_[home, np.flatnonzero(row)].astype(np.int32))
-        return found
+                clusters.append(np.r_[home, np.flatnonzero(row)].astype(np.int32))
+        return clusters
 
     def _blocks(self, rows: Vectors) -> Iterator[tuple[int, Vectors, Vectors]]:
         """Some rows at a time: where they start, they, and their cosines to all centroids in float32."""
@@ -126,9 +126,9 @@ def centroids(
     slug = re.sub(r"[^a-zA-Z0-9.-]+", "_", f"{space}-{rules.recipe}")
     growth = (rows // rules.exhaustive_rows).bit_length() - 1 >> 1
     root, name = folder(artifacts), f"centroids/{slug}/v{rules.centroids_version}-x{4**growth}.npy"
-    kept = root.read_if_there(name)
-    if kept is not None:
-        return Centroids(np.load(io.BytesIO(kept), allow_pickle=False))
+    stored = root.read_if_there(name)
+    if stored is not None:
+        return Centroids(np.load(io.BytesIO(stored), allow_pickle=False))
     # Assigning costs rows·clusters, comparing probes·rows·(rows / clusters): beyond the root both would only grow.
     clusters = max(2, min(rows // rules.rows_per_cluster, isqrt(rules.probes * rows)))
     wanted = max(rules.centroid_sample, _LEAST_POINTS_A_CENTROID * clusters)

@@ -29,7 +29,7 @@ class Solved:
     drawn: Drawn | None
 
 
-def constraint_rows(solved: Solved, found: Supplies) -> list[tuple[Any, ...]]:
+def constraint_rows(solved: Solved, supply_by_level: Supplies) -> list[tuple[Any, ...]]:
     """Rows of `curation.constraints` of one split: the size, every constraint, and every level without one.
 
     `achieved` is counted from the drawn rows, not taken from the solver.
@@ -40,24 +40,24 @@ def constraint_rows(solved: Solved, found: Supplies) -> list[tuple[Any, ...]]:
     chosen = np.zeros(len(candidates), dtype=bool) if drawn is None else drawn.selected
     bounds: dict[tuple[str, str], list[_Bound]] = {}
     for bound in _bounds(solved, size):
-        bounds.setdefault((bound.asked.dimension, bound.asked.level), []).append(bound)
+        bounds.setdefault((bound.constraint.dimension, bound.constraint.level), []).append(bound)
     have, want = int(chosen.sum()), solved.request.size
     rows: list[tuple[Any, ...]] = [
         (solved.split, SIZE, "all", "target", float(want), float(size), None, len(candidates),
-         total(found, solved.split).traffic, have, float(abs(have - want)), size, gap)
+         total(supply_by_level, solved.split).traffic, have, float(abs(have - want)), size, gap)
     ]  # fmt: skip
     for dimension in DIMENSIONS:
         column = candidates.levels[dimension]
         available, achieved = column.counts(), column.counts(chosen)
-        traffic = {lv for (split, name, lv) in found if (split, name) == (solved.split, dimension)}
+        traffic = {lv for (split, name, lv) in supply_by_level if (split, name) == (solved.split, dimension)}
         named = {level for name, level in bounds if name == dimension}
         for level in sorted({*available, *traffic, *named}):
-            before = found.get((solved.split, dimension, level), Supply(0, 0, 0)).traffic
+            before = supply_by_level.get((solved.split, dimension, level), Supply(0, 0, 0)).traffic
             have = achieved.get(level, 0)
             counts = (available.get(level, 0), before, have)
-            for one in bounds.get((dimension, level), []):
-                rows.append((solved.split, dimension, level, one.asked.kind, float(one.wanted), float(one.used),
-                             one.relax_order, *counts, one.slack(have), size, gap))  # fmt: skip
+            for bound in bounds.get((dimension, level), []):
+                rows.append((solved.split, dimension, level, bound.constraint.kind, float(bound.wanted),
+                             float(bound.used), bound.relax_order, *counts, bound.slack(have), size, gap))  # fmt: skip
             if (dimension, level) not in bounds:
                 rows.append(
                     (solved.split, dimension, level, "monitored", None, None, None, *counts, None, size, gap)
@@ -69,38 +69,42 @@ def constraint_rows(solved: Solved, found: Supplies) -> list[tuple[Any, ...]]:
 class _Bound:
     """One constraint on one level: rows asked for, rows that it came down (or up) to, and by which entry of `relax`."""
 
-    asked: Constraint
+    constraint: Constraint
     wanted: int
     used: int
     relax_order: int | None
 
     def slack(self, have: int) -> float:
         """Room to what was asked: below 0 for a floor or cap that gave way."""
-        if self.asked.kind == "floor":
+        if self.constraint.kind == "floor":
             return float(have - self.wanted)
-        return float(self.wanted - have if self.asked.kind == "cap" else abs(have - self.wanted))
+        return float(self.wanted - have if self.constraint.kind == "cap" else abs(have - self.wanted))
 
 
 def _bounds(solved: Solved, size: int) -> list[_Bound]:
     """Every constraint, `ANY` spelled out for each level that candidates have."""
     levels = solved.candidates.level_names
-    asked = expand(solved.request.constraints, levels)
-    wanted = apportion(asked, size)
+    expanded = expand(solved.request.constraints, levels)
+    wanted = apportion(expanded, size)
     if solved.drawn is None:
-        return [_Bound(item, want, want, None) for item, want in zip(asked, wanted, strict=True)]
+        return [_Bound(item, want, want, None) for item, want in zip(expanded, wanted, strict=True)]
     settled = solved.drawn.settled
     used = [item.wanted(size) for item in expand(settled.constraints, levels)]
     orders = {
-        (one.constraint.kind, one.constraint.dimension, one.constraint.level): one.order
-        for one in settled.relaxed
+        (
+            relaxation.constraint.kind,
+            relaxation.constraint.dimension,
+            relaxation.constraint.level,
+        ): relaxation.order
+        for relaxation in settled.relaxed
     }
-    found = []
-    for item, want, use in zip(asked, wanted, used, strict=True):
+    result = []
+    for item, want, use in zip(expanded, wanted, used, strict=True):
         own = (item.kind, item.dimension, item.level)
         order = orders.get(own, orders.get((item.kind, item.dimension, ANY)))
         gave_way = item.kind != "target" and use != want
-        found.append(_Bound(item, want, use if gave_way else want, order if gave_way else None))
-    return found
+        result.append(_Bound(item, want, use if gave_way else want, order if gave_way else None))
+    return result
 
 
 __all__ = ["COLUMNS", "Solved", "constraint_rows"]

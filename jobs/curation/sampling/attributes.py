@@ -104,16 +104,16 @@ def with_text_labels(
     attributes: DataFrame, classifier: Classifier, difficulty_bands: tuple[float, float]
 ) -> DataFrame:
     """Adds `jtbd` and `difficulty_band` and drops `embedding`; a turn that Phase II did not rank is `UNJUDGED`."""
-    kept = [field for field in attributes.schema.fields if field.name != "embedding"]
-    schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in kept)
+    kept_fields = [field for field in attributes.schema.fields if field.name != "embedding"]
+    schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in kept_fields)
     return attributes.mapInArrow(
-        _labelling(classifier, difficulty_bands, [field.name for field in kept]),
+        _labelling(classifier, difficulty_bands, [field.name for field in kept_fields]),
         f"{schema}, jtbd string, difficulty_band string",
     )
 
 
 def _labelling(
-    classifier: Classifier, difficulty_bands: tuple[float, float], kept: list[str]
+    classifier: Classifier, difficulty_bands: tuple[float, float], kept_names: list[str]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def label(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -122,9 +122,9 @@ def _labelling(
                 UNJUDGED if message is None else text_band(message, difficulty_bands)
                 for message in _judged(columns)
             ]
-            made = [pa.array(jobs_to_be_done(classifier, columns)), pa.array(difficulty, pa.string())]
-            arrays = [*(columns[name] for name in kept), *made]
-            yield pa.RecordBatch.from_arrays(arrays, names=[*kept, "jtbd", "difficulty_band"])
+            labels = [pa.array(jobs_to_be_done(classifier, columns)), pa.array(difficulty, pa.string())]
+            arrays = [*(columns[name] for name in kept_names), *labels]
+            yield pa.RecordBatch.from_arrays(arrays, names=[*kept_names, "jtbd", "difficulty_band"])
 
     return label
 

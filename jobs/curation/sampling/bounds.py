@@ -34,15 +34,20 @@ class Kinds:
 class HardBounds:
     """The hard constraints over G groups of strata, or of strata of conversations alike.
 
-    asked: one on `ANY` counts, and gives way, as one; every: (R,) one level each; owner: (R,) row -> place in `asked`;
-    held: (R, G) 0/1; available: (G,) rows; shared: (T, G) 0/1, groups that draw on the same conversations, of which
-    there are `conversations`, (T,): no more rows than that of those groups together.
+    Attributes:
+        constraints: a constraint on `ANY` counts, and gives way, as one.
+        every: (R,) the same constraints, spelled out to one level each.
+        owner: (R,) place in `constraints` of each row of `every`.
+        membership: (R, G) 0/1: whether a group belongs to the level.
+        available: (G,) rows of each group.
+        shared: (T, G) 0/1: groups that draw on the same conversations.
+        conversations: (T,) most rows that the groups of each row of `shared` can give together.
     """
 
-    asked: tuple[Constraint, ...]
+    constraints: tuple[Constraint, ...]
     every: tuple[Constraint, ...]
     owner: tuple[int, ...]
-    held: sparse.csr_array
+    membership: sparse.csr_array
     available: Values
     shared: sparse.csr_array
     conversations: Values
@@ -55,17 +60,23 @@ class HardBounds:
     @staticmethod
     def grouped(strata: Strata, constraints: Sequence[Constraint]) -> tuple[HardBounds, Counts]:
         """As `of`, with the (S,) group of each stratum."""
-        asked = tuple(item for item in constraints if item.kind != "target")
-        spelled_out = [spell_out(item, asked, strata.levels) for item in asked]
-        every = tuple(one for ones in spelled_out for one in ones)
-        owner = tuple(index for index, ones in enumerate(spelled_out) for _ in ones)
+        hard_constraints = tuple(item for item in constraints if item.kind != "target")
+        spelled_out = [spell_out(item, hard_constraints, strata.levels) for item in hard_constraints]
+        every = tuple(constraint for expanded in spelled_out for constraint in expanded)
+        owner = tuple(index for index, expanded in enumerate(spelled_out) for _ in expanded)
         masks = np.array([strata.holds(item) for item in every], dtype=bool).reshape(len(every), len(strata))
         patterns, group = np.unique(masks, axis=1, return_inverse=True)
         available = np.bincount(group.ravel(), weights=strata.available, minlength=patterns.shape[1])
-        held = sparse.csr_array(patterns.astype(float))
+        membership = sparse.csr_array(patterns.astype(float))
         nothing = sparse.csr_array((0, patterns.shape[1]))
         bounds = HardBounds(
-            asked, every, owner, held, np.asarray(available, dtype=float), nothing, np.zeros(0)
+            hard_constraints,
+            every,
+            owner,
+            membership,
+            np.asarray(available, dtype=float),
+            nothing,
+            np.zeros(0),
         )
         return bounds, group.ravel().astype(np.int64)
 
@@ -74,7 +85,7 @@ class HardBounds:
         kind, group = np.nonzero(kinds.able)
         return replace(
             self,
-            held=sparse.csr_array(self.held[:, group]),
+            membership=sparse.csr_array(self.membership[:, group]),
             available=kinds.conversations[kind].astype(float),
             shared=sparse.csr_array((np.ones(len(kind)), (kind, np.arange(len(kind))))),
             conversations=kinds.conversations.astype(float),
@@ -83,7 +94,7 @@ class HardBounds:
     @property
     def all(self) -> range:
         """Places of all constraints."""
-        return range(len(self.asked))
+        return range(len(self.constraints))
 
     @property
     def total(self) -> int:
@@ -93,7 +104,7 @@ class HardBounds:
     def supply(self, index: int) -> int:
         """Candidates, or conversations, in the levels of one constraint."""
         rows = np.flatnonzero(np.array(self.owner) == index)
-        able = self.held[rows].sum(axis=0) > 0
+        able = self.membership[rows].sum(axis=0) > 0
         if len(self.conversations):
             return int((self.shared @ able.astype(float) > 0) @ self.conversations)
         return int(able @ self.available)
@@ -101,7 +112,7 @@ class HardBounds:
     def hold(self, size: int, active: Collection[int], *, exact_size: bool = True) -> bool:
         """Whether whole rows exist under the active constraints: exactly `size` of them, or any number."""
         lower, upper = self.limits(size, active)
-        if np.any(lower > upper) or np.any(lower > self.held @ self.available):
+        if np.any(lower > upper) or np.any(lower > self.membership @ self.available):
             return False
         if exact_size and self.total < size:
             return False
@@ -117,13 +128,13 @@ class HardBounds:
     def least_slacks(
         self,
         size: int,
-        held: Collection[int],
+        fixed: Collection[int],
         giving: Sequence[int],
         *,
         exact_size: bool = True,
         in_order: bool = True,
     ) -> dict[int, int] | None:
-        """Rows by which constraints must give way for those in `held`, as asked at `size`, to hold beside them.
+        """Rows by which constraints must give way for those in `fixed`, as asked at `size`, to hold beside them.
 
         giving: constraints that may. With `in_order` an earlier one gives first: the last one's slack is made least,
         then that of the one before, and so on, which leaves one answer. Else their sum is made least.
@@ -135,19 +146,19 @@ class HardBounds:
         for row, (owner, item) in enumerate(zip(self.owner, self.every, strict=True)):
             if owner in giving:
                 gives[row, giving.index(owner)] = 1.0 if item.kind == "floor" else -1.0
-        lower, upper = self.limits(size, [*held, *giving])
+        lower, upper = self.limits(size, [*fixed, *giving])
         limits = (size, size) if exact_size else (0, np.inf)
         ceiling = np.full(len(giving), np.inf)
         steps = np.eye(len(giving))[::-1] if in_order else np.ones((1, len(giving)))
-        found = np.zeros(len(giving))
+        slacks = np.zeros(len(giving))
         for step in steps:
             objective = np.concatenate([np.zeros(len(self.available)), step])
             rows = self._solve(objective, lower, upper, limits, gives, ceiling)
             if rows is None:
                 return None
-            found = rows[len(self.available) :]
-            ceiling[step > 0] = found[step > 0] if in_order else ceiling[step > 0]
-        return {index: int(slack) for index, slack in zip(giving, found, strict=True)}
+            slacks = rows[len(self.available) :]
+            ceiling[step > 0] = slacks[step > 0] if in_order else ceiling[step > 0]
+        return {index: int(slack) for index, slack in zip(giving, slacks, strict=True)}
 
     def largest_size(self, size: int, active: Collection[int]) -> int | None:
         """Largest whole K <= `size` at which the active constraints hold, with shares taken of that K.
@@ -158,7 +169,7 @@ class HardBounds:
         sign = np.array([-1.0 if self.every[row].kind == "floor" else 1.0 for row in rows])
         share = np.array([float(self.every[row].share or 0.0) for row in rows])
         count = np.array([float(self.every[row].count or 0) for row in rows])
-        bounded = sparse.hstack([self.held[rows], sparse.csr_array(-share[:, None])])
+        bounded = sparse.hstack([self.membership[rows], sparse.csr_array(-share[:, None])])
         sums = sparse.csr_array(np.append(np.ones(len(self.available)), -1.0)[None, :])
         together = sparse.hstack([self.shared, sparse.csr_array((len(self.conversations), 1))])
         result = linprog(
@@ -208,7 +219,7 @@ class HardBounds:
         sums = np.concatenate([np.ones(len(self.available)), np.zeros(width)])
         matrix = sparse.vstack(
             [
-                sparse.hstack([self.held, sparse.csr_array(slacks)]),
+                sparse.hstack([self.membership, sparse.csr_array(slacks)]),
                 sparse.csr_array(sums[None, :]),
                 sparse.hstack([self.shared, sparse.csr_array((len(self.conversations), width))]),
             ]

@@ -153,9 +153,9 @@ def expand(
             f"two constraints for {twice[2]} {twice[0]}={twice[1]}", setting="sampling.constraints"
         )
     return tuple(
-        one
+        expanded
         for item in constraints
-        for one in (spell_out(item, constraints, levels) if item.kind in kinds else (item,))
+        for expanded in (spell_out(item, constraints, levels) if item.kind in kinds else (item,))
     )
 
 
@@ -198,11 +198,11 @@ def spread(
         full: set[int] = set()
         while True:
             free = [index for index in rows if index not in full and wanted[index] > 0]
-            left = total - sum(supply[index] for index in full)
+            rows_left = total - sum(supply[index] for index in full)
             if not free:
                 break
             shares = [Fraction(wanted[index]) for index in free]
-            parts = _largest_remainder(shares, [constraints[index].level for index in free], left)
+            parts = _largest_remainder(shares, [constraints[index].level for index in free], rows_left)
             over = {index for index, part in zip(free, parts, strict=True) if part > supply[index]}
             if not over:
                 for index, part in zip(free, parts, strict=True):

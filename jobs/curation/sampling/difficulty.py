@@ -96,8 +96,10 @@ def score_bands(scores: DataFrame, window_start: date, rules: DifficultyScoresSe
     Raises:
         SettingsError: the pinned model has no scores here, or was trained too late.
     """
-    mine = scores.where((F.col("model") == rules.model) & (F.col("model_version") == rules.model_version))
-    trained_until = mine.agg(F.max("trained_until")).head()
+    model_scores = scores.where(
+        (F.col("model") == rules.model) & (F.col("model_version") == rules.model_version)
+    )
+    trained_until = model_scores.agg(F.max("trained_until")).head()
     if trained_until is None or trained_until[0] is None:
         raise SettingsError(
             f"{rules.model}@{rules.model_version} scored no turn of the window at version {rules.table_version}",
@@ -114,7 +116,7 @@ def score_bands(scores: DataFrame, window_start: date, rules: DifficultyScoresSe
             hint="Pin a reward model of an earlier generation: one trained on days before the window.",
         )
     spread = (
-        mine.groupBy("turn_id")
+        model_scores.groupBy("turn_id")
         .agg(F.round(F.var_samp("score"), _VARIANCE_DIGITS).alias("variance"))
         .where("variance IS NOT NULL")
     )

@@ -87,31 +87,33 @@ def draw(candidates: Candidates, request: Request) -> Drawn:
 def _settle(candidates: Candidates, ranks: Ints, request: Request) -> tuple[Mask, Settled]:
     """The candidates that strata are made of, and a K and constraints that can hold among them."""
     # A level without a representative must not slip out of a floor on every level.
-    asked = expand(request.constraints, candidates.level_names, kinds=("floor", "target"))
+    constraints = expand(request.constraints, candidates.level_names, kinds=("floor", "target"))
     size = request.size
     while True:
-        frame, holds = _frame(candidates, ranks, asked, size, request.one_per_conversation)
+        frame, holds = _frame(candidates, ranks, constraints, size, request.one_per_conversation)
         if holds:
-            return frame, Settled(size, asked)
-        bounds = _by_conversation(candidates, asked, size) if request.one_per_conversation else None
-        settled = _given_way(bounds or _within(candidates, frame, asked, size), asked, size, request)
+            return frame, Settled(size, constraints)
+        bounds = _by_conversation(candidates, constraints, size) if request.one_per_conversation else None
+        settled = _given_way(
+            bounds or _within(candidates, frame, constraints, size), constraints, size, request
+        )
         if isinstance(settled, Settled):
             return _fewest_moved(candidates, ranks, settled) if bounds else frame, settled
         size = settled
 
 
 def _given_way(
-    bounds: HardBounds, asked: tuple[Constraint, ...], size: int, request: Request
+    bounds: HardBounds, constraints: tuple[Constraint, ...], size: int, request: Request
 ) -> Settled | int:
     """What gives way at K = `size`, if anything need; or the smaller size to look at.
 
     Raises ConflictingConstraints when what may give way is not enough.
     """
     if bounds.hold(size, bounds.all):
-        return Settled(size, asked)
+        return Settled(size, constraints)
     relaxed = relax(bounds, size, request.relax)
     if relaxed is not None:
-        return Settled(size, relaxed_constraints(asked, relaxed, size), relaxed)
+        return Settled(size, relaxed_constraints(constraints, relaxed, size), relaxed)
     diagnosis = diagnose(bounds, size, relaxable(bounds, request.relax))
     smaller = diagnosis.largest_size
     if not request.allow_smaller or not smaller or smaller >= size:
@@ -128,30 +130,38 @@ def _ranks(seed: int, turn_ids: pa.Array) -> Ints:
 
 
 def _frame(
-    candidates: Candidates, ranks: Ints, asked: Sequence[Constraint], size: int, one_per_conversation: bool
+    candidates: Candidates,
+    ranks: Ints,
+    constraints: Sequence[Constraint],
+    size: int,
+    one_per_conversation: bool,
 ) -> tuple[Mask, bool]:
     """Candidates to make strata of, chosen by hash, and whether the hard constraints can hold among them."""
 
     def enough(mask: Mask) -> bool:
-        bounds, _ = _grouped(candidates, mask, asked, binding_at(size))
+        bounds, _ = _grouped(candidates, mask, constraints, binding_at(size))
         return bounds.hold(size, bounds.all)
 
     if not one_per_conversation:
         every = np.ones(len(candidates), dtype=bool)
         return every, enough(every)
-    floors = [(item, candidates.levels[item.dimension]) for item in asked if item.kind == "floor"]
+    floors = [(item, candidates.levels[item.dimension]) for item in constraints if item.kind == "floor"]
     return representatives(candidates.conversation_id.codes, ranks, floors, size, enough)
 
 
-def _within(candidates: Candidates, frame: Mask, asked: Sequence[Constraint], size: int) -> HardBounds:
+def _within(candidates: Candidates, frame: Mask, constraints: Sequence[Constraint], size: int) -> HardBounds:
     """The hard constraints over the frame, at this K and below."""
-    return _grouped(candidates, frame, asked, binding_below(candidates, frame, size, asked))[0]
+    return _grouped(candidates, frame, constraints, binding_below(candidates, frame, size, constraints))[0]
 
 
-def _by_conversation(candidates: Candidates, asked: Sequence[Constraint], size: int) -> HardBounds | None:
+def _by_conversation(
+    candidates: Candidates, constraints: Sequence[Constraint], size: int
+) -> HardBounds | None:
     """As `_within`, over every choice of a turn a conversation; None when there are too many to look at."""
     every = np.ones(len(candidates), dtype=bool)
-    bounds, groups = _grouped(candidates, every, asked, binding_below(candidates, every, size, asked))
+    bounds, groups = _grouped(
+        candidates, every, constraints, binding_below(candidates, every, size, constraints)
+    )
     kinds = kinds_of(candidates.conversation_id.codes, groups, len(bounds.available))
     return None if kinds is None else bounds.one_per_conversation(kinds)
 

@@ -78,61 +78,61 @@ def diagnose(bounds: HardBounds, size: int, relaxable: Collection[int] = ()) -> 
 
     Raises ValueError when nothing is.
     """
-    asked = [index for index in bounds.all if index not in relaxable]
-    if bounds.hold(size, asked):
+    indices = [index for index in bounds.all if index not in relaxable]
+    if bounds.hold(size, indices):
         raise ValueError("the constraints do not conflict")
     return Diagnosis(
         size,
-        _conflict(bounds, size, asked),
-        _correction(bounds, size, asked),
-        bounds.largest_size(size, asked),
+        _conflict(bounds, size, indices),
+        _correction(bounds, size, indices),
+        bounds.largest_size(size, indices),
     )
 
 
-def _conflict(bounds: HardBounds, size: int, asked: Sequence[int]) -> tuple[Member, ...]:
+def _conflict(bounds: HardBounds, size: int, indices: Sequence[int]) -> tuple[Member, ...]:
     """Deletion filter over the size and the constraints (Chinneck and Dravnieks 1991).
 
     A constraint whose removal leaves the rest in conflict is dropped for good, so what remains is minimal.
     """
-    with_size = bounds.hold(size, asked, exact_size=False)
-    kept = list(asked)
-    for index in asked:
-        rest = [other for other in kept if other != index]
+    with_size = bounds.hold(size, indices, exact_size=False)
+    remaining = list(indices)
+    for index in indices:
+        rest = [other for other in remaining if other != index]
         if not bounds.hold(size, rest, exact_size=with_size):
-            kept = rest
+            remaining = rest
     members = []
-    for index in kept:
-        rest = [other for other in kept if other != index]
+    for index in remaining:
+        rest = [other for other in remaining if other != index]
         slacks = bounds.least_slacks(size, rest, [index], exact_size=with_size)
         members.append(_member(bounds, size, index, None if slacks is None else slacks[index]))
     if with_size:
-        most = bounds.most(size, kept)
+        most = bounds.most(size, remaining)
         members.insert(0, Member(SIZE, size, bounds.total, None if most is None else size - most))
     return tuple(members)
 
 
-def _correction(bounds: HardBounds, size: int, asked: Sequence[int]) -> tuple[Member, ...]:
+def _correction(bounds: HardBounds, size: int, indices: Sequence[int]) -> tuple[Member, ...]:
     """The complement of a maximal set that can hold, grown from what the least sum of slacks leaves untouched."""
     exact = bounds.total >= size
-    elastic = bounds.least_slacks(size, (), asked, exact_size=exact, in_order=False) or {}
-    held = [index for index in asked if not elastic[index]]
+    elastic = bounds.least_slacks(size, (), indices, exact_size=exact, in_order=False) or {}
+    satisfied = [index for index in indices if not elastic[index]]
     for index in sorted(
-        (index for index in asked if elastic[index]), key=lambda index: (elastic[index], index)
+        (index for index in indices if elastic[index]), key=lambda index: (elastic[index], index)
     ):
-        if bounds.hold(size, [*held, index], exact_size=exact):
-            held.append(index)
-    giving = [index for index in asked if index not in held]
-    slacks = bounds.least_slacks(size, held, giving, exact_size=exact, in_order=False) or {}
+        if bounds.hold(size, [*satisfied, index], exact_size=exact):
+            satisfied.append(index)
+    giving = [index for index in indices if index not in satisfied]
+    slacks = bounds.least_slacks(size, satisfied, giving, exact_size=exact, in_order=False) or {}
     members = [_member(bounds, size, index, slacks[index]) for index in giving]
     if not exact:
-        most = bounds.most(size, asked, slacks)
+        most = bounds.most(size, indices, slacks)
         members.insert(0, Member(SIZE, size, bounds.total, None if most is None else size - most))
     return tuple(members)
 
 
 def _member(bounds: HardBounds, size: int, index: int, slack: int | None) -> Member:
-    asked = bounds.asked[index]
-    return Member(asked.name, asked.wanted(size), bounds.supply(index), slack, asked)
+    constraint = bounds.constraints[index]
+    return Member(constraint.name, constraint.wanted(size), bounds.supply(index), slack, constraint)
 
 
 __all__ = ["ConflictingConstraints", "Diagnosis", "Member", "diagnose", "explain"]

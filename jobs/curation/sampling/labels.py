@@ -51,8 +51,8 @@ class Labels:
     def counts(self, rows: Mask | slice = slice(None)) -> dict[str, int]:
         """Rows of each name that has any, among `rows`."""
         codes = self.codes[rows]
-        found = np.bincount(codes[codes >= 0], minlength=len(self.names))
-        return {str(self.names[at]): int(found[at]) for at in np.flatnonzero(found)}
+        counts_by_code = np.bincount(codes[codes >= 0], minlength=len(self.names))
+        return {str(self.names[at]): int(counts_by_code[at]) for at in np.flatnonzero(counts_by_code)}
 
     def arrow(self) -> pa.Array:
         """(N,) strings, NULL without a name."""

@@ -173,12 +173,12 @@ class _Problem:
     targets: sparse.csr_array
     aims: tuple[Values, ...]
     weight: Values
-    asked: tuple[Constraint, ...] = field(repr=False)
+    requested: tuple[Constraint, ...] = field(repr=False)
     strata: Strata = field(repr=False)
 
     @staticmethod
-    def of(strata: Strata, size: int, asked: tuple[Constraint, ...]) -> _Problem:
-        constraints = expand(asked, strata.levels)
+    def of(strata: Strata, size: int, requested: tuple[Constraint, ...]) -> _Problem:
+        constraints = expand(requested, strata.levels)
         wanted = apportion(constraints, size)
         masks = [strata.holds(item) for item in constraints]
         hard = [index for index, item in enumerate(constraints) if item.kind != "target"]
@@ -201,7 +201,7 @@ class _Problem:
             targets=_matrix([masks[index] for index in soft], len(strata)),
             aims=() if not soft else tuple(aims[:1] if np.array_equal(aims[0], aims[1]) else aims),
             weight=np.array([constraints[index].weight for index in soft], dtype=float),
-            asked=asked,
+            requested=requested,
             strata=strata,
         )
 
@@ -218,10 +218,10 @@ class _Problem:
 
     def aiming(self, pool: npt.NDArray[np.intp] | slice = slice(None)) -> sparse.csr_array:
         """Rows `targets @ n - over + under` of every aim, over the strata of the pool."""
-        held = self.targets[:, pool]
-        one = sparse.identity(len(self.weight))
-        deviations = sparse.block_diag([sparse.hstack([-one, one])] * len(self.aims))
-        return sparse.csr_array(sparse.hstack([sparse.vstack([held] * len(self.aims)), deviations]))
+        pool_targets = self.targets[:, pool]
+        identity = sparse.identity(len(self.weight))
+        deviations = sparse.block_diag([sparse.hstack([-identity, identity])] * len(self.aims))
+        return sparse.csr_array(sparse.hstack([sparse.vstack([pool_targets] * len(self.aims)), deviations]))
 
     def distance(self, rows: npt.NDArray[Any], aim: int = 0) -> float:
         """Weighted L1 distance of (S,) rows to one of the aims, in rows; 0 without targets."""
@@ -244,7 +244,7 @@ class _Problem:
         return 0.0 if worst < 1e-9 else worst
 
     def infeasible(self) -> ConflictingConstraints:
-        return explain(self.strata, self.size, self.asked)
+        return explain(self.strata, self.size, self.requested)
 
 
 def _matrix(masks: list[npt.NDArray[np.bool_]], width: int) -> sparse.csr_array:
@@ -365,19 +365,19 @@ def _whole(
     fractional = np.abs(best.rows - np.round(best.rows)) > _ROUND
     by_need = np.lexsort([np.arange(strata), np.abs(best.reduced_cost), ~fractional])
     width = max(solver.pool, int(fractional.sum()))
-    found: Counts | None = None
+    incumbent: Counts | None = None
     while width < strata:
-        found = _branch(problem, solver, np.sort(by_need[:width]), best.rows)[0]
-        if found is not None and (
-            problem.gap(found, best.proven) <= solver.max_gap or width >= solver.widest_pool
+        incumbent = _branch(problem, solver, np.sort(by_need[:width]), best.rows)[0]
+        if incumbent is not None and (
+            problem.gap(incumbent, best.proven) <= solver.max_gap or width >= solver.widest_pool
         ):
-            return found, best.proven, "lp"
+            return incumbent, best.proven, "lp"
         width *= 8
     exact, proven = _branch(problem, solver, np.arange(strata), best.rows)
     if exact is None:
-        if found is None:
+        if incumbent is None:
             raise problem.infeasible()
-        return found, best.proven, "lp"
+        return incumbent, best.proven, "lp"
     if problem.gap(exact, best.proven) <= solver.max_gap:
         return exact, best.proven, "lp"
     return exact, proven, "branch_and_bound"
@@ -395,10 +395,12 @@ def _branch(
     extra = len(problem.objectives[0]) - len(rows)
     sums = sparse.vstack([sparse.csr_array(np.ones((1, len(pool)))), problem.bounds[:, pool]])
     hard = sparse.hstack([sums, sparse.csr_array((sums.shape[0], extra))])
-    used, left = problem.bounds @ base, problem.size - int(base.sum())
+    used, rows_left = problem.bounds @ base, problem.size - int(base.sum())
     constraints = [
         LinearConstraint(
-            hard.tocsc(), np.append([left], problem.lower - used), np.append([left], problem.upper - used)
+            hard.tocsc(),
+            np.append([rows_left], problem.lower - used),
+            np.append([rows_left], problem.upper - used),
         )
     ]
     if problem.aims:
@@ -406,7 +408,7 @@ def _branch(
         constraints.append(LinearConstraint(problem.aiming(pool).tocsc(), rest, rest))
     columns = np.concatenate([pool, np.arange(len(rows), len(rows) + extra)])
     whole, proven = base.copy(), []
-    found = False
+    is_solved = False
     for cost in problem.objectives:
         result = milp(
             cost[columns],
@@ -419,11 +421,11 @@ def _branch(
         proven.append(bound + float(cost[: len(rows)] @ base))
         if result.x is None:
             continue
-        found = True
+        is_solved = True
         whole[pool] = np.round(result.x[: len(pool)]).astype(np.int64)
         ceiling = _budget(float(result.fun))
         constraints.append(LinearConstraint(sparse.csc_array(cost[columns][None, :]), -np.inf, ceiling))
-    return (whole if found else None), _Proven(tuple(proven), np.zeros((len(proven), len(proven))))
+    return (whole if is_solved else None), _Proven(tuple(proven), np.zeros((len(proven), len(proven))))
 
 
 def _prices(problem: _Problem, best: _Relaxed) -> tuple[dict[str, float], tuple[str, ...]]:
@@ -442,7 +444,7 @@ def _prices(problem: _Problem, best: _Relaxed) -> tuple[dict[str, float], tuple[
         cost = -float(signed[row + 1])
         if cost <= _PRICE_FLOOR:
             continue
-        held = members.indices[members.indptr[row] : members.indptr[row + 1]]
-        dearer = held[cost > worst[held] + _PRICE_FLOOR]
+        strata = members.indices[members.indptr[row] : members.indptr[row + 1]]
+        dearer = strata[cost > worst[strata] + _PRICE_FLOOR]
         worst[dearer], blocker[dearer] = cost, row + 1
     return price, tuple(names[index] for index in blocker)

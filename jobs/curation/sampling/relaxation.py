@@ -45,17 +45,17 @@ class Relaxed:
 
 
 def relaxable(bounds: HardBounds, patterns: Sequence[str]) -> dict[int, int]:
-    """Constraints that may give way, the first to give first: place in `bounds.asked` -> order of its pattern.
+    """Constraints that may give way, the first to give first: place in `bounds.constraints` -> order of its pattern.
 
     Those of one pattern follow each other by name; one that several patterns name belongs to the first.
     """
-    found: dict[int, int] = {}
+    orders: dict[int, int] = {}
     for order, text in enumerate(patterns, 1):
         pattern = Pattern.of(text)
-        named = [index for index in bounds.all if pattern.names(bounds.asked[index])]
-        for index in sorted(named, key=lambda index: bounds.asked[index].name):
-            found.setdefault(index, order)
-    return found
+        named = [index for index in bounds.all if pattern.names(bounds.constraints[index])]
+        for index in sorted(named, key=lambda index: bounds.constraints[index].name):
+            orders.setdefault(index, order)
+    return orders
 
 
 def relax(bounds: HardBounds, size: int, patterns: Sequence[str]) -> tuple[Relaxed, ...] | None:
@@ -63,12 +63,12 @@ def relax(bounds: HardBounds, size: int, patterns: Sequence[str]) -> tuple[Relax
     orders = relaxable(bounds, patterns)
     if not orders:
         return None
-    held = [index for index in bounds.all if index not in orders]
-    slacks = bounds.least_slacks(size, held, list(orders))
+    fixed = [index for index in bounds.all if index not in orders]
+    slacks = bounds.least_slacks(size, fixed, list(orders))
     if slacks is None:
         return None
     return tuple(
-        Relaxed(bounds.asked[index], orders[index], slack) for index, slack in slacks.items() if slack
+        Relaxed(bounds.constraints[index], orders[index], slack) for index, slack in slacks.items() if slack
     )
 
 
@@ -76,7 +76,7 @@ def relaxed_constraints(
     constraints: Sequence[Constraint], gave_way: Sequence[Relaxed], size: int
 ) -> tuple[Constraint, ...]:
     """The constraints to solve for."""
-    slacks = {one.constraint.name: one.slack for one in gave_way}
+    slacks = {relaxation.constraint.name: relaxation.slack for relaxation in gave_way}
     return tuple(
         item.giving_way(size, slacks[item.name]) if item.name in slacks else item for item in constraints
     )

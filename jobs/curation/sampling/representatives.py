@@ -86,10 +86,10 @@ def fewest_moved(conversations: Codes, ranks: Ints, groups: Ints, bounds: HardBo
     stands[conversations[plain]] = groups[plain]
     kinds, kind = _kinds(conversations, groups, count)
     # Kinds are told apart by the group that stands by hash, too.
-    told, place, number = np.unique(kind * count + stands, return_inverse=True, return_counts=True)
-    able = kinds.able[told // count]
+    kind_and_group, place, number = np.unique(kind * count + stands, return_inverse=True, return_counts=True)
+    able = kinds.able[kind_and_group // count]
     row, group = np.nonzero(able)
-    moved = group != (told % count)[row]
+    moved = group != (kind_and_group % count)[row]
     standing = _least_moves(bounds, size, row, group, moved, number)
     mask = plain.copy()
     in_order = _in_order(conversations, ranks)
@@ -113,7 +113,7 @@ def _least_moves(bounds: HardBounds, size: int, row: Ints, group: Ints, moved: M
         [
             sparse.hstack([every, sparse.csr_array((len(number), count))]),
             sparse.hstack([supply, -sparse.identity(count)]),
-            sparse.hstack([sparse.csr_array((bounds.held.shape[0], columns)), bounds.held]),
+            sparse.hstack([sparse.csr_array((bounds.membership.shape[0], columns)), bounds.membership]),
             sparse.hstack([sparse.csr_array((1, columns)), sparse.csr_array(np.ones((1, count)))]),
         ]
     )
@@ -145,17 +145,17 @@ def _choices(
         preference = np.zeros(len(ranks), dtype=np.int8)
         spoken_for = np.zeros(int(conversations.max(initial=-1)) + 1, dtype=bool)
         for constraint, labels in scarcest_first:
-            held = labels.holds(constraint.level)
+            holds_level = labels.holds(constraint.level)
             by_chance = np.zeros_like(spoken_for)
-            by_chance[conversations[plain & held]] = True
-            able = _in_order(conversations[held], ranks[held])
+            by_chance[conversations[plain & holds_level]] = True
+            able = _in_order(conversations[holds_level], ranks[holds_level])
             able = able[~spoken_for[able]]
             # Those that hold the level by chance come first, the others follow by hash; what is left over is free for
             # other floors.
             able = np.concatenate([able[by_chance[able]], able[~by_chance[able]]])
             standing = np.zeros_like(spoken_for)
             standing[able if factor is None else able[: constraint.wanted(size) * factor]] = True
-            preference[standing[conversations] & held] = 1
+            preference[standing[conversations] & holds_level] = 1
             spoken_for |= standing
         yield _first(conversations, ranks, preference)
 

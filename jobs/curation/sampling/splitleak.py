@@ -33,10 +33,10 @@ def split_leaks(turns: DataFrame, embeddings: DataFrame, similarity: float) -> D
     same = training.join(
         evaluation.select("text_hash", "recipe", F.col("turn_id").alias("leak_of")), ["text_hash", "recipe"]
     ).select("text_hash", "leak_of")
-    found = same.unionByName(_near(training, evaluation, embeddings, similarity)).unionByName(
+    leaks = same.unionByName(_near(training, evaluation, embeddings, similarity)).unionByName(
         _same_words(training, evaluation)
     )
-    worst = found.groupBy("text_hash").agg(F.min("leak_of").alias("leak_of"))
+    worst = leaks.groupBy("text_hash").agg(F.min("leak_of").alias("leak_of"))
     return turns.where("split = 'train'").join(worst, "text_hash").select("turn_id", "leak_of")
 
 
@@ -70,12 +70,12 @@ def _matching(
                 rows = table.filter(pa.compute.equal(table.column("encoder"), space))
                 if not rows.num_rows:
                     continue
-                mine = _matrix(rows.column("embedding").combine_chunks())
+                training = _matrix(rows.column("embedding").combine_chunks())
                 names = rows.column("text_hash").to_pylist()
                 least: dict[int, str] = {}
-                for left, right, _ in close_pairs(mine, other, similarity, _TILE):
-                    for one, two in zip(left.tolist(), right.tolist(), strict=True):
-                        least[one] = min(ids[two], least.get(one, ids[two]))
+                for left, right, _ in close_pairs(training, other, similarity, _TILE):
+                    for training_row, other_row in zip(left.tolist(), right.tolist(), strict=True):
+                        least[training_row] = min(ids[other_row], least.get(training_row, ids[other_row]))
                 hashes += [names[row] for row in sorted(least)]
                 leaks += [least[row] for row in sorted(least)]
             yield pa.RecordBatch.from_arrays(

@@ -48,34 +48,40 @@ def supplies(attributes: DataFrame) -> Supplies:
     }
 
 
-def total(found: Supplies, split: str) -> Supply:
+def total(supply_by_level: Supplies, split: str) -> Supply:
     """All usable turns of a split."""
-    rows = [one for (name, dimension, _), one in found.items() if (name, dimension) == (split, DIMENSIONS[0])]
+    rows = [
+        supply
+        for (name, dimension, _), supply in supply_by_level.items()
+        if (name, dimension) == (split, DIMENSIONS[0])
+    ]
     return Supply(
-        sum(one.traffic for one in rows), sum(one.screened for one in rows), sum(one.kept for one in rows)
+        sum(supply.traffic for supply in rows),
+        sum(supply.screened for supply in rows),
+        sum(supply.kept for supply in rows),
     )
 
 
-def shortages(diagnosis: Diagnosis, split: str, candidates: Candidates, found: Supplies) -> str:
+def shortages(diagnosis: Diagnosis, split: str, candidates: Candidates, supply_by_level: Supplies) -> str:
     """What each phase left of the levels that a floor, or the size, wants more of than there is; empty if none."""
     members = {member.name: member for member in (*diagnosis.conflict, *diagnosis.correction)}
     return " ".join(
         sentence
         for member in members.values()
         if member.available < member.wanted
-        for sentence in _shortage(member, split, candidates, found)
+        for sentence in _shortage(member, split, candidates, supply_by_level)
     )
 
 
-def _shortage(member: Member, split: str, candidates: Candidates, found: Supplies) -> Iterator[str]:
-    asked = member.constraint
+def _shortage(member: Member, split: str, candidates: Candidates, supply_by_level: Supplies) -> Iterator[str]:
+    constraint = member.constraint
     if member.name == SIZE:
-        level, here, able, by_text = "all levels", total(found, split), len(candidates), False
-    elif asked is not None and asked.kind == "floor":
-        level = f"{asked.dimension}={asked.level}"
-        here = found.get((split, asked.dimension, asked.level), Supply(0, 0, 0))
-        able = candidates.levels[asked.dimension].counts().get(asked.level, 0)
-        by_text = asked.dimension in _TOLD_BY_TEXT
+        level, here, able, by_text = "all levels", total(supply_by_level, split), len(candidates), False
+    elif constraint is not None and constraint.kind == "floor":
+        level = f"{constraint.dimension}={constraint.level}"
+        here = supply_by_level.get((split, constraint.dimension, constraint.level), Supply(0, 0, 0))
+        able = candidates.levels[constraint.dimension].counts().get(constraint.level, 0)
+        by_text = constraint.dimension in _TOLD_BY_TEXT
     else:
         return
     traffic = "an unknown number in traffic" if by_text else f"{here.traffic:,} in traffic"

@@ -80,5 +80,5 @@ def test_settings_say_which_floors_are_protected() -> None:
 def test_a_shortfall_is_what_supply_could_not_give() -> None:
     floor = _floor("first_turn", "f", 0.5)
     (found,) = holdings([floor], _levels(first_turn="fflllll"), np.array([1, 0, 1, 1, 1, 0, 0], dtype=bool))
-    assert found == Holding(floor, turns=7, held=2, kept=4, kept_held=1)
+    assert found == Holding(floor, turns=7, members=2, kept=4, kept_members=1)
     assert (found.wanted, found.short) == (2, 1)

@@ -9,10 +9,10 @@ import pytest
 
 from infra.errors import SettingsError
 from infra.settings import SamplingSettings
-from jobs.curation.sampling import asked
 from jobs.curation.sampling.bounds import HardBounds
 from jobs.curation.sampling.constraints import ANY, Constraint, Strata
 from jobs.curation.sampling.relaxation import relax, relaxed_constraints
+from jobs.curation.sampling.request import request
 
 
 def cells(*rows: tuple[str, str, int]) -> Strata:
@@ -88,11 +88,13 @@ def test_least_slack_is_least(seed: int) -> None:
             supply, relaxed_constraints(constraints, [*later, replace(one, slack=one.slack - 1)], size)
         )
         earlier = {other.constraint.name for other in found if other.order < one.order}
-        assert not tight.hold(size, [index for index in tight.all if tight.asked[index].name not in earlier])
+        assert not tight.hold(
+            size, [index for index in tight.all if tight.constraints[index].name not in earlier]
+        )
 
 
 def test_a_name_that_nothing_bears_is_refused() -> None:
     with pytest.raises(SettingsError, match="cap jtbd names no floor or cap"):
-        asked.request("train", 100, {}, SamplingSettings(relax=("cap jtbd",), targets={}))
+        request("train", 100, {}, SamplingSettings(relax=("cap jtbd",), targets={}))
     with pytest.raises(ValueError, match="relax names"):
         SamplingSettings(relax=("target jtbd",))

@@ -15,9 +15,9 @@ from jobs.curation.sampling.relaxation import Pattern
 from jobs.curation.sampling.supply import Supplies
 
 
-def request(split: str, eligible: int, found: Supplies, rules: SamplingSettings) -> Request:
+def request(split: str, eligible: int, supply_by_level: Supplies, rules: SamplingSettings) -> Request:
     """The request of a split with so many eligible turns, which a share is taken of."""
-    constraints = asked(split, found, rules)
+    constraints = constraints_of(split, supply_by_level, rules)
     for text in rules.relax:
         if not any(Pattern.of(text).names(item) for item in constraints):
             raise SettingsError(
@@ -44,7 +44,7 @@ def _size(split: str, eligible: int, rules: SamplingSettings) -> int:
     return int(Fraction(str(shares.get(split, 0.0))) * eligible)
 
 
-def asked(split: str, found: Supplies, rules: SamplingSettings) -> tuple[Constraint, ...]:
+def constraints_of(split: str, supply_by_level: Supplies, rules: SamplingSettings) -> tuple[Constraint, ...]:
     """The constraints of a split: Table 1's floor and cap, the targets, and what settings add.
 
     A target of `traffic` is the distribution over the split's turns before Phase I; of dimensions that only text
@@ -53,7 +53,7 @@ def asked(split: str, found: Supplies, rules: SamplingSettings) -> tuple[Constra
     targets = []
     for dimension, target in sorted(rules.targets.items()):
         shares: Mapping[str, float] = (
-            target if isinstance(target, dict) else _traffic(split, dimension, found)
+            target if isinstance(target, dict) else _traffic(split, dimension, supply_by_level)
         )
         weight = rules.target_weights.get(dimension, 1.0)
         targets += [
@@ -63,14 +63,14 @@ def asked(split: str, found: Supplies, rules: SamplingSettings) -> tuple[Constra
     return stated(rules, targets)
 
 
-def _traffic(split: str, dimension: str, found: Supplies) -> dict[str, float]:
+def _traffic(split: str, dimension: str, supply_by_level: Supplies) -> dict[str, float]:
     rows = {
-        level: one.traffic
-        for (where, name, level), one in found.items()
+        level: supply.traffic
+        for (where, name, level), supply in supply_by_level.items()
         if where == split and name == dimension and level != UNJUDGED
     }
     total = sum(rows.values())
     return {level: count / total for level, count in rows.items()} if total else {}
 
 
-__all__ = ["asked", "request"]
+__all__ = ["constraints_of", "request"]
