@@ -1,8 +1,8 @@
-"""Whether predicted probabilities are frequencies: reliability curve, expected calibration error, and their repair.
+"""Measure and repair the calibration of probabilities: reliability curve, expected calibration error, recalibration.
 
 The expected calibration error (ECE) is the mean over bins of |mean prediction - share that happened|, weighted by rows
-(Naeini et al. 2015). Of a finite sample it is above 0 also for perfect probabilities, so that `error_by_chance` says
-what it would be then.
+(Naeini et al. 2015). In a finite sample it is above 0 even for perfect probabilities; `error_by_chance` gives its value
+in that case.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SLOPE_AT_LEAST = 1e-3
 
 @dataclass(frozen=True)
 class Reliability:
-    """One bin of predicted probability: how many rows, mean prediction, share that happened."""
+    """One bin of predicted probability: number of rows, mean prediction, share that happened."""
 
     rows: int
     predicted: float
@@ -34,14 +34,14 @@ class Reliability:
 def reliability(
     probabilities: Floats, happened: Bools, bins: Literal["width", "mass"] = "width"
 ) -> tuple[Reliability, ...]:
-    """Ten bins, those without rows left out.
+    """The reliability curve in ten bins, without empty bins.
 
     Args:
-        bins: of equal width, or of about equally many rows (equal predictions stay together): of something rare, equal
-            widths put all rows into one bin and see nothing.
+        bins: of equal width, or of about equally many rows (equal predictions stay together). For a rare event, equal
+            widths put all rows into one bin.
 
     Raises:
-        TrainingRefused: a prediction is no number.
+        TrainingRefused: a prediction is not finite.
     """
     finite(probabilities)
     by_width = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
@@ -54,15 +54,16 @@ def reliability(
 
 
 def calibration_error(bins: Sequence[Reliability]) -> float:
-    """Expected calibration error: the mean gap of prediction and observation, weighted by rows."""
+    """Expected calibration error: the mean gap between prediction and observation, weighted by rows."""
     rows = sum(each.rows for each in bins)
     return sum(each.rows * abs(each.predicted - each.observed) for each in bins) / max(rows, 1)
 
 
 def error_by_chance(probabilities: Floats, seed: int, draws: int = 200) -> tuple[float, float]:
-    """What the error in bins of equal rows is if the probabilities are true and rows independent: mean, 95 % quantile.
+    """Mean and 95 % quantile of the error in bins of equal rows, if the probabilities are true and rows independent.
 
-    Rows of one user are not quite independent, so that a little more than the quantile is no proof of a wrong one.
+    Rows of the same user are not quite independent, so an error slightly above the quantile is no proof of
+    miscalibration.
     """
     place = _by_rank(probabilities)
     rows = np.bincount(place, minlength=_BINS)
@@ -79,18 +80,18 @@ def error_by_chance(probabilities: Floats, seed: int, draws: int = 200) -> tuple
 
 
 def finite(probabilities: Floats) -> None:
-    """Raises TrainingRefused if one is no number."""
+    """Check that all values are finite. Raises TrainingRefused otherwise."""
     if not np.isfinite(probabilities).all():
         raise TrainingRefused(
-            "the classifier gave scores that are no numbers", hint="Check the labelled table."
+            "the classifier gave scores that are not finite", hint="Check the labelled table."
         )
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """From a model's log-odds to a probability; monotone, so that ranks stay.
+    """A monotone map from a model's log-odds to probabilities; it keeps the ranks.
 
-    Platt: sigmoid(slope * logit + offset). Isotonic: `values` at the log-odds `levels`, straight lines between them.
+    Platt: sigmoid(slope * logit + offset). Isotonic: `values` at the log-odds `levels`, linear between them.
     """
 
     kind: Literal["platt", "isotonic"]
@@ -107,29 +108,29 @@ class Calibration:
         return np.asarray(1 / (1 + np.exp(-np.clip(self.slope * logits + self.offset, -60, 60))))
 
     def as_dict(self) -> dict[str, Any]:
-        """What `of` reads back; JSON."""
-        told: dict[str, Any] = {"kind": self.kind}
+        """The calibration as JSON-compatible values, for `of`."""
+        fields: dict[str, Any] = {"kind": self.kind}
         if self.kind == "platt":
-            return told | {"slope": self.slope, "offset": self.offset}
-        return told | {"levels": list(self.levels), "values": list(self.values)}
+            return fields | {"slope": self.slope, "offset": self.offset}
+        return fields | {"levels": list(self.levels), "values": list(self.values)}
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> Calibration:
+    def of(cls, fields: dict[str, Any]) -> Calibration:
         """The inverse of `as_dict`."""
         return cls(
-            told["kind"], float(told.get("slope", 1)), float(told.get("offset", 0)),
-            tuple(told.get("levels", ())), tuple(told.get("values", ())),
+            fields["kind"], float(fields.get("slope", 1)), float(fields.get("offset", 0)),
+            tuple(fields.get("levels", ())), tuple(fields.get("values", ())),
         )  # fmt: skip
 
 
 def calibrate(logits: Floats, happened: Bools, kind: Literal["platt", "isotonic"] = "platt") -> Calibration:
-    """Fit on rows that the model was not fitted on.
+    """Fit a calibration on rows that the model was not fitted on.
 
-    A falling Platt slope is held at just above 0: log-odds that tell nothing become the mean rate, and no model is
-    turned round by the few rows it is calibrated on.
+    A negative Platt slope is replaced by a value just above 0. So log-odds without information become the mean rate,
+    and a small calibration sample cannot reverse the ranks of a model.
 
     Raises:
-        TrainingRefused: only one outcome is there, or a logit is no number.
+        TrainingRefused: all rows have the same outcome, or a logit is not finite.
     """
     from sklearn.isotonic import IsotonicRegression
     from sklearn.linear_model import LogisticRegression

@@ -1,12 +1,11 @@
-"""The context of a served response: character and the messages before it, from what passed screening only.
+"""Assemble the context of a served response: its character and the earlier messages that passed screening.
 
-One query for every place that shows a conversation to a model or a person: sampling, signal models, scoring. It is
-written for DuckDB and translated for Spark.
+Sampling, signal models and scoring all use this query. It is written for DuckDB and translated for Spark.
 
-Context is the unbroken run of passing final turns right before the turn, at most `context_turns` of them: an earlier
-turn that did not pass makes it shorter. A turn is unsafe to show when the turn right before it did not pass, or when
-its character exists and did not pass: the response answers to words that may not be shown, and without them it teaches
-the wrong lesson. A superseded response is no context: its regeneration is.
+The context is the unbroken run of final turns that passed, right before the turn, at most `context_turns` of them. An
+earlier turn that did not pass makes it shorter. A turn is unsafe to show when the turn right before it did not pass, or
+when its character exists and did not pass: the response refers to text that may not be shown, and a model would learn
+the wrong lesson without it. A superseded response is not part of a context; its regeneration is.
 """
 
 from __future__ import annotations
@@ -72,8 +71,8 @@ def context_query(context_turns: int, dialect: Literal["duckdb", "spark"]) -> st
     turns' days and of the context days before them) and `characters` (`curation.screened_characters`).
 
     Its rows, one for each of `turns`:
-        unsafe: what may not be shown (`previous_turn`, `character`), or NULL.
-        is_later: a message of the context is younger than the response, which a regeneration can make.
+        unsafe: the part that may not be shown (`previous_turn`, `character`), or NULL.
+        is_later: a message of the context is younger than the response; a regeneration can cause this.
         redacted_user_message, redacted_response: of the turn itself; NULL where it did not pass.
         context: JSON {"character": {name, traits, instructions} or absent, "messages": [{role, content}]}. The messages
             end with the user message that the response answers.

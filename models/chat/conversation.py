@@ -1,4 +1,4 @@
-"""What a response answers, as chat messages: x = [system prompt, character, history] (equation 5).
+"""Contexts as chat messages: x = [system prompt, character, history] (equation 5).
 
 `curation.samples.context` and `annotation.preferences.context` hold the same JSON:
 `{"system": text, "character": {"name", "traits", "instructions"}, "messages": [{"role", "content"}, ...]}`; `system`
@@ -22,24 +22,29 @@ def messages(context: str) -> Messages:
     """The context as chat messages: one system message if there is a system prompt or a character, then the history.
 
     Raises:
-        TrainingRefused: the context is not such JSON. The message tells what is missing, never the text.
+        TrainingRefused: the context is not such JSON. The error names the problem and never quotes the text.
     """
     try:
-        read = json.loads(context)
-        said = [{"role": str(one["role"]), "content": str(one["content"])} for one in read["messages"]]
-        opening = _system(read)
+        fields = json.loads(context)
+        history = [
+            {"role": str(message["role"]), "content": str(message["content"])}
+            for message in fields["messages"]
+        ]
+        opening = _system(fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TrainingRefused(
             f"a context is not JSON of character and messages: {type(error).__name__}"
         ) from None
-    if not {one["role"] for one in said} <= _ROLES:
+    if not {message["role"] for message in history} <= _ROLES:
         raise TrainingRefused("a context has a message that is neither the user's nor the assistant's")
-    return [*([{"role": "system", "content": opening}] if opening else []), *said]
+    return [*([{"role": "system", "content": opening}] if opening else []), *history]
 
 
-def context_of(said: Messages, *, system: str | None = None, character: dict[str, str] | None = None) -> str:
+def context_of(
+    history: Messages, *, system: str | None = None, character: dict[str, str] | None = None
+) -> str:
     """The inverse of `messages`, for importers: JSON with keys in one order, so that equal contexts are equal text."""
-    parts: dict[str, Any] = {"system": system or None, "character": character or None, "messages": said}
+    parts: dict[str, Any] = {"system": system or None, "character": character or None, "messages": history}
     return json.dumps({k: v for k, v in parts.items() if v is not None}, ensure_ascii=False, sort_keys=True)
 
 
@@ -48,10 +53,10 @@ def answered(context: str, response: str) -> Messages:
     return [*messages(context), {"role": "assistant", "content": response}]
 
 
-def _system(read: dict[str, Any]) -> str:
-    character = read.get("character") or {}
+def _system(fields: dict[str, Any]) -> str:
+    character = fields.get("character") or {}
     lines = [
-        read.get("system"),
+        fields.get("system"),
         *(character.get(name) for name in ("name", "traits", "instructions")),
     ]
     # Curated traits are a list.

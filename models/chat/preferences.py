@@ -1,7 +1,7 @@
-"""Judged pairs as a reward model learns them: ties out and counted, and the three label sets of Table 9.
+"""Turn preference labels into training pairs of a reward model, including the three label sets of Table 9.
 
-A row is one label: `annotation.preferences` has one row a pair and annotator. Counts are in labels and add up to the
-rows given, whatever their order.
+Ties are dropped and counted. A row is one label: `annotation.preferences` has one row a pair and annotator. Counts are
+in labels; they add up to the number of rows, and do not depend on row order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TABLE = "annotation.preferences"
 COLUMNS = (
     "pair_id", "annotator_id", "batch", "mode", "split", "context", "response_a", "response_b", "winner",
 )  # fmt: skip
-"""What these functions read of a row; another column may be there."""
+"""The columns that these functions read; a row may have more."""
 WINNERS = frozenset({"a", "b", "tie", "both_bad"})
 USED, DUPLICATE, TOO_FEW, DISAGREEMENT, NOT_DRAWN = (
     "used", "duplicate", "too_few_reviews", "disagreement", "not_drawn",
@@ -33,7 +33,7 @@ class Pair:
     """A context with the better and the worse of two responses (equation 1), by one label or several that agree.
 
     Attributes:
-        cluster: whose pair it is: pairs of one user are not independent. Empty: of nobody else's.
+        cluster: the user of the pair, because pairs of the same user are not independent. Empty: a cluster of its own.
     """
 
     pair_id: str
@@ -48,12 +48,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairSet:
-    """What labels make.
+    """Training pairs and what became of each label.
 
     Attributes:
-        pairs: sorted by pair and annotator; `all_labels` and `pairs` have a pair once for each label.
-        counts: labels by fate: `used`, `tie`, `both_bad`, `disagreement`, `not_drawn`, `too_few_reviews`, `duplicate`.
-            They add up to the rows given.
+        pairs: sorted by pair and annotator; `all_labels` and `pairs` return a pair once for each label.
+        counts: labels by outcome: `used`, `tie`, `both_bad`, `disagreement`, `not_drawn`, `too_few_reviews`,
+            `duplicate`. They add up to the number of rows.
     """
 
     pairs: tuple[Pair, ...]
@@ -96,13 +96,13 @@ def single_random(rows: Iterable[Row], seed: int, reviews: int = 3) -> PairSet:
     return _derived(rows, reviews, lambda labels: _drawn(labels, seed))
 
 
-# What one pair's labels become: the labels that make a pair each, and the fate of all labels.
+# Selects among a pair's labels: returns the labels that become a training pair each, and counts of all by outcome.
 _Choose = Callable[[Sequence[Row]], tuple[list[Row], Counter[str]]]
 
 
 def _derived(rows: Iterable[Row], reviews: int, choose: _Choose) -> PairSet:
     grouped, counts = _by_pair(rows)
-    made: list[Pair] = []
+    derived: list[Pair] = []
     for pair_id in sorted(grouped):
         labels = [grouped[pair_id][annotator] for annotator in sorted(grouped[pair_id])]
         if len(labels) < reviews:
@@ -110,8 +110,8 @@ def _derived(rows: Iterable[Row], reviews: int, choose: _Choose) -> PairSet:
             continue
         chosen, fates = choose(labels)
         counts += fates
-        made += [_pair(label) for label in chosen]
-    return PairSet(tuple(made), dict(sorted(counts.items())))
+        derived += [_pair(label) for label in chosen]
+    return PairSet(tuple(derived), dict(sorted(counts.items())))
 
 
 def _each(labels: Sequence[Row]) -> tuple[list[Row], Counter[str]]:
@@ -138,7 +138,7 @@ def _fate(label: Row) -> str:
 
 
 def _by_pair(rows: Iterable[Row]) -> tuple[dict[str, dict[str, Row]], Counter[str]]:
-    """Rows by pair and annotator; a row that stands twice counts once."""
+    """Rows by pair and annotator; a duplicate row is used once."""
     grouped: dict[str, dict[str, Row]] = {}
     counts: Counter[str] = Counter()
     for row in rows:

@@ -1,4 +1,4 @@
-"""The card of pulled rows: what they are, how many of each kind, where they come from, what may be done with them."""
+"""The dataset card of pulled rows: table, version, counts by column, personal data and licence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PII: Final = {
 
 @dataclass
 class Tally:
-    """Counts that are taken while rows pass."""
+    """Counts over the rows of a pull, taken batch by batch."""
 
     rows: int = 0
     weight: float = 0.0
@@ -57,8 +57,8 @@ class Tally:
                 self.distinct.setdefault(name, set()).update(column.drop_null().unique().to_pylist())
             if name in LEVELS:
                 counts = self.levels.setdefault(name, Counter())
-                for one in pc.value_counts(column).to_pylist():
-                    counts[_level(one["values"])] += one["counts"]
+                for entry in pc.value_counts(column).to_pylist():
+                    counts[_level(entry["values"])] += entry["counts"]
         if "weight" in batch.schema.names:
             finite = batch["weight"].filter(pc.is_finite(batch["weight"]))
             self.weight += pc.sum(finite).as_py() or 0.0
@@ -69,16 +69,16 @@ def _level(value: object) -> str:
 
 
 def card(snapshot: Snapshot, schema: pa.Schema, tally: Tally, licence: str) -> dict[str, Any]:
-    """The card as JSON holds it: the same for the same rows, whoever pulls them and when."""
+    """The contents of card.json. The same rows give the same card, whoever pulls them and when."""
     stated = contract(snapshot.table)
     known = {column.name: column for column in stated.columns}
     columns = [
         {
-            "name": one.name, "type": str(one.type), "nulls": tally.nulls[one.name],
-            "comment": _MARK.sub("", known[one.name].comment) if one.name in known else "(not in the contract)",
-            "pii": known[one.name].pii if one.name in known else "unknown",
+            "name": column.name, "type": str(column.type), "nulls": tally.nulls[column.name],
+            "comment": _MARK.sub("", known[column.name].comment) if column.name in known else "(not in the contract)",
+            "pii": known[column.name].pii if column.name in known else "unknown",
         }
-        for one in schema
+        for column in schema
     ]  # fmt: skip
     strata = {"strata": len(tally.distinct.get("stratum", ())), "weight_sum": round(tally.weight, 6)}
     return {
@@ -108,35 +108,35 @@ def card(snapshot: Snapshot, schema: pa.Schema, tally: Tally, licence: str) -> d
 
 def _most(counts: Counter[str]) -> dict[str, int]:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    kept = dict(ordered[:_MOST_LEVELS])
+    largest = dict(ordered[:_MOST_LEVELS])
     if rest := sum(count for _, count in ordered[_MOST_LEVELS:]):
-        kept[_OTHER] = rest
-    return kept
+        largest[_OTHER] = rest
+    return largest
 
 
-def readme(made: Mapping[str, Any], loading: str, data_files: Mapping[str, str]) -> str:
+def readme(facts: Mapping[str, Any], loading: str, data_files: Mapping[str, str]) -> str:
     """The card as Markdown, with the front matter that `datasets` and the hub read.
 
     Args:
-        loading: Python that loads the folder `DIR`.
-        data_files: name of a split to the pattern of its files; none where `datasets` is not to look for any.
+        loading: Python code that loads the folder `DIR`.
+        data_files: split name to the pattern of its files; empty if `datasets` must not look for data files.
     """
     raw = ["> **RAW TEXT. Keep it where access is as narrow as to the restricted root of the lake.**", ""]
     return "\n".join(
         [
-            *_front(made["table"], data_files), "",
-            f"# {made['table']}@{made['version']}", "",
-            *(raw if made["root"] == "restricted" else []),
-            made["about"], "",
-            *_table(("", ""), _facts(made)), "",
+            *_front(facts["table"], data_files), "",
+            f"# {facts['table']}@{facts['version']}", "",
+            *(raw if facts["root"] == "restricted" else []),
+            facts["about"], "",
+            *_table(("", ""), _facts(facts)), "",
             "## Load", "", "```python", loading, "```", "",
-            "## Columns", "", *_columns(made["columns"]), "",
-            *_levels(made["levels"]),
-            "## Personal data and licence", "", made["pii_statement"],
-            f"The lake keeps rows for {made['retention_days']} days. This copy does not follow: when a user is erased "
+            "## Columns", "", *_columns(facts["columns"]), "",
+            *_levels(facts["levels"]),
+            "## Personal data and licence", "", facts["pii_statement"],
+            f"The lake keeps rows for {facts['retention_days']} days. This copy does not follow: when a user is erased "
             "or the retention ends, delete it and pull again.", "",
-            f"Licence: {made['licence']}", "",
-            *(f"{note}\n" for note in made["notes"]),
+            f"Licence: {facts['licence']}", "",
+            *(f"{note}\n" for note in facts["notes"]),
             "Hashes of the files stand in `card.json`.", "",
         ]
     )  # fmt: skip
@@ -150,20 +150,20 @@ def _front(table: str, data_files: Mapping[str, str]) -> list[str]:
     return ["---", yaml.safe_dump(front, sort_keys=True).rstrip(), "---"]
 
 
-def _facts(made: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [
-        ("table", f"`{made['table']}` at version {made['version']}"),
-        ("condition", f"`{_cell(made['where'])}`" if made["where"] else "none"),
-        ("split", made["split"] or "both, or the table has none"),
-        ("rows", f"{made['rows']:,}"),
-        ("users", _count(made["users"])),
-        ("conversations", _count(made["conversations"])),
-        ("filter hash", f"`{made['filter_hash']}`"),
-        ("hash of the version's files", f"`{made['files_hash']}`"),
-        ("key", ", ".join(f"`{name}`" for name in made["key"])),
+        ("table", f"`{card['table']}` at version {card['version']}"),
+        ("condition", f"`{_cell(card['where'])}`" if card["where"] else "none"),
+        ("split", card["split"] or "both, or the table has none"),
+        ("rows", f"{card['rows']:,}"),
+        ("users", _count(card["users"])),
+        ("conversations", _count(card["conversations"])),
+        ("filter hash", f"`{card['filter_hash']}`"),
+        ("hash of the version's files", f"`{card['files_hash']}`"),
+        ("key", ", ".join(f"`{name}`" for name in card["key"])),
     ]
-    if made["sampling"]:
-        strata, weights = made["sampling"]["strata"], made["sampling"]["weight_sum"]
+    if card["sampling"]:
+        strata, weights = card["sampling"]["strata"], card["sampling"]["weight_sum"]
         facts.append(("strata", f"{strata:,}; weights add up to {weights:,.1f}"))
     return facts
 
@@ -171,13 +171,13 @@ def _facts(made: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _columns(columns: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         (
-            f"`{_cell(one['name'])}`",
-            _cell(one["type"]),
-            f"{one['nulls']:,}",
-            one["pii"],
-            _cell(one["comment"]),
+            f"`{_cell(column['name'])}`",
+            _cell(column["type"]),
+            f"{column['nulls']:,}",
+            column["pii"],
+            _cell(column["comment"]),
         )
-        for one in columns
+        for column in columns
     ]
     return _table(("column", "type", "NULL", "personal data", "meaning"), rows)
 
@@ -201,9 +201,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    """Text in a cell of a table: no markup, no break, no end of the cell."""
+    """Text for a table cell, with markup, line breaks and cell separators escaped."""
     return " ".join(escape(text, quote=False).replace("|", "&#124;").replace("`", "&#96;").split())
 
 
 def _count(number: int | None) -> str:
-    return "not told by these columns" if number is None else f"{number:,}"
+    return "unknown from these columns" if number is None else f"{number:,}"

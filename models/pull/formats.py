@@ -1,4 +1,4 @@
-"""The file formats of a pull. A writer returns notes for the card on what the format could not keep."""
+"""The file formats of a pull. A writer returns notes for the card about values that the format cannot represent."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from infra.errors import PullRefused
 from models.tables.opened import Opened
 
 ROWS_PER_FILE: Final = 200_000
-"""Rows of one file; files are as many as the rows need, and at least one."""
+"""Most rows of a file; there is always at least one file."""
 
 _ROWS_PER_GROUP: Final = 20_000
 _UNSPLIT: Final = "rows"
-# A reader that splits text at every line end of Unicode would break a line at these.
+# Escaped, because some readers split lines at these Unicode characters too.
 _LINE_ENDS: Final = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
 
 Notes = list[str]
 
 
 def loading(kind: str, split: str) -> tuple[str, dict[str, str]]:
-    """Python that loads a pulled folder, and its files by split for the card."""
+    """Python code that loads a pulled folder, and the file patterns by split for the card."""
     if kind == "hf":
         return 'from datasets import load_from_disk\n\nrows = load_from_disk("DIR")', {}
     name = split or _UNSPLIT
@@ -45,7 +45,7 @@ def _parquet(opened: Opened, batches: Iterator[pa.RecordBatch], folder: Path) ->
             gathered: list[pa.RecordBatch] = []
             for batch in part:
                 gathered.append(batch.cast(opened.schema))
-                if sum(one.num_rows for one in gathered) >= _ROWS_PER_GROUP:
+                if sum(gathered_batch.num_rows for gathered_batch in gathered) >= _ROWS_PER_GROUP:
                     writer.write_table(pa.Table.from_batches(gathered))
                     gathered = []
             if gathered:
@@ -85,7 +85,7 @@ def _lines(batch: pa.RecordBatch, sink: IO[str], table: str) -> int:
             sink.write(text.translate(_LINE_ENDS) + "\n")
     except ValueError:
         raise PullRefused(
-            "a list holds NaN or infinity, which JSON cannot say", table=table, hint="Pull it as parquet."
+            "a list holds NaN or infinity, which JSON does not have", table=table, hint="Pull it as parquet."
         ) from None
     return lost
 
@@ -116,7 +116,7 @@ def _file_count(opened: Opened) -> int:
 def _files(
     opened: Opened, batches: Iterator[pa.RecordBatch], folder: Path, ending: str
 ) -> Iterator[tuple[Path, Iterator[pa.RecordBatch]]]:
-    """Each file with its batches, which must be taken before the next file is asked for."""
+    """Each file with its batches. Read all batches of a file before you take the next file."""
     (folder / "data").mkdir()
     name, files = opened.snapshot.split or _UNSPLIT, _file_count(opened)
     left: list[pa.RecordBatch] = []
@@ -134,7 +134,7 @@ def _files(
 
     for number in range(files):
         yield folder / "data" / f"{name}-{number:05d}-of-{files:05d}.{ending}", part()
-    # What counts rows on their way must see the end too.
+    # Exhaust the iterator, so that the caller's count of rows is complete.
     for _ in batches:
         pass
 

@@ -1,7 +1,7 @@
-"""Rows of a snapshot as files that need no lake: Parquet, JSON lines or a saved `datasets` folder, with their card.
+"""Write the rows of a snapshot to files that need no lake: Parquet, JSON lines or a saved `datasets` folder.
 
-A folder is written aside and renamed when it is whole, so what stands under its name is complete. The same pull again
-gives the same bytes; any other is refused, and so is one whose files changed.
+The files are written to a temporary folder, which is renamed when it is complete. The same pull again writes the same
+bytes. A folder that holds another pull, or files that changed, is refused.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Pulled:
     """A folder of pulled rows.
 
     Attributes:
-        unchanged: it was there already, whole and the same.
-        files: of data, without the card.
-        size: their bytes.
+        unchanged: True if the folder held the same complete pull already.
+        files: number of data files, without the card.
+        size: bytes of the data files.
     """
 
     folder: Path
@@ -52,43 +52,43 @@ def pull(
     licence: str,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Pulled:
-    """Write the rows to `folder` with their card, or find that they are there already.
+    """Write the rows and their card to `folder`, unless it holds the same pull already.
 
     Args:
         licence: statement for the card.
-        progress: told how many rows are written so far.
+        progress: called with the number of rows written so far.
 
     Raises:
-        PullRefused: the folder holds something else, or files that are not as its card says; nothing was changed.
+        PullRefused: the folder holds something else, or its files do not match its card; nothing was changed.
         DiskFull: the disk filled up; nothing was left behind.
         SnapshotRefused: a column of a type that the format does not know.
         InputDamaged: a file of the table cannot be read.
     """
-    asked = _asked(opened, kind, licence)
+    expected = _expected_card(opened, kind, licence)
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        return _found(folder, asked)
+        return _existing(folder, expected)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Scratch(folder.parent, f".{folder.name}.partial-", private=asked["root"] == "restricted")
+        scratch = Scratch(folder.parent, f".{folder.name}.partial-", private=expected["root"] == "restricted")
         try:
-            made = _write(opened, kind, scratch.path, asked, progress)
+            written = _write(opened, kind, scratch.path, expected, progress)
             scratch.move(folder)
         finally:
             scratch.remove()
     except OSError as error:
         raise _unwritable(folder, error) from None
-    return _pulled(folder, made, unchanged=False)
+    return _pulled(folder, written, unchanged=False)
 
 
-def _asked(opened: Opened, kind: Kind, licence: str) -> dict[str, Any]:
-    """What makes two pulls the same, as far as it is known before reading."""
-    made = card(opened.snapshot, opened.schema, Tally(), licence)
-    return {**made, "kind": kind, "identity": opened.identity}
+def _expected_card(opened: Opened, kind: Kind, licence: str) -> dict[str, Any]:
+    """The part of the card that is known before the rows are read; two pulls are the same if it is equal."""
+    unread = card(opened.snapshot, opened.schema, Tally(), licence)
+    return {**unread, "kind": kind, "identity": opened.identity}
 
 
 def _write(
-    opened: Opened, kind: Kind, folder: Path, asked: dict[str, Any], progress: Callable[[int], None]
+    opened: Opened, kind: Kind, folder: Path, expected: dict[str, Any], progress: Callable[[int], None]
 ) -> dict[str, Any]:
     tally = Tally()
 
@@ -110,34 +110,35 @@ def _write(
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != ".lock"
     }
-    made = {
-        **card(opened.snapshot, opened.schema, tally, asked["licence"]),
+    contents = {
+        **card(opened.snapshot, opened.schema, tally, expected["licence"]),
         "kind": kind,
         "identity": opened.identity,
         "notes": notes if tally.rows else [*notes, "No row was selected: the files are empty."],
         "files": files,
     }
     code, data_files = loading(kind, opened.snapshot.split)
-    _text(folder / README, readme(made, code, data_files))
-    _text(folder / CARD, json.dumps(made, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-    return made
+    _text(folder / README, readme(contents, code, data_files))
+    _text(folder / CARD, json.dumps(contents, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    return contents
 
 
-def _found(folder: Path, asked: dict[str, Any]) -> Pulled:
-    """The same pull, whole, or a refusal that says what stands there."""
+def _existing(folder: Path, expected: dict[str, Any]) -> Pulled:
+    """The pull that the folder holds already. Raises PullRefused if it holds another, or is incomplete."""
     try:
-        there = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        differing = [name for name in _SAME if there[name] != asked[name]]
-        files = {name: (one["bytes"], one["sha256"]) for name, one in there["files"].items()}
+        existing = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        differing = [name for name in _SAME if existing[name] != expected[name]]
+        files = {name: (file["bytes"], file["sha256"]) for name, file in existing["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise PullRefused(
             f"{folder} is not empty and holds no pull", hint="Give another --out; nothing in it was changed."
         ) from None
     if differing:
+        other = f"{existing['table']}@{existing['version']}"
         raise PullRefused(
-            f"{folder} holds another pull ({there['table']}@{there['version']}); it differs in {', '.join(differing)}",
-            table=asked["table"],
-            hint=f"Give another --out, or name the version: {there['table']}@{there['version']}.",
+            f"{folder} holds another pull ({other}); it differs in {', '.join(differing)}",
+            table=expected["table"],
+            hint=f"Give another --out, or name the version: {other}.",
         )
     on_disk = {
         path.relative_to(folder).as_posix()
@@ -147,16 +148,16 @@ def _found(folder: Path, asked: dict[str, Any]) -> Pulled:
     changed = [name for name in files.keys() & on_disk if not _is(folder / name, *files[name])]
     if changed or files.keys() - on_disk:
         raise PullRefused(
-            f"{folder} is not as its card says: {len(changed)} files changed, {len(files.keys() - on_disk)} missing",
-            table=asked["table"],
+            f"{folder} does not match its card: {len(changed)} files changed, {len(files.keys() - on_disk)} missing",
+            table=expected["table"],
             hint="Delete the folder and pull again.",
         )
-    return _pulled(folder, there, unchanged=True)
+    return _pulled(folder, existing, unchanged=True)
 
 
-def _pulled(folder: Path, made: dict[str, Any], unchanged: bool) -> Pulled:
-    size = sum(one["bytes"] for one in made["files"].values())
-    return Pulled(folder, made["rows"], len(made["files"]), size, unchanged)
+def _pulled(folder: Path, contents: dict[str, Any], unchanged: bool) -> Pulled:
+    size = sum(file["bytes"] for file in contents["files"].values())
+    return Pulled(folder, contents["rows"], len(contents["files"]), size, unchanged)
 
 
 def _is(path: Path, size: int, digest: str) -> bool:
@@ -179,7 +180,7 @@ def _unwritable(folder: Path, error: OSError) -> DiskFull | PullRefused:
         )
     if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
         return PullRefused(
-            f"{folder} was made by somebody else meanwhile", hint="See what it is, and pull again."
+            f"another process created {folder} meanwhile", hint="Check what it holds, and pull again."
         )
     return PullRefused(
         f"{folder} cannot be written: {error.strerror}", hint="Give an --out that you may write."

@@ -1,8 +1,8 @@
-"""A SQL condition as an Arrow expression: what of it may prune row groups, and what must be asked of every row.
+"""Translate a SQL condition into Arrow expressions: one part may prune row groups, the other is applied to every row.
 
-The condition is one of DuckDB's dialect, as `flywheel sql` takes it after WHERE, of columns and constants: comparisons,
-AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL. NULL is neither true nor false, and NaN is equal to itself and above every
-number, as in Spark and DuckDB. What cannot be said exactly is refused, never approximated.
+The condition is in DuckDB's dialect, as `flywheel sql` takes it after WHERE. It uses columns and constants:
+comparisons, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL. As in Spark and DuckDB, NULL is neither true nor false, and NaN
+equals itself and is above every number. A condition that has no exact translation is refused.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _PARTS: Final = frozenset({"this", "expression", "expressions", "low", "high", "
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition in two parts that together are exact; None is true.
+    """A condition in two parts. Their AND is the exact condition; None is true.
 
     Attributes:
-        pushed: may be answered by statistics and partition values, and by the scan.
-        exact: asked of the rows themselves, whatever statistics say. Parquet's leave NaN out, so that a row group of 5
-            and NaN says "all 5": a condition on a floating-point column is never left to them.
-        columns: what the condition reads.
+        pushed: may be evaluated on statistics and partition values, and by the scan.
+        exact: evaluated on the rows only, never on statistics. It holds the conditions on floating-point columns:
+            Parquet's statistics leave NaN out, so a row group of 5 and NaN looks like "all 5".
+        columns: the columns that the condition reads.
     """
 
     pushed: pc.Expression | None
@@ -56,11 +56,11 @@ class Filter:
 
 
 def parse_filter(where: str, schema: pa.Schema, table: str) -> Filter:
-    """The condition on columns of the schema; an empty text is no condition.
+    """Parse a condition on columns of the schema; an empty text is no condition.
 
     Raises:
-        SnapshotRefused: it does not parse, names a column that is not there, or is more than this reader can say
-            exactly. The message quotes no constant: one may be a user's words.
+        SnapshotRefused: it does not parse, names an unknown column, or has no exact translation. The message quotes
+            no constant, because a constant may be a user's words.
     """
     if not where.strip():
         return Filter(None, None, frozenset())
@@ -70,17 +70,17 @@ def parse_filter(where: str, schema: pa.Schema, table: str) -> Filter:
         raise SnapshotRefused("the condition is not SQL", table=table, hint=_HINT) from None
     reader = _Reader(schema, table)
     select = statements[0] if len(statements) == 1 else None
-    # What a condition cannot hold (a second statement, ORDER BY) shows as a further part.
+    # What is no condition (a second statement, ORDER BY) shows as a further part.
     parts = (
         {name for name, value in select.args.items() if value} if isinstance(select, exp.Select) else set()
     )
     if not isinstance(select, exp.Select) or parts != {"expressions", "where"}:
         raise reader.refused("more than one condition")
     conjuncts = list(_conjuncts(select.args["where"].this))
-    read = [(reader.expression(one), reader.is_floating(one)) for one in conjuncts]
+    translated = [(reader.expression(conjunct), reader.is_floating(conjunct)) for conjunct in conjuncts]
     return Filter(
-        _all([expression for expression, floating in read if not floating]),
-        _all([expression for expression, floating in read if floating]),
+        _all([expression for expression, floating in translated if not floating]),
+        _all([expression for expression, floating in translated if floating]),
         frozenset(reader.seen),
     )
 
@@ -95,7 +95,7 @@ def _all(expressions: Sequence[pc.Expression]) -> pc.Expression | None:
 
 
 class _Reader:
-    """Translates one condition; `seen` collects the columns that it names."""
+    """Translates a condition; `seen` collects the columns that it names."""
 
     def __init__(self, schema: pa.Schema, table: str) -> None:
         self._schema, self._table = schema, table
@@ -108,9 +108,9 @@ class _Reader:
         return any(pa.types.is_floating(self._type(self._name(c))) for c in node.find_all(exp.Column))
 
     def expression(self, node: exp.Expr) -> pc.Expression:
-        """The Arrow expression of a condition; `&`, `|` and `~` of Arrow follow SQL's logic of three values."""
+        """The Arrow expression of a condition. Arrow's `&`, `|` and `~` follow SQL's three-valued logic."""
         node = node.unnest()
-        # A part that is not known here (ESCAPE, SYMMETRIC) would be left out without a word.
+        # Refuse unknown parts (ESCAPE, SYMMETRIC): ignoring them would change the meaning.
         if unknown := sorted({name for name, value in node.args.items() if value} - _PARTS):
             raise self.refused(f"{node.key.upper()} with {unknown[0]}, which this reader cannot apply")
         if node.args.get("negate"):  # NOT LIKE
@@ -142,7 +142,7 @@ class _Reader:
         if isinstance(node, exp.In) and not node.args.get("query") and node.expressions:
             if len(node.expressions) > _MOST_VALUES:
                 raise self.refused(f"a list of more than {_MOST_VALUES} values")
-            options = [self._comparison(node.this, "=", one.unnest()) for one in node.expressions]
+            options = [self._comparison(node.this, "=", option.unnest()) for option in node.expressions]
             return _either(options)
         if isinstance(node, exp.Like):
             return self._like(node)
@@ -152,7 +152,7 @@ class _Reader:
         name, pattern = self._name(node.this), node.expression
         if not pa.types.is_string(self._type(name)) or not isinstance(pattern, exp.Literal):
             raise self.refused("a LIKE that is not of a text column and a constant")
-        # DuckDB has no escape by default and Spark has the backslash: only where they agree is it clear what is meant.
+        # DuckDB has no escape character by default, Spark has the backslash: the meaning would depend on the engine.
         if "\\" in pattern.this:
             raise self.refused("a LIKE with a backslash, which engines read differently")
         return pc.match_like(pc.field(name), pattern.this)
@@ -168,25 +168,29 @@ class _Reader:
             return _OPERATORS[sign](field, pc.field(self._name(right)))
         if isinstance(right, exp.Null):
             return _OPERATORS[sign](field, pc.scalar(pa.scalar(None, kind)))
-        found = _OPERATORS[sign](field, pc.scalar(self._constant(right, kind)))
+        compared = _OPERATORS[sign](field, pc.scalar(self._constant(right, kind)))
         # NaN is above every number.
-        return found | pc.is_nan(field) if pa.types.is_floating(kind) and sign in (">", ">=", "<>") else found
+        return (
+            compared | pc.is_nan(field)
+            if pa.types.is_floating(kind) and sign in (">", ">=", "<>")
+            else compared
+        )
 
     def _name(self, node: exp.Expr) -> str:
         if not isinstance(node, exp.Column) or node.table:
             raise self.refused(f"{node.key.upper()} where a column must stand")
         name = str(node.name)
-        found = [one for one in self._schema.names if one == name] or [
-            one for one in self._schema.names if one.lower() == name.lower()
+        matching = [column for column in self._schema.names if column == name] or [
+            column for column in self._schema.names if column.lower() == name.lower()
         ]
-        if len(found) != 1:
+        if len(matching) != 1:
             raise SnapshotRefused(
                 "the condition names a column that the table does not have",
                 table=self._table,
                 hint=f"Columns are {', '.join(self._schema.names)}; constants of text stand in single quotes.",
             )
-        self.seen.add(found[0])
-        return str(found[0])
+        self.seen.add(matching[0])
+        return str(matching[0])
 
     def _type(self, name: str) -> pa.DataType:
         return self._schema.field(name).type
@@ -202,12 +206,12 @@ class _Reader:
             raise self.refused(f"{node.key.upper()} where a constant must stand")
         text = f"-{node.this}" if negative else str(node.this)
         try:
-            found = _text_value(text, kind) if node.is_string and not negative else _number(text, kind, node)
+            value = _text_value(text, kind) if node.is_string and not negative else _number(text, kind, node)
         except (ValueError, InvalidOperation, OverflowError, pa.ArrowException):
-            found = None
-        if found is None:
+            value = None
+        if value is None:
             raise self.refused(f"a constant that does not fit a column of type {kind}")
-        return found
+        return value
 
 
 _DATED: Final = frozenset(
@@ -238,7 +242,7 @@ def _number(text: str, kind: pa.DataType, node: exp.Literal) -> pa.Scalar | None
 
 
 def _either(options: list[pc.Expression]) -> pc.Expression:
-    """Any of them, as a balanced tree: a thousand in a chain would overflow the stack of who walks it."""
+    """The OR of all options, as a balanced tree: a chain of a thousand would overflow the stack of its readers."""
     if len(options) == 1:
         return options[0]
     half = len(options) // 2

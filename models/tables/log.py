@@ -1,4 +1,4 @@
-"""What a Delta log says where its reader gives up: features by version, and which versions are still whole."""
+"""Read a Delta log directly when deltalake cannot: reader features by version, and which versions are complete."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ def _log(folder: Folder) -> tuple[dict[int, str], set[int]]:
 
 def _actions(folder: Folder, name: str) -> Iterator[dict[str, Any]]:
     for line in folder.read(name).decode().splitlines():
-        with suppress(ValueError):  # a commit that is cut off holds no action there
+        with suppress(ValueError):  # the last line of a truncated commit
             yield json.loads(line)
 
 
 def protocols(folder: Folder) -> Iterator[tuple[int, set[str]]]:
-    """What a reader must know, by each commit that says so, the latest first: reader features, column mapping, and a
-    reader version above 3."""
+    """Number and required features of each commit that requires some, latest first.
+
+    Features are the log's reader features, `columnMapping`, and `reader version N` for N above 3.
+    """
     commits, _ = _log(folder)
     for number in sorted(commits, reverse=True):
         features: set[str] = set()
@@ -54,23 +56,23 @@ def protocols(folder: Folder) -> Iterator[tuple[int, set[str]]]:
 
 
 def versions_left(folder: Folder) -> list[int]:
-    """Versions whose log and files are all still there, rising.
+    """Versions whose log and files all exist, in rising order.
 
-    Costs a listing of the table's folder and a reading of its log: for error messages and housekeeping.
+    It lists the table's folder and reads the whole log, so use it for error messages and housekeeping only.
     """
     commits, checkpoints = _log(folder)
-    there = set(folder.walk())
+    files = set(folder.walk())
     readable, linked = [], False
     for number in range(max([*commits, *checkpoints], default=-1) + 1):
         linked = number in checkpoints or (number in commits and (linked or number == 0))
         if linked:
             readable.append(number)
-    broken = list(_broken(folder, commits, there))
+    broken = list(_broken(folder, commits, files))
     return [n for n in readable if not any(first <= n < end for first, end in broken)]
 
 
-def _broken(folder: Folder, commits: Mapping[int, str], there: set[str]) -> Iterator[tuple[int, int]]:
-    """Half-open ranges of versions that hold a file which is gone."""
+def _broken(folder: Folder, commits: Mapping[int, str], files: set[str]) -> Iterator[tuple[int, int]]:
+    """Half-open ranges of versions that contain a missing file."""
     born: dict[str, int] = {}
     for number in sorted(commits):
         for action in _actions(folder, commits[number]):
@@ -78,15 +80,15 @@ def _broken(folder: Folder, commits: Mapping[int, str], there: set[str]) -> Iter
                 born.setdefault(unquote(added["path"]), number)
             elif removed := action.get("remove"):
                 path = unquote(removed["path"])
-                # Added before the log begins: then it was there from the first version on.
+                # A file added before the log begins belongs to every version from 0 on.
                 first = born.pop(path, 0)
-                if path not in there:
+                if path not in files:
                     yield first, number
-    yield from ((first, max(commits) + 1) for path, first in born.items() if path not in there)
+    yield from ((first, max(commits) + 1) for path, first in born.items() if path not in files)
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """`0, 3..7`; of many ranges the latest."""
+    """Numbers as text such as `0, 3..7`; only the latest ranges if there are many."""
     ranges: list[list[int]] = []
     for number in numbers:
         if ranges and number == ranges[-1][1] + 1:

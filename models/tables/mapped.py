@@ -1,6 +1,6 @@
-"""Arrow batches as a dataset with random access, in a file that is there as long as the process.
+"""Arrow batches as a dataset with random access, in a temporary file that the process removes when it ends.
 
-Nothing stays behind: a copy that outlived the process would also outlive the erasure of a user.
+A file that outlived the process would also outlive the erasure of a user.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PREFIX: Final = "flywheel-rows-"
 def mapped(
     batches: Iterator[pa.RecordBatch], schema: pa.Schema, features: Features, identity: str, table: str
 ) -> Dataset:
-    """A dataset of the batches, memory-mapped; `identity` becomes its fingerprint.
+    """Write the batches to a memory-mapped dataset; `identity` becomes its fingerprint.
 
     Raises:
         DiskFull: the temporary folder has no room.

@@ -1,4 +1,4 @@
-"""From a table at a version, a condition and a split to the rows that a trainer reads, without a JVM.
+"""Open a table at a version, with a condition and a split, for training; no JVM needed.
 
 opened = open_snapshot(settings, "curation.samples@12", split="train", where="language = 'en'")
 opened.map_style()                     # a datasets.Dataset, memory-mapped
@@ -35,11 +35,11 @@ _SPLIT: Final = "split"
 
 @dataclass(frozen=True)
 class Opened:
-    """Rows of one table version, counted and ready to be read; get it with `open_snapshot`.
+    """Rows of one table version, counted and ready to be read. `open_snapshot` makes it.
 
     Attributes:
-        snapshot: what is read.
-        source: how.
+        snapshot: table, version, condition, split and number of rows.
+        source: reads the row groups.
         units: row groups with selected rows, in order.
     """
 
@@ -54,10 +54,16 @@ class Opened:
 
     @cached_property
     def identity(self) -> str:
-        """Sixteen hex digits of what is read: version, files, condition, split and columns."""
-        what = self.snapshot
+        """Sixteen hex digits over version, files, condition, split and columns."""
+        snapshot = self.snapshot
         text = json.dumps(
-            [what.table, what.version, what.files_hash, what.filter_hash, list(self.source.columns)]
+            [
+                snapshot.table,
+                snapshot.version,
+                snapshot.files_hash,
+                snapshot.filter_hash,
+                list(self.source.columns),
+            ]
         )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -70,14 +76,14 @@ class Opened:
         return self.source.batches(Piece(self.units, 0, self.snapshot.rows))
 
     def streaming(self, rank: int = 0, world: int = 1) -> IterableDataset:
-        """One rank's rows as a streaming dataset: ranks are disjoint, together complete, and differ by one row at most.
+        """The rows of one rank as a streaming dataset.
 
-        `state_dict()` and `load_state_dict()` continue at exactly the next row. For speed read it in batches:
+        Ranks are disjoint, cover all rows together, and differ by one row at most. `state_dict()` and
+        `load_state_dict()` continue at exactly the next row. For speed read it in batches:
         `with_format("arrow").iter(batch_size=...)`.
 
-        Under `transformers.Trainer` and plain accelerate give rank 0 of 1 and let accelerate share it out: it reads
-        rank 0's dataset for all ranks (`dispatch_batches`), or takes its own share of each rank's, so that of a share
-        given here only a share would be used.
+        Under `transformers.Trainer` and plain accelerate give rank 0 of 1: accelerate divides the rows among ranks
+        itself. A dataset that is divided here would be divided twice, and rows would be lost.
 
         Raises:
             SnapshotRefused: no such rank, or a column of a type that `datasets` does not know.
@@ -92,10 +98,10 @@ class Opened:
         )
 
     def map_style(self, batches: Iterator[pa.RecordBatch] | None = None) -> Dataset:
-        """All rows as a dataset with random access, memory-mapped from a temporary folder that ends with the process.
+        """All rows as a dataset with random access, memory-mapped from a temporary folder of the process.
 
         Args:
-            batches: what `batches()` gives, where somebody else counts them on their way.
+            batches: read these instead of `batches()`; for callers that count the rows on the way.
 
         Raises:
             SnapshotRefused: a column of a type that `datasets` does not know.
@@ -103,8 +109,8 @@ class Opened:
         """
         from models.tables.mapped import mapped
 
-        found = self.batches() if batches is None else batches
-        return mapped(found, self.schema, self._features(), self.identity, self.snapshot.table)
+        rows = self.batches() if batches is None else batches
+        return mapped(rows, self.schema, self._features(), self.identity, self.snapshot.table)
 
     def _features(self) -> Features:
         from datasets import Features
@@ -134,14 +140,14 @@ def open_snapshot(
     Args:
         where: SQL condition of columns and constants (`models.tables.filters`), applied to every row.
         split: train or evaluation; empty for both.
-        columns: those to read, in this order; None for all.
-        raw: allow a table of the restricted root: text as users wrote it, before screening.
+        columns: the columns to read, in this order; None for all.
+        raw: allow a table of the restricted root, whose text is as users wrote it, before screening.
 
     Raises:
         JobUnknown: no such table is declared.
-        ContractError: it was never migrated.
-        VersionGone: the version's log or a file that holds selected rows is gone; says what can be had.
-        SnapshotRefused: the version cannot be read exactly so, or raw text was not asked for.
+        ContractError: the table was never migrated.
+        VersionGone: the version's log or a file with selected rows is missing; names the versions that are left.
+        SnapshotRefused: the version cannot be read exactly, or the table holds raw text and `raw` is False.
         InputDamaged: a file is damaged.
     """
     lake = Lake.of(settings)
@@ -175,19 +181,19 @@ def _parsed(table: str) -> tuple[str, int | None]:
     return name, int(version) if at else None
 
 
-def _columns(version: TableVersion, asked: Sequence[str] | None) -> tuple[str, ...]:
-    there = version.schema.names
-    if asked is None:
-        return tuple(there)
-    if unknown := [name for name in asked if name not in there]:
+def _columns(version: TableVersion, requested: Sequence[str] | None) -> tuple[str, ...]:
+    available = version.schema.names
+    if requested is None:
+        return tuple(available)
+    if unknown := [name for name in requested if name not in available]:
         raise SnapshotRefused(
             f"version {version.version} has no column {', '.join(unknown)}",
             table=version.table,
-            hint=f"Columns are {', '.join(there)}.",
+            hint=f"Columns are {', '.join(available)}.",
         )
-    if not asked or len(set(asked)) != len(asked):
+    if not requested or len(set(requested)) != len(requested):
         raise SnapshotRefused("columns must be named, each once", table=version.table)
-    return tuple(asked)
+    return tuple(requested)
 
 
 def _filter(version: TableVersion, where: str, split: str) -> Filter:
@@ -202,9 +208,9 @@ def _filter(version: TableVersion, where: str, split: str) -> Filter:
         )
     if _SPLIT not in version.schema.names:
         raise SnapshotRefused(
-            "the table has no column split, so nobody knows whose rows are for training",
+            "the table has no column split, so its training rows are unknown",
             table=version.table,
             hint="Leave the split out, or join the table with one that has it (by turn_id or user_id).",
         )
-    both = f"({where}\n) AND {_SPLIT} = '{split}'" if where.strip() else f"{_SPLIT} = '{split}'"
-    return parse_filter(both, version.schema, version.table)
+    condition = f"({where}\n) AND {_SPLIT} = '{split}'" if where.strip() else f"{_SPLIT} = '{split}'"
+    return parse_filter(condition, version.schema, version.table)

@@ -1,8 +1,8 @@
-"""Reading the row groups of a table version in one order, in pieces that ranks and workers share out and resume.
+"""Read the row groups of a table version in a fixed order, in pieces that ranks and workers divide and can resume.
 
-A row's place is its number among the rows that the filter selects. What each row group contributes is counted once,
-when the version is opened; so a rank reads its own row groups only, ranks differ by at most one row, and a resumed run
-skips row groups without decoding them.
+A row's place is its number among the selected rows. Opening a version counts the selected rows of each row group once.
+So each rank reads only its own row groups, ranks differ by at most one row, and a resumed run skips row groups without
+decoding them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from models.tables.filters import Filter
 from models.tables.version import DataFile, TableVersion
 
 ROWS_PER_PIECE: Final = 65_536
-"""A piece is closed at the row group that brings it to so many rows."""
+"""A piece ends with the row group that brings it to this many rows."""
 
 BATCH_ROWS: Final = 16_384
 """Rows of a batch before the filter."""
@@ -52,10 +52,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Source:
-    """How to read units: picklable, so that a worker process can.
+    """Reads units; picklable, so that worker processes can use it.
 
     Attributes:
-        columns: those to return, in this order.
+        columns: the columns to return, in this order.
     """
 
     table: str
@@ -70,7 +70,7 @@ class Source:
         return pa.schema([self.schema.field(name) for name in self.columns])
 
     def batches(self, piece: Piece, start: int = 0) -> Iterator[pa.RecordBatch]:
-        """The piece's rows from its `start`-th on; batches are cut at the same places each time.
+        """The piece's rows from row `start` on; batches are cut at the same places each time.
 
         Raises:
             InputDamaged: a file cannot be read.
@@ -99,14 +99,14 @@ class Source:
             InputDamaged: a file cannot be read.
         """
         with _readable(self.table), ThreadPoolExecutor(_READERS) as pool:
-            return [unit for found in pool.map(self._units_of, version.files) for unit in found]
+            return [unit for units in pool.map(self._units_of, version.files) for unit in units]
 
     def may_hold(self, file: DataFile) -> bool:
-        """Whether the file's partition values leave room for selected rows."""
+        """Whether the file's partition values allow selected rows."""
         if self.filter.pushed is None:
             return True
-        found = self._dataset([self._fragment(file, None)]).get_fragments(self.filter.pushed)
-        return next(iter(found), None) is not None
+        fragments = self._dataset([self._fragment(file, None)]).get_fragments(self.filter.pushed)
+        return next(iter(fragments), None) is not None
 
     def _units_of(self, file: DataFile) -> list[Unit]:
         fragment = self._fragment(file, None)
@@ -115,7 +115,7 @@ class Source:
         return [Unit(file, number, rows) for number, rows in counted if rows]
 
     def _count(self, fragment: pads.ParquetFileFragment) -> int:
-        # Not by `count_rows`: of one row group it counts the whole file (pyarrow 25).
+        # `count_rows` of a single row group counts the whole file (pyarrow 25).
         if self.filter.exact is None and self.filter.pushed is None:
             return int(fragment.row_groups[0].num_rows)
         if self.filter.exact is None:
@@ -136,8 +136,8 @@ class Source:
         )
         for batch in scanner.to_batches():
             if exact is not None:
-                kept = pa.Table.from_batches([batch]).filter(exact).select(wanted).combine_chunks()
-                batch = next(iter(kept.to_batches()), batch.slice(0, 0))
+                selected = pa.Table.from_batches([batch]).filter(exact).select(wanted).combine_chunks()
+                batch = next(iter(selected.to_batches()), batch.slice(0, 0))
             if batch.num_rows:
                 yield batch
 
@@ -155,7 +155,7 @@ class Source:
         )
 
 
-# Spark writes timestamps as INT96: read as nanoseconds, years after 2262 would wrap around.
+# Spark writes timestamps as INT96. Read as nanoseconds, years after 2262 would wrap around.
 _FORMAT: Final = pads.ParquetFileFormat(
     read_options=pads.ParquetReadOptions(coerce_int96_timestamp_unit="us"),
     default_fragment_scan_options=pads.ParquetFragmentScanOptions(pre_buffer=True),
@@ -168,7 +168,7 @@ def _equals(name: str, value: Any, schema: pa.Schema) -> pc.Expression:
 
 
 def _joined(units: Sequence[Unit]) -> list[tuple[DataFile, list[int]]]:
-    """Consecutive row groups of one file together: its footer is read once."""
+    """Consecutive row groups of a file in one group, so that its footer is read once."""
     groups: list[tuple[DataFile, list[int]]] = []
     for unit in units:
         if groups and groups[-1][0].path == unit.file.path:
@@ -179,11 +179,13 @@ def _joined(units: Sequence[Unit]) -> list[tuple[DataFile, list[int]]]:
 
 
 def pieces(units: Sequence[Unit], rank: int, world: int) -> list[Piece]:
-    """The rank's share: rows n·rank/world up to n·(rank + 1)/world of all n, in pieces of whole row groups but for
-    the ends."""
+    """The rank's pieces: rows n·rank/world up to n·(rank + 1)/world of all n.
+
+    Only the first and the last piece may begin or end inside a row group.
+    """
     total = sum(unit.rows for unit in units)
     first, last = total * rank // world, total * (rank + 1) // world
-    made: list[Piece] = []
+    closed: list[Piece] = []
     gathered: list[Unit] = []
     skip = take = place = 0
     for unit in units:
@@ -194,14 +196,14 @@ def pieces(units: Sequence[Unit], rank: int, world: int) -> list[Piece]:
             gathered.append(unit)
             take += high - low
             if take >= ROWS_PER_PIECE:
-                made.append(Piece(tuple(gathered), skip, take))
+                closed.append(Piece(tuple(gathered), skip, take))
                 gathered, take = [], 0
         place += unit.rows
-    return [*made, Piece(tuple(gathered), skip, take)] if gathered else made
+    return [*closed, Piece(tuple(gathered), skip, take)] if gathered else closed
 
 
 class _readable:
-    """Turn an error of reading into one of ours, without the bytes that it may quote."""
+    """Turns a read error into InputDamaged, without the bytes that it may quote."""
 
     def __init__(self, table: str) -> None:
         self._table = table
@@ -214,5 +216,5 @@ class _readable:
             raise InputDamaged(
                 f"a file of the table cannot be read: {type(error).__name__}",
                 table=self._table,
-                hint="It was removed while it was read, or is damaged: open the table again, or restore the file.",
+                hint="It is damaged, or was removed during the read: open the table again, or restore the file.",
             ) from None

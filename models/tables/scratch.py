@@ -1,4 +1,4 @@
-"""Folders that end with the process that made them, whatever ends it: those of the dead are swept by the next."""
+"""Temporary folders of one process. If it is killed, the next process that makes such a folder removes its own too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SETTLED_SECONDS: Final = 60
 
 
 class Scratch:
-    """A new folder in `parent`, named by `prefix`, for this process alone while it lives.
+    """A new folder in `parent` whose name begins with `prefix`, for this process only.
 
     Args:
         private: readable by its owner only, whatever the umask.
@@ -29,10 +29,10 @@ class Scratch:
         self.path = parent / f"{prefix}{uuid.uuid4().hex}"
         self.path.mkdir(mode=0o700 if private else 0o777)
         self._owner = os.getpid()
-        self._held: IO[str] | None = locked(self.path / _LOCK)
+        self._lock_file: IO[str] | None = locked(self.path / _LOCK)
 
     def move(self, to: Path) -> None:
-        """Give it its name: from now on it stays.
+        """Rename the folder to `to`; it is permanent from then on.
 
         Raises:
             OSError: the name is taken by something that is not an empty folder.
@@ -42,21 +42,21 @@ class Scratch:
         self._release()
 
     def remove(self) -> None:
-        """Remove it, unless it was moved or this is a fork of its owner."""
+        """Remove the folder, unless it was moved or this process is a fork of its owner."""
         if os.getpid() == self._owner:
             shutil.rmtree(self.path, ignore_errors=True)
             self._release()
 
     def _release(self) -> None:
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
 
 
 def _sweep(old: Path) -> None:
     with suppress(OSError):
         # A live owner holds the lock; a young folder may not have one yet.
         settled = time.time() - old.stat().st_mtime > _SETTLED_SECONDS
-        if settled and (held := locked(old / _LOCK)) is not None:
+        if settled and (lock := locked(old / _LOCK)) is not None:
             shutil.rmtree(old, ignore_errors=True)
-            held.close()
+            lock.close()

@@ -1,4 +1,4 @@
-"""What a training run read: a table at a version, a filter and a split. It travels into MLflow as lineage."""
+"""The record of what a training run read: a table at a version, a filter and a split. MLflow keeps it as lineage."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Snapshot:
         version: Delta version.
         where: SQL condition on the table's columns, or empty.
         split: `train`, `evaluation`, or empty for both.
-        rows: how many rows the three select.
-        files_hash: hash of the version's file list (names and sizes), so that a rewritten history shows.
+        rows: number of selected rows.
+        files_hash: hash of the version's file list (names and sizes); it differs if the history was rewritten.
     """
 
     table: str
@@ -29,7 +29,7 @@ class Snapshot:
 
     @property
     def filter_hash(self) -> str:
-        """Sixteen hex digits of table, condition and split: the same question, at whatever version."""
+        """Sixteen hex digits of table, condition and split: the same for every version."""
         text = json.dumps([self.table, self.where, self.split])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

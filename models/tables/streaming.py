@@ -1,7 +1,7 @@
-"""Pieces of a table version as a streaming dataset of `datasets`: resumable to the row, and read in Arrow batches.
+"""A streaming dataset of `datasets` over the pieces of a table version: resumable to the row, read in Arrow batches.
 
-`IterableDataset.from_generator` would make a dictionary of every row; this is the interface under it that
-`load_dataset(..., streaming=True)` uses. It belongs to the pinned version of `datasets`; tests hold it.
+`IterableDataset.from_generator` would make a dictionary of every row. So this uses the private interface below it, as
+`load_dataset(..., streaming=True)` does. It depends on the pinned version of `datasets`; tests check it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from models.tables.scan import Piece, Source
 def stream(
     source: Source, pieces: Sequence[Piece], features: Features, identity: str, table: str
 ) -> IterableDataset:
-    """A streaming dataset of the pieces, each a shard.
+    """A streaming dataset in which each piece is a shard.
 
     Args:
-        identity: what was opened and whose share it is; the state of another is refused.
+        identity: of the opened rows and the rank; a saved state with another identity is refused.
     """
     examples = _PieceExamples(source, tuple(pieces), features, identity, table)
     return IterableDataset(ex_iterable=examples, info=DatasetInfo(features=features))
 
 
 class _PieceExamples(_BaseExamplesIterable):  # type: ignore[misc]
-    """The state is the number of the piece and of rows of it that were given out."""
+    """The state is the number of the current piece and how many of its rows were returned."""
 
     def __init__(
         self, source: Source, pieces: tuple[Piece, ...], features: Features, identity: str, table: str
@@ -49,17 +49,17 @@ class _PieceExamples(_BaseExamplesIterable):  # type: ignore[misc]
 
     @property
     def is_typed(self) -> bool:
-        """Rows have these features already: without this each would be cast again, one by one."""
+        """True: rows have these features already and need no cast."""
         return True
 
     @property
     def num_shards(self) -> int:
-        """A dataset without rows still is one shard."""
+        """Number of pieces; 1 for a dataset without rows."""
         return max(1, len(self._pieces))
 
     @property
     def iter_arrow(self) -> Callable[[], Iterator[tuple[str, pa.Table]]]:
-        """The batched way."""
+        """The iterator in Arrow batches."""
         return self._iter_arrow
 
     def shuffle_data_sources(self, generator: np.random.Generator) -> _PieceExamples:
@@ -73,7 +73,7 @@ class _PieceExamples(_BaseExamplesIterable):  # type: ignore[misc]
         return self._with(tuple(self._pieces[place] for place in chosen if place < len(self._pieces)))
 
     def reshard_data_sources(self) -> _PieceExamples:
-        """Pieces are as small as it is worth."""
+        """The same pieces: they are small enough."""
         return self._with(self._pieces)
 
     def _with(self, pieces: tuple[Piece, ...]) -> _PieceExamples:
@@ -105,7 +105,7 @@ class _PieceExamples(_BaseExamplesIterable):  # type: ignore[misc]
             first, row = self._state_dict["piece"], self._state_dict["row"]
             if self._state_dict["of"] != self._identity:
                 raise TrainingRefused(
-                    "the saved place belongs to another version, filter, choice of columns or share of ranks",
+                    "the saved state belongs to another version, filter, choice of columns, rank or number of ranks",
                     table=self._table,
                     hint="Resume with the table@version, condition, split, rank and number of ranks of the run that "
                     "saved it, or start anew.",

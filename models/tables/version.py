@@ -1,7 +1,7 @@
-"""One version of a Delta table as a list of Parquet files, for readers that know no Delta; refused where that is wrong.
+"""List the Parquet files of one version of a Delta table, for readers that do not know Delta.
 
-Who reads a version's files one by one sees no deletion vectors, no renamed columns, no widened types: a table that
-uses a reader feature which is not known to be harmless is refused.
+Reading the files one by one ignores deletion vectors, renamed columns and widened types. So a table that uses a reader
+feature which is not known to be harmless is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from infra.storage import Folder
 from models.tables.log import COLUMN_MAPPING, protocols, ranges, versions_left
 
 HARMLESS_FEATURES: Final = frozenset({"timestampNtz", "vacuumProtocolCheck"})
-"""Reader features that change nothing for who reads the files: a type of Parquet's own, a rule for VACUUM."""
+"""Reader features that do not change how files are read: a type that Parquet has too, and a rule for VACUUM."""
 
 _ABSOLUTE: Final = re.compile(r"/|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 
@@ -36,8 +36,8 @@ class DataFile:
 
     Attributes:
         path: relative to the table.
-        size: bytes, as the log says.
-        partition: value of each partition column, which the file itself does not hold.
+        size: bytes, from the log.
+        partition: value of each partition column; the file itself does not contain them.
     """
 
     path: str
@@ -47,7 +47,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class TableVersion:
-    """A version that can be read file by file; files are sorted by path, so that two readers see one order."""
+    """A version that can be read file by file; files are sorted by path, so that all readers see the same order."""
 
     table: str
     version: int
@@ -57,15 +57,15 @@ class TableVersion:
 
     @property
     def files_hash(self) -> str:
-        """Of the names and sizes of all files: another list under the same number is another history."""
+        """Hash of the names and sizes of all files. If the history is rewritten, the same number has another hash."""
         text = json.dumps([[file.path, file.size] for file in self.files])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def check_files(self, lake: Lake, files: Iterable[DataFile]) -> None:
-        """Refuse a version of which files are gone or changed.
+        """Check that the files exist and have the sizes in the log.
 
         Raises:
-            VersionGone: files were vacuumed; says which versions can still be had.
+            VersionGone: files were vacuumed; names the versions that are left.
             InputDamaged: a file has another size than the log says.
         """
         listed = list(files)
@@ -85,15 +85,15 @@ def open_version(lake: Lake, table: str, version: int | None = None) -> TableVer
 
     Raises:
         JobUnknown: no such table is declared.
-        ContractError: it was never migrated.
-        VersionGone: the version is not there yet or no more; says which can be had.
-        SnapshotRefused: it uses a feature that a reader of files would get wrong.
+        ContractError: the table was never migrated.
+        VersionGone: the version does not exist yet or any more; names the versions that are left.
+        SnapshotRefused: the version uses a feature that makes reading its files one by one wrong.
     """
     folder = lake.folder(contract(table).name)
     try:
         delta = lake.open(table, version)
     except (DeltaError, DeltaProtocolError, TableNotFoundError, OverflowError) as error:
-        # The reader's own words are of no use to people; its reasons stand in the log.
+        # deltalake's message does not help users. Read the log to find an unsupported feature.
         for number, features in protocols(folder):
             if version is None or number <= version:
                 _check_features(table, number if version is None else version, features)
@@ -121,7 +121,7 @@ def _check_features(table: str, version: int, features: Iterable[str]) -> None:
 
 
 def _schema(delta: DeltaTable) -> pa.Schema:
-    """Names and types; every column may be missing in files that are older than it."""
+    """Names and types, all nullable: files older than a column lack it."""
     return pa.schema([pa.field(field.name, field.type) for field in pa.schema(delta.schema().to_arrow())])
 
 
@@ -130,8 +130,8 @@ def _files(table: str, version: int, delta: DeltaTable) -> tuple[DataFile, ...]:
     partitions: Sequence[Mapping[str, Any] | None] = (
         actions["partition"].to_pylist() if "partition" in actions.column_names else [None] * len(actions)
     )
-    found = [
-        # The log writes paths as URIs do.
+    files = [
+        # The log percent-encodes paths.
         DataFile(unquote(path), size, partition or {})
         for path, size, partition in zip(
             actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), partitions, strict=True
@@ -143,16 +143,16 @@ def _files(table: str, version: int, delta: DeltaTable) -> tuple[DataFile, ...]:
             table=table,
             hint="Copy it (CREATE TABLE ... AS SELECT), or read the table that it is a clone of.",
         )
-    return tuple(sorted(found, key=lambda file: file.path))
+    return tuple(sorted(files, key=lambda file: file.path))
 
 
 def _gone(lake: Lake, table: str, version: int | None, why: str) -> VersionGone:
     left = versions_left(lake.folder(table))
-    said = f"There are: {ranges(left)}." if left else "No version of it can be read."
+    available = f"There are: {ranges(left)}." if left else "No version of it can be read."
     if version is not None and left and version > left[-1]:
         why = "there is no such version yet"
     return VersionGone(
         f"version {'latest' if version is None else version} cannot be had: {why}",
         table=table,
-        hint=f"{said} Pin versions that must last: flywheel vacuum spares those that registered models name.",
+        hint=f"{available} Pin versions that must last: flywheel vacuum spares those that registered models name.",
     )

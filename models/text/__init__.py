@@ -1,1 +1,1 @@
-"""What can be known of a text: language, embedding, jobs to be done, near-duplicates, sentiment."""
+"""Models of a text: language, embedding, jobs to be done, near-duplicates, sentiment."""

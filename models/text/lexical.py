@@ -1,8 +1,8 @@
-"""Lexical near-duplicates: one normalised form, MinHash candidates, and an edit ratio that decides.
+"""Find lexical near-duplicates: normalise, find candidates by MinHash, and decide by an edit ratio.
 
 Works for every language, also those that no encoder knows. Two prompts are lexical near-duplicates when both the whole
-prompt and the user message alone reach the edit ratio: a long greeting that two prompts share must not make their
-different questions one.
+prompt and the user message alone reach the edit ratio. So a long shared greeting does not make two different questions
+duplicates.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cpdist
 
 BANDS: Final = 32
-"""MinHash bands. Each is two values of the whole prompt and two of the message, so both must be alike to collide."""
+"""MinHash bands. Each has two values of the whole prompt and two of the message, so both must be alike to collide."""
 
 PROFILE_DIMENSION: Final = 256
-"""Dimensions of the hashed character profile that stands in for an embedding where no encoder knows the language."""
+"""Dimensions of the hashed character profile, which replaces an embedding in languages that no encoder knows."""
 
 _WHOLE_SHINGLE: Final = 5
 _MESSAGE_SHINGLE: Final = 3
@@ -61,17 +61,17 @@ class Normal:
 def normalise(prompt_text: str) -> Normal:
     """The normal form of a prompt text (character name, last assistant message, user message: one a line)."""
     *context, message = prompt_text.split("\n", 2)
-    said, before = _normal(message), _normal(" ".join(context))
-    return Normal(f"{before} {said}" if before else said, said)
+    user_message, earlier = _normal(message), _normal(" ".join(context))
+    return Normal(f"{earlier} {user_message}" if earlier else user_message, user_message)
 
 
 class _Letters(dict[int, int]):
-    """For `str.translate`: what is kept of each code point, looked up once."""
+    """A table for `str.translate`: letters, marks, numbers and symbols stay, all else becomes a space."""
 
     def __missing__(self, code: int) -> int:
-        kept = code if unicodedata.category(chr(code))[0] in _KEPT_CATEGORIES else ord(" ")
-        self[code] = kept
-        return kept
+        replacement = code if unicodedata.category(chr(code))[0] in _KEPT_CATEGORIES else ord(" ")
+        self[code] = replacement
+        return replacement
 
 
 _LETTERS: Final = _Letters()
@@ -79,13 +79,13 @@ _LETTERS: Final = _Letters()
 
 def _normal(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
-    # "!!!" and "?" are all punctuation: without it nothing would be left and all such messages would be one.
+    # Keep messages that are all punctuation, such as "!!!" and "?": otherwise they would all be equal.
     return " ".join(folded.translate(_LETTERS).split()) or " ".join(folded.split())
 
 
 @dataclass(frozen=True)
 class Signatures:
-    """MinHash of n prompts: `bands` (n, BANDS) keys to meet in, and (n,) one-bit sketches of 64 values of each part."""
+    """MinHash of n prompts: `bands` (n, BANDS) keys of the buckets, and (n,) one-bit sketches of 64 values a part."""
 
     bands: Int64s
     whole_sketch: Int64s
@@ -93,7 +93,7 @@ class Signatures:
 
 
 def signatures(normals: Sequence[Normal]) -> Signatures:
-    """MinHash signatures of prompts; the same on every machine and in any company."""
+    """MinHash signatures of prompts; each depends on its prompt only, and is the same on every machine."""
     whole = _minima(*_codes([n.whole for n in normals]), _WHOLE_SHINGLE, _SEEDS[0])
     message = _minima(*_codes([n.message for n in normals]), _MESSAGE_SHINGLE, _SEEDS[1])
     return Signatures(_bands(whole, message), _sketches(whole), _sketches(message))
@@ -124,29 +124,29 @@ def _shingle(codes: Uint32s, start: int, stop: int) -> np.uint32:
 
 @njit(**_COMPILED)  # type: ignore[untyped-decorator]
 def _minima(codes: Uint32s, ends: Int64s, length: int, seeds: Uint32s) -> Uint32s:
-    """Least value of each of the hash functions over the shingles of each text; shape (texts, seeds)."""
-    found = np.full((len(ends), len(seeds)), np.uint32(0xFFFFFFFF), dtype=np.uint32)
+    """Minimum of each hash function over the shingles of each text; shape (texts, seeds)."""
+    minima = np.full((len(ends), len(seeds)), np.uint32(0xFFFFFFFF), dtype=np.uint32)
     start = 0
     for text in range(len(ends)):
-        row, end = found[text], ends[text]
+        row, end = minima[text], ends[text]
         for place in range(start, max(end - length, start) + 1):
             shingle = _shingle(codes, place, min(place + length, end))
             # The shingle's hash is mixed already: an odd multiplier is enough to reorder it.
             for function in range(len(seeds)):
                 row[function] = min(row[function], np.uint32(shingle * seeds[function]))
         start = end
-    return found
+    return minima
 
 
 @njit(**_COMPILED)  # type: ignore[untyped-decorator]
 def _profiles(codes: Uint32s, ends: Int64s, length: int, dimension: int) -> Floats:
-    found = np.zeros((len(ends), dimension))
+    counts = np.zeros((len(ends), dimension))
     start = 0
     for text in range(len(ends)):
         for place in range(start, max(ends[text] - length, start) + 1):
-            found[text, _shingle(codes, place, min(place + length, ends[text])) % dimension] += 1.0
+            counts[text, _shingle(codes, place, min(place + length, ends[text])) % dimension] += 1.0
         start = ends[text]
-    return found
+    return counts
 
 
 def _bands(whole: Uint32s, message: Uint32s) -> Int64s:
@@ -160,7 +160,7 @@ def _bands(whole: Uint32s, message: Uint32s) -> Int64s:
 
 
 def _sketches(minima: Uint32s) -> Int64s:
-    # A minimum's high bits are small by nature; its low bits are as good as drawn.
+    # The high bits of a minimum are mostly 0; its low bits are close to random.
     bits = np.packbits(((minima >> np.uint32(3)) & np.uint32(1)).astype(np.uint8), axis=1)
     return np.ascontiguousarray(bits).view(np.int64)[:, 0]
 
@@ -203,7 +203,7 @@ def _agreement(sketches: Int64s, a: Int64s, b: Int64s) -> npt.NDArray[np.bool_]:
 
 
 def sketches_agree(first: Int64s, second: Int64s) -> npt.NDArray[np.bool_]:
-    """Whether two sketches are alike enough for an edit ratio to be worth its time; shapes as numpy broadcasts them."""
+    """Whether two sketches are alike enough to compute the edit ratio; shapes broadcast as in numpy."""
     differing = np.bitwise_count((first ^ second).view(np.uint64))
     return np.asarray(differing <= 64 - _SKETCH_AGREEMENT)
 
@@ -213,11 +213,11 @@ def similarities(first: Sequence[Normal], second: Sequence[Normal], threshold: f
 
     Rounded to six digits; 0 where one of the two is below threshold.
     """
-    found = _edit_ratios([n.message for n in first], [n.message for n in second], threshold)
-    open_rows = np.flatnonzero(found).tolist()
+    ratios = _edit_ratios([n.message for n in first], [n.message for n in second], threshold)
+    open_rows = np.flatnonzero(ratios).tolist()
     whole = _edit_ratios([first[i].whole for i in open_rows], [second[i].whole for i in open_rows], threshold)
-    found[open_rows] = np.where(whole > 0, np.minimum(found[open_rows], whole), 0.0)
-    return found
+    ratios[open_rows] = np.where(whole > 0, np.minimum(ratios[open_rows], whole), 0.0)
+    return ratios
 
 
 def _edit_ratios(first: Sequence[str], second: Sequence[str], threshold: float) -> Floats:
@@ -231,7 +231,7 @@ def _edit_ratios(first: Sequence[str], second: Sequence[str], threshold: float) 
 def profiles(normals: Sequence[Normal]) -> npt.NDArray[np.float32]:
     """Hashed character-trigram profiles, shape (n, PROFILE_DIMENSION), unit length.
 
-    They only name the nearest kept turn of a prompt that no encoder knows; they never call it a duplicate.
+    They only find the nearest kept turn of a prompt that no encoder knows; they never decide on a duplicate.
     """
-    found = _profiles(*_codes([n.whole for n in normals]), _MESSAGE_SHINGLE, PROFILE_DIMENSION)
-    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
+    counts = _profiles(*_codes([n.whole for n in normals]), _MESSAGE_SHINGLE, PROFILE_DIMENSION)
+    return np.asarray(counts / np.linalg.norm(counts, axis=1, keepdims=True), dtype=np.float32)

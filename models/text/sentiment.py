@@ -8,7 +8,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 LANGUAGES = frozenset(("en",))
 POSITIVE, NEGATIVE = 0.05, -0.05
-"""From and up to which compound its authors call a text positive and negative."""
+"""The authors call a text positive from a compound of 0.05 on, and negative up to -0.05."""
 _READ_CHARACTERS = 2_000
 
 

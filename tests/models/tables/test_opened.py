@@ -152,7 +152,7 @@ def test_the_place_in_another_stream_is_refused(home: Settings, change: dict[str
     next(iter(stream))
     other = open_snapshot(home, change.pop("table", SAMPLES), **change).streaming()
     other.load_state_dict(stream.state_dict())
-    with pytest.raises(TrainingRefused, match="saved place belongs to another"):
+    with pytest.raises(TrainingRefused, match="saved state belongs to another"):
         next(iter(other))
 
 
