@@ -1,4 +1,4 @@
-"""What a running job may touch: its days, its tables at pinned versions, the one write function, the ledger."""
+"""What a job gets when it runs: its days, tables at pinned versions, the write function and the ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class JobContext:
-    """One run of one job. `run` functions get it; nothing else writes tables.
+    """One run of one job. A job's `run` function gets it and writes tables only through it.
 
     Attributes:
         days: sorted days of the run.
@@ -53,7 +53,7 @@ class JobContext:
 
     @property
     def spark(self) -> SparkSession:
-        """The Spark session, started when it is first asked for.
+        """The Spark session. It starts on first use.
 
         Raises:
             ContractError: the job declares an engine without one.
@@ -95,7 +95,7 @@ class JobContext:
     def read_arrow(
         self, table: str, days: Iterable[date] | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:
-        """The same rows as `read` gives, as an Arrow table and without a JVM."""
+        """The same rows as `read`, as an Arrow table, without a JVM."""
         import pyarrow.compute as pc
 
         wanted = self._allowed(table, days)
@@ -108,7 +108,7 @@ class JobContext:
         return dataset.to_table(columns=list(columns) if columns is not None else None, filter=condition)
 
     def version(self, table: str) -> int:
-        """The version at which the run reads a table.
+        """The version of a table that the run reads.
 
         Raises:
             ContractError: the job does not declare that it reads or writes it.
@@ -160,7 +160,7 @@ class JobContext:
             if stray := sorted(wanted - limit):
                 raise ContractError(
                     f"{self.job.name} reads {len(stray)} day(s) beyond what it declares", table=table, day=stray[0],
-                    hint="Declare the reach in the stage's __init__.py: plans and fingerprints stand on it.",
+                    hint="Declare the reach in the stage's __init__.py: plans and fingerprints depend on it.",
                 )  # fmt: skip
         else:
             wanted = None if days is None else set(days)
@@ -248,7 +248,7 @@ class JobContext:
         print(f"  {seconds:6.1f}s  {message}", file=sys.stderr, flush=True)
 
     def record_quality(self, table: str, results: Sequence[Any]) -> None:
-        """Keep results about a table for `ops.quality`: of its expectations, or of a job's own checks."""
+        """Record results for `ops.quality`, of a table's expectations or of the job's own checks."""
         self.quality_rows += [
             {
                 "run_id": self.run_id,

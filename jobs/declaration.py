@@ -1,4 +1,4 @@
-"""What a job declares, once. DAG edges, plans, lineage, the data dictionary, row accounting and erasure follow from it.
+"""Declarations of jobs. DAG edges, plans, lineage, data dictionary, row accounting and erasure are derived from them.
 
 Imports no Spark: DAG files and the command line read declarations.
 """

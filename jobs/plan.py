@@ -1,4 +1,4 @@
-"""What must run, and why: the same answer for `flywheel plan`, for the skip of a rerun and for the nightly repair.
+"""Works out what must run, and why. `flywheel plan`, reruns and the nightly repair all use this.
 
 A unit of work is due when it never succeeded, when the settings it declares changed, when the content of something it
 read changed, when a model it uses is another version, or when it was marked stale. Content is compared by the ledger's
@@ -39,10 +39,10 @@ class Due:
 
 
 class Plan:
-    """A reading of the ledger at one moment."""
+    """What is due, from one snapshot of the ledger."""
 
     def __init__(self, settings: Settings, versions: Mapping[str, int] | None = None) -> None:
-        """A plan of the lake as it is.
+        """Plan for the current state of the lake.
 
         Args:
             versions: tables that a run is to read at certain versions, whatever was written since.
@@ -73,12 +73,12 @@ class Plan:
         return ledger.expired_before(self.lake)
 
     def is_expired(self, job: Job, day: date) -> bool:
-        """Whether retention deleted what the job would make the day of: it can not be made again."""
+        """Whether retention deleted the inputs of the day, so that the job cannot make it again."""
         sources = {LANDED_IN[name] for name in job.reads if is_landed(name)} | set(job.tables_awaited)
         return any(day < self._expired_before.get(table, date.min) for table in sources)
 
     def forget(self) -> None:
-        """Read the ledger anew next time."""
+        """Drop the cached ledger; the next call reads it again."""
         self._contents.clear()
         self._prefixes.clear()
         for name in ("marks", "_successes", "_expired_before"):
@@ -91,7 +91,7 @@ class Plan:
         return self._settings_hashes[job.name]
 
     def scope(self, job: Job, days: Sequence[date]) -> str | None:
-        """Id of what the job would build of these days: None where each day is a unit of its own.
+        """Id of the dataset or model that the job would build from these days. None for a job that runs day by day.
 
         Name, window and settings hash of a dataset; name, last day and settings hash of what stands on all batches;
         name and settings hash of a model or generation of its own.
@@ -109,13 +109,13 @@ class Plan:
         return "-".join(parts)
 
     def content(self, table: str, day: date) -> str | None:
-        """What the ledger knows of a day of a table: its content hash, or None when it never succeeded."""
+        """Content hash of a day of a table from the ledger. None when no run of the day succeeded."""
         if is_landed(table):
             from jobs.landing.zone import landing_fingerprint
 
             return landing_fingerprint(self.lake.landing_of(table), day)
         if table not in self._contents:
-            # What commands write (reviews, definitions) has no content here: a change marks the days that it touches.
+            # Tables written by commands (reviews, definitions) have no content hash: changes mark days stale.
             writer = writer_of(table)
             known = self.successes(writer, table) if writer and writer.is_daily else {}
             self._contents[table] = {
@@ -126,7 +126,7 @@ class Plan:
     def inputs(
         self, job: Job, days: Sequence[date], own: Mapping[date, str] | None = None
     ) -> dict[str, str | None]:
-        """What the unit would be computed from: table to combined content hash, model setting to version.
+        """Inputs of a unit: combined content hash by table, and model version by setting.
 
         Args:
             own: content of the job's closing table from the run that is under way, for jobs that read their own past.
@@ -153,7 +153,7 @@ class Plan:
     def _beyond(
         self, job: Job, table: str, days: Sequence[date], own: Mapping[date, str] | None
     ) -> dict[str, str]:
-        """What is read beyond the days of the unit, as far as content and not marks say that it changed."""
+        """Inputs outside the unit's own days whose changes are detected by content hash, not by stale marks."""
         reach, hashes = job.reads[table], dict[str, str]()
         if horizon := reach.days_before(self.settings):
             before = (days[0] - timedelta(days=n) for n in range(1, horizon + 1))
@@ -174,7 +174,7 @@ class Plan:
         return hashes
 
     def _up_to(self, table: str, last: date) -> str:
-        """Hash of all days of a table up to one; each further day costs one step, not a walk over all before it."""
+        """Hash of all days of a table up to one day. It is extended day by day, so each further day costs one step."""
         if table not in self._prefixes:
             self.content(table, last)  # reads them all
             digest = hashlib.sha256()
@@ -189,7 +189,7 @@ class Plan:
         return digests[place - 1] if place else "-"
 
     def _model(self, setting: str) -> str:
-        """`name/version` of the registered model that a setting names, or nothing where it names none."""
+        """`name/version` of the registered model that a setting names. Empty when the setting is empty."""
         named = str(self.settings.value(setting) or "")
         if setting not in self._models:
             from models.registry.names import resolved
@@ -198,12 +198,12 @@ class Plan:
         return self._models[setting]
 
     def _file(self, setting: str) -> str:
-        """Hash of the file that a setting names; nothing for a name of something that is shipped, or for none."""
+        """Hash of the file that a setting names. Empty when the setting is empty or names something packaged."""
         place = Path(self.settings.resolve(str(self.settings.value(setting) or "-")))
         return hashlib.sha256(place.read_bytes()).hexdigest()[:16] if place.is_file() else ""
 
     def due(self, job: Job, days: Sequence[date], force: bool = False) -> list[Due]:
-        """The units among `days` that must run, in order of days."""
+        """The due units among `days`, in order of days."""
         if (scope := self.scope(job, days)) is not None:
             reason = "forced" if force else self._reason(job, scope, tuple(days))
             return [Due(job.name, tuple(days), reason, scope)] if reason else []
@@ -234,7 +234,7 @@ class Plan:
         return None
 
     def check_upstream(self, job: Job, days: Sequence[date]) -> None:
-        """Refuse days that are not there yet.
+        """Raise an error if days that the job reads do not exist yet.
 
         Raises:
             UpstreamMissing: names table, day and the command that makes it.
@@ -253,7 +253,7 @@ class Plan:
                     )  # fmt: skip
 
     def known_days(self, zone: str = LANDING) -> list[date]:
-        """Days that landed in a zone, or for which a job that stands on the zone was ever run, sorted."""
+        """Days that landed in a zone, or for which a job that reads the zone ever ran, sorted."""
         from jobs.landing.zone import landing_days
 
         landed = set(landing_days(self.lake.landing_of(zone)))
@@ -268,7 +268,7 @@ class Plan:
         )
 
     def everything(self) -> list[Due]:
-        """All that is due over all known days, in the order in which it should run."""
+        """Everything due over all known days, in the order in which to run it."""
         units: list[Due] = []
         days: dict[str, list[date]] = {}
         for job in all_jobs():

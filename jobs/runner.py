@@ -24,12 +24,12 @@ from jobs.plan import Due, Plan, fingerprint
 
 
 class JobFailed(FlywheelError):
-    """A job ended in an error that is not one of ours; says where, never what the data was."""
+    """A job failed with an unexpected error. The message gives the place in the code and never the data."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a call of `run_job` did.
+    """Result of one call of `run_job`.
 
     Attributes:
         run_id: None when nothing was due.
@@ -137,7 +137,7 @@ def pinned_versions(declared: Job, settings: Settings, lake: Lake) -> dict[str, 
 def run_stale(
     settings: Settings, only: str | None = None, engines: Sequence[Engine] = ("spark", "arrow")
 ) -> list[RunSummary]:
-    """Run all that is due, jobs in order, each with its due days together; what one job changes, the next sees.
+    """Run everything that is due: job after job, all due days of a job together. Each job sees earlier changes.
 
     Args:
         only: name of the one job to run, whatever its engine.
@@ -162,7 +162,7 @@ def run_stale(
 
 
 def first_of(error: Exception) -> Exception:
-    """What went wrong first: where the engine died, freeing what it held fails too, and hides why."""
+    """The first error of a chain. When the engine dies, cleaning up fails too, and that later error hides the cause."""
     while (
         type(error).__module__.startswith("py4j")
         and error.__cause__ is None
@@ -214,10 +214,10 @@ def _record_success(context: JobContext, plan: Plan) -> None:
         )
         row["settings_hash"] = plan.settings_hash(context.job)
         row["code_version"] = ledger.code_version()
-        # A merge-insert table's day is a function of what it was made from.
+        # The content of a merge-insert table's day is identified by the inputs that it was made from.
         row["content_hash"] = row["content_hash"] or fingerprint({**inputs, "settings": row["settings_hash"]})
         row["state"] = "succeeded"
-    # Quality first: a run that the ledger calls succeeded has its results.
+    # Write quality results first, so that every run recorded as succeeded has them.
     ledger.append(context.lake, "ops.quality", context.quality_rows, context.run_id)
     ledger.append(context.lake, "ops.runs", context.ledger_rows, context.run_id)
 

@@ -1,4 +1,4 @@
-"""Run jobs one after another in one engine session: a stage, or any jobs by name.
+"""Runs the jobs of a stage, or any jobs by name, one after another in one engine session.
 
 The one path for `flywheel run`, `spark-submit` and Airflow. Days that stand are skipped, so a call that was killed or
 failed, made again, goes on at the first job that is not done.
@@ -20,7 +20,7 @@ from jobs.runner import RunSummary, run_job
 
 
 def jobs_of(names: Sequence[str]) -> list[Job]:
-    """The jobs that names of stages and jobs stand for: a stage's in declared order, each job once.
+    """Turn names of stages and jobs into a list of jobs. A stage's jobs come in declared order, each job once.
 
     Raises:
         JobUnknown: no job or stage has one of the names.

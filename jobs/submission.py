@@ -1,4 +1,4 @@
-"""How an orchestrator starts a job: the same module by `spark-submit` on any master. Imports no Spark."""
+"""Builds the `spark-submit` call with which an orchestrator starts jobs on any master. Imports no Spark."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Erasing what users wrote from landed files: their lines become tombstones, and every other line keeps its number.
+"""Erases users' lines from landed files. Each becomes a tombstone, so that all other lines keep their numbers.
 
-Rows of the lake name the file and line that they came from, so that no line may move.
+Line numbers must not change, because rows of the lake refer to files by line.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _BUFFER_BYTES, _ANY_SIZE = 1 << 20, 1 << 62
 
 @dataclass(frozen=True)
 class Theirs:
-    """What names the users' lines; each maps a value to the keyed hash of the user.
+    """The ids that identify the users' lines. Each mapping leads to the keyed hash of the user.
 
     Attributes:
         users: ids as the product writes them.
-        conversations, turns, characters: what the lake knows to be theirs.
+        conversations, turns, characters: ids in the lake that belong to the users.
     """
 
     users: Mapping[str, str]
@@ -43,7 +43,7 @@ class Theirs:
     characters: Mapping[str, str]
 
     def owner(self, record: Mapping[str, Any]) -> str | None:
-        """Whose line it is, of those users. A line with another user's id is that user's."""
+        """The user who owns the line, None if none of them. A line with another user's id is that user's."""
         payload = record.get("payload")
         if isinstance(payload, str):  # Parquet holds it as text
             payload = refusal_of(payload.encode())[0]
@@ -62,7 +62,7 @@ class Theirs:
 
     @cached_property
     def _spellings(self) -> dict[bytes, str]:
-        """Ids as bytes of a line that cannot be read, plain and as JSON escapes them."""
+        """The ids as bytes, plain and JSON-escaped, to search unreadable lines for."""
         return {
             text.encode(errors="surrogatepass"): who
             for user, who in self.users.items()
@@ -70,7 +70,7 @@ class Theirs:
         }
 
     def mentioned(self, content: bytes) -> str | None:
-        """Who of them is named in the bytes of a line that is no record."""
+        """The user named in the bytes of an unreadable line, if any."""
         return next((who for spelling, who in self._spellings.items() if spelling in content), None)
 
     @property
@@ -82,12 +82,12 @@ class Theirs:
 def erase_lines(
     file: LandingFile, theirs: Theirs, max_line_bytes: int, dry_run: bool = False
 ) -> Counter[str]:
-    """Replace the users' lines of a file by tombstones, whole or not at all; how many, by user.
+    """Replace the users' lines of a file by tombstones, all or none. Returns the count by user.
 
-    A line that cannot be read, or is too long to be, is theirs where it holds one of their ids.
+    A line that is unreadable or too long belongs to a user if it contains one of the user's ids.
 
     Raises:
-        LandingFileBroken: the file is damaged: nobody can say whose lines it holds. It is as it was.
+        LandingFileBroken: the file is damaged, so its lines cannot be told apart. It was not changed.
     """
     try:
         if file.name.endswith(".parquet"):
@@ -105,7 +105,7 @@ def _lookup(known: Mapping[str, str], value: object) -> str | None:
 
 
 def _owners_by_line(file: LandingFile, theirs: Theirs, max_line_bytes: int) -> dict[int, str]:
-    """Line to user, for their lines."""
+    """The users' lines: line number to user."""
     owners: dict[int, str] = {}
     with _opened(file) as stream:
         for number, pieces in enumerate(_lines(stream, max_line_bytes + 2), start=1):
@@ -138,7 +138,7 @@ def _copy_lines(file: LandingFile, out: BinaryIO, owners: Mapping[int, str]) -> 
 
 
 def _lines(stream: BinaryIO, piece_bytes: int) -> Iterator[Iterator[bytes]]:
-    """Each line as its pieces, in bounded memory; whoever takes a line takes all its pieces."""
+    """Each line as an iterator of pieces, in bounded memory. Use up the pieces of a line before the next line."""
     while first := stream.readline(piece_bytes):
         yield _pieces(stream, first, piece_bytes)
 
@@ -158,7 +158,7 @@ def _opened(file: LandingFile) -> BinaryIO:
 def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str]:
     with file.folder.open(file.name) as source:
         table = pq.read_table(source)
-    # As landing reads it: a string that is not UTF-8 stays bytes, and costs nothing but itself.
+    # Read as landing does: a string that is not UTF-8 stays bytes and does not spoil the other rows.
     owners = [theirs.owner(_decoded(row.content)) for row in iter_rows(file, _ANY_SIZE)]
     counted = Counter(who for who in owners if who)
     if counted and not dry_run:
@@ -175,7 +175,7 @@ def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str
 
 
 def _decoded(content: object) -> dict[str, Any]:
-    """The columns that name somebody, as text."""
+    """The columns that can identify a user, as text."""
     columns = cast(Mapping[str, Any], content)
     return {
         name: value.decode(errors="replace") if isinstance(value, bytes) else value
@@ -185,7 +185,7 @@ def _decoded(content: object) -> dict[str, Any]:
 
 
 def _replace(file: LandingFile, write: Callable[[BinaryIO], None]) -> None:
-    """Write the file anew, then put it in the place of the old one."""
+    """Write a new file, then replace the old one by it."""
     with file.folder.replacing(file.name) as out:
         if file.name.endswith(".gz"):
             with gzip.GzipFile(filename="", fileobj=out, mode="wb", mtime=0) as packed:

@@ -1,4 +1,4 @@
-"""The files that an import writes to a landing zone: whole or not at all, and the same bytes for the same lines."""
+"""Writes the files of an import to a landing zone, all or none. The same lines give the same bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHARD_LINES = 250_000
 
 
 class DayFiles:
-    """One set of compressed JSON-lines files a received day, put in place together when all is well.
+    """Compressed JSON-lines files by received day, published together if all succeeds.
 
     Attributes:
         days: received days written to.
@@ -44,7 +44,7 @@ class DayFiles:
             self._stack.close()
             if kind is None:
                 for name, draft in self._drafts.items():
-                    # The same bytes as before keep their time, so that nothing lands again.
+                    # An unchanged file keeps its modification time, so that it does not land again.
                     if self._landing.read_if_there(name) != draft.content():
                         draft.publish()
                 self.files_written = list(self._drafts)
@@ -65,6 +65,6 @@ class DayFiles:
             self._open[day].close()
         name = f"{day_folder(day)}/{self._name}-{self._counts[day] // _SHARD_LINES:03d}.jsonl.gz"
         draft = self._drafts[name] = self._landing.draft(name)
-        # No name and no time in the header: the same lines are the same bytes.
+        # No name and no time in the gzip header, so that the same lines give the same bytes.
         stream = gzip.GzipFile(filename="", mode="wb", fileobj=draft.out, compresslevel=5, mtime=0)
         self._open[day] = cast(BinaryIO, self._stack.enter_context(stream))

@@ -1,4 +1,4 @@
-"""What a landed line is before anybody knows what it holds: one JSON object, or the reason why it is none.
+"""Parses a landed line to one JSON object, or says why it is none. Knows no event types.
 
 Raw user ids leave the landing zone only as keyed hashes, and a reason never holds a value from the line.
 """
@@ -14,9 +14,9 @@ from typing import Any
 
 from infra.nesting import too_deep
 
-# An importer writes this for an input line that it could not read, so that the line is quarantined, not lost.
+# An importer writes this event for an unreadable input line, so that the line is quarantined and not lost.
 IMPORT_REJECTED = "import_rejected"
-# What stands in place of a line of an erased user, and why neither it nor what still arrives of them is landed.
+# The event type of a tombstone of an erased user, and the reason for which lines of erased users are not landed.
 ERASED, ERASED_USER = "erased", "erased_user"
 
 _ORIGIN = re.compile(r"[\w.\-+@=/ ]{1,300}\Z")
@@ -28,7 +28,7 @@ class Refused(Exception):
 
 
 def pseudonym(raw_id: str, key: bytes) -> str:
-    """The keyed hash (HMAC-SHA256, 128 bits in hex) that stands for a user everywhere in the lake."""
+    """The keyed hash (HMAC-SHA256, 128 bits in hex) that replaces a user's id everywhere in the lake."""
     return "u_" + hmac.new(key, raw_id.encode(), hashlib.sha256).hexdigest()[:32]
 
 
@@ -49,7 +49,7 @@ def load_object(content: bytes) -> dict[str, Any]:
 
 
 def refusal_of(content: bytes) -> tuple[dict[str, Any], None] | tuple[None, str]:
-    """The object of a JSON line, or the reason why it is none: for importers, who judge other formats."""
+    """The object of a JSON line, or the reason why there is none. For importers, which read other formats."""
     if not content.strip():
         return None, "empty_line"
     try:
@@ -59,7 +59,7 @@ def refusal_of(content: bytes) -> tuple[dict[str, Any], None] | tuple[None, str]
 
 
 def origin_of(record: Mapping[str, Any]) -> tuple[str, int, str] | str:
-    """Input file, its line and the reason, as an importer noted them of a line it could not read, or what is wrong."""
+    """Input file, line and reason that an importer noted for an unreadable line; or what is wrong with the note."""
     origin, line, reason = record.get("origin_file"), record.get("origin_line"), record.get("reason")
     if not (isinstance(origin, str) and _ORIGIN.match(origin) and type(line) is int and line > 0):
         return "wrong_type:origin"

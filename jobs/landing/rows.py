@@ -1,4 +1,4 @@
-"""Landed files read by the engine, one file a task: what every zone of the landing area shares, whatever it holds."""
+"""Reads landed files with Spark, one file a task. All landing zones share this."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Line = tuple[str, int, str | None, Sequence[Any]]
-"""A parsed line: source_file, line, reason it is refused for, and its values (NULLs where it is refused)."""
+"""A parsed line: source_file, line, reason of refusal, and values (NULLs when refused)."""
 
 _BATCH_ROWS, _MAX_TASKS = 2_000, 1_000
 _FILE_SCHEMA = "root string, name string, received_ds date, size bigint, mtime_ns bigint"
@@ -55,7 +55,7 @@ def landed_rows(
 
 
 def fates_by_day(lines: DataFrame, day: str) -> dict[date, Counter[str]]:
-    """How many lines came to each `fate`, by the day in the column named."""
+    """Count of lines by `fate`, for each day of the named column."""
     counts: dict[date, Counter[str]] = defaultdict(Counter)
     for row in lines.groupBy(day, "fate").agg(F.count("*").alias("lines")).collect():
         counts[row[day]][row["fate"]] = row["lines"]
@@ -90,7 +90,7 @@ def _batches(
                         yield _arrow(pending, schema)
                         pending = []
             except LandingFileBroken as error:
-                # The driver raises it: from here it would arrive as a stack trace of the engine.
+                # The driver raises the error; raised here it would arrive as a Spark stack trace.
                 nothing = (None,) * (len(schema) - 5)
                 pending = [(file.name, 0, file.received_ds, None, error.what, *nothing)]
             if pending:

@@ -1,4 +1,4 @@
-"""Reads the landing zone: which files a received day holds, and their rows one by one in bounded memory.
+"""Reads the landing zone: the files of a received day, and their rows one by one in bounded memory.
 
 A file is JSONL, JSONL.gz or Parquet. Nothing here knows what an event is; `parse.py` does.
 """
@@ -113,13 +113,13 @@ def delete_day(landing: str | Folder, day: date) -> None:
 
 
 def landing_fingerprint(landing: str | Folder, day: date) -> str:
-    """Hash of the names, sizes and modification times of a received day's files: changes when landing must run."""
+    """Hash of the names, sizes and modification times of a day's files. When it changes, landing must run."""
     text = "\n".join(f"{file.name}\t{file.size}\t{file.mtime_ns}" for file in landing_files(landing, day))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def iter_rows(file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
-    """The rows of a file in order; holds one line (or one small Parquet batch) at a time.
+    """The rows of a file in order. Keeps one line (or one small Parquet batch) in memory.
 
     Raises:
         LandingFileBroken: the file ends too early or is damaged (truncated gzip, Parquet without footer).
@@ -179,7 +179,7 @@ def _text_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> Iter
         return
     if file.size == 0:
         raise EOFError
-    # A complete gzip stream vouches for its last line, so a missing newline there is no sign of a cut.
+    # A complete gzip stream proves that its last line is whole, even without a newline.
     with (
         gzip.GzipFile(fileobj=source, mode="rb") as stream,
         io.BufferedReader(stream, _BUFFER_BYTES) as lines,
@@ -200,7 +200,7 @@ def _parquet_rows(source: BinaryIO, max_line_bytes: int) -> Iterator[RawRow]:
 
 
 def _python_values(column: Any) -> list[Any]:
-    """A column as Python values; strings stay bytes, so that one that is not UTF-8 costs one row, not the file."""
+    """A column as Python values. Strings stay bytes, so that invalid UTF-8 spoils one row and not the file."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):

@@ -1,1 +1,1 @@
-"""Maintenance: what keeps every table healthy, and where what was made came from. No Spark job among them."""
+"""Maintenance of tables (compaction, vacuum, retention, erasure) and lineage. No Spark jobs."""

@@ -1,4 +1,4 @@
-"""Many small files become few: what a lake that is written every day needs to be read fast."""
+"""Compacts many small files into few, so that a lake that is written every day stays fast to read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RETRIES = 30
 
 @dataclass(frozen=True)
 class Compacted:
-    """What compaction did to a table, or would do: files that became fewer. Rows stay as they are."""
+    """Result of compaction of one table, or of its dry run: files before and after. Rows do not change."""
 
     table: str
     files_before: int

@@ -53,7 +53,7 @@ Owners = dict[str, dict[str, str]]
 
 @dataclass(frozen=True)
 class Erased:
-    """What erasing did to a table or a landing zone, or would do.
+    """Result of erasing users from a table or a landing zone, or of its dry run.
 
     Attributes:
         place: `stage.table`, or `landing` and `landing/KIND`.
@@ -72,7 +72,7 @@ class Erased:
 
 @dataclass(frozen=True)
 class Matches:
-    """Rows of a table that are the users': how many by user, and on which days."""
+    """The users' rows in a table: how many by user, and on which days."""
 
     rows: Counter[str]
     days: frozenset[date]
@@ -88,11 +88,11 @@ def erase(
 
     Args:
         dry_run: only count; nothing is locked or changed.
-        tell: is given a line on what is being done.
+        tell: called with each line of progress.
 
     Raises:
         ContractError: a table does not exist or cannot be read by the caller; nothing was changed.
-        RegistryUnavailable: nobody can say what models stand on; nothing was changed.
+        RegistryUnavailable: the versions that models use are unknown; nothing was changed.
         LockHeld, TrainingRefused: a job or a training is under way; nothing was changed.
         LandingFileBroken: a landed file is damaged; no table was changed.
         ErasureFailed: rows are left where there should be none. Call it again.
@@ -102,7 +102,7 @@ def erase(
     readable = lake.readable()
     if missing := [name for name in [*tables, *sorted(KEPT)] if name not in readable]:
         raise ContractError(
-            "the table does not exist, or this account may not read it: nobody can say what it holds",
+            "the table does not exist, or this account may not read it, so its rows cannot be checked",
             table=missing[0], hint="Run flywheel migrate, or erase with an account that may read both roots.",
         )  # fmt: skip
     hashes = {user: pseudonym(user, settings.user_key()) for user in users}
@@ -116,7 +116,7 @@ def erase(
 
 
 def columns_of(table: str) -> tuple[str, ...]:
-    """The columns by which a user's rows of a table are found; none for tables that hold nothing of one user's."""
+    """The columns that identify a user's rows in a table. Empty for tables without rows of single users."""
     if table in KEPT:
         return ()
     if table == _EMBEDDINGS:
@@ -131,7 +131,7 @@ def columns_of(table: str) -> tuple[str, ...]:
 
 
 class _Erasure:
-    """One call. Without locks it is a dry run: it counts, and changes nothing."""
+    """One call of `erase`. Without locks it is a dry run that only counts."""
 
     def __init__(
         self, settings: Settings, lake: Lake, tables: Sequence[str], hashes: Mapping[str, str], run_id: str,
@@ -164,7 +164,7 @@ class _Erasure:
             yield self._certify(Erased(name, matches[name].rows, lost, version, tuple(models)))
 
     def _owners(self) -> Owners:
-        """What is theirs, from every table that knows users: its latest version and those that something stands on."""
+        """The users' ids of each kind, from all tables with user columns: latest version and versions in use."""
         users = {who: who for who in self.hashes.values()}
         owners: Owners = {USER: users, CREATOR: users, TURN: {}, CONVERSATION: {}, CHARACTER: {}, TEXT: {}}
         for name in self.tables:
@@ -187,7 +187,7 @@ class _Erasure:
         return owners
 
     def _texts(self, turns: Mapping[str, str]) -> dict[str, str]:
-        """Hashes of texts that nobody else wrote too."""
+        """Hashes of texts that only these users wrote."""
         delta = self.lake.open(_PRUNED)
         owners_by_text = {
             text: turns[turn]
@@ -216,7 +216,7 @@ class _Erasure:
         return Matches(rows, frozenset(days))
 
     def _lost(self, name: str, owners: Owners) -> dict[int, list[str]]:
-        """Versions that something stands on and that go: those with their rows, and those that cannot be asked."""
+        """Versions in use that must be deleted: those with the users' rows, and those that cannot be read."""
         lost = {}
         for version, who in sorted(self.standing.get(name, {}).items()):
             delta = self._opened(name, version)
@@ -230,7 +230,7 @@ class _Erasure:
     def _days_of_characters(
         self, owners: Owners, touched: Mapping[str, frozenset[date]]
     ) -> dict[str, frozenset[date]]:
-        """With the days on which others talked to characters of theirs."""
+        """`touched` with the days added on which other users talked to the users' characters."""
         if not owners[CHARACTER]:
             return {}
 
@@ -247,7 +247,7 @@ class _Erasure:
         return days
 
     def _mark_stale(self, touched: Mapping[str, frozenset[date]]) -> None:
-        """Every day of a job that read, or wrote, a day with their rows: too many rather than too few."""
+        """Mark every day of a job that read or wrote a day with the users' rows; rather too many than too few."""
         known = ledger.successes(self.lake)
         for job in all_jobs():
             if not job.is_daily:
@@ -291,7 +291,7 @@ class _Erasure:
             raise ErasureFailed(f"{rows_left} row(s) are left", table=name, hint="Call flywheel erase again.")
 
     def _vacuum(self, name: str, spared: Sequence[int]) -> None:
-        """Everything that is not the latest version or spared leaves the disk, what killed writers left too."""
+        """Delete all files but those of the latest and the spared versions, also what killed writers left."""
         self.lake.open(name).vacuum(
             retention_hours=0,
             dry_run=False,
@@ -307,7 +307,7 @@ class _Erasure:
             )  # fmt: skip
 
     def _certify(self, done: Erased) -> Erased:
-        """A row for each user whose rows went; of a landing zone for every user, which is what landing asks."""
+        """One certificate for each user with erased rows; of a landing zone for every user: landing reads these."""
         if self.dry_run:
             return done
         moment: datetime = ledger.now()
@@ -325,7 +325,7 @@ class _Erasure:
 
 
 def _place(table: str) -> int:
-    """In which order tables are erased: those last by which the others' rows are found."""
+    """Sort key of the erasure order: tables that are needed to find rows of other tables come last."""
     columns = columns_of(table)
     if table == _EMBEDDINGS:
         return 0
@@ -333,7 +333,7 @@ def _place(table: str) -> int:
 
 
 def _theirs(batch: pa.RecordBatch, name: str, owners: Owners) -> Any:
-    """Which rows of a table are theirs."""
+    """Mask of the users' rows in a batch."""
     mask = pa.array([False] * batch.num_rows, pa.bool_())
     for column in columns_of(name):
         theirs = _among(batch.column(column), owners[column])
@@ -358,7 +358,7 @@ def _scan(
 
 
 def pulled_copies(settings: Settings, tables: Sequence[str]) -> list[tuple[str, str, datetime]]:
-    """Raw copies that were pulled of the tables: `table@version`, by whom, when. No erasure reaches them."""
+    """Raw copies that were pulled from the tables: `table@version`, by whom, when. Erasure cannot reach them."""
     rows = ledger.query(
         Lake.of(settings),
         """SELECT split_part(turn_id, ' ', 1), reader, read_ts FROM ops_raw_reads

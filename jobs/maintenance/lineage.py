@@ -1,4 +1,4 @@
-"""Both ways between models and data: what a model came from, and the models that came from a table."""
+"""Lineage in both directions: the data behind a model, and the models made from a table."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ModelLineage:
 
 @dataclass(frozen=True)
 class Derived:
-    """A model that stands on a table, directly or through others.
+    """A model that was made from a table, directly or through other models.
 
     Attributes:
         model: registered version.
@@ -48,12 +48,12 @@ class Derived:
 
 
 def of_model(settings: Settings, named: str) -> ModelLineage:
-    """What `name@alias` or `name/3` came from. Raises ModelUnknown, RegistryUnavailable."""
+    """The lineage of the model `name@alias` or `name/3`. Raises ModelUnknown, RegistryUnavailable."""
     return _lineage(settings, model(settings, named), Provenance(settings), frozenset())
 
 
 def of_table(settings: Settings, table: str, version: int | None = None) -> list[Derived]:
-    """Every model that came from the table at the version (None: any), the shortest way each, by name.
+    """Every model made from the table at the version (None: any), each with its shortest path, sorted by name.
 
     What an erasure of rows of that version must name. Raises JobUnknown, RegistryUnavailable.
     """
@@ -95,7 +95,7 @@ def _lineage(
 
 
 def versions_of(settings: Settings, snapshot: Snapshot) -> Versions | None:
-    """The snapshot's version with the days of its rows, None where it can no longer be read.
+    """The snapshot's version with the days of its rows. None when it can no longer be read.
 
     The condition may not be shown, so that the days are those of the split; where they are many, or the table has none,
     all are meant.
@@ -117,7 +117,7 @@ def versions_of(settings: Settings, snapshot: Snapshot) -> Versions | None:
 def _ways(
     ledger: Provenance, settings: Settings, snapshot: Snapshot, table: str, version: int | None
 ) -> Iterator[tuple[str, ...]]:
-    """Ways from the table at the version down to the snapshot, each as `table@version` in that order."""
+    """Paths from the table at the version to the snapshot, each a sequence of `table@version`."""
     source = ledger.source(snapshot.table, versions_of(settings, snapshot) or {snapshot.version: None})
     for way in _up(source, table, version):
         yield tuple(reversed(way))

@@ -1,6 +1,6 @@
-"""From a version of a table back to the files that landed, as the ledger knows it (`ops.runs`), without a JVM.
+"""Traces a version of a table back to the landed files, by the ledger (`ops.runs`), without a JVM.
 
-Walked for days: of a version, the last run of each day that had written by then; of that run, the versions it read.
+The trace follows days: for a version, the last run of each day up to it; for each run, the versions that it read.
 A table is walked for the days that the job reads before and after its own too; one that it reads whole, or by a shared
 column, for its own days only.
 """
@@ -28,7 +28,7 @@ Versions = dict[int, frozenset[date] | None]
 
 @dataclass(frozen=True)
 class Source:
-    """A table, or a landing zone, that something came from.
+    """A table or a landing zone that data came from.
 
     Attributes:
         name: `stage.table`, or `landing` and `landing/KIND`.
@@ -37,7 +37,7 @@ class Source:
         job: what wrote it; empty where the ledger does not know.
         runs: how many runs of it.
         files: landing files, of a landing zone.
-        note: what there is to say beside.
+        note: a remark for the reader.
         made_from: what the runs read.
     """
 
@@ -62,7 +62,7 @@ class _Run:
 
 
 class Provenance:
-    """A reading of the ledger at one moment."""
+    """Traces tables to their sources by one snapshot of the ledger."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.lake = settings, Lake.of(settings)
@@ -87,11 +87,11 @@ class Provenance:
         return runs
 
     def source(self, table: str, versions: Versions) -> Source:
-        """The table at the versions, with all that it came from."""
+        """The table at the versions, with all its sources."""
         return self._source(table, versions, {})
 
     def _source(self, table: str, versions: Versions, seen: dict[str, Versions]) -> Source:
-        """A (version, days) is walked once: where it is met again, its sources stand where it was met first."""
+        """Each (version, days) is traced once. Where it is met again, its sources are shown at the first place only."""
         before = seen.setdefault(table, {})
         if all(version in before and _within(days, before[version]) for version, days in versions.items()):
             return Source(table, tuple(sorted(versions)), (), note="see above")
@@ -118,7 +118,7 @@ class Provenance:
         )
 
     def _last_runs(self, table: str, versions: Versions) -> list[_Run]:
-        """The last run of each unit of work that each version holds, and that touches the days."""
+        """The last run of each unit of work in each version, if it concerns the days."""
         last_runs: dict[tuple[str, str], _Run] = {}
         for version, days in versions.items():
             units: set[str] = set()
@@ -150,7 +150,7 @@ class Provenance:
         }
 
     def _landed(self, zone: str, days: Sequence[date], table: str, versions: Versions) -> Source:
-        """The files of a landing zone: those that the rows name, or those that lie in the days' folders."""
+        """The files of a landing zone: those named by the rows, or else those in the days' folders."""
         named = self._named_files(table, versions)
         note = "as the rows name them"
         if named is None:

@@ -1,4 +1,4 @@
-"""What every table's DDL promises: rows older than its `retention_days` are deleted, and so are the landed files.
+"""Deletes rows and landed files that are older than the `retention_days` in a table's DDL.
 
 Deleted rows leave the disk with the first vacuum after `maintenance.keep_deleted_hours`. The ledger knows up to which
 day a table was emptied, so no plan asks to make such a day again.
@@ -23,7 +23,7 @@ from jobs.landing.zone import delete_day, landing_days, landing_files
 
 @dataclass(frozen=True)
 class Expired:
-    """What of one table or landing zone is older than it may be.
+    """Rows or files of one table or landing zone that are past their retention.
 
     Attributes:
         place: `stage.table`, or the landing zone.
@@ -55,7 +55,7 @@ def enforce(
     lake = Lake.of(settings)
     last = today or ledger.now().date()
     chosen = lake.chosen(tables)
-    # Files first: a run that is killed in between must not land what was deleted.
+    # Delete files first: otherwise, after a kill in between, landing could bring back deleted rows.
     for zone, table in LANDED_IN.items():
         if table in chosen and (expired := _zone(lake, zone, _before(table, last), dry_run)).files:
             yield expired

@@ -1,6 +1,6 @@
-"""Routine vacuuming: files that no version in use needs leave the disk; versions that something stands on stay.
+"""Routine vacuum: deletes files that no version in use needs.
 
-Spared are the latest version, what is younger than `maintenance.keep_deleted_hours`, the versions that registered
+Kept are the latest version, files younger than `maintenance.keep_deleted_hours`, the versions that registered
 models were made from, and those that a setting pins for a job. Erasure (`erasure.py`) is another thing.
 """
 
@@ -21,7 +21,7 @@ from models.tables.version import open_version
 
 @dataclass(frozen=True)
 class Vacuumed:
-    """What vacuuming did to a table, or would do.
+    """Result of vacuuming one table, or of its dry run.
 
     Attributes:
         files: that left the disk.
@@ -45,7 +45,7 @@ def vacuum(settings: Settings, tables: Sequence[str] = (), dry_run: bool = False
     """
     lake = Lake.of(settings)
     chosen = lake.chosen(tables)
-    # Before the first file goes: whoever cannot ask vacuums nothing.
+    # Read the registry before deleting anything: if it is not available, nothing is vacuumed.
     standing = in_use(settings)
     for table in chosen:
         if dry_run:
@@ -58,7 +58,7 @@ def vacuum(settings: Settings, tables: Sequence[str] = (), dry_run: bool = False
 
 
 def in_use(settings: Settings) -> dict[str, dict[int, list[str]]]:
-    """Table to version to what stands on it: registered models, and settings that pin a version for a job."""
+    """For each table and version in use, its users: registered models, and settings that pin a version for a job."""
     users = pins(settings)
     for job in all_jobs():
         for table, setting in job.pinned.items():
@@ -75,7 +75,7 @@ def _vacuum(
         retention_hours=settings.maintenance.keep_deleted_hours,
         dry_run=dry_run,
         enforce_retention_duration=False,
-        # What a killed writer left is in no log, and only a full vacuum finds it.
+        # Files that a killed writer left are in no log. Only a full vacuum finds them.
         full=True,
         keep_versions=there,
     )
