@@ -1,13 +1,13 @@
 """Train reward models on all preference batches so far, and score with the one that the settings name.
 
 **When**: as soon as `annotation.preferences` of a batch's day and the screened turns of that day are there (same
-partition key). Batches come weekly or so;
-a day without new pairs trains nothing: the same rows and configuration are the same run.
+partition key). Batches come about once a week. A day without new pairs trains nothing: the same rows and configuration
+are the same run.
 
-**What**: `preherding.reward_matrix` is Table 8: one model for each batch, every model asked about all batches. Then
-`preherding.reward` registers the reward models of all batches as `candidate`, which costs little: the matrix has
-trained them. It refuses where the newest lost what the one before it knew. Then `preherding.score` scores the day with
-`preherding.score_model`, for the sampling of a later generation; a whole window by hand:
+**What**: `preherding.reward_matrix` is Table 8: one model for each batch, each evaluated on all batches. Then
+`preherding.reward` registers the reward models of all batches as `candidate`. That costs little, because the matrix has
+trained them. It refuses when the newest model is worse than the one before it. Then `preherding.score` scores the day
+with `preherding.score_model`, for the sampling of a later generation. To score a whole window by hand:
 `flywheel run preherding.score --days A..B`. Signal models are trained by `backfill`, or by hand:
 `flywheel train signals --days A..B`.
 
@@ -22,7 +22,8 @@ trained them. It refuses where the newest lost what the one before it knew. Then
 - `TrainingRefused` otherwise: users on both sides of the split, or pairs that contradict each other: the message says.
 - `RegistrationRefused`: what was stored does not give the trained model's logits. No version was made.
 - `RegistryUnavailable`: MLflow does not answer (`tracking.uri`). Nothing was registered; clear the task.
-- `SettingsError` in `preherding.score`: nobody knows until when the model was trained: its tables were vacuumed.
+- `SettingsError` in `preherding.score`: the model does not record until which day it was trained, because its tables
+  were vacuumed.
 """
 
 from __future__ import annotations

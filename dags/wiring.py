@@ -1,4 +1,4 @@
-"""From the declarations of jobs to an Airflow task: operator, retries, owner, assets in and out."""
+"""Builds Airflow tasks from the declarations of jobs: operator, retries, owner, assets in and out."""
 
 from __future__ import annotations
 

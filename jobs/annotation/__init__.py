@@ -1,6 +1,6 @@
 """Annotation: landed judgements of two responses become screened preference pairs. Imports no Spark.
 
-`importers` write landing files from other makers' sets; `parse` reads a landed line; `screen` judges and redacts a
+`importers` converts other formats to landing files; `parse` reads a landed line; `screen` judges and redacts a
 pair; `preferences` is the job.
 """
 

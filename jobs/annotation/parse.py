@@ -1,4 +1,4 @@
-"""Decides what one landed line is: a judgement of two responses, or a reason for quarantine.
+"""Parses one landed line to a judgement of two responses, or to a reason for quarantine.
 
 `{"pair_id", "annotator_id", "mode", "source", "context": {"system"?, "character"?, "messages": [{"role", "content"}]},
 "response_a", "response_b", "winner", "user_id"?, "guideline_version"?}`, one a line. What else stands in a line is left
@@ -28,7 +28,7 @@ _MAX_ID_LENGTH = 512
 
 @dataclass(frozen=True)
 class JudgementRules:
-    """What decides: the longest line in bytes, the key of all hashes, and the hashes of users that were erased."""
+    """Rules for accepting judgements: the longest line in bytes, the key of all hashes, the hashes of erased users."""
 
     max_line_bytes: int
     key: bytes
@@ -53,7 +53,7 @@ class Judgement(NamedTuple):
 
 
 class LandedJudgement(NamedTuple):
-    """What became of one line: exactly one of `judgement` and `reason` is set."""
+    """Result of parsing one line: exactly one of `judgement` and `reason` is set."""
 
     source_file: str
     line: int
@@ -62,7 +62,7 @@ class LandedJudgement(NamedTuple):
 
 
 def parse_file(file: LandingFile, rules: JudgementRules) -> Iterator[LandedJudgement]:
-    """What became of each line of a file, in order.
+    """Parse each line of a file, in order.
 
     Raises:
         LandingFileBroken: the file is damaged, is no JSON lines, or its last line is half written.
@@ -77,7 +77,7 @@ def parse_file(file: LandingFile, rules: JudgementRules) -> Iterator[LandedJudge
 
 
 def parse_row(row: RawRow, file: LandingFile, rules: JudgementRules) -> LandedJudgement:
-    """What became of one line. Never raises on content."""
+    """Parse one line. Never raises on content."""
     if row.content is None:
         return LandedJudgement(file.name, row.number, None, "too_large")
     record, reason = refusal_of(cast(bytes, row.content))
@@ -131,7 +131,7 @@ def judgement_of(record: Mapping[str, Any], key: bytes) -> Judgement:
 
 
 def keyed(parts: object, key: bytes) -> str:
-    """Keyed hash (HMAC-SHA256, 128 bits in hex) of something that JSON can write."""
+    """Keyed hash (HMAC-SHA256, 128 bits in hex) of a JSON-serialisable value."""
     text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:32]
 
@@ -162,7 +162,7 @@ def text_of(record: Mapping[str, Any], name: str) -> str:
 
 
 def _context(value: object) -> tuple[str, str]:
-    """The context in its one spelling, from known parts only, and the opening: the first thing that the user said."""
+    """The context in canonical form, from known parts only, and the opening: the user's first message."""
     if not isinstance(value, dict):
         raise Refused("missing_field:context" if value is None else "wrong_type:context")
     messages = _messages(value.get("messages"))

@@ -1,4 +1,4 @@
-"""Judged pairs of a batch: landed lines parsed, settled by id, screened, and written, or counted with a reason.
+"""Writes the judged pairs of a batch: parses landed lines, settles them by id, screens them, and counts all refusals.
 
 Paper sections 2.2.2 (static and interactive annotation) and 2.3.1 (reward models). A batch is a landed day. The first
 batch that holds a pair, or an annotator's judgement of it, keeps it, whatever the order in which batches arrive.
@@ -41,7 +41,7 @@ _SCREENED = pa.schema([(name, pa.string()) for name in ("pair_id", "barred", *_T
 
 @dataclass(frozen=True)
 class PairScreening:
-    """What a worker needs to judge: the policy, the sources whose unsafe pairs are kept, the detectors."""
+    """What a worker needs to screen pairs: the policy, the sources whose unsafe pairs are kept, the detectors."""
 
     policy: ScreeningPolicy
     keep_unsafe: frozenset[str]
@@ -81,7 +81,7 @@ def run(ctx: JobContext) -> None:
 
 
 def screened(pairs: DataFrame, screening: PairScreening) -> DataFrame:
-    """Each pair judged once: `barred` says why it does not pass, else there are its redacted texts."""
+    """Each pair, screened once. `barred` is the reason why it does not pass; if NULL, the redacted texts are set."""
     session = pairs.sparkSession
     tasks = max(int(session.sparkContext.defaultParallelism), -(-pairs.count() // _PAIRS_A_TASK))
     schema = ", ".join(f"{name} string" for name in _SCREENED.names)
@@ -174,7 +174,7 @@ def _write(ctx: JobContext, final: DataFrame, policy: ScreeningPolicy) -> None:
 
 
 def _split(ctx: JobContext) -> Any:
-    """By user where there is one, as in traffic.turns; else by the opening, so that no prompt is in both splits."""
+    """The split: by user, as in traffic.turns; without a user by the opening, so that no prompt is in both splits."""
     rules = TurnRules.of(ctx.settings)
     return F.when(F.col("user_id").isNotNull(), split_of("user_id", rules)).otherwise(
         split_of("opening", rules)
@@ -182,7 +182,7 @@ def _split(ctx: JobContext) -> Any:
 
 
 def _kept_unsafe(ctx: JobContext, kept_rows: DataFrame) -> list[Result]:
-    """On record: unsafe pairs that a setting lets in, by source, with the reason that was given."""
+    """Quality results on unsafe pairs that a setting lets in, by source, with the reason from the setting."""
     unsafe = (
         kept_rows.where("safety_category IS NOT NULL")
         .groupBy("source")

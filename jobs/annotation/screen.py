@@ -1,7 +1,7 @@
-"""Phase I for judged pairs: all that a reward model would read of a pair is judged and redacted (sections 2.2.1, 2.6).
+"""Phase I for judged pairs: screens and redacts all text that a reward model reads (sections 2.2.1, 2.6).
 
 The pair is judged as two conversations, one ending in each response, so that an identifier or a request that is spread
-over turns is found whichever response completes it. There is no review queue here: what is not sure does not pass.
+over turns is found whichever response completes it. There is no review queue here: an unsure verdict does not pass.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from models.screening.privacy import Span, merge, redact
 from models.screening.privacy.detect import PRIORITY
 from models.screening.verdict import ScreeningPolicy, Turn, TurnVerdict, Verdict, ruled, screen_conversations
 
-# What a reason begins with, before the colon.
+# Kinds of reasons: the part before the colon.
 _HARMLESS = frozenset({"redacted", "split"})
 _SAFETY = frozenset({"unsafe", "unsafe_in_context", "unsure", "unsure_in_context"})
 
 
 @dataclass(frozen=True)
 class ScreenedPair:
-    """What became of a pair: `reason` says why it does not pass; only without one are there texts."""
+    """Result of screening a pair. `reason` is why it does not pass; the texts are set only if it is None."""
 
     reason: str | None
     context: str | None = None
@@ -48,7 +48,7 @@ def screen_pairs(
     detectors: Detectors,
     keep_unsafe: frozenset[str] = frozenset(),
 ) -> list[ScreenedPair]:
-    """Judge many pairs at once: equal texts are judged once.
+    """Screen many pairs at once. Equal texts are judged once.
 
     Args:
         pairs: `source`, `context`, `response_a`, `response_b` of each.
@@ -140,7 +140,7 @@ def _together(layout: _PairLayout) -> str:
 
 
 def _with_whole(own: Sequence[tuple[str, str, Verdict]], whole: Verdict) -> list[tuple[str, str, Verdict]]:
-    """What only all the fields together show: its reasons, and to each field its part of every span."""
+    """Add the findings in the joined fields to each field: the reasons, and its part of every span."""
     combined, start = [], 0
     for name, text, verdict in own:
         end = start + len(text)
@@ -193,7 +193,7 @@ def _screened(
 
 
 def _barring_reason(parts: Sequence[TurnVerdict | Verdict], keep_unsafe: bool) -> str | None:
-    """The reason that keeps the pair out, None if there is none. What is not known to be harmless bars."""
+    """The reason that excludes the pair, None if there is none. Reasons not known to be harmless exclude it."""
     allowed = _HARMLESS | (_SAFETY if keep_unsafe else frozenset())
     for part in sorted(parts, key=lambda verdict: ("reject", "review", "pass").index(verdict.verdict)):
         if part.verdict == "pass":

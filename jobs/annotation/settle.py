@@ -1,4 +1,4 @@
-"""Landed judgements parsed by the engine and settled by id: which of those that share an id is the one kept."""
+"""Parses landed judgements with Spark and decides which of those with the same id is kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 KEPT, DUPLICATE, CONFLICTING_DUPLICATE = "kept", "duplicate", "conflicting_duplicate"
-# The first batch wins, so that batches that come in another order end the same.
+# The first batch wins, so that the order in which batches arrive does not matter.
 _ORDER = ("ds", "source_file", "line")
 
 

@@ -1,11 +1,11 @@
-"""Preherding: reward models, signal models, and what they say of responses. Imports no Spark.
+"""Preherding: reward models, signal models, and scores of responses. Imports no Spark.
 
 ==============  ==================================================================================================
-jobs            what they stand on
+jobs            what they use
 ==============  ==================================================================================================
 reward_matrix   `models.reward.matrix`: one model for every batch (Table 8), and whether the newest lost anything
 reward          `models.reward`: the reward models of all batches so far, registered
-agreement       `models.reward.agreement`: what agreement among annotators is worth (Table 9)
+agreement       `models.reward.agreement`: the effect of agreement among annotators (Table 9)
 signals         `models.signals`: models of what users do after a response, registered
 score           rewards of served responses, for the sampling of the next generation
 ==============  ==================================================================================================

@@ -1,4 +1,4 @@
-"""Table 9: does it pay to train on pairs on which all annotators agree, and to judge on them?"""
+"""Table 9: the effect of training and evaluating on pairs on which all annotators agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train the reward models of all batches so far, judge them on users held apart, and register them (section 2.3.1)."""
+"""Trains reward models on all batches so far, evaluates them on held-out users, registers them (section 2.3.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the jobs that train reward models share: the pairs at the run's version, the run configurations, progress."""
+"""Shared by the jobs that train reward models: the pairs at the run's version, run configurations, progress lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table 8: one reward model for every batch, each asked about all batches, and whether the newest lost anything."""
+"""Table 8: one reward model for each batch, each evaluated on all batches; checks whether the newest one is worse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score the responses to each prompt of a window with a registered reward model (section 3.5.4).
+"""Scores the responses to each prompt of a window with a registered reward model (section 3.5.4).
 
 The k responses to a prompt are the final one (`response_no` 1) and those that it superseded when the user asked for
 another: they answer the same words. Most prompts have one, whose difficulty stays unknown to `curation.sample`; the
@@ -62,7 +62,7 @@ class Scorer:
 
         Raises:
             ModelUnknown, RegistryUnavailable: see `models.registry.register.fetch`.
-            SettingsError: it is no pointwise reward model, or nobody knows until when it was trained.
+            SettingsError: it is not a pointwise reward model, or it does not say until which day its data reach.
         """
         from models.registry import tracking
         from models.registry.pins import model
@@ -73,7 +73,7 @@ class Scorer:
         name, _, version = registered.named.partition("/")
         if not (trained_until := registered.tags.get("trained_until")):
             raise SettingsError(
-                f"nobody knows until which day {registered.named} was trained", setting="preherding.score_model",
+                f"{registered.named} does not record until which day it was trained", setting="preherding.score_model",
                 hint="Train and register it from tables with days: flywheel train reward.",
             )  # fmt: skip
         with tracking.asked(settings):
@@ -171,7 +171,7 @@ def _rows(scored_frame: DataFrame, scorer: Scorer) -> DataFrame:
 
 
 def _scores_of_other_models(ctx: JobContext, scorer: Scorer) -> DataFrame:
-    """What other models, and other versions of this one, said of the same days."""
+    """Scores of the same days by other models and other versions of this one."""
     is_own = (F.col("model") == scorer.name) & (F.col("model_version") == str(scorer.version))
     return ctx.read(TABLE).where(~is_own).drop("run_id")
 

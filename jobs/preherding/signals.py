@@ -1,4 +1,4 @@
-"""Train models of what users do after a response, judge them on users held apart, and register them (section 2.3.2)."""
+"""Trains models of what users do after a response, evaluates them on held-out users, registers them (section 2.3.2)."""
 
 from __future__ import annotations
 

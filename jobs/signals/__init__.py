@@ -1,4 +1,4 @@
-"""Signals: what users did after each response, and what could be known before. Imports no Spark."""
+"""Signals: what users did after each response (labels), and what was known before (features). Imports no Spark."""
 
 from __future__ import annotations
 

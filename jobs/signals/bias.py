@@ -1,4 +1,4 @@
-"""How far users' thumbs are from a judgement of the last response: the bias report of the lake's labels."""
+"""The bias report of the lake's labels: how far users' thumbs differ from a judgement of the last response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What could be known of a turn when its response was served: from redacted text, nothing of what came after it."""
+"""Features of a turn as known when its response was served: from redacted text, and nothing from later."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Labels each served response with what the user did after it: true, false, or NULL while nobody can know.
+"""Labels each served response by what the user did after it: true, false, or NULL while it is not yet known.
 
 A label is NULL until its window and the margin for late arrivals have passed, also when the event is already there:
-labels that were told as soon as they are true would make every rate too high while windows are open.
+A label is NULL until its window and the margin for late arrivals have passed, even when the event is already there.
+If true labels were published at once, every rate would be too high while windows are open.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ ABOUT_A_TURN = ("reaction", "feedback", "regenerate")
 
 LAND = Job(
     "traffic.land",
-    # Ids that are there already are looked up: the first received wins.
+    # Known ids are looked up, because the first received wins.
     reads={"landing": DAY, "traffic.events": Reach(shared="event_id")},
     writes=["traffic.quarantine", "traffic.events"],
     settings=["landing"],

@@ -1,4 +1,4 @@
-"""Keeps the versions of each character: a slowly changing dimension of type 2, recomputed whole per character.
+"""Maintains the versions of each character (slowly changing dimension, type 2). A character is always recomputed whole.
 
 A field that an update leaves out keeps its last value, so an update may be a patch or the whole character.
 """

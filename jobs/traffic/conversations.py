@@ -1,4 +1,4 @@
-"""Keeps one row a conversation with what is known of it so far: who, when, how much."""
+"""Maintains one row for each conversation: user, character, start, end, and counts of turns and messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def summarise(events: DataFrame) -> DataFrame:
     """
     moment = F.struct("event_ts", "event_id")
     is_message = F.col("event_type") == "message"
-    # A message is unanswered when no response follows it before the next opening message: none in its own turn.
+    # A message is unanswered when its own turn has no response: none before the next opening message.
     after = Window.partitionBy("conversation_id").orderBy("event_ts", "event_id")
     opens = is_message & ~F.coalesce(F.lag("event_type").over(after) == "message", F.lit(False))
     of_turn = Window.partitionBy("conversation_id", "turn_no")

@@ -1,7 +1,7 @@
-"""Whole conversations: all events, of any day, of the conversations that were active in some days.
+"""Reads whole conversations: all events, of any day, of the conversations that were active on given days.
 
 A turn's place depends on what came before and whether it was superseded after, so turns and conversations are always
-computed from whole conversations: that is why results do not depend on how a range of days was cut.
+computed from whole conversations. So results do not depend on how a range of days was cut.
 """
 
 from __future__ import annotations

@@ -34,14 +34,14 @@ KEPT, DUPLICATE = "kept", "duplicate"
 CONFLICTING_DUPLICATE, CONFLICTING_TURN = "conflicting_duplicate", "conflicting_turn_id"
 _UTC = pa.timestamp("us", tz="UTC")
 _EVENT_TYPES = {name: _UTC if name.endswith("_ts") else pa.string() for name in Event._fields}
-# First received wins. The received day comes first so that landing days together or one by one is the same.
+# First received wins. The received day is the first key, so that landing days together or one by one gives the same.
 _RECEIVED_ORDER = ("received_ds", "received_ts", "source_file", "line")
-# What makes two deliveries of one id the same event: all it says, not when or in which file it came.
+# Two deliveries of one id are the same event if these fields agree. Time and file of delivery do not count.
 _CONTENT = tuple(name for name in Event._fields if name not in ("event_id", "received_ts"))
 
 
 def landing_rules(settings: Settings, erased: frozenset[str] = frozenset()) -> LandingRules:
-    """The rules of the landing contract as the settings state them, and whom to refuse."""
+    """The rules of the landing contract from the settings, and the erased users to refuse."""
     landing = settings.landing
     return LandingRules(
         landing.max_line_bytes,
@@ -97,7 +97,7 @@ def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
     )
     holders = known.where("event_type = 'response'").select("turn_id", F.col("event_id").alias("turn_holder"))
     is_response = (F.col("fate") == KEPT) & (F.col("event_type") == "response")
-    # Rows that are no kept response stand alone in their window.
+    # Every row that is not a kept response gets a window of its own.
     alone_or_turn = F.when(is_response, F.concat(F.lit("t"), "turn_id")).otherwise(
         F.concat(F.lit("e"), "source_file", F.lit(":"), "line")
     )
@@ -139,7 +139,7 @@ def stale_days(
         return {}
     touched: dict[str, set[date]] = defaultdict(set)
     day = F.to_date("event_ts")
-    # That a day's events are there is no news to the days before it: the plan sees that from the ledger.
+    # Events received on their own day need no mark for the days before: the plan sees them in the ledger.
     is_late = (F.col("received_ds") > day).alias("is_late")
     for row in new.select("event_type", day.alias("ds"), is_late).distinct().collect():
         for reader in ran:
@@ -187,7 +187,7 @@ def run(ctx: JobContext) -> None:
     refused = {day: sum(reasons.values()) for day, reasons in quarantined.items()}
     ctx.write("traffic.quarantine", _quarantine_rows(settled), rows_in=refused, rows_out=refused)
     events = settled.where(F.col("fate") == KEPT)
-    # Marked before the insert: a run killed in between marks too much, never too little.
+    # Mark before the insert, so that a run killed in between marks too much and never too little.
     readers = [reader for reader in readers_of(EVENTS) if reader.name != ctx.job.name]
     ran = {reader.name: ledger.days_run(ctx.lake, reader.closing_table, reader.name) for reader in readers}
     for reader, days in stale_days(events.where("is_new"), history, ran, ctx.settings).items():
@@ -214,7 +214,7 @@ def _lines(file: LandingFile, rules: LandingRules) -> Iterator[Line]:  # runs on
 
 
 def _content() -> Any:
-    """Hash of all that an event says; NULL and empty differ because JSON leaves NULL fields out."""
+    """Hash of an event's content. NULL and empty differ, because JSON leaves NULL fields out."""
     fields = [F.unix_micros(name).alias(name) if name.endswith("_ts") else F.col(name) for name in _CONTENT]
     return F.sha2(F.to_json(F.struct(*fields)), 256)
 

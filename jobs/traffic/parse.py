@@ -1,4 +1,4 @@
-"""Decides what one landed line is: an event in the columns of `traffic.events`, or a reason for quarantine.
+"""Parses one landed line to an event in the columns of `traffic.events`, or to a reason for quarantine.
 
 Raw user ids leave this module only as keyed hashes, and a reason never holds a value from the line.
 """
@@ -47,7 +47,7 @@ _NOON = time(12, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class LandingRules:
-    """What decides what an event is: sizes in bytes, `late_limit` and `future_tolerance` as spans, whom to refuse.
+    """Rules for accepting events: sizes in bytes, `late_limit` and `future_tolerance` as spans, erased users.
 
     Attributes:
         erased: keyed hashes of users that were erased.
@@ -79,7 +79,7 @@ class Event(NamedTuple):
 
 
 class Landed(NamedTuple):
-    """What became of one line: exactly one of `event` and `reason` is set."""
+    """Result of parsing one line: exactly one of `event` and `reason` is set."""
 
     source_file: str
     line: int
@@ -89,7 +89,7 @@ class Landed(NamedTuple):
 
 
 def parse_file(file: LandingFile, rules: LandingRules) -> Iterator[Landed]:
-    """What became of each line of a file, in order.
+    """Parse each line of a file, in order.
 
     Raises:
         LandingFileBroken: the file is damaged, or its last line has no end and cannot be read: half written.
@@ -102,7 +102,7 @@ def parse_file(file: LandingFile, rules: LandingRules) -> Iterator[Landed]:
 
 
 def parse_row(row: RawRow, file: LandingFile, rules: LandingRules) -> Landed:
-    """What became of one line. Never raises on content."""
+    """Parse one line. Never raises on content."""
     default_ts = datetime.combine(file.received_ds, _NOON)
     received_ts = default_ts
     try:
@@ -117,7 +117,7 @@ def parse_row(row: RawRow, file: LandingFile, rules: LandingRules) -> Landed:
 
 
 def parse_time(value: object) -> datetime | None:
-    """ISO-8601 text (or an aware datetime) as UTC; None when it is no instant, for example without an offset."""
+    """ISO-8601 text (or an aware datetime) as UTC. None if it is not an instant, for example has no offset."""
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         return moment.astimezone(UTC) if moment.tzinfo is not None else None
@@ -147,7 +147,7 @@ def _received(record: Mapping[str, Any], received_ds: date, default: datetime) -
     if record.get("received_ts") is None:
         return default
     moment = _time(record, "received_ts")
-    # Shippers that batch around midnight may be a day off; anything else would defeat the late and future rules.
+    # A shipper that batches around midnight may be a day off. More tolerance would defeat the late and future rules.
     if abs((moment.date() - received_ds).days) > 1:
         raise Refused("received_ts_outside_day")
     return moment
@@ -283,7 +283,7 @@ def _check_character(payload: Mapping[str, Any]) -> None:
         raise Refused("wrong_type:payload.traits")
 
 
-# A regeneration says all in its ids.
+# No check for a regeneration: its ids are all it needs.
 _PAYLOAD_CHECKS: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "message": _check_text,
     "response": _check_text,
@@ -331,7 +331,7 @@ def _time(record: Mapping[str, Any], name: str) -> datetime:
 
 
 def _locale(record: Mapping[str, Any], payload: dict[str, Any]) -> str | None:
-    """The tag with `_` read as `-`; what is no tag is kept under `extra` and counts as not logged."""
+    """The language tag, with `_` read as `-`. An invalid tag goes to `extra`, and the locale counts as not logged."""
     value = _optional_identifier(record, "locale")
     if value is None:
         return None

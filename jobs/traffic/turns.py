@@ -24,14 +24,14 @@ from jobs.traffic import ABOUT_A_TURN, CHAT
 from jobs.traffic.history import whole_conversations
 
 _CHAT_PAYLOAD = "text string, is_synthetic_time boolean"
-# 52 bits: as many as a double holds exactly, so that the share is the same in every engine.
+# 52 bits fit exactly into a double, so that the share is the same in every engine.
 _SPLIT_DIGITS = 13
 _LANGUAGE_BATCH = 2_000
 
 
 @dataclass(frozen=True)
 class TurnRules:
-    """How events become turns: the silence that ends a session, and who is held apart for evaluation."""
+    """Settings for building turns: the silence that ends a session, and the users held out for evaluation."""
 
     session_gap_minutes: int
     split_salt: str
@@ -122,7 +122,7 @@ def assemble_turns(events: DataFrame, rules: TurnRules) -> DataFrame:
 
 
 def split_of(user_id: str, rules: TurnRules) -> Column:
-    """`train` or `evaluation` by salted hash of the user: the same for ever, in every table and on every machine."""
+    """`train` or `evaluation` by salted hash of the user. It never changes and is the same in all tables."""
     digest = F.sha2(F.concat(F.lit(f"{rules.split_salt}:"), F.col(user_id)), 256)
     share = F.conv(F.substring(digest, 1, _SPLIT_DIGITS), 16, 10).cast("double") / float(16**_SPLIT_DIGITS)
     return F.when(share < rules.evaluation_share, "evaluation").otherwise("train")
@@ -148,7 +148,7 @@ def run(ctx: JobContext) -> None:
         for row in turns.where(inside).groupBy("ds").agg(F.count("*").alias("n")).collect()
     }
     rows_in = {day: served.get(day, 0) + sum(rejected.get(day, {}).values()) for day in ctx.days}
-    # Before the write: if the run dies in between, the marks stand and cost a rerun, not a wrong day.
+    # Mark before the write: if the run dies in between, the marks cost a rerun, and no day is left wrong.
     ctx.mark_stale(ctx.job.name, changed_elsewhere(ctx, turns), "changed_turns")
     ctx.write("traffic.turns", with_language(turns.where(inside)), rows_in=rows_in, rejected=rejected)
     turns.unpersist()
@@ -180,7 +180,7 @@ def count_left_out(chat: DataFrame, events: DataFrame, days: Iterable[date]) -> 
 
 
 def changed_elsewhere(ctx: JobContext, turns: DataFrame) -> list[date]:
-    """Days outside the run, already run, whose stored turns of these conversations are no longer what they would be."""
+    """Days outside this run whose stored turns of these conversations are now outdated. Only days that have run."""
     ran = ledger.days_run(ctx.lake, "traffic.turns", ctx.job.name)
     outside = turns.where(F.col("ds").isin(sorted(ran - set(ctx.days))))
     days = sorted(row["ds"] for row in outside.select("ds").distinct().collect())

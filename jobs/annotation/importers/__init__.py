@@ -1,6 +1,6 @@
-"""Importers: other makers' preference sets become landing files of judgements. Imports no Spark.
+"""Importers: convert preference sets in other formats to landing files of judgements. Imports no Spark.
 
-`formats` reads one record; this module reads files, dates pairs into batches and keeps the books.
+`formats` reads one record; this module reads files, assigns pairs to batches and counts everything.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How a set lands. Everything but `max_line_bytes` decides what is written.
+    """Options of an import. All but `max_line_bytes` affect what is written.
 
     Attributes:
         format: a name in `FORMATS`, or NATIVE.
@@ -62,7 +62,7 @@ class ImportOptions:
 
 @dataclass
 class ImportReport:
-    """The books of an import: `lines` = the pairs of all batches + the sum of `rejected`."""
+    """Counts of an import: `lines` = the pairs of all batches + the sum of `rejected`."""
 
     files: int = 0
     lines: int = 0
@@ -151,7 +151,7 @@ def landed(record: Mapping[str, Any], options: ImportOptions, key: bytes) -> dic
     line = {**defaults, **own}
     responses = [line.get("response_a"), line.get("response_b")]
     if "pair_id" not in line and all(isinstance(response, str) for response in responses):
-        # Keyed: from a bare hash one could tell by trying what was redacted.
+        # Keyed: with a plain hash, redacted text could be guessed by trying candidates.
         line["pair_id"] = "p_" + keyed(["pair", line.get("context"), sorted(map(str, responses))], key)
     judgement_of(line, key)
     return {name: line[name] for name in _FIELDS if line.get(name) is not None}
@@ -162,7 +162,7 @@ def _native(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _placed(pair: Preferred) -> dict[str, Any]:
-    """The pair with each response at a or b by a hash of both, so that position says nothing of the winner."""
+    """The pair, with responses assigned to a and b by a hash of both, so that position does not reveal the winner."""
     low, high = sorted(pair.responses)
     digest = hashlib.sha256(json.dumps([pair.context, low, high], sort_keys=True).encode()).digest()
     a, b = (high, low) if digest[0] & 1 else (low, high)
@@ -229,7 +229,7 @@ def _rejected(label: str, line: int, reason: str) -> dict[str, Any]:
 
 
 def _digest(files: Sequence[tuple[Path, str]], options: ImportOptions) -> str:
-    """Of contents and options: two files of one name do not overwrite each other's judgements."""
+    """Hash of contents and options, so that two files of one name do not overwrite each other's judgements."""
     digest = hashlib.sha256(json.dumps([str(part) for part in astuple(options)]).encode())
     for path, label in files:
         digest.update(label.encode())

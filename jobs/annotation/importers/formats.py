@@ -1,4 +1,4 @@
-"""How other makers write preferences: each reads one record as a context, two responses and which one is preferred."""
+"""Readers of preference formats. Each converts one record to a context, two responses and the preferred one."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _transcript(text: str) -> list[dict[str, str]]:
 
 
 def _conversation(value: object, prompt_messages: list[dict[str, str]] | None) -> list[dict[str, str]]:
-    """Messages as they are; plain text is the user's when nothing was asked yet, else the answer to what was."""
+    """Messages as they are. Plain text is the user's message if there is no prompt, else the answer to the prompt."""
     if isinstance(value, str):
         return (
             [{"role": "user", "content": value}]
@@ -133,7 +133,7 @@ def _conversation(value: object, prompt_messages: list[dict[str, str]] | None) -
         if message.get("role") not in ("system", "user", "assistant"):
             raise Refused("unknown_role")
         messages.append({"role": str(message["role"]), "content": str(message["content"])})
-    # Some makers leave the prompt out of the messages.
+    # Some data sets leave the prompt out of the messages.
     return [*prompt_messages, *messages] if prompt_messages and len(messages) == 1 else messages
 
 

@@ -1,4 +1,4 @@
-"""Importers: chat logs of other makers become event files of the landing contract. Imports no Spark."""
+"""Importers: convert chat logs in other formats to event files of the landing contract. Imports no Spark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.traffic.importers.read import ImportReport, ReadChat, import_chats
 
 __all__ = ["FORMATS", "ImportOptions", "ImportReport", "import_chats", "import_logs"]
 
-# Name of a format to what reads one conversation of it.
+# For each format, the function that reads one conversation.
 FORMATS: dict[str, ReadChat] = {"chatlogs": chatlogs.chat_of, "openai": openai_messages.chat_of}
 # A fixed day, so that the same command imports the same events tomorrow.
 DEFAULT_START = date(2026, 1, 5)

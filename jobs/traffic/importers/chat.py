@@ -1,4 +1,4 @@
-"""The neutral form between an input format and events: one conversation with what its log knew of it."""
+"""The neutral form between an input format and events: one conversation with the facts from its log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_DAYS = 366
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How conversations are laid on the calendar.
+    """How conversations are spread over days.
 
     Attributes:
         start: first day, UTC.
@@ -36,7 +36,7 @@ class ImportOptions:
     max_line_bytes: int = 50_000_000
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be laid out."""
+        """Refuse impossible options."""
         if not 1 <= self.days <= _MAX_DAYS:
             raise SettingsError(
                 f"an import spreads over 1 to {_MAX_DAYS} days, not {self.days}",
@@ -49,7 +49,7 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Message:
-    """One message: `at` is its own time where the log has one, `thumb` True for up, `fields` all else that it said."""
+    """One message: `at` is its own time where the log has one, `thumb` True for up, `fields` all its other fields."""
 
     role: Role
     text: str
@@ -98,4 +98,4 @@ class Chat:
 
 
 class NotAChat(Exception):
-    """An input line is valid JSON but no conversation; the argument is the reason, never text of the line."""
+    """An input line is valid JSON but not a conversation. The argument is the reason, never text of the line."""

@@ -69,7 +69,7 @@ def _message(logged: object) -> Message:
     if thumb not in (None, 0, 1):
         raise NotAChat("wrong_type:thumb")
     fields = {name: value for name, value in logged.items() if name not in _KNOWN and value is not None}
-    # A thumb on the user's own message judges nothing that was served: it stays a field of the message.
+    # A thumb on the user's own message is not about a served response: it stays a field of the message.
     judged = None if thumb is None or role == "user" else bool(thumb)
     if thumb is not None and role == "user":
         fields["thumb"] = thumb

@@ -1,4 +1,4 @@
-"""Turns one conversation of a log into events of the landing contract: deterministic, and honest about inventions."""
+"""Converts one conversation of a log to events of the landing contract. Deterministic; invented values are flagged."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from jobs.traffic.importers.chat import Chat, ImportOptions, Message, Persona
 UNKNOWN_MODEL = "unknown"
 THUMBS = ("thumb_up", "thumb_down")
 _DAY_SECONDS = 86_400
-# An invented conversation moves at a chat's pace and has no silence long enough to end a session.
+# Seconds between messages of an invented time line: the pace of a chat, and never long enough to end a session.
 _SHORTEST_STEP, _LONGEST_STEP = 15, 75
 _REACTION_DELAY = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Lays conversations on the days of an import. `first` and `last` are the earliest and latest known starts."""
+    """Places conversations on the days of an import. `first` and `last` are the earliest and latest known starts."""
 
     options: ImportOptions
     first: datetime | None = None
@@ -158,7 +158,7 @@ def _response(
 
 
 def _about_chat(chat: Chat) -> dict[str, Any]:
-    """What the log knew of the conversation as a whole: it travels with its first event."""
+    """Facts about the conversation as a whole. They go into the payload of its first event."""
     session = {
         name: value.isoformat()
         for name, value in (("started_at", chat.started_at), ("ended_at", chat.ended_at))

@@ -1,4 +1,4 @@
-"""Fields that chat logs share, read with the errors that an importer quarantines."""
+"""Readers of fields that chat logs share. Their errors are reasons for quarantine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.traffic.importers.chat import NotAChat
 
 
 def messages_of(record: Mapping[str, Any]) -> list[Any]:
-    """The messages of a conversation, unread.
+    """The messages of a conversation, not yet parsed.
 
     Raises:
         NotAChat: there is no list of that name.
@@ -54,5 +54,5 @@ def moment_of(value: object, name: str) -> datetime | None:
 
 
 def character_id_of(text: str) -> str:
-    """A stable id for a character that is known only by what describes it."""
+    """A stable id for a character without an id, from its description."""
     return f"c_{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,4 +1,4 @@
-"""Drives an import: reads lines, asks the format for conversations, writes event files, keeps the books."""
+"""Runs an import: reads lines, parses conversations by format, writes event files and counts everything."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PROGRESS_LINES = 5_000
 
 @dataclass
 class ImportReport:
-    """The books of an import: `lines` = `conversations` + the sum of `rejected`.
+    """Counts of an import: `lines` = `conversations` + the sum of `rejected`.
 
     Attributes:
         events: events written, by type.
@@ -66,7 +66,7 @@ class ImportReport:
         return max(self.days, default=None)
 
     def counts(self) -> dict[str, int]:
-        """All books in one table, for a terminal."""
+        """All counts in one table, for a terminal."""
         return {
             "files": self.files,
             "lines": self.lines,
