@@ -1,17 +1,17 @@
-"""Curation: I screen, II diversify, III sample. Imports no Spark.
+"""Curation: Phase I screens, Phase II diversifies, Phase III samples. Imports no Spark.
 
 ==============  ==================================================================================================
-jobs            what they stand on
+jobs            what they use
 ==============  ==================================================================================================
 screen          `reviews`; detectors and verdicts are in `models.screening.verdict`
-embed, prune    `prompts` (what is compared) · `spaces` (centroids) · `candidates`, `lexical` (what is close) ·
-                `cover` (what is kept) · `floors` (what sampling will need) · `quality`
+embed, prune    `prompts` (compared texts) · `spaces` (centroids) · `candidates`, `lexical` (close pairs) ·
+                `cover` (kept turns) · `floors` (protected for sampling) · `quality`
 outcomes        –
 safety_classifier  `models.screening.safety`: trained from labels and reviewers' decisions
-sample          `attributes`, `labels`, `difficulty` (Table 1) · `splitleak`, `conversation_context` (what is barred) ·
+sample          `attributes`, `labels`, `difficulty` (Table 1) · `splitleak`, `conversation_context` (excluded turns) ·
                 `request`, `constraints` (the request) · `strata`, `representatives`, `quotas`, `bounds`,
-                `draw` (the answer) · `infeasibility`, `relaxation`, `supply` (when there is none) ·
-                `achieved`, `composition` (the account)
+                `draw` (the solution) · `infeasibility`, `relaxation`, `supply` (if there is none) ·
+                `achieved`, `composition` (the reports)
 ==============  ==================================================================================================
 """
 
@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from jobs.declaration import DAY, Job, Reach
 
-# A late version of a character changes what was true of the days after it.
+# A late version of a character changes the days after it.
 _CHARACTERS = Reach(up_to=True)
-# An embedding never changes: a text has one, made when it was first met.
+# An embedding never changes: each text gets one, when it is first seen.
 _EMBEDDINGS = Reach(shared="text_hash")
 
 SCREEN_CHARACTERS = Job(
@@ -34,7 +34,7 @@ SCREEN_CHARACTERS = Job(
 SCREEN = Job(
     "curation.screen",
     reads={
-        # Judged in its conversation. Who is judged otherwise because of later turns is marked by the job itself.
+        # A turn is judged in its conversation. The job itself marks turns whose verdict changes because of later turns.
         "traffic.turns": Reach(shared="conversation_id"),
         "traffic.characters": Reach(up_to=True),
         "curation.reviews": Reach(whole=True),

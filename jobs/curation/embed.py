@@ -1,4 +1,4 @@
-"""Embed each distinct prompt text once, ever (Phase II, section 2.2.1)."""
+"""Embeds each distinct prompt text exactly once (Phase II, section 2.2.1)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _embedding(
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Enough texts to find others of like length, and few enough that a slow encoder is not silent for an hour."""
+    """Split into parts: large enough to group texts of similar length, small enough to report progress regularly."""
     for start in range(0, batch.num_rows, _TEXTS_A_BATCH):
         yield batch.slice(start, _TEXTS_A_BATCH)
 

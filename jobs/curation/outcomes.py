@@ -1,4 +1,4 @@
-"""Where each turn of a day ended before sampling: exactly one outcome each."""
+"""Gives each turn of a day exactly one outcome before sampling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(ctx: JobContext) -> None:
 
 
 def outcomes(screened: DataFrame, pruned: DataFrame, sources: Sequence[str]) -> DataFrame:
-    """One row a turn. What never could be used is `ineligible` whatever its verdict; then screening; then pruning.
+    """One row a turn. Unusable turns are `ineligible` whatever their verdict; then screening decides; then pruning.
 
     A ranked turn that `curation.pruned` lacks gets a NULL outcome, which the contract refuses at the write.
     """

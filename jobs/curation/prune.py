@@ -1,4 +1,4 @@
-"""Phase II: rank each day's turns by what they add to what was kept before, and keep an exact share (section 2.2.1).
+"""Phase II: ranks each day's turns by what they add to the turns kept before, and keeps an exact share (section 2.2.1).
 
 Close pairs and nearest kept turns are searched by Spark (`candidates`); the fold over days runs on the driver on turn
 numbers and pairs, without texts or vectors (`cover`). All spaces of a day and split share one priority order and one
@@ -70,7 +70,7 @@ def pruned(ctx: JobContext, rules: DiversitySettings) -> tuple[DataFrame, dict[d
         rules.similarity, rules.lexical_similarity, rules.horizon_days, rules.memory_bytes, rules.probes
     )  # fmt: skip
     texts = _numbered(ctx, nodes, table).persist(StorageLevel.MEMORY_AND_DISK)
-    # Vectors are most of all that is kept: on disk, where the system's cache holds what the heap could not.
+    # Vectors take most of the space. Keep them on disk: the system's cache holds more than the heap.
     placed = candidates.place(
         _with_vectors(texts, embeddings), _spaces(ctx, rules, embeddings), search
     ).persist(StorageLevel.DISK_ONLY)
@@ -111,19 +111,19 @@ def _turns(ctx: JobContext, rules: DiversitySettings, before: list[date]) -> tup
     history = described(
         prompts(earlier, characters, rules).join(kept_turns, "turn_id", "left_semi"), key
     ).join(kept_turns, "turn_id")
-    # A turn whose text changed since it was kept makes its own day stale; it is no yardstick until that day has run.
+    # A kept turn whose text changed makes its day stale. New turns are not compared with it until that day has run.
     return turns, history.where("kept_hash = text_hash")
 
 
 def _with_levels(ctx: JobContext, turns: DataFrame, floors: Sequence[Constraint]) -> DataFrame:
-    """What the fold needs of the turns, with their levels in the dimensions of the floors."""
+    """The turns with the columns for the fold, and their levels in the dimensions of the floors."""
     levels = with_known_levels(ctx.read("curation.screened", ctx.days), ctx.settings.turns.first_turn_scope)
     wanted = levels.select("turn_id", *sorted({floor.dimension for floor in floors}))
     return turns.select("turn_id", *_NODE, "quality").join(wanted, "turn_id")
 
 
 def _homes(ctx: JobContext, placed: DataFrame, texts: int) -> Ints:
-    """Home cluster of each text; says how many clusters texts looked into."""
+    """Home cluster of each text. Reports how many clusters were probed."""
     rows = placed.select(
         "text", F.col("clusters")[0].alias("home"), F.size("clusters").alias("probes")
     ).toArrow()
@@ -207,7 +207,7 @@ def _spaces(ctx: JobContext, rules: DiversitySettings, embeddings: DataFrame) ->
 
 @dataclass(frozen=True)
 class _Day:
-    """One day and split: its turns and what became of them."""
+    """One day and split: its turns and their ranking."""
 
     split: str
     day: date
@@ -233,14 +233,14 @@ class _Folded:
         return np.unique(np.concatenate([_NONE, *(day.turns.text[day.open_rows] for day in self.days)]))
 
     def holdings(self) -> dict[tuple[str, date], list[Holding]]:
-        """What the floors of each split and day had to take from, and got."""
+        """Supply and kept turns of each floor, by split and day."""
         return {
             (day.split, day.day): holdings(day.turns.floors, day.turns.levels, day.ranking.kept)
             for day in self.days
         }
 
     def rows(self, rules: DiversitySettings, clusters: Ints) -> pa.Table:
-        """The table that is written, without run_id; clusters: (texts,)."""
+        """The rows to write, without run_id; clusters: (texts,)."""
         read = pc.not_equal(self.texts.column("space"), LEXICAL_SPACE).to_numpy(zero_copy_only=False)
         parts = [_SCHEMA.empty_table()]
         for day in self.days:
@@ -353,7 +353,7 @@ def _fill_nearest(ctx: JobContext, placed: DataFrame, folded: _Folded, search: S
 
 
 def _record_holdings(ctx: JobContext, folded: _Folded) -> None:
-    """Into the ledger: what each floor of Phase III had to take from and got, over the days of each split."""
+    """Record for `ops.quality`: supply and kept turns of each floor of Phase III, over the days of each split."""
     by_name: dict[tuple[str, str], list[Holding]] = {}
     for (split, _), day in folded.holdings().items():
         for holding in day:

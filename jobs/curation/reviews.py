@@ -1,4 +1,4 @@
-"""Reviewers' decisions on what the detectors were unsure of: the queue, a turn's raw text, the verdict of a person."""
+"""Human review of turns that the detectors were unsure of: the queue, the raw text of a turn, the decision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DECISIONS = ("approve", "reject")
 
 @dataclass(frozen=True)
 class Waiting:
-    """A turn that waits for a person; never its text."""
+    """A turn that waits for a decision, without its text."""
 
     turn_id: str
     ds: date
@@ -33,7 +33,7 @@ class Waiting:
 
 
 def list_queue(settings: Settings, limit: int = 20) -> list[Waiting]:
-    """What waits for a decision, the most uncertain first. Turns decided since the last run are left out."""
+    """Turns that wait for a decision, the most uncertain first. Turns decided since the last run are left out."""
     lake = Lake.of(settings)
     decided = {
         (row["turn_id"], row["policy_version"], row["content_hash"])
@@ -56,7 +56,7 @@ def list_queue(settings: Settings, limit: int = 20) -> list[Waiting]:
 
 
 def show(settings: Settings, turn_id: str, reviewer: str) -> tuple[str | None, str]:
-    """The raw user message and response of a queued turn; `ops.raw_reads` knows of it first.
+    """The raw user message and response of a queued turn. The reading is recorded in `ops.raw_reads` first.
 
     Raises ContractError when the turn is in no queue.
     """
@@ -144,7 +144,7 @@ def _queued(lake: Lake, turn_id: str) -> dict[str, Any]:
     rows = _rows(lake, "curation.review_queue", turn_id)
     if not rows:
         raise ContractError(
-            "the turn does not wait for a review",
+            "the turn is not in the review queue",
             table="curation.review_queue",
             hint="See: flywheel review list",
         )
@@ -155,6 +155,6 @@ def _turn(lake: Lake, turn_id: str, day: date) -> dict[str, Any]:
     rows = _rows(lake, "traffic.turns", turn_id, day)
     if not rows:
         raise ContractError(
-            "the turn is gone", table="traffic.turns", day=day, hint="Run curation.screen again."
+            "the turn no longer exists", table="traffic.turns", day=day, hint="Run curation.screen again."
         )
     return rows[0]

@@ -1,4 +1,4 @@
-"""Train a safety classifier from labelled text and reviewers' decisions, and register it (section 2.6)."""
+"""Trains a safety classifier from labelled text and reviewers' decisions, and registers it (section 2.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phase III: the eligible turns of a window become a dataset that meets its constraints (section 2.2.1, Table 1)."""
+"""Phase III: samples a dataset that meets its constraints from a window's eligible turns (section 2.2.1, Table 1)."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _attributes(ctx: JobContext) -> DataFrame:
 
 
 def _barred(ctx: JobContext, eligible: DataFrame) -> pa.Table:
-    """Eligible turns with what bars them: `split_leak`, `context_unsafe` or NULL, and why; sorted by turn_id."""
+    """Eligible turns, sorted by turn_id; `barred` is `split_leak`, `context_unsafe` or NULL, `why` the details."""
     rules = ctx.settings.sampling
     leaks = split_leaks(eligible, ctx.read("curation.embeddings"), rules.leak_similarity)
     unsafe = unsafe_contexts(eligible, _screened(ctx), ctx.read("curation.screened_characters"))
@@ -172,7 +172,7 @@ def solve(
     Args:
         table: its candidates: turn_id, conversation_id, quality and the seven dimensions.
         eligible: its eligible turns, which a share is taken of.
-        found: turns of each level by phase, for targets and for what is said when one is starved.
+        supply_by_level: turns of each level by phase, for targets and for messages about shortages.
 
     Raises:
         InfeasibleConstraints: fewer candidates than K, or constraints that conflict; names the split.
@@ -201,7 +201,7 @@ _WAYS_OUT = (
 
 
 def _summary(solved: Solved) -> str:
-    """What is shown of a split while the job runs."""
+    """Progress line for a split."""
     wanted = solved.request.size
     if solved.drawn is None:
         return f"{solved.split}: nothing drawn" + (f", no size of {wanted:,} or less holds" if wanted else "")
@@ -218,7 +218,7 @@ def _summary(solved: Solved) -> str:
 
 
 def _fates(table: pa.Table, barred: pa.ChunkedArray, solved: Sequence[Solved]) -> pa.Table:
-    """One row an eligible turn: where it ended."""
+    """One row an eligible turn: its outcome."""
     out = table.filter(barred)
     none = pa.nulls(out.num_rows, pa.string())
     columns = [*out.select(["turn_id", "barred", "why"]).columns, none, pa.nulls(out.num_rows, pa.float64())]
@@ -228,7 +228,7 @@ def _fates(table: pa.Table, barred: pa.ChunkedArray, solved: Sequence[Solved]) -
 
 
 def fates_of(solved: Solved) -> pa.Table:
-    """Where each candidate of a split ended: turn_id, outcome, reason, stratum, inclusion_probability."""
+    """Outcome of each candidate of a split: turn_id, outcome, reason, stratum, inclusion_probability."""
     ids, drawn = solved.candidates.turn_id, solved.drawn
     if drawn is None:
         outcome, reason = (pa.repeat(pa.scalar(text), len(ids)) for text in ("not_sampled", SIZE))

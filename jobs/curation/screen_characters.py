@@ -31,7 +31,7 @@ def run(ctx: JobContext) -> None:
     policy = ScreeningPolicy.of(settings)
     current = ctx.read("traffic.characters", ctx.days)
     rows_in = {row["ds"]: row["count"] for row in current.groupBy("ds").count().collect()}
-    # A late version closes an earlier one: all versions of a touched character are written again.
+    # A late version ends an earlier one, so all versions of a changed character are written again.
     touched = current.select("character_id").distinct()
     versions = ctx.read("traffic.characters").join(touched, "character_id", "left_semi")
     frame = screen_characters(versions, policy, Packaged(settings))
@@ -72,7 +72,7 @@ def _judging(
 
 
 def _judged(row: dict[str, Any], policy: ScreeningPolicy, detectors: Detectors) -> dict[str, Any]:
-    """The fields of one version, each judged by itself and all of them as one text, so that no pair hides anything."""
+    """Judge the fields of one version, each by itself and all as one text, to find what only fields together show."""
     traits = [trait or "" for trait in row["traits"] or []]
     texts = [row["name"] or "", *traits, row["instructions"] or ""]
     together = "\n".join(texts)

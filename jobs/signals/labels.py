@@ -56,9 +56,9 @@ class LabelRules:
         signals, gap = settings.signals, settings.turns.session_gap_minutes
         if gap + signals.late_margin_minutes > signals.lookahead_days * 1440:
             raise SettingsError(
-                "a session ends after more silence than signals look ahead",
+                "the session gap is longer than the days that signals look ahead",
                 setting="turns.session_gap_minutes",
-                hint="Raise signals.reaction_minutes to it, or lower it.",
+                hint="Raise signals.reaction_minutes to the session gap, or lower the session gap.",
             )
         return cls(
             signals.continue_minutes,

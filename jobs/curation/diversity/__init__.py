@@ -1,1 +1,1 @@
-"""Phase II: which prompts are near-duplicates, and which turns of a day are kept."""
+"""Phase II: finds near-duplicate prompts and decides which turns of a day are kept."""

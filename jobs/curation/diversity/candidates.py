@@ -1,6 +1,6 @@
-"""The distributed part of Phase II: which texts are close, and what is nearest, searched by Spark within a memory.
+"""The distributed part of Phase II: finds close pairs and nearest kept texts with Spark, within a memory limit.
 
-A text looks for its like in the clusters it probes; what earlier runs kept stands in its home cluster only. From a
+A text is compared with the clusters it probes; texts kept by earlier runs are in their home cluster only. From a
 similarity of `PROVABLE` on, all texts visit as many clusters as the triangle inequality asks for and no pair is missed.
 Clusters are cut into blocks that fit the declared memory, so one that holds half of the data is many tasks and not one
 large one.
@@ -66,7 +66,7 @@ class Search:
 
     @property
     def tile_bytes(self) -> int:
-        """What one comparison may take: half of it; the last eighth is for the vectors of both sides."""
+        """Bytes for one comparison: half of the memory. The last eighth is for the vectors of both sides."""
         return self.memory_bytes // 2
 
 
@@ -106,7 +106,7 @@ def place(texts: DataFrame, spaces: dict[str, Centroids], search: Search) -> Dat
 def _clusters(
     centroids: Centroids, vectors: npt.NDArray[np.float32], decided: npt.NDArray[np.bool_], search: Search
 ) -> list[list[int]]:
-    """The clusters of each text: its home, then those it visits."""
+    """The clusters of each text: its home cluster first, then the others that it probes."""
     if search.provable:
         return [reached.tolist() for reached in centroids.reaching(vectors, search.similarity)]
     reached = centroids.probes(vectors, search.probes).tolist()
@@ -135,7 +135,7 @@ def semantic_pairs(placed: DataFrame, search: Search) -> DataFrame:
 
 
 def _visit(search: Search) -> Callable[[pa.Table, pa.Table], pa.Table]:
-    """Visitors meet who lives there; new texts at home there meet what was kept."""
+    """Compare a cluster's visitors with its home texts, and its new home texts with its kept ones."""
 
     def compare(left: pa.Table, right: pa.Table) -> pa.Table:
         queries, at = _sides(left, "visitor", "decided")
@@ -172,7 +172,7 @@ def _among(homes: DataFrame, search: Search) -> DataFrame:
 
 
 def _neighbours(search: Search) -> Callable[[pa.Table], pa.Table]:
-    """Two blocks of one cluster with each other, or one with itself."""
+    """Compare two blocks of one cluster with each other, or one block with itself."""
 
     def compare(table: pa.Table) -> pa.Table:
         low, high = (table.column(name)[0].as_py() for name in ("low", "high"))
@@ -204,7 +204,7 @@ def nearest_kept(
 
     def compare(left: pa.Table, right: pa.Table) -> pa.Table:
         queries, targets = _sides(left)[0], _sides(right)[0]
-        # Answering keeps two more masks and an age per pair than finding does.
+        # This search keeps two masks and an age per pair more than the search for close pairs does.
         tile = tile_rows(search.tile_bytes // 2, queries.vectors.shape[1])
         answer, value = nearest(queries, targets, search.horizon_days, tile)
         has = answer >= 0
@@ -258,7 +258,7 @@ def _compared(
 def _guarded(
     compare: Callable[[pa.Table, pa.Table], pa.Table], schema: str
 ) -> Callable[[pa.Table, pa.Table], pa.Table]:
-    """`compare`, answering nothing where one side of a cell is empty."""
+    """`compare`, with an empty result where one side of a cell is empty."""
     names = tuple(part.split()[0] for part in schema.split(", "))
 
     def apply(left: pa.Table, right: pa.Table) -> pa.Table:
@@ -320,7 +320,7 @@ def lexical_pairs(texts: DataFrame, rows: int, search: Search) -> DataFrame:
 
 
 def _sign(units: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The band keys of a batch, packed by split and unit: a row for each key would cost more than all else."""
+    """The band keys of a batch, packed by split and unit. One row for each key would dominate the cost."""
 
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

@@ -1,4 +1,4 @@
-"""Which turns of a day are kept: a greedy cover of its prompts, one priority order, an exact cut (section 2.2.1).
+"""Decides which turns of a day are kept: greedy cover of its prompts, one priority order, exact cut (section 2.2.1).
 
 Pure numpy. The search for close pairs works on tiles within a declared memory; float32 products only nominate pairs,
 similarities are float64 dot products rounded to six digits, so the answer does not depend on tiling or machine.
@@ -74,7 +74,7 @@ def close_pairs_among(vectors: Vectors, threshold: float, tile: int) -> Iterator
 
 
 def _close(block: Vectors, other: Vectors, threshold: float, among: bool) -> tuple[Ints, Ints, Floats]:
-    # On a flat mask numpy skips what is empty; on a matrix it does not.
+    # numpy skips empty parts of a flat mask, but not of a matrix.
     near = np.flatnonzero(block @ other.T >= threshold - _MARGIN)
     rows, columns = np.divmod(near, len(other))
     if among:
@@ -109,7 +109,7 @@ class Side:
         return len(self.text)
 
     def part(self, rows: slice) -> Side:
-        """Some neighbouring rows of it, without a copy."""
+        """A slice of the rows, without a copy."""
         return Side(self.vectors[rows], self.text[rows], self.day[rows], self.hash_rank[rows])
 
 
@@ -217,7 +217,7 @@ class Turns:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What became of each of the day's turns, in the order given; (n,) each.
+    """Result for each of the day's turns, in the order given; (n,) each.
 
     Attributes:
         priority: rank from 0.
@@ -270,7 +270,7 @@ class _Day:
 
 
 def _first(at: Ints, order: Ints, groups: int) -> Ints:
-    """For each group the first of `order` that is of it, else _NOWHERE; at: group of each."""
+    """For each group its first member in `order`, else _NOWHERE; at: group of each."""
     firsts = np.full(groups, _NOWHERE)
     firsts[at[order[::-1]]] = order[::-1]  # the last assignment stays
     return firsts
@@ -314,7 +314,7 @@ class Fold:
         self._kept_twin = np.full(int(texts.twin.max(initial=-1)) + 1, _NOWHERE)
 
     def remember(self, kept: Ints, turns: Names) -> None:
-        """Take over what was kept: texts and the kept turn of highest priority of each. Days in order."""
+        """Add kept texts and, for each, its kept turn of highest priority. Call for days in order."""
         order = kept[np.lexsort((-self._texts.hash_rank[kept], self._texts.day[kept]))]
         self._kept_twin[self._texts.twin[order]] = order  # of twins the latest, then the smallest hash, stays
         self.kept_turn_of[kept] = turns
@@ -356,7 +356,7 @@ class Fold:
         return self._best([today.edges.where(usable), Edges(owner, twin[owner], np.ones(len(owner)))])
 
     def _cover(self, today: _Day, before: Edges) -> Flags:
-        """Greedy cover of what nothing kept before is close to, by quality: none of it is close to another of it."""
+        """Greedy cover, by quality, of texts without a close text kept before. No two texts of it are close."""
         position = np.empty_like(today.taken)
         position[today.taken] = np.arange(len(today.taken))
         uncovered = np.ones(len(today.own), dtype=bool)

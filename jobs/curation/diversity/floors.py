@@ -1,4 +1,4 @@
-"""Phase III's floors within Phase II's priority order, so that pruning does not starve sampling (section 2.2.1).
+"""Protects Phase III's floors in Phase II's priority order, so that pruning leaves enough to sample (section 2.2.1).
 
 A floor asks for a share of what is kept. The order is changed so that each of its prefixes holds the floor, as far as
 the day can supply it: whatever p is, the cut at round(p·N) keeps the floor, and kept sets still nest in p.
@@ -139,7 +139,7 @@ class _Merge:
 
 @dataclass(frozen=True)
 class Holding:
-    """A floor on one day and split: turns and turns of the level before the cut, and after it."""
+    """A floor on one day and split: turns and members of its level, before the cut and among the kept."""
 
     floor: Constraint
     turns: int
@@ -159,7 +159,7 @@ class Holding:
 
 
 def holdings(floors: Sequence[Constraint], levels: Levels, kept: npt.NDArray[np.bool_]) -> list[Holding]:
-    """What each floor had to take from, and got."""
+    """Supply and kept turns of each floor."""
     result = []
     for floor in floors:
         holds = levels[floor.dimension] == floor.level

@@ -1,4 +1,4 @@
-"""What is compared in Phase II: the prompt text of a turn, its keyed hash, its quality (architecture, "Diversity").
+"""Builds what Phase II compares: the prompt text of a turn, its keyed hash, its quality (architecture, "Diversity").
 
 prompt_text has three lines: character name, last assistant message (its end), user message; all redacted. The last
 assistant message is the final response of the turn just before, when that turn passed and is at most

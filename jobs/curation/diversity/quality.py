@@ -1,4 +1,4 @@
-"""How good a turn is to learn from: how well the model understood the message and answered it (Table 1, section 2.2.1).
+"""Estimates a turn's quality as training data: was the message understood and answered? (Table 1, section 2.2.1)
 
 The paper lists prompt quality without an estimator. This one, the *understood-and-answered* estimator, reads the
 redacted user message, the response and the assistant's message before, and nothing that came later. It is a logistic

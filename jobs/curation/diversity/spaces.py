@@ -1,4 +1,4 @@
-"""What a lake keeps for its embedding spaces: backend and precision as it was begun, trained centroids by version."""
+"""Artifacts of a lake's embedding spaces: the pinned backend and precision, and trained centroids by version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MARGIN = 1e-3
 
 
 def pinned(rules: DiversitySettings, artifacts: str | Folder) -> DiversitySettings:
-    """The settings with every `auto` backend and precision answered as this lake answered it first.
+    """The settings with every `auto` backend and precision replaced by this lake's first choice.
 
     Vectors of different backends are different spaces; a lake that changed machines would embed everything again.
     """
@@ -42,7 +42,7 @@ def pinned(rules: DiversitySettings, artifacts: str | Folder) -> DiversitySettin
             if _pin(spec) not in chosen:
                 answer = resolved(spec)
                 chosen[_pin(spec)] = f"{answer.backend}/{answer.precision}"
-            # Lakes that were begun when torch was the only backend kept the precision alone.
+            # Lakes from the time when torch was the only backend stored the precision alone.
             backend, _, precision = f"torch/{chosen[_pin(spec)]}".rpartition("/")
             backend = backend.rpartition("/")[2]
             spec = spec.model_copy(update={"backend": backend, "precision": precision})
@@ -53,7 +53,7 @@ def pinned(rules: DiversitySettings, artifacts: str | Folder) -> DiversitySettin
 
 
 def _pin(spec: EncoderSettings) -> str:
-    """What an answer is kept under: the encoder, and what the settings themselves say of backend and precision."""
+    """Key of a stored choice: the encoder, and backend and precision where the settings state them."""
     stated = [value for value in (spec.backend, spec.precision) if value != "auto"]
     return ":".join([spec.kind, spec.model, *stated])
 

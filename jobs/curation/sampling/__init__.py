@@ -1,1 +1,1 @@
-"""Phase III: draw a sample that meets all constraints at once, or name those in conflict."""
+"""Phase III: draws a sample that meets all constraints at once, or names the constraints in conflict."""

@@ -1,4 +1,4 @@
-"""What a dataset was asked for and what it got: the rows of `curation.constraints`."""
+"""Reports requested and achieved rows of a dataset: the rows of `curation.constraints`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of every usable turn of a window, counted by day and level of each dimension of Table 1.
+"""Counts the outcomes of all usable turns of a window, by day and level of each dimension of Table 1.
 
 One small table answers "did the sample follow its targets every day", "which stratum loses turns where, and why" and
 "did traffic drift", for constrained and unconstrained dimensions alike (section 2.2.1: all seven are monitored).

@@ -1,4 +1,4 @@
-"""What a sample is asked for: floors, caps and targets on levels of its dimensions (section 2.2.1, Table 1)."""
+"""Constraints of a sample: floors, caps and targets on levels of its dimensions (section 2.2.1, Table 1)."""
 
 from __future__ import annotations
 

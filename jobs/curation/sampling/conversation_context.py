@@ -1,4 +1,4 @@
-"""The context of turns by Spark: what `models.chat.context` says, over DataFrames."""
+"""Builds the context of turns with Spark: the queries of `models.chat.context` over DataFrames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How demanding a prompt is (Table 1): the spread of an earlier generation's rewards, or an estimate by its text.
+"""Estimates a prompt's difficulty (Table 1) by the spread of an earlier generation's rewards, or by its text.
 
 The paper measures difficulty by the variance of reward scores over several responses to one prompt (section 3.5.4).
 `with_score_bands` does, with the scores of a reward model that `sampling.difficulty_scores` pins. Scores of different

@@ -1,4 +1,4 @@
-"""From candidates to drawn rows: one split of one dataset, without Spark.
+"""Draws one split of one dataset from its candidates, without Spark.
 
 Candidates collapse to strata, `allocate` says how many rows of each, and a seeded hash says which. The result depends
 on ids, levels and the seed, not on the order of rows.
@@ -28,7 +28,7 @@ ONE_PER_CONVERSATION = "one_per_conversation"
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a split: K, constraints, what may give way, and how to draw."""
+    """Request for a split: K, constraints, those that may give way, and how to draw."""
 
     size: int
     constraints: tuple[Constraint, ...]
@@ -105,7 +105,7 @@ def _settle(candidates: Candidates, ranks: Ints, request: Request) -> tuple[Mask
 def _given_way(
     bounds: HardBounds, constraints: tuple[Constraint, ...], size: int, request: Request
 ) -> Settled | int:
-    """What gives way at K = `size`, if anything need; or the smaller size to look at.
+    """The constraints that give way at K = `size`, if any must; or a smaller size to try.
 
     Raises ConflictingConstraints when what may give way is not enough.
     """

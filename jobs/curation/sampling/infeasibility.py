@@ -1,4 +1,4 @@
-"""Why no sample satisfies floors, caps, supply and size together, and the least change that would do."""
+"""Explains why no sample satisfies floors, caps, supply and size together, and the least change that would."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is wrong with a request that cannot be met.
+    """Why a request cannot be met.
 
     conflict: a minimal set of constraints that cannot hold together: without any one of them the others can.
     correction: a minimal set that must give way for all the others to hold: with any one of them as asked, they
@@ -54,7 +54,7 @@ class ConflictingConstraints(InfeasibleConstraints):
         size = (
             f"The largest size at which everything holds is {diagnosis.largest_size:,}."
             if diagnosis.largest_size is not None
-            else "No smaller size would do."
+            else "No smaller size works either."
         )
         super().__init__(
             f"no sample of {diagnosis.size:,} rows satisfies these together: {'; '.join(parts)}",

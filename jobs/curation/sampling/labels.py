@@ -1,4 +1,4 @@
-"""A column of repeated names as codes: a million rows cost four bytes each, whatever their names are."""
+"""Stores a column of repeated names as codes: four bytes a row, however long the names are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constraints that give way in the order that settings name, and never otherwise.
+"""Relaxes constraints, only those that settings name and only in that order.
 
 Of those named, the first gives first: the slack of the last is made least, then that of the one before it, and so on.
 Nothing gives by more rows than the others need, and a constraint that is not named does not give at all.

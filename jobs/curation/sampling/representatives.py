@@ -1,4 +1,4 @@
-"""Which turn stands for its conversation when a dataset takes at most one turn of each.
+"""Chooses the turn that represents its conversation when a dataset takes at most one turn of each.
 
 The choice is made before strata are counted, by seeded hash: every candidate of a conversation is as likely as any
 other. Only when floors could not be met so, conversations that have a turn of a scarce level stand with it instead:

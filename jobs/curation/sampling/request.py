@@ -1,4 +1,4 @@
-"""What a split is asked for: settings and traffic become a request with a size and constraints."""
+"""Builds the request for a split, its size and constraints, from settings and traffic."""
 
 from __future__ import annotations
 

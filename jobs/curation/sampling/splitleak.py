@@ -1,4 +1,4 @@
-"""Training turns that an evaluation turn of the same window duplicates: they would let a model see its own exam.
+"""Finds training turns that duplicate an evaluation turn of the same window, which would leak evaluation data.
 
 The same redacted prompt (`text_hash`), a cosine of at least t within one embedding space, or, where no encoder knows
 the language, the same normalised user message. Blocked matrix products compare, with the evaluation side broadcast.

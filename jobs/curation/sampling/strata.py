@@ -1,4 +1,4 @@
-"""Candidate rows collapse to strata: the levels of the constrained dimensions x the quality band.
+"""Collapses candidate rows to strata: the levels of the constrained dimensions x the quality band.
 
 A million rows become some ten thousand strata, because a level that no constraint can bind needs none of its own: of a
 thousand characters, the few with more candidates than their cap.

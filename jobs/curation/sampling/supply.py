@@ -1,4 +1,4 @@
-"""How many turns of each level each phase leaves, and which phase starves a floor."""
+"""Counts the turns of each level after each phase, and finds the phase that leaves too few for a floor."""
 
 from __future__ import annotations
 
