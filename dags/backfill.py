@@ -1,7 +1,7 @@
 """Run every job of a stage, or of all stages, over `from..to`: one task and one Spark session a stage, jobs in order.
 
-**Dry run first**: with `dry_run` (the default) the only thing that happens is that `flywheel plan` is printed, so that
-you see which days are due and why. Trigger again with `dry_run: false`. Days that stand are skipped unless `force`.
+**Dry run first**: with `dry_run` (the default) the task only prints `flywheel plan`, which shows the days that are due
+and why. Trigger again with `dry_run: false`. Days that are up to date are skipped unless `force`.
 
 **When it fails**: the task's log names the job (`FAILED after`) and its error. Clear the failed task: it goes on at
 that job, also with `force`; the jobs and stages before it are skipped as done. Triage notes of a job are those of its

@@ -4,7 +4,7 @@
 
 **When it fails**
 - `LockHeld`: a job is writing the table. Retries get through when it ends; tables before it are done.
-- `RegistryUnavailable` in `vacuum`: nobody can say which versions models stand on, so nothing was deleted. Bring MLflow
+- `RegistryUnavailable` in `vacuum`: the versions that models use are unknown, so nothing was deleted. Bring MLflow
   back (`tracking.uri`) and clear the task.
 - What was deleted cannot be brought back. `flywheel retention` shows beforehand what is due.
 """

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from infra.contracts import contract
 from infra.errors import JobUnknown
 
-# Stages in the order of the flow; a stage's jobs stand in the order in which they run.
+# Stages in the order of the flow. The jobs of a stage are listed in the order in which they run.
 STAGES = ("traffic", "experiments", "curation", "signals", "annotation", "preherding")
 LANDING = "landing"
 LANDED_IN = {LANDING: "traffic.events", f"{LANDING}/preferences": "annotation.preferences"}
@@ -40,18 +40,21 @@ class Reach:
     A unit of work is due again when anything changes that it read: the days of the run, the days `before` and `after`,
     all days `up_to` the last one, or the `whole` table. Two kinds of reads are wider than that, because the days that
     a change touches are known exactly: whoever changes a table that no job writes (reviews, definitions) marks the
-    days, and so does whoever changes rows that are read by a `shared` column.
+    A unit of work is due again when anything that it read changes: the days of the run, the days `before` and `after`,
+    all days `up_to` the last one, or the `whole` table. Two kinds of reads work otherwise, because the affected days
+    are known exactly: a command that changes a table that no job writes (reviews, definitions) marks the days stale,
+    and so does a job that changes rows that are read by a `shared` column.
 
     Attributes:
         before: settings whose sum says how many earlier days are read too.
-        after: the same for later days: a day runs without them, and again when they are there.
+        after: the same for later days. A day runs without them first, and again when they exist.
         up_to: all days up to the last day of the run.
         whole: the whole table.
-        shared: a column. Read are all rows, of any day, that share its value with rows of the run's days.
+        shared: a column. The job reads all rows, of any day, that share its value with rows of the run's days.
         pinned: a setting that names the one version (`table_version`) that is read. Such a table is not waited for,
             and only the setting makes the job due. While the setting is unset, the table is not read.
-        optional: the job runs also where nobody has made the table for its days.
-        event_types: of `traffic.events`: the types that the job looks at. Empty: all.
+        optional: the job also runs when the table has not been made for its days.
+        event_types: for `traffic.events`: the types that the job reads. Empty: all.
     """
 
     before: tuple[str, ...] = ()
@@ -108,9 +111,9 @@ class Job:
             the job due.
         files: settings that name a file (a run configuration, labels). Its content is an input.
         engine: `spark` (DataFrames), `arrow` (small tables, no JVM) or `gpu` (training, submitted to the queue).
-        unit: what is built at once, and again as a whole. `day`: one day. `window`: one dataset from a window of days.
-            `batch`: what stands on all annotation batches up to a day. `version`: a model or generation of its own.
-        on_demand: run only when it is asked for by name: a study, or a model that people decide to train. It is in no
+        unit: what one run builds, and rebuilds whole. `day`: one day. `window`: one dataset from a window of days.
+            `batch`: a result from all annotation batches up to a day. `version`: a separate model or generation.
+        on_demand: runs only when called by name: a study, or a model that people decide to train. It is in no
             DAG and in no backfill.
     """
 

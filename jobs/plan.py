@@ -93,8 +93,8 @@ class Plan:
     def scope(self, job: Job, days: Sequence[date]) -> str | None:
         """Id of the dataset or model that the job would build from these days. None for a job that runs day by day.
 
-        Name, window and settings hash of a dataset; name, last day and settings hash of what stands on all batches;
-        name and settings hash of a model or generation of its own.
+        Name, window and settings hash of a dataset; name, last day and settings hash for a job over all batches;
+        name and settings hash of a separate model or generation.
         """
         if job.is_daily:
             return None
@@ -239,7 +239,7 @@ class Plan:
         Raises:
             UpstreamMissing: names table, day and the command that makes it.
         """
-        # What stands on all batches so far asks for the last one; earlier days may hold none.
+        # A job over all batches so far needs only the last one; earlier days may have none.
         needed = days if job.unit in ("day", "window") else days[-1:]
         for day in needed:
             for table in job.tables_awaited:

@@ -71,7 +71,7 @@ def run_job(
             settings, versions
         )  # read under the lock: what another run has just made is not made again
         due = plan.due(declared, sorted(days), force)
-        _tell_skips(declared, sorted(days), due)
+        _print_skips(declared, sorted(days), due)
         if not due:
             return RunSummary(name, None, (), 0, 0.0)
         wanted = tuple(day for unit in due for day in unit.days)
@@ -239,10 +239,10 @@ def _record_failure(context: JobContext, error: Exception) -> None:
     ledger.append(context.lake, "ops.runs", rows, context.run_id)
 
 
-def _tell_skips(declared: Job, days: Sequence[date], due: Sequence[Due]) -> None:
+def _print_skips(declared: Job, days: Sequence[date], due: Sequence[Due]) -> None:
     skipped = len(days) - sum(len(unit.days) for unit in due)
     todo = f"{due[0].days[0]}..{due[-1].days[-1]} ({due[0].reason})" if due else "nothing"
-    note = f"; {skipped} day(s) stand as they are (--force runs them again)" if skipped else ""
+    note = f"; {skipped} day(s) are up to date (--force runs them again)" if skipped else ""
     print(f"{declared.name}: {todo}{note}", file=sys.stderr, flush=True)
 
 

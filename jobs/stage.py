@@ -1,7 +1,7 @@
 """Runs the jobs of a stage, or any jobs by name, one after another in one engine session.
 
-The one path for `flywheel run`, `spark-submit` and Airflow. Days that stand are skipped, so a call that was killed or
-failed, made again, goes on at the first job that is not done.
+`flywheel run`, `spark-submit` and Airflow all use it. Days that are up to date are skipped. So a call that was killed
+or failed can be repeated: it goes on at the first job that is not done.
 """
 
 from __future__ import annotations

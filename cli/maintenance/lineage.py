@@ -158,13 +158,13 @@ def _add_model(tree: Tree, lineage: ModelLineage, files: int) -> None:
 
 def _add_source(tree: Tree, source: Source, files: int, is_root: bool = False) -> None:
     from infra.settings import span_of
-    from jobs.maintenance.lineage import told
+    from jobs.maintenance.lineage import source_label
 
     by = f" by {source.job}" if source.job else ""
     runs = f" in {source.runs} run(s)" if source.runs else ""
     days = f" {span_of(source.days)}" if source.days else ""
     note = f"  ({source.note})" if source.note else ""
-    line = f"{told(source)}{days}{by}{runs}{note}"
+    line = f"{source_label(source)}{days}{by}{runs}{note}"
     here = tree.add(escape(line)) if not is_root or by or note else tree
     for name in source.files[:files]:
         here.add(escape(name))

@@ -47,7 +47,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 def run(ctx: JobContext) -> None:
-    """Rank and cut the days of the run, in order, in one go."""
+    """Rank and cut all days of the run, in order."""
     rules = pinned(ctx.settings.diversity, ctx.lake.artifacts)
     frame, rows_in = pruned(ctx, rules)
     ctx.write("curation.pruned", frame, rows_in=rows_in)

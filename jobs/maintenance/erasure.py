@@ -1,7 +1,8 @@
-"""Erasing users: their rows leave every table, every version on the disk and the landed files, and do not come back.
+"""Erases users: removes their rows from all tables, all stored versions and the landed files, and keeps them out.
 
 Erasure wins over pins: a version that holds their rows is vacuumed even where a registered model stands on it, and the
-certificates (`ops.erasures`) name those models. Pinned versions that hold none of their rows stay.
+Erasure wins over pins: a version with the users' rows is vacuumed even if a registered model was made from it, and
+the certificates (`ops.erasures`) name those models. Pinned versions without their rows stay.
 
 The order makes a killed erasure safe to call again. First the landed files; then tables that know the users only
 through others (by turn or text), each rewritten and vacuumed; last the tables by which their turns are found. From the
@@ -230,7 +231,7 @@ class _Erasure:
     def _days_of_characters(
         self, owners: Owners, touched: Mapping[str, frozenset[date]]
     ) -> dict[str, frozenset[date]]:
-        """`touched` with the days added on which other users talked to the users' characters."""
+        """By table: the touched days and the days on which other users talked to the users' characters."""
         if not owners[CHARACTER]:
             return {}
 

@@ -125,13 +125,13 @@ def _ways(
 
 def _up(source: Source, table: str, version: int | None) -> Iterator[tuple[str, ...]]:
     if source.name == table and (version is None or version in source.versions):
-        yield (told(source, version),)
+        yield (source_label(source, version),)
     for above in source.made_from:
         for way in _up(above, table, version):
-            yield (told(source), *way)
+            yield (source_label(source), *way)
 
 
-def told(source: Source, version: int | None = None) -> str:
+def source_label(source: Source, version: int | None = None) -> str:
     """`stage.table@version`, or the first and last of many versions."""
     if version is not None:
         return f"{source.name}@{version}"

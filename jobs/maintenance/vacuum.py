@@ -1,7 +1,7 @@
 """Routine vacuum: deletes files that no version in use needs.
 
 Kept are the latest version, files younger than `maintenance.keep_deleted_hours`, the versions that registered
-models were made from, and those that a setting pins for a job. Erasure (`erasure.py`) is another thing.
+models were made from, and those that a setting pins for a job. Erasure (`erasure.py`) follows other rules.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Vacuumed:
     """Result of vacuuming one table, or of its dry run.
 
     Attributes:
-        files: that left the disk.
-        spared: version to what stands on it: `name/version` of models, or the setting.
-        gone: of those, versions that could not be read any more before.
+        files: how many were deleted.
+        spared: version to its users: `name/version` of models, or the setting.
+        gone: versions in use that were already unreadable.
     """
 
     table: str
@@ -39,7 +39,7 @@ def vacuum(settings: Settings, tables: Sequence[str] = (), dry_run: bool = False
     """Vacuum the tables (default: all that there are), one after another, each under its lock.
 
     Raises:
-        RegistryUnavailable: nobody can say what models stand on; nothing was vacuumed.
+        RegistryUnavailable: the versions that models use are unknown; nothing was vacuumed.
         LockHeld: a job is writing the table; those before it are done.
         JobUnknown, ContractError: there is no such table.
     """

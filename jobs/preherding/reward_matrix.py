@@ -17,10 +17,10 @@ TABLE = "preherding.rm_accuracy"
 def run(ctx: JobContext) -> list[Row]:
     """Train and judge the models of all batches of each kind of `training.reward_kinds`.
 
-    A model that lost on a batch that it knew is said here, and is refused by `preherding.reward`.
+    A model that is worse on a batch than the model before it is reported here and refused by `preherding.reward`.
 
     Raises:
-        TrainingRefused: there are no pairs held apart, or a pair stands on both sides.
+        TrainingRefused: there are no held-out pairs, or a pair is on both sides of the split.
     """
     models: list[Row] = []
     cells: list[dict[str, Any]] = []
