@@ -76,7 +76,7 @@ class Scorer:
                 f"{registered.named} does not record until which day it was trained", setting="preherding.score_model",
                 hint="Train and register it from tables with days: flywheel train reward.",
             )  # fmt: skip
-        with tracking.asked(settings):
+        with tracking.registry_errors(settings):
             run = tracking.client(settings).get_run(registered.tags["run_id"])
         if run.data.params.get("job", "reward-pointwise") != "reward-pointwise":
             raise SettingsError(

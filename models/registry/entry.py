@@ -1,6 +1,6 @@
-"""One model into the registry: stored, read back, checked, and only then a version with an alias.
+"""Create a model version in the registry: store the files, read them back, check them, then create the version.
 
-Killed anywhere, it leaves a run and a pending model at most: a version exists only after its check has passed.
+If the process is killed, it leaves at most a run and a pending model: a version exists only after its check passed.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Registered:
 
     Attributes:
         name, version: as in `models:/name/version`.
-        alias: what was set on it, or empty.
+        alias: the alias that was set on it, or empty.
         run_id: MLflow's run with configuration, environment and metrics.
-        created: False when the same model of the same lineage had been registered before.
+        created: False if the same model of the same lineage was registered before.
     """
 
     name: str
@@ -49,17 +49,17 @@ class Registered:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is to become a version.
+    """The contents of a new version.
 
     Attributes:
         name: of the registered model.
-        experiment: where its run is kept.
-        folder: the files to store, without subfolders of interest.
-        files: which of them.
-        identity: the same identity is the same version, registered once.
-        check: is given the folder as it was stored and raises RegistrationRefused.
-        by_manifest: given, files stay where they are and only this is stored.
-        parameters: configuration by dotted name; long text is logged by its hash.
+        experiment: the MLflow experiment of its run.
+        folder: holds the files to store; subfolders are ignored.
+        files: names of the files to store.
+        identity: an identity is registered only once; a second entry returns the existing version.
+        check: called with the folder of the stored files; raises RegistrationRefused if they are wrong.
+        by_manifest: if given, only this manifest is stored, and the files stay where they are.
+        parameters: nested configuration; logged under dotted names. Of a long text only its length is logged.
         documents: JSON artifacts of the run, name to content.
         inputs: MLflow's dataset inputs.
         tags: of the version.
@@ -80,52 +80,52 @@ class Entry:
 
 
 def enter(settings: Settings, entry: Entry, alias: str) -> Registered:
-    """Make the version, or find the one of the same identity, and set the alias.
+    """Create the version, unless one of the same identity exists, and set the alias.
 
     Raises:
-        RegistrationRefused: what was stored does not pass the check, or name or alias cannot be used.
-        RegistryUnavailable: the registry cannot be asked.
+        RegistrationRefused: the stored files do not pass the check, or name or alias is not allowed.
+        RegistryUnavailable: the registry does not answer.
     """
     tracking.check_names(entry.name, alias)
     client = tracking.client(settings)
-    with tracking.asked(settings):
+    with tracking.registry_errors(settings):
         known = tracking.all_versions(settings, entry.name, **{IDENTITY: entry.identity})
-        version = known[0] if known else _made(settings, client, entry)
+        version = known[0] if known else _new_version(settings, client, entry)
         if alias:
             client.set_registered_model_alias(entry.name, alias, version.version)
     return Registered(entry.name, int(version.version), alias, str(version.run_id), not known)
 
 
 def stored(settings: Settings, version: Any, parent: Path | None = None) -> Path:
-    """The folder of a version's files: copied from the registry, or where the manifest says, if unchanged.
+    """The folder of a version's files: a copy from the registry, or the place in its manifest.
 
-    Raises RegistrationRefused when files of a manifest are not what was registered.
+    Raises RegistrationRefused when the files of a manifest changed.
     """
-    return _settled(tracking.download(settings, version.source, parent))
+    return _unchanged_files(tracking.download(settings, version.source, parent))
 
 
-def _settled(folder: Path) -> Path:
+def _unchanged_files(folder: Path) -> Path:
     if not (folder / MANIFEST).exists():
         return folder
-    kept = read_manifest(folder / MANIFEST)
-    check_unchanged(Path(kept.place), kept)
-    return Path(kept.place)
+    registered = read_manifest(folder / MANIFEST)
+    check_unchanged(Path(registered.place), registered)
+    return Path(registered.place)
 
 
-def _made(settings: Settings, client: Any, entry: Entry) -> Any:
+def _new_version(settings: Settings, client: Any, entry: Entry) -> Any:
     run = client.create_run(tracking.experiment(settings, entry.experiment), run_name=entry.name)
-    with _ended(client, run.info.run_id):
+    with _run_status(client, run.info.run_id):
         _log(client, run.info.run_id, entry)
         model = client.create_logged_model(
             run.info.experiment_id, name=entry.name, source_run_id=run.info.run_id
         )
-        # Not `models:/ID`, which MLflow would look up at the tracking server of the process.
+        # MLflow would look `models:/ID` up at the process's default tracking server, so use the location.
         place = model.artifact_location
         try:
             with tempfile.TemporaryDirectory() as aside:
-                client.log_model_artifacts(model.model_id, str(_gathered(entry, Path(aside))))
+                client.log_model_artifacts(model.model_id, str(_upload_folder(entry, Path(aside))))
             with tempfile.TemporaryDirectory() as aside:
-                entry.check(_settled(tracking.download(settings, place, Path(aside))))
+                entry.check(_unchanged_files(tracking.download(settings, place, Path(aside))))
         except BaseException:
             client.finalize_logged_model(model.model_id, "FAILED")
             raise
@@ -143,8 +143,8 @@ def _made(settings: Settings, client: Any, entry: Entry) -> Any:
 
 
 @contextmanager
-def _ended(client: Any, run_id: str) -> Iterator[None]:
-    """A run ends as what it was, also when it is interrupted."""
+def _run_status(client: Any, run_id: str) -> Iterator[None]:
+    """Set the run's final status, also when it fails or is interrupted."""
     try:
         yield
     except BaseException as error:
@@ -153,8 +153,8 @@ def _ended(client: Any, run_id: str) -> Iterator[None]:
     client.set_terminated(run_id)
 
 
-def _gathered(entry: Entry, aside: Path) -> Path:
-    """A folder with nothing but what is stored: links to the model's files, or the manifest."""
+def _upload_folder(entry: Entry, aside: Path) -> Path:
+    """Fill `aside` with what is uploaded: links to the model's files, or the manifest."""
     if entry.by_manifest is not None:
         (aside / MANIFEST).write_text(entry.by_manifest.json(), encoding="utf-8")
     else:
@@ -178,7 +178,7 @@ def _log(client: Any, run_id: str, entry: Entry) -> None:
 
 
 def flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested mappings as dotted names, sorted; None is left out."""
+    """Flatten nested mappings to dotted names, sorted, without None."""
     for key, value in sorted(facts.items()):
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
@@ -187,12 +187,12 @@ def flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def plain(value: Any) -> str:
-    """A setting as it may be logged. What is long or has several lines may be text of a user: its length is told.
+    """A setting as text for the log. A long or multi-line text may be a user's, so only its length is logged.
 
-    Raises RegistrationRefused for what is no number, text, truth value, or list of them.
+    Raises RegistrationRefused for anything but numbers, texts, truth values and lists of them.
     """
     if isinstance(value, list | tuple):
-        return plain(json.dumps([plain(one) for one in value], ensure_ascii=False))
+        return plain(json.dumps([plain(item) for item in value], ensure_ascii=False))
     if not isinstance(value, str | int | float | bool):
         raise RegistrationRefused(
             f"a configuration holds a {type(value).__name__}",

@@ -1,4 +1,4 @@
-"""What a setting that names a model stands for: a fixed version, or the version that an alias points at now."""
+"""Resolve a setting that names a model: to its fixed version, or to the version that its alias points at now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def resolved(settings: Settings, named: str) -> str:
         named: `name/3` or `name@alias`, with or without `models:/` before it.
 
     Raises:
-        ModelUnknown, RegistryUnavailable: an alias that cannot be resolved.
+        ModelUnknown, RegistryUnavailable: the alias cannot be resolved.
     """
     name = named.removeprefix("models:/")
     if _FIXED.match(name):

@@ -1,4 +1,4 @@
-"""Which versions of which tables registered models stand on: what vacuuming spares, and what an erasure must name."""
+"""The table versions that registered models were trained on. Vacuum keeps them; an erasure lists the models."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _DAY = "ds"
 
 @dataclass(frozen=True)
 class Model:
-    """A registered version as its tags tell it.
+    """A registered version, read from its tags.
 
     Attributes:
         named: `name/version`.
-        aliases: those that stand on it.
-        snapshots: what it was trained and evaluated on; `where` as it may be shown.
-        parents: registered versions that it was made with.
-        tags: all of MLflow's.
+        aliases: the aliases that point at it.
+        snapshots: the rows it was trained and evaluated on; `where` as it may be shown.
+        parents: registered versions that were used to make it.
+        tags: all tags in MLflow.
     """
 
     named: str
@@ -36,7 +36,7 @@ class Model:
     tags: dict[str, str]
 
     def reads(self, table: str, versions: Iterable[int] | None = None) -> bool:
-        """Whether it stands on one of the versions (None: any) of the table."""
+        """Whether it was made from one of the versions (None: any) of the table."""
         wanted = None if versions is None else set(versions)
         return any(s.table == table and (wanted is None or s.version in wanted) for s in self.snapshots)
 
@@ -45,11 +45,13 @@ def models(settings: Settings) -> list[Model]:
     """Every registered version, by name and number.
 
     Raises:
-        RegistryUnavailable: it cannot be asked, or a version's lineage cannot be read.
+        RegistryUnavailable: the registry does not answer, or a version's lineage cannot be read.
     """
-    found = tracking.all_versions(settings)
-    marks = {name: tracking.aliases(settings, name) for name in sorted({one.name for one in found})}
-    return [_model(one, marks[one.name]) for one in found]
+    versions = tracking.all_versions(settings)
+    aliases_by_name = {
+        name: tracking.aliases(settings, name) for name in sorted({version.name for version in versions})
+    }
+    return [_model(version, aliases_by_name[version.name]) for version in versions]
 
 
 def model(settings: Settings, named: str) -> Model:
@@ -59,39 +61,45 @@ def model(settings: Settings, named: str) -> Model:
 
 
 def pins(settings: Settings) -> dict[str, dict[int, list[str]]]:
-    """Table to version to the registered models that stand on it. Raises RegistryUnavailable."""
-    made: dict[str, dict[int, list[str]]] = {}
-    for one in models(settings):
-        for snapshot in one.snapshots:
-            named = made.setdefault(snapshot.table, {}).setdefault(snapshot.version, [])
-            if one.named not in named:
-                named.append(one.named)
-    return made
+    """Table to version to the registered models that were made from it. Raises RegistryUnavailable."""
+    readers: dict[str, dict[int, list[str]]] = {}
+    for registered in models(settings):
+        for snapshot in registered.snapshots:
+            names = readers.setdefault(snapshot.table, {}).setdefault(snapshot.version, [])
+            if registered.named not in names:
+                names.append(registered.named)
+    return readers
 
 
 def models_touching(settings: Settings, table: str, versions: Iterable[int] | None = None) -> list[str]:
-    """Models that stand on one of the versions (None: any) of the table, and models that were made with those.
+    """Models made from one of the versions (None: any) of the table, and all models made with those.
 
-    What an erasure must list (`ops.erasures.affected_models`): it spares no pin. Raises RegistryUnavailable.
+    An erasure lists them (`ops.erasures.affected_models`), because it also removes pinned versions. Raises
+    RegistryUnavailable.
     """
-    every, wanted = models(settings), None if versions is None else set(versions)
-    touched = {one.named for one in every if one.reads(table, wanted)}
-    while more := {one.named for one in every if touched & set(one.parents)} - touched:
+    registered_models, wanted = models(settings), None if versions is None else set(versions)
+    touched = {registered.named for registered in registered_models if registered.reads(table, wanted)}
+    while (
+        more := {registered.named for registered in registered_models if touched & set(registered.parents)}
+        - touched
+    ):
         touched |= more
-    return [one.named for one in every if one.named in touched]
+    return [registered.named for registered in registered_models if registered.named in touched]
 
 
 def trained_until(
     settings: Settings, snapshots: Iterable[Snapshot], parents: Iterable[str] = ()
 ) -> date | None:
-    """Last day of the rows that were trained on, by the model or by one that it was made with; None where nobody knows.
+    """Last day of the training rows of the model and of its parents; None if one of these days is unknown.
 
     A snapshot of split `evaluation` was not trained on.
     """
-    days: list[date | None] = [_last_day(settings, one) for one in snapshots if one.split != "evaluation"]
+    days: list[date | None] = [
+        _last_day(settings, snapshot) for snapshot in snapshots if snapshot.split != "evaluation"
+    ]
     for parent in parents:
-        told = model(settings, parent).tags.get("trained_until", "")
-        days.append(date.fromisoformat(told) if told else None)
+        last_day = model(settings, parent).tags.get("trained_until", "")
+        days.append(date.fromisoformat(last_day) if last_day else None)
     known = [day for day in days if day is not None]
     return max(known) if known and len(known) == len(days) else None
 
@@ -102,7 +110,7 @@ def _last_day(settings: Settings, snapshot: Snapshot) -> date | None:
             settings, str(snapshot), where=snapshot.where, split=snapshot.split, columns=[_DAY], raw=True
         )
         days = [day for batch in opened.batches() for day in batch.column(0).unique().to_pylist()]
-    except FlywheelError:  # the version is gone, or the table has no days: then nobody knows
+    except FlywheelError:  # the version is gone, or the table has no days
         return None
     return max((day for day in days if isinstance(day, date) and not isinstance(day, datetime)), default=None)
 
@@ -115,15 +123,15 @@ def _model(version: Any, aliases: dict[str, list[str]]) -> Model:
     try:
         snapshots = tuple(
             Snapshot(
-                str(one["table"]), int(one["version"]), str(one["where"]), str(one["split"]), int(one["rows"]),
-                str(one["files_hash"]),
+                str(snapshot["table"]), int(snapshot["version"]), str(snapshot["where"]), str(snapshot["split"]),
+                int(snapshot["rows"]), str(snapshot["files_hash"]),
             )
-            for one in json.loads(tags.get("snapshots", "[]"))
+            for snapshot in json.loads(tags.get("snapshots", "[]"))
         )  # fmt: skip
-        parents = tuple(str(one) for one in json.loads(tags.get("parents", "[]")))
+        parents = tuple(str(parent) for parent in json.loads(tags.get("parents", "[]")))
     except (ValueError, KeyError, TypeError) as error:
         raise RegistryUnavailable(
             f"the lineage of {named} cannot be read: {type(error).__name__}",
-            hint="Mend its tags snapshots and parents in MLflow; run artifact lineage.json has them.",
+            hint="Repair its tags snapshots and parents in MLflow; the run's artifact lineage.json has them.",
         ) from None
     return Model(named, tuple(aliases.get(str(version.version), ())), snapshots, parents, tags)

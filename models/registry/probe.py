@@ -1,7 +1,7 @@
-"""Does what was stored give the logits of what was trained? Asked of a few sequences, before a version may exist.
+"""Check before a version is created that the stored model gives the same logits as the trained one.
 
-A PEFT model whose base is a local folder, or a checkpoint without its head, loads without an error and with random
-weights: nothing but its logits tell.
+The check uses a few probe sequences. A PEFT model whose base is a local folder, or a checkpoint without its head, loads
+without an error but with random weights: only its logits show it.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ import numpy.typing as npt
 
 from infra.errors import RegistrationRefused
 
-# In the largest of the logits' sizes and 1: the same weights on another device or in other batches differ by less.
+# Relative to max(|logit|, 1). The same weights on another device or in other batches differ by less.
 _TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 Logits = npt.NDArray[np.float32]
 
 
 def logits(folder: Path, probe: Sequence[list[int]]) -> tuple[Logits, str]:
-    """Logit of each sequence by the classifier in the folder, and the type of its weights.
+    """Logit of each sequence by the classifier in the folder, and the dtype of its weights.
 
     Raises:
-        RegistrationRefused: the folder lacks weights that the model has, or gives a logit that is not finite.
+        RegistrationRefused: the folder lacks some of the model's weights, or a logit is not finite.
     """
     from models.training.scoring import score
 
-    model = _whole(folder)
-    found = score(model, probe)
-    if not np.isfinite(found).all():
+    model = _classifier(folder)
+    values = score(model, probe)
+    if not np.isfinite(values).all():
         raise RegistrationRefused(
-            f"{int((~np.isfinite(found)).sum())} of {len(found)} probe logits are not finite"
+            f"{int((~np.isfinite(values)).sum())} of {len(values)} probe logits are not finite"
         )
-    return found, str(model.dtype).removeprefix("torch.")
+    return values, str(model.dtype).removeprefix("torch.")
 
 
 def check_same(stored: Path, probe: Sequence[list[int]], wanted: Sequence[float], what: str) -> None:
-    """Raises RegistrationRefused when the stored model's logits of the probe are not `wanted`."""
-    found, dtype = logits(stored, probe)
+    """Raises RegistrationRefused when the stored model's logits of the probe differ from `wanted`."""
+    actual, dtype = logits(stored, probe)
     expected = np.asarray(wanted, dtype=np.float32)
     scale = np.maximum(np.abs(expected), 1.0)
-    apart = float((np.abs(found - expected) / scale).max()) if len(found) == len(expected) else float("inf")
+    apart = float((np.abs(actual - expected) / scale).max()) if len(actual) == len(expected) else float("inf")
     if not apart <= _TOLERANCE.get(dtype, _TOLERANCE["float32"]):
         raise RegistrationRefused(
             f"the stored model does not give the logits of {what}: they differ by {apart:.3g} on the probe",
@@ -51,8 +51,8 @@ def check_same(stored: Path, probe: Sequence[list[int]], wanted: Sequence[float]
         )
 
 
-def _whole(folder: Path) -> Any:
-    """The classifier of a folder, on the GPU if there is one, in the type that it was saved in."""
+def _classifier(folder: Path) -> Any:
+    """The classifier of a folder, on the GPU if there is one, in the dtype that it was saved in."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -61,12 +61,12 @@ def _whole(folder: Path) -> Any:
 
     try:
         with quiet():
-            model, told = AutoModelForSequenceClassification.from_pretrained(
+            model, loading_info = AutoModelForSequenceClassification.from_pretrained(
                 str(folder), dtype="auto", output_loading_info=True, local_files_only=True
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise RegistrationRefused(f"the stored model cannot be loaded: {type(error).__name__}") from error
-    if lacking := lacking_weights(told):
+    if lacking := lacking_weights(loading_info):
         raise RegistrationRefused(
             f"the folder lacks {len(lacking)} of the model's weights, {lacking[0]} among them: they would be random",
             hint="Save the trained classifier itself with save_pretrained, merged if it was LoRA.",

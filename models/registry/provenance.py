@@ -1,4 +1,4 @@
-"""What a result was made with: the code at a commit, and the environment it ran in. Computed once a process."""
+"""The provenance of a result: commit of the code and description of the environment. Computed once a process."""
 
 from __future__ import annotations
 
@@ -45,11 +45,13 @@ def code() -> Code:
 
 @cache
 def environment() -> dict[str, Any]:
-    """Python, packages by version, and the hardware, as JSON takes them; no host or user name."""
+    """Python, package versions and hardware, as JSON-compatible values without host or user names."""
     import psutil
 
     packages = {
-        str(one.metadata["Name"]).lower(): one.version for one in distributions() if one.metadata["Name"]
+        str(package.metadata["Name"]).lower(): package.version
+        for package in distributions()
+        if package.metadata["Name"]
     }
     return {
         "python": platform.python_version(),
@@ -63,18 +65,18 @@ def environment() -> dict[str, Any]:
 
 def _git(*arguments: str) -> bytes:
     try:
-        told = subprocess.run(["git", "-C", str(_REPOSITORY), *arguments], capture_output=True, check=False)
+        result = subprocess.run(["git", "-C", str(_REPOSITORY), *arguments], capture_output=True, check=False)
     except OSError:  # no git on this machine
         return b""
-    return told.stdout if told.returncode == 0 else b""
+    return result.stdout if result.returncode == 0 else b""
 
 
 def _gpus() -> list[str]:
     try:
-        told = subprocess.run(
+        result = subprocess.run(
             ["nvidia-smi", _GPU_QUERY, "--format=csv,noheader"],
             capture_output=True, text=True, check=False, timeout=30,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return told.stdout.strip().splitlines() if told.returncode == 0 else []
+    return result.stdout.strip().splitlines() if result.returncode == 0 else []

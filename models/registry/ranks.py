@@ -1,4 +1,4 @@
-"""Several processes train one model, and one of them speaks for all."""
+"""Run a call on rank 0 only, and share its result with all ranks of a distributed training run."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ def is_first() -> bool:
 
 
 def once(call: Callable[[], T]) -> T:
-    """Let rank 0 call, and give what it returned or raised to every rank: all must come here.
+    """Make the call on rank 0; every rank returns or raises its outcome. All ranks must call this function.
 
     Raises:
-        RegistrationRefused: a further rank has no process group to hear of rank 0's result by.
+        RegistrationRefused: another rank than 0 has no process group, so it cannot get the result.
     """
     group = _group()
     if group is None or group.get_world_size() == 1:
         if is_first():
             return call()
         raise RegistrationRefused(
-            f"rank {os.environ['RANK']} does not register what rank 0 does",
+            f"rank {os.environ['RANK']} cannot get the result of rank 0 without a process group",
             hint="Call it while torch.distributed is initialised, or on rank 0 only.",
         )
-    told: list[Any] = [None, None]
+    outcome: list[Any] = [None, None]
     if is_first():
         try:
-            told[0] = call()
-        except BaseException as error:  # the others wait for an answer, whatever it is
-            told[1] = (
+            outcome[0] = call()
+        except BaseException as error:  # the other ranks wait for an outcome
+            outcome[1] = (
                 error
                 if isinstance(error, FlywheelError)
                 else FlywheelError(f"rank 0: {type(error).__name__}")
             )
-            group.broadcast_object_list(told)
+            group.broadcast_object_list(outcome)
             raise
-    group.broadcast_object_list(told)
-    if told[1] is not None:
-        raise told[1]
-    result: T = told[0]
+    group.broadcast_object_list(outcome)
+    if outcome[1] is not None:
+        raise outcome[1]
+    result: T = outcome[0]
     return result
 
 

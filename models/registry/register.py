@@ -1,7 +1,7 @@
-"""Trained models in MLflow, each with what it was made from: tables at versions, base model, configuration, code, seed.
+"""Register trained models in MLflow with their lineage: table versions, base model, configuration, code and seed.
 
-A version exists only after the stored model gave the logits of the trained one again. `fetch` gives its folder,
-`models.registry.pins` says which versions of tables registered models stand on.
+A version is created only after the stored model gave the same logits as the trained one. `fetch` returns the folder of
+a version; `models.registry.pins` lists the table versions that registered models were made from.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _PROBE_LIMIT = 64
 
 @dataclass(frozen=True)
 class Lineage:
-    """What a model was made from.
+    """Everything that a model was made from.
 
     Attributes:
-        snapshots: what it was trained and evaluated on.
-        base_model: hub id or folder, and base_model_hash over its files.
+        snapshots: the rows it was trained and evaluated on.
+        base_model: hub id or folder; `base_model_hash` is over its files.
         tokenizer_hash: over the tokenizer's files.
-        seed: of everything drawn.
+        seed: of all random draws.
         configuration: of the run, nested; numbers and short texts.
-        parents: registered versions (`name/3`) that it was made with, such as a reward model.
+        parents: registered versions (`name/3`) that were used to make it, such as a reward model.
     """
 
     snapshots: tuple[Snapshot, ...]
@@ -55,9 +55,9 @@ class Lineage:
     parents: tuple[str, ...] = field(default=())
 
     def hash(self) -> str:
-        """Sixteen hex digits of all of it."""
-        told = json.dumps(asdict(self), sort_keys=True, default=str)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        """Sixteen hex digits over all attributes."""
+        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def register(
@@ -73,20 +73,20 @@ def register(
 ) -> Registered:
     """Register a one-logit classifier with its lineage, the code's commit and the environment.
 
-    What it stores is read back and must give the probe's logits. The same weights of the same lineage are one version,
-    however often they are registered. All ranks may call it: rank 0 does it, all get the result.
+    The stored files are read back and must give the probe's logits. Registering the same weights with the same lineage
+    again returns the same version. All ranks may call it: rank 0 registers, all return the result.
 
     Args:
-        folder: what `save_pretrained` wrote of the model (merged if it was LoRA) and its tokenizer.
+        folder: `save_pretrained` wrote the model (merged if it was LoRA) and its tokenizer there.
         metrics: name to value.
         probe: token ids of a few sequences; they are not stored.
         alias: is moved to the version; empty for none.
-        expected: logits that the trained model in memory gave of the probe. Without them the stored model is compared
-            with the folder, which finds what storing broke, not what saving broke.
+        expected: the probe's logits by the trained model in memory. Without them the stored model is compared with the
+            folder only, so an error in saving the folder is not found.
 
     Raises:
-        RegistrationRefused: the logits differ, weights are missing, or the lineage cannot be kept.
-        RegistryUnavailable: the registry cannot be asked.
+        RegistrationRefused: the logits differ, weights are missing, or the lineage cannot be stored.
+        RegistryUnavailable: the registry does not answer.
     """
     return ranks.once(
         lambda: _register(settings, name, Path(folder), lineage, metrics, probe, alias, expected)
@@ -94,12 +94,12 @@ def register(
 
 
 def fetch(settings: Settings, named: str) -> Path:
-    """The folder of `name@alias` or `name/3`: copied once into the user's cache, or where its manifest says.
+    """The folder of `name@alias` or `name/3`: a copy in the user's cache, or the place in its manifest.
 
     Raises:
         ModelUnknown: there is no such version.
-        RegistrationRefused: its files are not what was registered.
-        RegistryUnavailable: the registry cannot be asked.
+        RegistrationRefused: its files changed since they were registered.
+        RegistryUnavailable: the registry does not answer.
     """
     version = tracking.version_of(settings, named)
     folder = (
@@ -109,11 +109,11 @@ def fetch(settings: Settings, named: str) -> Path:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as aside:
-        found = stored(settings, version, Path(aside))
-        if not found.is_relative_to(aside):
-            return found  # by manifest: it stays where it is
+        source = stored(settings, version, Path(aside))
+        if not source.is_relative_to(aside):
+            return source  # stored by manifest: no copy
         with new_folder(folder) as draft:
-            shutil.copytree(found, draft, symlinks=False, dirs_exist_ok=True)
+            shutil.copytree(source, draft, symlinks=False, dirs_exist_ok=True)
     return folder
 
 
@@ -132,69 +132,69 @@ def _register(
         raise RegistrationRefused(f"a probe has 1 to {_PROBE_LIMIT} sequences, not {len(probe)}")
     from models.registry.probe import logits
 
-    made = manifest(folder)
+    weights = manifest(folder)
     wanted = expected if expected is not None else logits(folder, probe)[0].tolist()
     what = "the trained one" if expected is not None else "the saved one"
-    large = made.bytes > settings.tracking.copy_up_to_bytes
-    told = _tags(settings, lineage, made)
+    large = weights.bytes > settings.tracking.copy_up_to_bytes
+    tags = _tags(settings, lineage, weights)
     entry = Entry(
         name=name,
         experiment=EXPERIMENT,
         folder=folder,
-        files=tuple(made.files),
-        identity=hashlib.sha256(f"{lineage.hash()}:{made.content_hash}".encode()).hexdigest(),
-        check=partial(_check, made, probe, wanted, what),
-        by_manifest=made if large else None,
+        files=tuple(weights.files),
+        identity=hashlib.sha256(f"{lineage.hash()}:{weights.content_hash}".encode()).hexdigest(),
+        check=partial(_check, weights, probe, wanted, what),
+        by_manifest=weights if large else None,
         parameters={**lineage.configuration, "seed": lineage.seed, "base_model": lineage.base_model},
         metrics=metrics,
-        documents={"environment.json": environment(), "lineage.json": told},
-        inputs=tuple(_input(settings, one) for one in lineage.snapshots),
-        tags={key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()},
+        documents={"environment.json": environment(), "lineage.json": tags},
+        inputs=tuple(_input(settings, snapshot) for snapshot in lineage.snapshots),
+        tags={key: value if isinstance(value, str) else json.dumps(value) for key, value in tags.items()},
     )
     return enter(settings, entry, alias)
 
 
 def _check(
-    made: Manifest, probe: Sequence[list[int]], wanted: Sequence[float], what: str, place: Path
+    weights: Manifest, probe: Sequence[list[int]], wanted: Sequence[float], what: str, place: Path
 ) -> None:
     from models.registry.probe import check_same
 
-    check_unchanged(place, made)
+    check_unchanged(place, weights)
     check_same(place, probe, wanted, what)
 
 
-def _tags(settings: Settings, lineage: Lineage, made: Manifest) -> dict[str, Any]:
-    """What a version says of itself, text or JSON."""
-    ran, until = code(), trained_until(settings, lineage.snapshots, lineage.parents)
-    around = json.dumps(environment(), sort_keys=True)
+def _tags(settings: Settings, lineage: Lineage, weights: Manifest) -> dict[str, Any]:
+    """The tags of a version: texts, and values that are stored as JSON."""
+    program, until = code(), trained_until(settings, lineage.snapshots, lineage.parents)
+    environment_text = json.dumps(environment(), sort_keys=True)
     return {
-        "snapshots": [_told(one) for one in lineage.snapshots],
+        "snapshots": [_snapshot_tag(snapshot) for snapshot in lineage.snapshots],
         "parents": list(lineage.parents),
         "base_model": lineage.base_model,
         "base_model_hash": lineage.base_model_hash,
         "tokenizer_hash": lineage.tokenizer_hash,
-        "weights_hash": made.weights_hash,
+        "weights_hash": weights.weights_hash,
         "seed": str(lineage.seed),
         "configuration_hash": hashlib.sha256(repr(list(flat(lineage.configuration))).encode()).hexdigest()[
             :16
         ],
         "lineage_hash": lineage.hash(),
         "trained_until": str(until) if until else "",
-        "code_commit": ran.commit,
-        "code_dirty": str(ran.dirty).lower(),
-        "code_changes_hash": ran.changes_hash,
-        "environment_hash": hashlib.sha256(around.encode()).hexdigest()[:16],
-        "bytes": str(made.bytes),
-        "left_behind": list(made.left),
+        "code_commit": program.commit,
+        "code_dirty": str(program.dirty).lower(),
+        "code_changes_hash": program.changes_hash,
+        "environment_hash": hashlib.sha256(environment_text.encode()).hexdigest()[:16],
+        "bytes": str(weights.bytes),
+        "left_behind": list(weights.left),
     }
 
 
-def _told(snapshot: Snapshot) -> dict[str, Any]:
+def _snapshot_tag(snapshot: Snapshot) -> dict[str, Any]:
     return {**asdict(snapshot), "where": shown(snapshot), "filter_hash": snapshot.filter_hash}
 
 
 def shown(snapshot: Snapshot) -> str:
-    """The snapshot's condition, or a note in place of one on columns that hold what users wrote or who they are."""
+    """The snapshot's condition; a note instead if it reads columns with personal data."""
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
@@ -207,15 +207,15 @@ def shown(snapshot: Snapshot) -> str:
         else set()
     )
     try:
-        read = sqlglot.parse_one(snapshot.where, read="duckdb")
-        named = {column.name.lower() for column in read.find_all(exp.Column)}
+        condition = sqlglot.parse_one(snapshot.where, read="duckdb")
+        columns = {column.name.lower() for column in condition.find_all(exp.Column)}
     except SqlglotError:
-        named = {""}
-    return snapshot.where if named and named <= open_columns else "(on personal columns; see filter_hash)"
+        columns = {""}
+    return snapshot.where if columns and columns <= open_columns else "(on personal columns; see filter_hash)"
 
 
 def _input(settings: Settings, snapshot: Snapshot) -> Any:
-    """MLflow's dataset input. Its source drops version 0 and the table's id, so they stand in tags too."""
+    """MLflow's dataset input. Its source drops version 0 and the table's id, so the tags hold them too."""
     from mlflow.data.delta_dataset_source import DeltaDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities import DatasetInput, InputTag

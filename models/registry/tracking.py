@@ -1,4 +1,4 @@
-"""The connection to MLflow: where runs and models are registered, and how a name leads to a version and its files."""
+"""The connection to MLflow: client, names and aliases of models, their versions and files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from infra.errors import ModelUnknown, RegistrationRefused, RegistryUnavailable
 from infra.settings import Settings
 
 CANDIDATE, CHAMPION = "candidate", "champion"
-"""What training registers, and what the gate of a release has let through."""
+"""Training sets the first alias; the release gate sets the second."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}\Z")
 _RESERVED = frozenset({"latest"})
 _PAGE = 200
-# A server that does not answer is an error within a minute or so, not the hours of MLflow's defaults; nothing is sent
-# to its makers.
+# A server that does not answer is an error after about a minute; MLflow's defaults wait for hours. Telemetry is off.
 _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -29,7 +28,7 @@ _ENVIRONMENT = {
 
 
 def tracking_uri(settings: Settings) -> str:
-    """The setting's URI, or SQLite in the project."""
+    """The URI from the settings, or SQLite in the project."""
     if settings.tracking.uri:
         return settings.tracking.uri
     folder = settings.home / ".flywheel"
@@ -38,7 +37,7 @@ def tracking_uri(settings: Settings) -> str:
 
 
 def client(settings: Settings) -> Any:
-    """A client of the setting's tracking server, which is the model registry too.
+    """A client of the tracking server in the settings, which is also the model registry.
 
     Raises RegistryUnavailable when it cannot be opened.
     """
@@ -47,13 +46,13 @@ def client(settings: Settings) -> Any:
     import mlflow
 
     uri = tracking_uri(settings)
-    with asked(settings):
+    with registry_errors(settings):
         return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 @contextmanager
-def asked(settings: Settings) -> Iterator[None]:
-    """What goes wrong between here and the server is RegistryUnavailable, without a message that could quote data."""
+def registry_errors(settings: Settings) -> Iterator[None]:
+    """Turn errors of MLflow into RegistryUnavailable, without their message, which could quote data."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -61,7 +60,7 @@ def asked(settings: Settings) -> Iterator[None]:
     except (MlflowException, OSError) as error:
         code = getattr(error, "error_code", "") or type(error).__name__
         raise RegistryUnavailable(
-            f"the model registry does not do as asked: {code}",
+            f"the model registry failed: {code}",
             setting="tracking.uri",
             hint="Is the server up, and does it answer: curl $FLYWHEEL_TRACKING__URI/health? Without the setting, is "
             "there room and permission in <project>/.flywheel?",
@@ -69,9 +68,9 @@ def asked(settings: Settings) -> Iterator[None]:
 
 
 def check_names(name: str, alias: str) -> None:
-    """Raises RegistrationRefused for a name or an alias that MLflow reserves or that could not be asked for.
+    """Raises RegistrationRefused for a name or an alias that MLflow reserves or cannot look up.
 
-    An empty alias is none.
+    An empty alias means none.
     """
     if not _NAME.match(name):
         raise RegistrationRefused(
@@ -90,67 +89,69 @@ def version_of(settings: Settings, named: str) -> Any:
 
     Raises:
         ModelUnknown: there is no such model, version or alias.
-        RegistryUnavailable: it cannot be asked.
+        RegistryUnavailable: the registry does not answer.
     """
     from mlflow.exceptions import MlflowException
 
-    ours = client(settings)
+    mlflow_client = client(settings)
     model, at, alias = named.removeprefix("models:/").partition("@")
     number = ""
     if not at:
         model, _, number = model.partition("/")
     try:
         if at:
-            return ours.get_model_version_by_alias(model, alias)
+            return mlflow_client.get_model_version_by_alias(model, alias)
         if number.isdigit():
-            return ours.get_model_version(model, number)
+            return mlflow_client.get_model_version(model, number)
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            with asked(settings):
+            with registry_errors(settings):
                 raise
     raise ModelUnknown(
         f"the registry has no {named}",
-        hint="Name a model as NAME@candidate or NAME/3; those that there are: flywheel lineage.",
+        hint="Name a model as NAME@candidate or NAME/3; flywheel lineage lists the models.",
     )
 
 
 def all_versions(settings: Settings, name: str = "", **tags: str) -> list[Any]:
-    """Every model version, of one name or with the tags if given, by name and number. Raises RegistryUnavailable."""
-    wanted = [f"name = '{name}'"] if name else []
-    wanted += [f"tags.{key} = '{value}'" for key, value in tags.items()]
-    ours, found, token = client(settings), [], None
-    with asked(settings):
+    """All model versions with the name and the tags, if given, by name and number. Raises RegistryUnavailable."""
+    conditions = [f"name = '{name}'"] if name else []
+    conditions += [f"tags.{key} = '{value}'" for key, value in tags.items()]
+    mlflow_client, versions, token = client(settings), [], None
+    with registry_errors(settings):
         while True:
-            page = ours.search_model_versions(" AND ".join(wanted), max_results=_PAGE, page_token=token)
-            found += page
+            page = mlflow_client.search_model_versions(
+                " AND ".join(conditions), max_results=_PAGE, page_token=token
+            )
+            versions += page
             if not (token := page.token):
-                return sorted(found, key=lambda one: (one.name, int(one.version)))
+                return sorted(versions, key=lambda version: (version.name, int(version.version)))
 
 
 def aliases(settings: Settings, name: str) -> dict[str, list[str]]:
-    """Version number to the aliases that stand on it."""
-    made: dict[str, list[str]] = {}
-    with asked(settings):
+    """Version number to the aliases that point at it."""
+    by_version: dict[str, list[str]] = {}
+    with registry_errors(settings):
         for alias, number in sorted(client(settings).get_registered_model(name).aliases.items()):
-            made.setdefault(str(number), []).append(alias)
-    return made
+            by_version.setdefault(str(number), []).append(alias)
+    return by_version
 
 
 def experiment(settings: Settings, name: str) -> str:
-    """Id of the experiment of that name, made on first need. Artifacts of the SQLite default lie in the project."""
-    ours = client(settings)
-    if (found := ours.get_experiment_by_name(name)) is not None:
-        return str(found.experiment_id)
+    """Id of the experiment; creates it if needed. With the SQLite default its artifacts are stored in the project."""
+    mlflow_client = client(settings)
+    if (existing := mlflow_client.get_experiment_by_name(name)) is not None:
+        return str(existing.experiment_id)
     local = not settings.tracking.uri
-    place = (settings.home / ".flywheel" / "mlartifacts" / name).as_uri() if local else None
-    return str(ours.create_experiment(name, artifact_location=place))
+    artifacts = (settings.home / ".flywheel" / "mlartifacts" / name).as_uri() if local else None
+    return str(mlflow_client.create_experiment(name, artifact_location=artifacts))
 
 
 def download(settings: Settings, source: str, parent: Path | None = None) -> Path:
     """A folder with the artifacts of an MLflow URI, in a new folder under `parent` (default: the temporary one)."""
     import mlflow
 
-    with asked(settings):
+    with registry_errors(settings):
         target = tempfile.mkdtemp(prefix="model-", dir=parent)
         return Path(
             mlflow.artifacts.download_artifacts(

@@ -1,4 +1,4 @@
-"""What a signal model must beat: logistic regressions that read how long a response is, or how its words feel."""
+"""Baselines that a signal model must beat: logistic regressions on response length, or on sentiment."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from models.text.sentiment import sentiment
 
 
 def length_features(seen: pa.Table) -> Floats:
-    """log(1 + words) of the response, and its square: users like neither a word nor a wall."""
+    """log(1 + words) of the response, and its square: users may like neither very short nor very long responses."""
     words = np.log1p([len(text.split()) for text in texts(seen, "response")])
     return np.column_stack([words, words**2])
 
 
 def sentiment_features(seen: pa.Table) -> Floats:
-    """VADER's compound of the message that is answered and of the response, and whether each is known."""
-    read = zip(texts(seen, "context"), texts(seen, "response"), texts(seen, "language"), strict=True)
+    """VADER's compound of the user message and of the response, and whether each is known."""
+    inputs = zip(texts(seen, "context"), texts(seen, "response"), texts(seen, "language"), strict=True)
     pairs = [
-        (sentiment(_asked(context), tongue), sentiment(response, tongue))
-        for context, response, tongue in read
+        (sentiment(_last_user_message(context), tongue), sentiment(response, tongue))
+        for context, response, tongue in inputs
     ]
-    values = np.array([[0.0 if one is None else one for one in pair] for pair in pairs]).reshape(-1, 2)
-    is_known = np.array([[one is not None for one in pair] for pair in pairs], dtype=float).reshape(-1, 2)
+    values = np.array([[0.0 if value is None else value for value in pair] for pair in pairs]).reshape(-1, 2)
+    is_known = np.array([[value is not None for value in pair] for pair in pairs], dtype=float).reshape(-1, 2)
     return np.column_stack([values, is_known])
 
 
@@ -39,7 +39,7 @@ FEATURES: dict[str, Callable[[pa.Table], Floats]] = {
 
 
 class Baseline:
-    """A logistic regression on the features of one name of `FEATURES`, standardised."""
+    """A logistic regression on one feature set of `FEATURES`, standardised."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -51,10 +51,10 @@ class Baseline:
         return self._name
 
     def fit(self, seen: pa.Table, labels: Bools) -> Baseline:
-        """Fit on training rows, without weights: log-odds are then those of the training rate.
+        """Fit on training rows without class weights, so that log-odds match the training rate.
 
         Raises:
-            TrainingRefused: only one outcome is there.
+            TrainingRefused: all rows have the same outcome.
         """
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
@@ -70,15 +70,17 @@ class Baseline:
 
     def logits(self, seen: pa.Table) -> Floats:
         """Log-odds, one a row."""
-        found = self._fitted.decision_function(FEATURES[self._name](seen.select(SEEN)))
-        return np.asarray(found, dtype=np.float64)
+        decisions = self._fitted.decision_function(FEATURES[self._name](seen.select(SEEN)))
+        return np.asarray(decisions, dtype=np.float64)
 
 
 def baselines(seen: pa.Table, labels: Bools, names: Sequence[str] = tuple(FEATURES)) -> tuple[Baseline, ...]:
-    """Every baseline, fitted on the same training rows as the model they stand beside."""
+    """Every baseline, fitted on the same training rows as the model that it is compared with."""
     return tuple(Baseline(name).fit(seen, labels) for name in names)
 
 
-def _asked(context: str) -> str:
+def _last_user_message(context: str) -> str:
     """The user's last message."""
-    return next((one["content"] for one in reversed(messages(context)) if one["role"] == "user"), "")
+    return next(
+        (message["content"] for message in reversed(messages(context)) if message["role"] == "user"), ""
+    )

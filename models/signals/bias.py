@@ -1,8 +1,8 @@
-"""The bias tests of section 3.5.5 on what a signal model predicts, beside the same statistics of what users did.
+"""The bias tests of section 3.5.5 on a signal model's predictions, beside the same statistics of its labels.
 
-Predicted probabilities are counted as expected hits, so that both sides are odds ratios of the same contrasts between
-the same groups (`models.signals.contrasts`). A model that learnt its labels well shows their biases: they are why it
-may be no reward.
+Predicted probabilities count as expected hits, so both sides are odds ratios of the same contrasts between the same
+groups (`models.signals.contrasts`). A model that fits its labels well has their biases too. For that reason it may not
+be a reward.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ UNJUDGED = "(unjudged)"
 _REACTIONS = frozenset({"love", "thumb_up", "thumb_down", "feedback"})
 _PRAISE = frozenset({"love", "thumb_up"})
 _MOOD = {"love": 1, "thumb_up": 1, "continued": 1, "thumb_down": -1, "feedback": -1}
-"""On which side of 1 the signal shows that it is given to the user's mood: praise and staying follow a good one."""
+"""Side of 1 on which the odds ratio shows a mood bias: users in a good mood praise more and stay longer."""
 
 
 @dataclass(frozen=True)
 class BiasLine:
-    """One statistic of the model's predictions, and the same of the labels that it is judged on."""
+    """A statistic of the model's predictions, and the same statistic of the labels."""
 
     predicted: Statistic
     labelled: Statistic
 
 
 def contrasts_of(signal: str) -> Mapping[tuple[str, str], Contrast]:
-    """The groups compared, with the side on which a model of this signal shows the bias.
+    """The compared groups, with the side of 1 on which a model of this signal shows the bias.
 
-    The end of a session is what `continued` is about, so that there the contrast has no verdict.
+    For `continued`, the contrasts on session ends have no verdict: the signal itself is about the end of a session.
     """
     praise, reaction = (1 if signal in _PRAISE else None), (-1 if signal in _REACTIONS else None)
     return {
@@ -67,8 +67,8 @@ def bias_report(
     Args:
         rows: user_id, session_id, session_turn_index, replied_in_session, jtbd, prior_sentiment, response_words,
             is_question of each response that was judged.
-        probabilities: what the model says of it.
-        happened: what its user did.
+        probabilities: the model's prediction of each.
+        happened: whether the user gave the signal.
     """
     ratio = Ratio(
         "odds_by_jtbd",
@@ -78,28 +78,28 @@ def bias_report(
     contrasts = contrasts_of(signal)
     predicted = report(cells(rows, signal, probabilities), contrasts, ratio)
     labelled = report(cells(rows, signal, happened.astype(float)), contrasts, ratio)
-    observed = {(one.contrast, one.level): one for one in labelled}
-    # A job can be rare in one and not in the other: only what both tell stands side by side.
+    observed = {(statistic.contrast, statistic.level): statistic for statistic in labelled}
+    # A job can be rare in one report only: keep the statistics that both have.
     return tuple(
-        BiasLine(one, observed[one.contrast, one.level])
-        for one in predicted
-        if (one.contrast, one.level) in observed
+        BiasLine(statistic, observed[statistic.contrast, statistic.level])
+        for statistic in predicted
+        if (statistic.contrast, statistic.level) in observed
     )
 
 
 def cells(rows: pd.DataFrame, signal: str, hits: npt.NDArray[np.float64]) -> pd.DataFrame:
     """Responses and (expected) hits by bias, contrast, level and user, by the rules of `views.signal_bias_cells`."""
-    told = rows.assign(hit=np.asarray(hits, dtype=float))
-    told = told[told.session_turn_index >= 1]
-    last = told.replied_in_session.eq(False)
-    session = told.groupby("session_id")
+    responses = rows.assign(hit=np.asarray(hits, dtype=float))
+    responses = responses[responses.session_turn_index >= 1]
+    last = responses.replied_in_session.eq(False)
+    session = responses.groupby("session_id")
     several = session.hit.transform("size")
-    first = told.session_turn_index.eq(session.session_turn_index.transform("min"))
-    ended = last.groupby(told.session_id).transform("any")
-    mood = told.prior_sentiment.astype(float)
+    first = responses.session_turn_index.eq(session.session_turn_index.transform("min"))
+    ended = last.groupby(responses.session_id).transform("any")
+    mood = responses.prior_sentiment.astype(float)
     moody = (mood >= POSITIVE) | (mood <= NEGATIVE)
     picked = [
-        ("positive_negative_ratio", "odds_by_jtbd", told.jtbd, told.jtbd != UNJUDGED),
+        ("positive_negative_ratio", "odds_by_jtbd", responses.jtbd, responses.jtbd != UNJUDGED),
         ("ending_bias", "last_response", _named(last, "last", "earlier"), ended & (several >= 2)),
         (
             "delayed_feedback", "first_response", _named(first, "first", "later"),
@@ -107,16 +107,16 @@ def cells(rows: pd.DataFrame, signal: str, hits: npt.NDArray[np.float64]) -> pd.
         ),
         (
             "delayed_feedback", "clarifying_question",
-            _named(told.is_question.eq(True), "question", "statement"), told.is_question.notna(),
+            _named(responses.is_question.eq(True), "question", "statement"), responses.is_question.notna(),
         ),
         (
             "delayed_feedback", "long_response",
-            _named(told.response_words >= LONG_WORDS, "long", "short"), told.response_words.notna(),
+            _named(responses.response_words >= LONG_WORDS, "long", "short"), responses.response_words.notna(),
         ),
         ("prior_sentiment", "positive_message", _named(mood >= POSITIVE, "positive", "negative"), moody),
     ]  # fmt: skip
     parts = [
-        told.loc[chosen, ["user_id", "hit"]].assign(
+        responses.loc[chosen, ["user_id", "hit"]].assign(
             bias=bias, contrast=contrast, level=level[chosen], reaction=signal
         )
         for bias, contrast, level, chosen in picked

@@ -1,15 +1,15 @@
-"""How far a reaction, or its prediction, is from a judgement of the last response: the biases of section 3.5.5.
+"""Test user reactions, or predictions of them, for the biases of section 3.5.5.
 
-Users are independent, their responses are not: every estimate is a binomial regression with logit link on counts per
-user with the sandwich covariance clustered by user (statsmodels) and t quantiles at users - 1 degrees of freedom.
+Users are independent, their responses are not. So every estimate is a binomial regression with logit link on counts per
+user, with the sandwich covariance clustered by user (statsmodels) and t quantiles at users - 1 degrees of freedom.
 
-- A contrast is an odds ratio between two groups of responses. Where it looks at several reactions it is the geometric
-  mean of theirs: what moves thumbs up and down alike stays, what trades one for the other (quality, mood) cancels.
+- A contrast is an odds ratio between two groups of responses. For several reactions it is the geometric mean of their
+  odds ratios: effects on thumbs up and down alike remain, opposite effects (quality, mood) cancel.
 - Over jobs to be done the statistic is tau, the spread of the log of thumbs up per thumb down (Paule and Mandel) with a
   Q-profile interval (Viechtbauer 2007) and Cochran's test. Jobs differ in quality too, so it must exceed a margin.
-- Hits may be sums of probabilities (a quasi-binomial regression): then a statistic says what a model believes.
+- Hits may be sums of probabilities (a quasi-binomial regression): then a statistic describes a model's predictions.
 
-The tests of one report are adjusted together by Holm. All are associations: nobody was randomised.
+The tests of a report are adjusted together by Holm's method. All are associations: nothing was randomised.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SPREAD_THAT_MATTERS = 0.25
 
 @dataclass(frozen=True)
 class Ratio:
-    """What is compared over jobs to be done: which cells, what their spread is called, and each job's own ratio."""
+    """A comparison over jobs to be done: contrast of its cells, name of the spread, name of a job's ratio."""
 
     contrast: str
     spread: str
@@ -60,9 +60,9 @@ THUMBS_BY_JOB = Ratio(
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two groups of responses. `sign` says on which side of 1 their odds ratio exposed/reference shows the bias.
+    """Two groups of responses. `sign` is the side of 1 on which their odds ratio exposed/reference shows the bias.
 
-    None: it is a consequence or a cause beside, told without a verdict because the quality of responses moves it too.
+    None: a related figure without a verdict, because it also depends on the quality of responses.
     """
 
     exposed: str
@@ -95,15 +95,15 @@ CONTRASTS: Mapping[tuple[str, str], Contrast] = {
 
 @dataclass(frozen=True)
 class Statistic:
-    """One line of the report. Estimates are None where there is too little to tell.
+    """One line of the report. Estimates are None where the data are too few.
 
     Attributes:
-        level: the job to be done whose ratio of thumbs up to down it is; None for a line on all of them.
-        responses, hits: looked at, and with the reaction (in predictions: expected); one that is looked at for two
-            reactions counts twice.
-        estimate: odds ratio, ratio of up to down, or the spread of its log; `low` and `high` bound it with 95 %.
-        p_value: two-sided; `p_adjusted` by Holm over the lines that get a verdict.
-        status: the verdict; None where there is none.
+        level: the job to be done of this line's ratio; None for a line over all jobs.
+        responses, hits: number of responses, and of those with the reaction (in predictions: expected). A response
+            that is tested for two reactions counts twice.
+        estimate: odds ratio, ratio of up to down, or the spread of its log; `low` and `high` are its 95 % interval.
+        p_value: two-sided; `p_adjusted` by Holm's method over the lines with a verdict.
+        status: the verdict; None for a line without one.
     """
 
     bias: str
@@ -130,8 +130,8 @@ def report(
 
     Args:
         cells: bias, contrast, level, reaction, user_id, responses, hits: one row per level, reaction and user.
-        contrasts: bias and contrast to the groups that are compared; by default those of thumbs.
-        ratio: what is compared over jobs to be done.
+        contrasts: bias and contrast to the compared groups; by default those of thumbs.
+        ratio: the comparison over jobs to be done.
     """
     by_contrast = {
         key: cells[(cells.bias == key[0]) & (cells.contrast == key[1])] for key in (ratio.key, *contrasts)
@@ -144,17 +144,17 @@ def report(
 def odds_ratio(
     key: tuple[str, str], cells: pd.DataFrame, contrasts: Mapping[tuple[str, str], Contrast] = CONTRASTS
 ) -> Statistic:
-    """One contrast from its cells; its verdict is not yet adjusted for the others."""
+    """The statistic of one contrast; its verdict is not yet adjusted for multiple tests."""
     contrast = contrasts[key]
     counted = _counted(key, None, contrast.meaning, cells)
     reactions = sorted(set(cells.reaction))
     groups = {contrast.reference, contrast.exposed}
-    told = [groups <= _levels_with_outcomes(cells[cells.reaction == reaction]) for reaction in reactions]
-    if not told or not all(told) or counted.users < LEAST_USERS:
+    enough = [groups <= _levels_with_outcomes(cells[cells.reaction == reaction]) for reaction in reactions]
+    if not enough or not all(enough) or counted.users < LEAST_USERS:
         return replace(counted, status="too_few")
     exposed = (cells.level == contrast.exposed).to_numpy(float)
     each = [(cells.reaction == reaction).to_numpy(float) for reaction in reactions]
-    fitted = _fit(cells, np.column_stack([*each, *(one * exposed for one in each)]))
+    fitted = _fit(cells, np.column_stack([*each, *(indicator * exposed for indicator in each)]))
     mean = fitted.t_test(np.repeat([0.0, 1 / len(each)], len(each)))
     low, high = mean.conf_int(LEVEL)[0]
     log_ratio = float(mean.effect[0])
@@ -170,23 +170,23 @@ def odds_ratio(
 
 
 def _by_job(ratio: Ratio, cells: pd.DataFrame) -> tuple[Statistic, list[Statistic]]:
-    """The spread over jobs to be done, and the ratio in each; rare jobs are taken together."""
+    """The spread over jobs to be done, and the ratio in each; rare jobs are pooled."""
     whole = _counted(ratio.key, None, ratio.spread, cells)
     cells = cells.assign(level=cells.level.where(cells.level.isin(_levels_with_outcomes(cells)), RARE))
     cells = cells.groupby(["level", "user_id"], as_index=False)[["responses", "hits"]].sum()
-    told = sorted(_levels_with_outcomes(cells))
-    alone = [_counted(ratio.key, str(level), ratio.each, one) for level, one in cells.groupby("level")]
-    cells = cells[cells.level.isin(told)]
-    if len(told) < 2 or cells.user_id.nunique() < LEAST_USERS:
-        return replace(whole, status="too_few"), [replace(one, status="too_few") for one in alone]
-    fitted = _fit(cells, np.column_stack([(cells.level == level).to_numpy(float) for level in told]))
-    bounds = dict(zip(told, np.exp(fitted.conf_int(LEVEL)), strict=True))
-    odds = dict(zip(told, np.exp(fitted.params), strict=True))
+    frequent = sorted(_levels_with_outcomes(cells))
+    jobs = [_counted(ratio.key, str(level), ratio.each, job) for level, job in cells.groupby("level")]
+    cells = cells[cells.level.isin(frequent)]
+    if len(frequent) < 2 or cells.user_id.nunique() < LEAST_USERS:
+        return replace(whole, status="too_few"), [replace(job, status="too_few") for job in jobs]
+    fitted = _fit(cells, np.column_stack([(cells.level == level).to_numpy(float) for level in frequent]))
+    bounds = dict(zip(frequent, np.exp(fitted.conf_int(LEVEL)), strict=True))
+    odds = dict(zip(frequent, np.exp(fitted.params), strict=True))
     ratios = [
-        replace(one, estimate=float(odds[name]), low=float(bounds[name][0]), high=float(bounds[name][1]))
-        if (name := str(one.level)) in odds
-        else replace(one, status="too_few")
-        for one in alone
+        replace(job, estimate=float(odds[name]), low=float(bounds[name][0]), high=float(bounds[name][1]))
+        if (name := str(job.level)) in odds
+        else replace(job, status="too_few")
+        for job in jobs
     ]
     variances = np.diag(fitted.cov_params())
     low, high = tau_interval(fitted.params, variances)
@@ -196,21 +196,21 @@ def _by_job(ratio: Ratio, cells: pd.DataFrame) -> tuple[Statistic, list[Statisti
         estimate=tau(fitted.params, variances),
         low=low,
         high=high,
-        p_value=float(chi2.sf(q, len(told) - 1)),
+        p_value=float(chi2.sf(q, len(frequent) - 1)),
         status="present" if low > SPREAD_THAT_MATTERS else "not_shown",
     )
     return spread, ratios
 
 
 def tau(effects: npt.NDArray[np.float64], variances: npt.NDArray[np.float64]) -> float:
-    """Standard deviation of the true effects by Paule and Mandel: where Q equals its degrees of freedom; 0 at least."""
+    """Standard deviation of the true effects by Paule and Mandel: Q equals its degrees of freedom there; at least 0."""
     return _tau_at(len(effects) - 1, effects, variances)
 
 
 def tau_interval(
     effects: npt.NDArray[np.float64], variances: npt.NDArray[np.float64], level: float = LEVEL
 ) -> tuple[float, float]:
-    """Q-profile interval of that standard deviation: where Q is at the chi-squared quantiles (Viechtbauer 2007)."""
+    """Q-profile interval of `tau`: Q equals the chi-squared quantiles at its bounds (Viechtbauer 2007)."""
     freedom = len(effects) - 1
     low, high = chi2.ppf([1 - level / 2, level / 2], freedom)
     return _tau_at(float(low), effects, variances), _tau_at(float(high), effects, variances)
@@ -243,10 +243,10 @@ def _fit(cells: pd.DataFrame, design: npt.NDArray[np.float64]) -> Any:
 
 
 def _levels_with_outcomes(cells: pd.DataFrame) -> set[str]:
-    """Levels in which both outcomes are frequent enough to tell."""
+    """Levels with enough responses of both outcomes."""
     groups = cells.groupby("level")[["responses", "hits"]].sum()
-    told = (groups.hits >= LEAST_OUTCOMES) & (groups.responses - groups.hits >= LEAST_OUTCOMES)
-    return {str(level) for level in groups.index[told]}
+    has_both = (groups.hits >= LEAST_OUTCOMES) & (groups.responses - groups.hits >= LEAST_OUTCOMES)
+    return {str(level) for level in groups.index[has_both]}
 
 
 def _counted(key: tuple[str, str], level: str | None, meaning: str, cells: pd.DataFrame) -> Statistic:
@@ -256,14 +256,14 @@ def _counted(key: tuple[str, str], level: str | None, meaning: str, cells: pd.Da
 
 
 def _adjusted(lines: Sequence[Statistic]) -> list[Statistic]:
-    """The lines; those with a verdict get Holm's p, and keep `present` only where that is below the level."""
-    known = [one.p_value for one in lines if one.status in ("present", "not_shown")]
+    """The lines with Holm's p where they have a verdict; `present` stays only where that p is below the level."""
+    known = [line.p_value for line in lines if line.status in ("present", "not_shown")]
     adjusted = iter(multipletests(known, method="holm")[1] if known else ())
-    found: list[Statistic] = []
-    for one in lines:
-        if one.status in ("present", "not_shown"):
+    adjusted_lines: list[Statistic] = []
+    for line in lines:
+        if line.status in ("present", "not_shown"):
             p_adjusted = float(next(adjusted))
-            shown = one.status == "present" and p_adjusted < LEVEL
-            one = replace(one, p_adjusted=p_adjusted, status="present" if shown else "not_shown")
-        found.append(one)
-    return found
+            shown = line.status == "present" and p_adjusted < LEVEL
+            line = replace(line, p_adjusted=p_adjusted, status="present" if shown else "not_shown")
+        adjusted_lines.append(line)
+    return adjusted_lines

@@ -1,8 +1,8 @@
-"""Does a user-signal model say what the preference model says? Ranks on the same responses, and who wins by either.
+"""Compare a user-signal model with a preference model: ranks on the same responses, and win rates between policies.
 
-The paper found p(continue) and p(thumb up) in line with its preference model, by win rates between models and by their
-trend over versions (section 3.5.5). Rewards of different prompts are not on one scale: the rank correlation over
-prompts mixes what prompts and responses do, and pairs of responses to one prompt are what counts.
+In the paper, p(continue) and p(thumb up) agree with its preference model, in win rates between models and in their
+trend over versions (section 3.5.5). Rewards of different prompts are not on one scale, so the rank correlation over
+prompts mixes effects of prompts and responses. The comparison of responses to the same prompt is the one to trust.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from models.signals.rows import SignalRows
 
 @dataclass(frozen=True)
 class WinRate:
-    """How often the first policy's response wins over the second's to the same turn, ties half.
+    """How often the first policy's response wins against the second's to the same turn; a tie counts half.
 
     Attributes:
-        difference: by the signal model less by the preference model.
-        agrees: both see the same winner, or neither does (within a hundredth of one half).
+        difference: win rate by the signal model minus win rate by the preference model.
+        agrees: both models have the same winner, or none (a win rate within 0.01 of one half).
     """
 
     first: str
@@ -39,7 +39,7 @@ class WinRate:
 
     @property
     def agrees(self) -> bool | None:
-        """None where there is too little to tell."""
+        """Whether both models have the same winner; None if the data are too few."""
         if self.by_preference.value is None or self.by_signal.value is None:
             return None
         return _side(self.by_preference.value) == _side(self.by_signal.value)
@@ -47,12 +47,13 @@ class WinRate:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of two score columns on the same responses.
+    """Agreement of two score columns on the same responses.
 
     Attributes:
-        spearman: over all responses.
-        pairs: of responses to one turn that both models tell apart; `alike`: share in which both prefer the same.
-        trend: by policy version, the mean of the signal score and of the preference score.
+        spearman: rank correlation over all responses.
+        pairs: pairs of responses to the same turn that neither model scores equally.
+        alike: share of these pairs in which both models prefer the same response.
+        trend: policy version, mean of the signal score, mean of the preference score.
     """
 
     rows: int
@@ -64,40 +65,40 @@ class Agreement:
     trend: tuple[tuple[str, Figure, Figure], ...] = ()
 
     def metrics(self) -> dict[str, float]:
-        """Numbers by name, without what there is too little to tell."""
-        told: dict[str, float | None] = {"rows": self.rows, "users": self.users, "pairs": self.pairs}
-        for name, one in (("spearman", self.spearman), ("alike", self.alike)):
-            told |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
-        return {name: float(value) for name, value in told.items() if value is not None}
+        """Name to value, without figures that have too few data."""
+        values: dict[str, float | None] = {"rows": self.rows, "users": self.users, "pairs": self.pairs}
+        for name, figure in (("spearman", self.spearman), ("alike", self.alike)):
+            values |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+        return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def agreement(scores: pd.DataFrame, seed: int = 7) -> Agreement:
     """Compare a preference model with a signal model.
 
     Args:
-        scores: turn_id, user_id, preference, signal; one row a response (several of a turn are compared in pairs), and
-            optionally `policy`, the model version that wrote the response. Rows without either score are left out.
+        scores: one row a response: turn_id, user_id, preference, signal, and optionally `policy`, the model version
+            that wrote it. Responses to the same turn are compared in pairs. Rows that lack a score are left out.
         seed: of the resampled users, which all intervals share.
     """
-    both = scores[np.isfinite(scores.preference) & np.isfinite(scores.signal)].reset_index(drop=True)
-    x, y = both.preference.to_numpy(float), both.signal.to_numpy(float)
-    users = both.user_id.nunique()
-    first, second = _pairs_of_turns(both)
+    scored = scores[np.isfinite(scores.preference) & np.isfinite(scores.signal)].reset_index(drop=True)
+    x, y = scored.preference.to_numpy(float), scored.signal.to_numpy(float)
+    users = scored.user_id.nunique()
+    first, second = _pairs_of_turns(scored)
     won = np.sign(x[first] - x[second]) * np.sign(y[first] - y[second])
-    told = won != 0
+    decided = won != 0
     return Agreement(
-        len(both),
+        len(scored),
         users,
-        _figure(both.user_id, lambda w: spearman(x, y, w), seed),
-        int(told.sum()),
-        _figure(both.user_id.to_numpy()[first[told]], lambda w: _mean(w, won[told] > 0), seed),
-        _win_rates(both, seed) if "policy" in both else (),
-        _trend(both, seed) if "policy" in both else (),
+        _figure(scored.user_id, lambda w: spearman(x, y, w), seed),
+        int(decided.sum()),
+        _figure(scored.user_id.to_numpy()[first[decided]], lambda w: _mean(w, won[decided] > 0), seed),
+        _win_rates(scored, seed) if "policy" in scored else (),
+        _trend(scored, seed) if "policy" in scored else (),
     )
 
 
 def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """Rank correlation of rows that count `weights` (resamples, rows) times; ties have their middle rank."""
+    """Rank correlation of weighted rows; `weights` is (resamples, rows), ties have their middle rank."""
     a, b = _ranks(x, weights), _ranks(y, weights)
     total = weights.sum(axis=1, keepdims=True)
     a = a - (weights * a).sum(axis=1, keepdims=True) / total
@@ -108,7 +109,7 @@ def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
 
 
 def compare(settings: Settings, reward: str, signal: str, rows: SignalRows, longest: int = 512) -> Agreement:
-    """Score the evaluation users' responses with two registered models, and keep the figures on the reward's version.
+    """Score the evaluation users' responses with two registered models, and store the figures on the reward's version.
 
     Args:
         reward, signal: `name@alias` or `name/3` of a pointwise reward model and of a signal model.
@@ -125,17 +126,17 @@ def compare(settings: Settings, reward: str, signal: str, rows: SignalRows, long
 
     table = rows.table.filter(pc.equal(rows.table["split"], "evaluation"))
     scored = {
-        name: Transformer(fetch(settings, one), longest).logits(table.select(SEEN))
-        for name, one in (("preference", reward), ("signal", signal))
+        name: Transformer(fetch(settings, model), longest).logits(table.select(SEEN))
+        for name, model in (("preference", reward), ("signal", signal))
     }
     ids = {name: table[name].to_pylist() for name in ("turn_id", "user_id")}
-    found = agreement(pd.DataFrame({**ids, **scored, "policy": table["model_version"].to_pylist()}))
+    result = agreement(pd.DataFrame({**ids, **scored, "policy": table["model_version"].to_pylist()}))
     judged, by = tracking.version_of(settings, reward), tracking.version_of(settings, signal)
-    with tracking.asked(settings):
+    with tracking.registry_errors(settings):
         tracking.client(settings).set_model_version_tag(
-            judged.name, judged.version, f"agreement.{by.name}.{by.version}", json.dumps(found.metrics())
+            judged.name, judged.version, f"agreement.{by.name}.{by.version}", json.dumps(result.metrics())
         )
-    return found
+    return result
 
 
 def _ranks(values: Floats, weights: Floats) -> Floats:
@@ -148,20 +149,20 @@ def _ranks(values: Floats, weights: Floats) -> Floats:
 
 
 def _pairs_of_turns(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    found = [
+    pairs = [
         pair
         for places in rows.groupby("turn_id").indices.values()
         if len(places) > 1
         for pair in combinations(sorted(places), 2)
     ]
-    made = np.array(found, dtype=np.intp).reshape(-1, 2)
-    return made[:, 0], made[:, 1]
+    places_of_pairs = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    return places_of_pairs[:, 0], places_of_pairs[:, 1]
 
 
 def _win_rates(rows: pd.DataFrame, seed: int) -> tuple[WinRate, ...]:
     first, second = _pairs_of_turns(rows)
     policy = rows.policy.to_numpy(object)
-    found = []
+    rates = []
     for a, b in combinations(sorted(set(policy)), 2):
         forward = (policy[first] == a) & (policy[second] == b)
         backward = (policy[first] == b) & (policy[second] == a)
@@ -176,27 +177,27 @@ def _win_rates(rows: pd.DataFrame, seed: int) -> tuple[WinRate, ...]:
             by = {name: _figure(users, _mean_of(won), seed) for name, won in wins.items()}
             difference = _figure(users, _mean_of(wins["signal"] - wins["preference"]), seed)
             turns = rows.turn_id.to_numpy()[left]
-            found.append(WinRate(a, b, len(set(turns)), by["preference"], by["signal"], difference))
-    return tuple(found)
+            rates.append(WinRate(a, b, len(set(turns)), by["preference"], by["signal"], difference))
+    return tuple(rates)
 
 
 def _trend(rows: pd.DataFrame, seed: int) -> tuple[tuple[str, Figure, Figure], ...]:
     return tuple(
         (
             str(policy),
-            _figure(mine.user_id, _mean_of(mine.signal.to_numpy(float)), seed),
-            _figure(mine.user_id, _mean_of(mine.preference.to_numpy(float)), seed),
+            _figure(policy_rows.user_id, _mean_of(policy_rows.signal.to_numpy(float)), seed),
+            _figure(policy_rows.user_id, _mean_of(policy_rows.preference.to_numpy(float)), seed),
         )
-        for policy, mine in rows.groupby("policy")
+        for policy, policy_rows in rows.groupby("policy")
     )
 
 
 def _figure(users: pd.Series[str] | np.ndarray, statistic: Callable[[Floats], Floats], seed: int) -> Figure:
-    who = np.asarray(users, dtype=object)
-    if len(set(who)) < LEAST_USERS:
+    user_ids = np.asarray(users, dtype=object)
+    if len(set(user_ids)) < LEAST_USERS:
         return Figure()
-    value = float(statistic(np.ones((1, len(who))))[0])
-    return Resamples.of(who, seed).interval(value, statistic) if np.isfinite(value) else Figure()
+    value = float(statistic(np.ones((1, len(user_ids))))[0])
+    return Resamples.of(user_ids, seed).interval(value, statistic) if np.isfinite(value) else Figure()
 
 
 def _mean(weights: Floats, values: np.ndarray) -> Floats:

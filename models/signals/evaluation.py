@@ -1,4 +1,4 @@
-"""What a signal model is worth on users it never saw: rank, calibration, gain over baselines, bias."""
+"""Evaluate a signal model on users that it was not trained on: rank, calibration, gain over baselines, bias."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _NAME = re.compile(r"[^A-Za-z0-9_. /-]+")
 
 @dataclass(frozen=True)
 class Calibrated:
-    """How far probabilities are from frequencies on evaluation users.
+    """Calibration of probabilities on evaluation users.
 
     Attributes:
         error: expected calibration error, ten bins of equally many rows.
-        by_chance, by_chance_most: what it is, in the mean and in 95 % of cases, if the probabilities are true.
+        by_chance, by_chance_most: mean and 95 % quantile of `error` if the probabilities are true.
         error_by_width: the same error in ten bins of equal width.
-        gap: mean probability less the share that happened, with an interval over users.
+        gap: mean probability minus the share that happened, with an interval over users.
     """
 
     bins: tuple[Reliability, ...]
@@ -38,13 +38,13 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one signal model, none of them text.
+    """All figures of one signal model; none of them is text from users.
 
     Attributes:
         cells: `all`, then each job to be done.
-        baselines: each baseline on all rows; `gains`: AUC of the model less theirs.
-        within_job: AUC over pairs of one job only: what is left without the shortcut of section 3.5.5.
-        bias: predictions beside labels.
+        baselines: each baseline on all rows; `gains`: AUC of the model minus that of the baseline.
+        within_job: AUC over pairs of responses of the same job, so without the shortcut of section 3.5.5.
+        bias: statistics of predictions beside those of labels.
     """
 
     signal: str
@@ -57,47 +57,47 @@ class Evaluation:
 
     @property
     def overall(self) -> Ranked:
-        """All rows."""
+        """The cell of all rows."""
         return self.cells[0]
 
     def metrics(self) -> dict[str, float]:
-        """Name to value for the registry; what there was too little to tell is left out."""
-        return {_NAME.sub("-", name): float(value) for name, value in self._told() if value is not None}
+        """Name to value for the registry, without figures that have too few data."""
+        return {_NAME.sub("-", name): float(value) for name, value in self._figures() if value is not None}
 
-    def _told(self) -> Iterator[tuple[str, float | None]]:
-        for one in self.cells:
-            place = "" if one.cell == "all" else f"{one.cell.replace('=', '.')}."
+    def _figures(self) -> Iterator[tuple[str, float | None]]:
+        for cell in self.cells:
+            place = "" if cell.cell == "all" else f"{cell.cell.replace('=', '.')}."
             yield from (
-                (f"{place}rows", one.rows), (f"{place}happened", one.happened), (f"{place}users", one.users)
+                (f"{place}rows", cell.rows), (f"{place}happened", cell.happened), (f"{place}users", cell.users)
             )  # fmt: skip
-            yield from _figure(f"{place}auc", one.auc)
-            yield from _figure(f"{place}pr_auc", one.precision)
+            yield from _figure(f"{place}auc", cell.auc)
+            yield from _figure(f"{place}pr_auc", cell.precision)
         yield from _figure("auc_within_jobs", self.within_job)
-        for name, other in self.baselines.items():
-            yield from _figure(f"{name}.auc", other.auc)
-            yield from _figure(f"{name}.pr_auc", other.precision)
+        for name, baseline in self.baselines.items():
+            yield from _figure(f"{name}.auc", baseline.auc)
+            yield from _figure(f"{name}.pr_auc", baseline.precision)
             yield from _figure(f"auc_gain_over.{name}", self.gains[name])
         yield from self._calibration()
         for line in self.bias:
             level = f".{line.predicted.level}" if line.predicted.level else ""
-            for side, one_side in (("predicted", line.predicted), ("labelled", line.labelled)):
+            for side, statistic in (("predicted", line.predicted), ("labelled", line.labelled)):
                 place = f"bias.{line.predicted.contrast}{level}.{side}"
-                yield from _figure(place, Figure(one_side.estimate, one_side.low, one_side.high))
-                yield f"{place}.p_adjusted", one_side.p_adjusted
+                yield from _figure(place, Figure(statistic.estimate, statistic.low, statistic.high))
+                yield f"{place}.p_adjusted", statistic.p_adjusted
 
     def _calibration(self) -> Iterator[tuple[str, float | None]]:
-        found = self.calibrated
+        calibrated = self.calibrated
         yield from (
-            ("calibration.error", found.error), ("calibration.error_by_chance", found.by_chance),
-            ("calibration.error_by_chance_95", found.by_chance_most),
-            ("calibration.error_equal_width", found.error_by_width),
+            ("calibration.error", calibrated.error), ("calibration.error_by_chance", calibrated.by_chance),
+            ("calibration.error_by_chance_95", calibrated.by_chance_most),
+            ("calibration.error_equal_width", calibrated.error_by_width),
         )  # fmt: skip
-        yield from _figure("calibration.gap", found.gap)
-        for number, one in enumerate(found.bins):
+        yield from _figure("calibration.gap", calibrated.gap)
+        for number, reliability_bin in enumerate(calibrated.bins):
             place = f"calibration.bin{number}"
             yield from (
-                (f"{place}.rows", one.rows), (f"{place}.predicted", one.predicted),
-                (f"{place}.observed", one.observed),
+                (f"{place}.rows", reliability_bin.rows), (f"{place}.predicted", reliability_bin.predicted),
+                (f"{place}.observed", reliability_bin.observed),
             )  # fmt: skip
 
 
@@ -109,15 +109,15 @@ def evaluate(
     baselines: Mapping[str, Floats],
     seed: int,
 ) -> Evaluation:
-    """Judge calibrated probabilities on evaluation rows.
+    """Evaluate calibrated probabilities on evaluation rows.
 
     Args:
         rows: of `SignalRows.table`, all with a known signal.
         baselines: name to the log-odds of each baseline on the same rows.
         seed: of the resamples.
     """
-    users = [str(one) for one in rows["user_id"].to_pylist()]
-    jobs = [str(one) for one in rows["jtbd"].to_pylist()]
+    users = [str(value) for value in rows["user_id"].to_pylist()]
+    jobs = [str(value) for value in rows["jtbd"].to_pylist()]
     judged = [job != UNJUDGED for job in jobs]
     of_judged = np.array(judged, dtype=bool)
     return Evaluation(
@@ -138,7 +138,7 @@ def evaluate(
 
 
 def calibrated(probabilities: Floats, happened: Bools, users: list[str], seed: int) -> Calibrated:
-    """Reliability in ten bins of equally many rows, its error, and what that error is by chance."""
+    """Reliability in ten bins of equally many rows, its error, and that error by chance."""
     bins = reliability(probabilities, happened, "mass")
     by_chance, most = error_by_chance(probabilities, seed)
 

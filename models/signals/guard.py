@@ -1,8 +1,9 @@
-"""What a user-signal model may be used for: p(continued) and p(thumb up) rank candidates, and none of them is a reward.
+"""Restrict the use of user-signal models: p(continued) and p(thumb up) may rank candidates, and none may be a reward.
 
-Users thumb late, at the end, by mood and by task (section 3.5.5): a policy that is trained to raise such a score learns
-to say goodbye nicely. An exception is a setting with a name, a reason and an end (`signal_models.reward_overrides`),
-and is written on the model version before it takes effect. Whatever cannot be asked, told or written is a refusal.
+Thumbs come late, at the end of sessions, and depend on mood and task (section 3.5.5). A policy that is trained to raise
+such a score learns these biases. An exception is a setting with a name, a reason and an end
+(`signal_models.reward_overrides`); it is recorded on the model version before it takes effect. If a check or a record
+is not possible, the use is refused.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from models.signals.rows import SIGNALS
 KIND_TAG, KIND, SIGNAL_TAG = "kind", "user_signal", "signal"
 OVERRIDE_TAG = "reward_override"
 RANKING = ("continued", "thumb_up")
-"""Those that the paper uses to rank candidates of rejection sampling (section 2.3.2)."""
+"""The signals that the paper uses to rank candidates of rejection sampling (section 2.3.2)."""
 _PREFIX = "signal-"
-_WEIGHTS, _UNTOLD = "weights_hash", "unknown"
+_WEIGHTS, _UNKNOWN_SIGNAL = "weights_hash", "unknown"
 _WHY = {
     "continued": "whether users go on depends on how the session stands, not on the response alone",
     "love": "love goes to flattery, most of all at the end of a conversation",
@@ -46,10 +47,10 @@ def allow_as_reward(settings: Settings, model: str, on: date | None = None) -> N
         on: the UTC date to judge an override by; default today.
 
     Raises:
-        RewardRefused: it is a user-signal model and no override for this very version holds today, or nobody can tell
-            what it is.
+        RewardRefused: it is a user-signal model and no override for this version is valid today, or its kind is
+            unknown.
         ModelUnknown: there is no such version.
-        RegistryUnavailable: the registry cannot be asked, or the override not be written down.
+        RegistryUnavailable: the registry does not answer, or the override cannot be recorded.
     """
     version = tracking.version_of(settings, model)
     signal = _signal_of(settings, version)
@@ -57,27 +58,29 @@ def allow_as_reward(settings: Settings, model: str, on: date | None = None) -> N
         return
     named = f"{version.name}/{version.version}"
     today = on or datetime.now(UTC).date()
-    mine = [one for one in settings.signal_models.reward_overrides if one.model == named]
-    holding = [one for one in mine if today <= one.expires]
-    if not holding:
-        ended = f"; its override ended on {max(one.expires for one in mine)}" if mine else ""
+    overrides = [override for override in settings.signal_models.reward_overrides if override.model == named]
+    valid = [override for override in overrides if today <= override.expires]
+    if not valid:
+        ended = (
+            f"; its override ended on {max(override.expires for override in overrides)}" if overrides else ""
+        )
         raise RewardRefused(
             f"{named} predicts a user signal and may not be a reward (sections 2.3.2, 3.5.5): "
             f"{_WHY.get(signal, 'its labels are biased')}{ended}",
             setting="signal_models.reward_overrides",
-            hint="Use a preference model. To do it all the same, add {model = "
+            hint="Use a preference model. To allow it for a time, add {model = "
             f'"{named}", approved_by, reason, expires}}: it is recorded on the version.',
         )
-    _record(settings, version, max(holding, key=lambda one: one.expires))
+    _record(settings, version, max(valid, key=lambda override: override.expires))
 
 
 def allow_for_ranking(settings: Settings, model: str) -> None:
     """Return if a registered model may rank candidates of rejection sampling (section 2.4.1).
 
     Raises:
-        RewardRefused: it is the model of another user signal than `RANKING`.
+        RewardRefused: it is the model of a user signal that is not in `RANKING`.
         ModelUnknown: there is no such version.
-        RegistryUnavailable: the registry cannot be asked.
+        RegistryUnavailable: the registry does not answer.
     """
     version = tracking.version_of(settings, model)
     signal = _signal_of(settings, version)
@@ -85,14 +88,14 @@ def allow_for_ranking(settings: Settings, model: str) -> None:
         raise RewardRefused(
             f"{version.name}/{version.version} may not rank candidates: "
             f"only p({') and p('.join(RANKING)}) of the user signals do (section 2.3.2)",
-            hint=f"Take {' or '.join(model_name(one) for one in RANKING)}, or a preference model.",
+            hint=f"Take {' or '.join(model_name(name) for name in RANKING)}, or a preference model.",
         )
 
 
 def mark(settings: Settings, name: str, version: int, signal: str) -> None:
-    """Write on a version that it is a user-signal model, so that it is known under any name."""
+    """Tag a version as a user-signal model, so that it is recognised under any name."""
     client = tracking.client(settings)
-    with tracking.asked(settings):
+    with tracking.registry_errors(settings):
         client.set_model_version_tag(name, str(version), KIND_TAG, KIND)
         client.set_model_version_tag(name, str(version), SIGNAL_TAG, signal)
 
@@ -105,26 +108,30 @@ def _signal_of(settings: Settings, version: Any) -> str | None:
     tags = dict(version.tags)
     if tags.get(KIND_TAG) == KIND or str(version.name).startswith(_PREFIX):
         named = str(version.name).removeprefix(_PREFIX).replace("-", "_")
-        return str(tags.get(SIGNAL_TAG) or (named if named in SIGNALS else _UNTOLD))
+        return str(tags.get(SIGNAL_TAG) or (named if named in SIGNALS else _UNKNOWN_SIGNAL))
     if not tags.get(_WEIGHTS):
         raise RewardRefused(
-            f"nobody can tell what {version.name}/{version.version} was trained to predict: it has no lineage",
+            f"it is unknown what {version.name}/{version.version} was trained to predict: it has no lineage",
             hint="Register it with models.registry.register.",
         )
     twins = tracking.all_versions(settings, **{_WEIGHTS: tags[_WEIGHTS], KIND_TAG: KIND})
-    return str(dict(twins[0].tags).get(SIGNAL_TAG, _UNTOLD)) if twins else None
+    return str(dict(twins[0].tags).get(SIGNAL_TAG, _UNKNOWN_SIGNAL)) if twins else None
 
 
 def _record(settings: Settings, version: Any, override: RewardOverrideSettings) -> None:
-    """The decision on the version, once: the first time it was used stays."""
-    told = {"approved_by": override.approved_by, "reason": override.reason, "expires": str(override.expires)}
+    """Record the decision on the version, unless it is recorded: the time of the first use stays."""
+    decision = {
+        "approved_by": override.approved_by,
+        "reason": override.reason,
+        "expires": str(override.expires),
+    }
     key = f"{OVERRIDE_TAG}.{override.expires}"
     known = json.loads(version.tags[key]) if key in version.tags else {}
-    if {name: known.get(name) for name in told} == told:
+    if {name: known.get(name) for name in decision} == decision:
         return
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     client = tracking.client(settings)
-    with tracking.asked(settings):
+    with tracking.registry_errors(settings):
         client.set_model_version_tag(
-            version.name, version.version, key, json.dumps({**told, "used_from": moment}, sort_keys=True)
+            version.name, version.version, key, json.dumps({**decision, "used_from": moment}, sort_keys=True)
         )

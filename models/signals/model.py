@@ -1,4 +1,4 @@
-"""What every signal model is: log-odds of a signal from a context and a response, and nothing else."""
+"""The interface of signal models: log-odds of a signal, given a context and a response only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 SEEN = ("context", "response", "language")
-"""The only columns that a model may read: what was there when the response was served."""
+"""The only columns that a model may read: they were known when the response was served."""
 
 
 class SignalModel(Protocol):
@@ -21,7 +21,7 @@ class SignalModel(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the family: `transformer`, `length_only`, ..."""
+        """Name of the model family: `transformer`, `length_only`, ..."""
         ...
 
     def logits(self, seen: pa.Table) -> Floats:
@@ -30,7 +30,7 @@ class SignalModel(Protocol):
 
 
 def known(table: pa.Table, signal: str) -> pa.Table:
-    """The rows whose signal is known: one that nobody could see is not one that did not happen."""
+    """The rows whose signal is known. An unknown signal (NULL) is no negative label."""
     return table.filter(pc.is_valid(table[signal]))
 
 
@@ -41,5 +41,5 @@ def happened(table: pa.Table, signal: str) -> Bools:
 
 def texts(table: pa.Table, column: str) -> list[str]:
     """A column of text as Python strings."""
-    found: list[str] = table[column].to_pylist()
-    return found
+    values: list[str] = table[column].to_pylist()
+    return values

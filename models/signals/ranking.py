@@ -1,8 +1,8 @@
-"""How well scores tell what happened from what did not: areas under the curves, with intervals over users.
+"""Measure how well scores rank responses with a signal above those without: AUC and PR-AUC, with intervals over users.
 
-AUC is the chance that a random response with the signal scores above one without it, ties counted half; average
-precision (PR-AUC) is the mean precision over the responses with the signal, and its value for scores that tell nothing
-is their rate. Responses of one user are not independent: intervals are percentiles over resampled users.
+AUC is the chance that a random response with the signal scores above one without it; ties count half. Average precision
+(PR-AUC) is the mean precision over the responses with the signal; for uninformative scores it equals the rate of the
+signal. Responses of the same user are not independent, so intervals are percentiles over resampled users.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ DRAWS = 1_000
 LEAST_USERS = 20
 LEAST_OUTCOMES = 10
 _AT_ONCE = 2_000_000
-# Quantiles of resampled figures are only told where nearly all resamples have both outcomes.
+# There is an interval only if nearly all resamples have both outcomes.
 _MOST_EMPTY = 0.02
 
 
 @dataclass(frozen=True)
 class Figure:
-    """An estimate with its 95 % interval; None where there is too little to tell."""
+    """An estimate with its 95 % interval; None if the data are too few."""
 
     value: float | None = None
     low: float | None = None
@@ -37,7 +37,7 @@ class Ranked:
     """How well scores rank one cell of responses (all of them, or one job to be done).
 
     Attributes:
-        rows, happened, users: responses, those with the signal, and who got them.
+        rows, happened, users: number of responses, of those with the signal, and of users.
         auc, precision: None for fewer than LEAST_USERS users or LEAST_OUTCOMES responses with or without the signal.
     """
 
@@ -49,14 +49,14 @@ class Ranked:
     precision: Figure = Figure()
 
     @property
-    def is_told(self) -> bool:
-        """Whether there was enough to tell."""
+    def has_estimate(self) -> bool:
+        """Whether there were enough data for an estimate."""
         return self.auc.value is not None
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """How often each user is drawn in each resample: one draw for all scores that are compared on the same rows."""
+    """How often each user is drawn in each resample. All scores that are compared on the same rows share the draw."""
 
     user: npt.NDArray[np.intp]
     times: npt.NDArray[np.int64]
@@ -85,10 +85,10 @@ class Resamples:
     def interval(self, value: float, statistic: Callable[[Floats], Floats]) -> Figure:
         """The value with the 2.5 % and 97.5 % quantile of its resamples."""
         drawn = self.figures(statistic)
-        kept = drawn[np.isfinite(drawn)]
-        if len(kept) < (1 - _MOST_EMPTY) * len(drawn):
+        finite = drawn[np.isfinite(drawn)]
+        if len(finite) < (1 - _MOST_EMPTY) * len(drawn):
             return Figure()
-        low, high = np.quantile(kept, [0.025, 0.975])
+        low, high = np.quantile(finite, [0.025, 0.975])
         return Figure(value, float(low), float(high))
 
 
@@ -138,17 +138,17 @@ def ranked(cell: str, scores: Floats, happened: Bools, users: Sequence[str], see
     if counted.users < LEAST_USERS or not _enough(happened):
         return counted
     resamples, once = Resamples.of(users, seed), np.ones((1, len(scores)))
-    found: dict[str, Figure] = {}
+    figures: dict[str, Figure] = {}
     for name, statistic in (
         ("auc", auc(scores, happened)),
         ("precision", average_precision(scores, happened)),
     ):
-        found[name] = resamples.interval(float(statistic(once)[0]), statistic)
-    return Ranked(cell, counted.rows, counted.happened, counted.users, found["auc"], found["precision"])
+        figures[name] = resamples.interval(float(statistic(once)[0]), statistic)
+    return Ranked(cell, counted.rows, counted.happened, counted.users, figures["auc"], figures["precision"])
 
 
 def gain(scores: Floats, baseline: Floats, happened: Bools, users: Sequence[str], seed: int) -> Figure:
-    """AUC of the scores less that of a baseline on the same responses, over the same resamples of users."""
+    """AUC of the scores minus that of a baseline, on the same responses and resamples of users."""
     if len(set(users)) < LEAST_USERS or not _enough(happened):
         return Figure()
     ours, theirs = auc(scores, happened), auc(baseline, happened)
@@ -161,12 +161,12 @@ def gain(scores: Floats, baseline: Floats, happened: Bools, users: Sequence[str]
 
 
 def within(scores: Floats, happened: Bools, groups: Sequence[str], users: Sequence[str], seed: int) -> Figure:
-    """AUC over pairs of responses of the same group only: what is left when the group itself tells nothing.
+    """AUC over pairs of responses of the same group, so that the group itself gives no information.
 
-    The weights of the groups are their numbers of pairs.
+    Each group has the weight of its number of pairs.
     """
     names = np.asarray(groups, dtype=str)
-    places = [np.flatnonzero(names == one) for one in sorted(set(groups))]
+    places = [np.flatnonzero(names == group) for group in sorted(set(groups))]
     places = [rows for rows in places if happened[rows].any() and not happened[rows].all()]
     if len(set(users)) < LEAST_USERS or not places or not _enough(happened):
         return Figure()
@@ -193,14 +193,16 @@ def by_cell(
     Args:
         cells: dimension to the level of each response.
     """
-    who = np.asarray(users, dtype=object)
-    found = [ranked("all", scores, happened, list(who), seed)]
+    user_ids = np.asarray(users, dtype=object)
+    results = [ranked("all", scores, happened, list(user_ids), seed)]
     for dimension, levels in cells.items():
-        of = np.asarray(levels, dtype=object)
+        labels = np.asarray(levels, dtype=object)
         for level in sorted(set(levels)):
-            mine = of == level
-            found.append(ranked(f"{dimension}={level}", scores[mine], happened[mine], list(who[mine]), seed))
-    return tuple(found)
+            inside = labels == level
+            results.append(
+                ranked(f"{dimension}={level}", scores[inside], happened[inside], list(user_ids[inside]), seed)
+            )
+    return tuple(results)
 
 
 def _enough(happened: Bools) -> bool:

@@ -1,4 +1,4 @@
-"""From tables to registered signal models: pinned rows, one model a signal, each with its lineage and its figures."""
+"""Train a model for each signal on pinned rows, and register it with its lineage and figures."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _PROBE = 8
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked for of all signals together.
+    """Settings for the training of all signals.
 
     Attributes:
         days: sorted UTC dates of the responses; () = all.
-        most: most training rows of one signal; 0: all.
+        most: most training rows of a signal; 0: all.
         alias: is moved to each new version.
     """
 
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One signal: a registered model with its figures, or why there is none."""
+    """The result for a signal: a registered model with its figures, or the reason why there is none."""
 
     signal: str
     trained: TrainedSignal | None = None
@@ -63,10 +63,10 @@ def train_and_register(
 ) -> Iterator[Outcome]:
     """Train each signal and register it as `signal-<name>`; a rerun on the same rows registers nothing new.
 
-    A signal with too few labels is told and does not stop the others.
+    A signal with too few labels gives an Outcome with `refused`, and the other signals go on.
 
     Args:
-        progress: makes the reporter of one signal's run.
+        progress: makes the progress reporter of a signal's run.
 
     Raises:
         TrainingRefused: a signal is not one of `SIGNALS`, or the configuration is for another job.
@@ -99,7 +99,7 @@ def _register(
 ) -> Registered:
     folder = calibrated_folder(trained.model.folder, trained.run, trained.calibration)
     name = model_name(trained.signal)
-    made = register(
+    registered = register(
         settings,
         name,
         folder,
@@ -112,13 +112,13 @@ def _register(
         _probe(trained, rows.table, job),
         alias=job.alias,
     )
-    mark(settings, made.name, made.version, trained.signal)
-    return made
+    mark(settings, registered.name, registered.version, trained.signal)
+    return registered
 
 
 def _lineage(rows: SignalRows, trained: TrainedSignal, base: str, job: Job) -> Lineage:
     weights, tokenizer = base_hashes(base)
-    told = job.configuration.model_dump(mode="json")
+    configuration = job.configuration.model_dump(mode="json")
     return Lineage(
         snapshots=rows.snapshots,
         base_model=Path(base).name if Path(base).is_dir() else base,
@@ -126,7 +126,7 @@ def _lineage(rows: SignalRows, trained: TrainedSignal, base: str, job: Job) -> L
         tokenizer_hash=tokenizer,
         seed=job.configuration.seed,
         configuration={
-            **told,
+            **configuration,
             "signal": trained.signal,
             "most_rows": job.most,
             "calibration": {"kind": trained.calibration.kind, **_numbers(trained.calibration.as_dict())},
@@ -140,12 +140,14 @@ def _probe(trained: TrainedSignal, table: pa.Table, job: Job) -> list[list[int]]
     from models.signals.model import SEEN, known
 
     rows = split_parts(known(table, trained.signal), job.configuration.seed).calibration.slice(0, 4 * _PROBE)
-    made = [one for one in trained.model.sequences(rows.select(SEEN)) if one is not None]
-    return made[:_PROBE]
+    sequences = [sequence for sequence in trained.model.sequences(rows.select(SEEN)) if sequence is not None]
+    return sequences[:_PROBE]
 
 
-def _numbers(told: Mapping[str, object]) -> dict[str, object]:
-    """Of isotonic calibration only how many steps it has: they are in the model's folder."""
+def _numbers(calibration: Mapping[str, object]) -> dict[str, object]:
+    """The calibration's parameters; a list is replaced by its length, because the model's folder has the values."""
     return {
-        key: len(value) if isinstance(value, list) else value for key, value in told.items() if key != "kind"
+        key: len(value) if isinstance(value, list) else value
+        for key, value in calibration.items()
+        if key != "kind"
     }

@@ -1,8 +1,8 @@
-"""What signal models learn from: served responses in redacted words, and what their users did after them.
+"""The training rows of signal models: served responses in redacted text, with the signals that users gave after them.
 
-A row is a final response of production traffic that passed screening, with the context that was there when it was
-served. Nothing later enters: the context is made of turns before it, the character is the version then in force. Every
-row of `signals.labels` is counted once, under what became of it.
+A row is a final response of production traffic that passed screening, with the context at the time it was served.
+Nothing later enters: the context has earlier turns only, and the character in the version of that time. Every row of
+`signals.labels` is counted once, by outcome.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ _READ = {
     ),
     "signals.features": ("turn_id", "jtbd", "prior_sentiment", "response_words", "is_question", "ds"),
 }  # fmt: skip
-"""Every column that is read; `signals.labels` is the future side, of which a model sees its own label alone."""
+"""Every column that is read. `signals.labels` holds later information; a model sees only its own label of it."""
 _NAMES = ("labels", "screened", "characters", "features")
 
-# A regeneration that came after the response would show what was not there yet: such a row is left out.
+# `context_later`: a regeneration after the response would leak later information, so the row is left out.
 _JUDGE = """
 CREATE TEMP TABLE judged AS
 WITH assembled AS ($assembly)
@@ -90,11 +90,11 @@ class SignalRows:
 
     Attributes:
         table: one row a response, sorted by turn_id: ids, `context` (JSON, see `models.chat.conversation`), `response`,
-            `jtbd`, `language`, `split`, `prior_sentiment` (of the message that is answered), a column for each of
-            `SIGNALS` (NULL: not known), and what only judging may read: session_turn_index, replied_in_session,
+            `jtbd`, `language`, `split`, `prior_sentiment` (of the user message), a column for each of `SIGNALS`
+            (NULL: not known), and columns for evaluation only: session_turn_index, replied_in_session,
             response_words, is_question.
-        counts: rows of `signals.labels` by what became of them; `used` are the table's.
-        snapshots: what was read.
+        counts: rows of `signals.labels` by outcome; `used` are the table's rows.
+        snapshots: of the tables that were read.
     """
 
     table: pa.Table
@@ -106,48 +106,48 @@ class SignalRows:
 def signal_rows(
     settings: Settings, days: Sequence[date] = (), versions: Mapping[str, int] | None = None
 ) -> Iterator[SignalRows]:
-    """The rows of some days; they lie in a private folder that is removed in the end.
+    """The rows of the given days, in a private folder that is removed at the end.
 
     Args:
-        days: sorted; the first and the last bound the UTC dates of the responses. () = all there are.
-        versions: table to the Delta version to read; the latest of those that are not named.
+        days: sorted; the first and the last bound the UTC dates of the responses. () = all.
+        versions: table to the Delta version to read; tables that are not named are read at their latest version.
 
     Raises:
-        TrainingRefused: no response of those days can be used: it says what became of them.
+        TrainingRefused: no response of those days can be used; the message has the counts by outcome.
     """
     from models.tables.opened import open_snapshot
 
-    asked = _conditions(days, settings.sampling.context_days)
+    conditions = _conditions(days, settings.sampling.context_days)
     opened = {
         table: open_snapshot(
-            settings, _at(table, versions or {}), where=asked.get(table, ""), columns=_READ[table]
+            settings, _at(table, versions or {}), where=conditions.get(table, ""), columns=_READ[table]
         )
         for table in _READ
     }
     with tempfile.TemporaryDirectory(prefix="flywheel-signals-") as folder:
         connection = _connect(Path(folder))
         try:
-            for (table, one), name in zip(opened.items(), _NAMES, strict=True):
-                _load(connection, name, table, iter(one.batches()))
+            for (table, rows), name in zip(opened.items(), _NAMES, strict=True):
+                _load(connection, name, table, iter(rows.batches()))
             counts = assemble(connection, settings.sampling.context_turns)
             if not counts.get(USED):
                 raise TooFewLabels(
-                    f"no response can be used, of {sum(counts.values())} labelled ones: {_told(counts)}",
+                    f"no response can be used, of {sum(counts.values())} labelled ones: {_counts_text(counts)}",
                     table="signals.labels",
                     hint="Give other --days, or see flywheel plan.",
                 )
-            table = _kept(connection, Path(folder) / "rows.arrow")
+            table = _on_disk(connection, Path(folder) / "rows.arrow")
         finally:
             connection.close()
-        yield SignalRows(table, counts, tuple(one.snapshot for one in opened.values()))
+        yield SignalRows(table, counts, tuple(rows.snapshot for rows in opened.values()))
 
 
 def assemble(connection: duckdb.DuckDBPyConnection, context_turns: int) -> dict[str, int]:
     """Join labels, screened, characters and features (tables of the connection) into `judged`; rows by outcome."""
     connection.execute("CREATE OR REPLACE TEMP VIEW turns AS SELECT * FROM labels")
     connection.execute(_JUDGE.replace("$assembly", context_query(context_turns, "duckdb")))
-    found = connection.execute("SELECT outcome, count(*) FROM judged GROUP BY outcome ORDER BY outcome")
-    return {str(outcome): int(rows) for outcome, rows in found.fetchall()}
+    outcomes = connection.execute("SELECT outcome, count(*) FROM judged GROUP BY outcome ORDER BY outcome")
+    return {str(outcome): int(rows) for outcome, rows in outcomes.fetchall()}
 
 
 def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -167,8 +167,10 @@ def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
 def _load(
     connection: duckdb.DuckDBPyConnection, name: str, table: str, batches: Iterator[pa.RecordBatch]
 ) -> None:
-    """A table of the connection from batches, in the types of its contract also when there are no rows."""
-    columns = {one.name: _TYPES[one.type] for one in contract(table).columns if one.name in _READ[table]}
+    """Create a table of the connection from batches, with the types of its contract even if there are no rows."""
+    columns = {
+        column.name: _TYPES[column.type] for column in contract(table).columns if column.name in _READ[table]
+    }
     connection.execute(f"CREATE TEMP TABLE {name} ({', '.join(f'{c} {t}' for c, t in columns.items())})")
     first = next(batches, None)
     if first is None:
@@ -179,8 +181,8 @@ def _load(
     connection.unregister("reader")
 
 
-def _kept(connection: duckdb.DuckDBPyConnection, path: Path) -> pa.Table:
-    """The rows on disk, read through a memory map: what training holds in memory does not grow with them."""
+def _on_disk(connection: duckdb.DuckDBPyConnection, path: Path) -> pa.Table:
+    """Write the rows to disk and read them through a memory map, so that training's memory does not grow with them."""
     reader = connection.execute(_ROWS).fetch_record_batch(_BATCH)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
         for batch in reader:
@@ -190,7 +192,7 @@ def _kept(connection: duckdb.DuckDBPyConnection, path: Path) -> pa.Table:
 
 
 def _conditions(days: Sequence[date], context_days: int) -> dict[str, str]:
-    """Table to the condition on its days: screened turns reach further back, for context."""
+    """Table to the condition on its days; screened turns begin earlier, for context."""
     if not days:
         return {}
     first, last = days[0], days[-1]
@@ -209,5 +211,5 @@ def _at(table: str, versions: Mapping[str, int]) -> str:
     return f"{table}@{versions[table]}" if table in versions else table
 
 
-def _told(counts: Mapping[str, Any]) -> str:
+def _counts_text(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{rows} {outcome}" for outcome, rows in sorted(counts.items())) or "none"

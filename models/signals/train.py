@@ -1,4 +1,4 @@
-"""Train one signal model: fit on train users, calibrate on train users kept apart, judge on evaluation users."""
+"""Train one signal model: fit on train users, calibrate on other train users, evaluate on evaluation users."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEAST_OUTCOMES = 10
 
 @dataclass(frozen=True)
 class Parts:
-    """Rows of one signal, apart by user. A user is in one part only."""
+    """Rows of one signal, divided by user: each user is in one part only."""
 
     train: pa.Table
     calibration: pa.Table
@@ -37,13 +37,13 @@ class Parts:
 
 @dataclass(frozen=True)
 class TrainedSignal:
-    """A signal model, its calibration, and what it is worth.
+    """A signal model with its calibration and evaluation.
 
     Attributes:
         run: folder of its training run.
-        leakage: between the rows it was fitted or calibrated on and the evaluation rows, before repeats were left out.
-        counts: rows: unknown to the log, of each part, left out as repeats of evaluation rows, not drawn, and by what
-            fitting the model's length cost.
+        leakage: between the fitting or calibration rows and the evaluation rows, before repeats were left out.
+        counts: rows with unknown signal, of each part, left out as repeats of evaluation rows, not drawn, and by how
+            they fitted the model's length.
     """
 
     signal: str
@@ -60,33 +60,35 @@ class TrainedSignal:
 
 
 def split_parts(table: pa.Table, seed: int, most: int = 0) -> Parts:
-    """The parts of rows whose signal is known.
+    """Divide rows whose signal is known into parts.
 
-    A share of the train users is for calibration, by hash of the user. Of more than `most` training rows those with
-    the smallest hash of their turn are taken: which ones does not depend on what else there is.
+    A share of the train users, by hash of the user, is for calibration. Of more than `most` training rows those with
+    the smallest hash of their turn are drawn.
 
     Raises:
         TrainingRefused: a user is on both sides of the split.
     """
     users = np.array(table["user_id"].to_pylist(), dtype=object)
-    held = np.array([one == "evaluation" for one in table["split"].to_pylist()], dtype=bool)
-    if both := len(set(users[held]) & set(users[~held])):
-        raise TrainingRefused(f"{both} users are on both sides of the split", hint="Run flywheel plan.")
-    apart = np.array([_hash("calibration", seed, user) < CALIBRATION_SHARE for user in users], dtype=bool)
-    train = np.flatnonzero(~held & ~apart)
+    is_evaluation = np.array([side == "evaluation" for side in table["split"].to_pylist()], dtype=bool)
+    if shared := len(set(users[is_evaluation]) & set(users[~is_evaluation])):
+        raise TrainingRefused(f"{shared} users are on both sides of the split", hint="Run flywheel plan.")
+    calibrates = np.array(
+        [_hash("calibration", seed, user) < CALIBRATION_SHARE for user in users], dtype=bool
+    )
+    train = np.flatnonzero(~is_evaluation & ~calibrates)
     if most and len(train) > most:
         turns = table["turn_id"].to_pylist()
         drawn = sorted(train.tolist(), key=lambda row: _hash("drawn", seed, turns[row]))
         train = np.sort(np.array(drawn[:most], dtype=np.intp))
     return Parts(
         table.take(pa.array(train)),
-        table.filter(pa.array(~held & apart)),
-        table.filter(pa.array(held)),
+        table.filter(pa.array(~is_evaluation & calibrates)),
+        table.filter(pa.array(is_evaluation)),
     )
 
 
 def apart(parts: Parts) -> tuple[Parts, LeakageReport]:
-    """The parts without training and calibration rows whose words (context and response) are an evaluation row's.
+    """The parts without training and calibration rows whose text (context and response) repeats an evaluation row.
 
     Raises:
         TrainingRefused: a user or a conversation is on both sides.
@@ -95,12 +97,12 @@ def apart(parts: Parts) -> tuple[Parts, LeakageReport]:
         pa.concat_tables([parts.train, parts.calibration]), parts.evaluation, text="whole"
     )
     report.refuse(allowed=1.0)
-    kept = np.ones(parts.train.num_rows + parts.calibration.num_rows, dtype=bool)
-    kept[list(report.leaking)] = False
+    is_kept = np.ones(parts.train.num_rows + parts.calibration.num_rows, dtype=bool)
+    is_kept[list(report.leaking)] = False
     first = parts.train.num_rows
     return Parts(
-        parts.train.filter(pa.array(kept[:first])),
-        parts.calibration.filter(pa.array(kept[first:])),
+        parts.train.filter(pa.array(is_kept[:first])),
+        parts.calibration.filter(pa.array(is_kept[first:])),
         parts.evaluation,
     ), report
 
@@ -116,10 +118,10 @@ def train_signal(
     kind: Literal["platt", "isotonic"] = "platt",
     progress: Progress | None = None,
 ) -> TrainedSignal:
-    """Fit, calibrate and judge one signal model beside its baselines.
+    """Fit and calibrate one signal model, and evaluate it beside its baselines.
 
     Args:
-        root: where training runs have their folders.
+        root: folder of the training runs.
         base: hub id or folder of the base model.
         table: `SignalRows.table`.
         signal: its column of `SIGNALS`, or another boolean column of the table.
@@ -127,7 +129,7 @@ def train_signal(
         kind: of calibration; isotonic needs thousands of rows.
 
     Raises:
-        TrainingRefused: too few rows of either outcome to train or to calibrate: it names both numbers.
+        TrainingRefused: too few rows of an outcome for training or calibration; the message has the numbers.
     """
     whole = split_parts(known(table, signal), configuration.seed, most)
     _check_parts(signal, whole)
@@ -157,25 +159,25 @@ def train_signal(
 
 def calibrated(calibration: Calibration, logits: Floats) -> Floats:
     """Probabilities of log-odds; NaN stays."""
-    found = np.full(len(logits), np.nan)
+    probabilities = np.full(len(logits), np.nan)
     read = np.isfinite(logits)
-    found[read] = calibration(logits[read])
-    return found
+    probabilities[read] = calibration(logits[read])
+    return probabilities
 
 
 def _judge(
     signal: str, model: Transformer, calibration: Calibration, parts: Parts, seed: int
 ) -> tuple[Evaluation, int]:
-    """The evaluation, and how many rows the model could not read: its baselines are judged without them too."""
+    """The evaluation, and how many rows the model could not read; its baselines are evaluated without them too."""
     probabilities = calibrated(calibration, model.logits(parts.evaluation))
     read = np.isfinite(probabilities)
     rows = parts.evaluation.filter(pa.array(read))
-    beside = {
-        one.name: one.logits(rows)
-        for one in baselines(parts.train, happened(parts.train, signal), tuple(FEATURES))
+    baseline_logits = {
+        baseline.name: baseline.logits(rows)
+        for baseline in baselines(parts.train, happened(parts.train, signal), tuple(FEATURES))
     }
-    found = evaluate(signal, rows, happened(rows, signal), probabilities[read], beside, seed)
-    return found, int((~read).sum())
+    evaluation = evaluate(signal, rows, happened(rows, signal), probabilities[read], baseline_logits, seed)
+    return evaluation, int((~read).sum())
 
 
 def _check_parts(signal: str, parts: Parts) -> None:
@@ -193,7 +195,7 @@ def _check_enough(signal: str, part: str, labels: Bools, least: int) -> None:
         raise TrainingRefused(
             f"{signal} is known of {len(labels)} {part} responses and happened after {positive}: too few",
             table="signals.labels",
-            hint=f"Give more --days: {least} responses, {LEAST_OUTCOMES} of each outcome, are the least.",
+            hint=f"Give more --days: at least {least} responses and {LEAST_OUTCOMES} of each outcome are needed.",
         )
 
 

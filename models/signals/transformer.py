@@ -28,11 +28,11 @@ class Transformer:
     """A trained one-logit sequence classifier.
 
     Args:
-        folder: that `save_pretrained` wrote, with its tokenizer.
+        folder: written by `save_pretrained`, with its tokenizer.
         longest: most tokens of a sequence; older turns are left out.
 
     Attributes:
-        fitted: rows by what fitting them cost, added up over all calls.
+        fitted: rows by how they fitted that length, added up over all calls.
     """
 
     name = "transformer"
@@ -47,7 +47,7 @@ class Transformer:
 
     @property
     def fitted(self) -> Mapping[str, int]:
-        """Rows whole, shortened and too long."""
+        """Number of whole, shortened and too long rows."""
         return self._fitting.counts
 
     def sequences(self, seen: pa.Table) -> list[list[int] | None]:
@@ -61,11 +61,11 @@ class Transformer:
         if self._network is None:
             self._network = load(self.folder)
         sequences = self.sequences(seen)
-        read = [row for row, one in enumerate(sequences) if one is not None]
-        found = np.full(len(sequences), np.nan)
+        read = [row for row, sequence in enumerate(sequences) if sequence is not None]
+        values = np.full(len(sequences), np.nan)
         if read:
-            found[read] = score(self._network, [one for one in sequences if one is not None])
-        return found
+            values[read] = score(self._network, [sequence for sequence in sequences if sequence is not None])
+        return values
 
 
 def fit(
@@ -76,38 +76,40 @@ def fit(
     labels: Bools,
     progress: Progress | None = None,
 ) -> tuple[Transformer, Path, Mapping[str, int]]:
-    """Train on rows of `SEEN` columns; the same rows and settings again return what was trained before.
+    """Train on rows of `SEEN` columns; the same rows and settings again return the earlier model.
 
     Returns:
-        the model, the folder of its run, and the training rows by what fitting them cost.
+        the model, the folder of its run, and the training rows by how they fitted the length.
 
     Raises:
-        TrainingRefused: one outcome only, more than one row in twenty does not fit, or the loss is not a number.
+        TrainingRefused: all rows have the same outcome, over one row in twenty is too long, or the loss is not finite.
     """
     from models.training.fitting import Fitting
     from models.training.run import prepare, start
     from models.training.sequences import tokenizer_of
 
     fitting = Fitting(tokenizer_of(base), configuration.max_length)
-    made = [
+    examples = [
         (ids, int(label))
         for ids, label in zip(_sequences(fitting, seen), labels.tolist(), strict=True)
         if ids is not None
     ]
     fitting.check("responses")
-    kept = [label for _, label in made]
-    weight = positive_weight(configuration, kept)
-    run = prepare(root, configuration, base, {"input_ids": [ids for ids, _ in made], "labels": kept}, weight)
+    kept_labels = [label for _, label in examples]
+    weight = positive_weight(configuration, kept_labels)
+    run = prepare(
+        root, configuration, base, {"input_ids": [ids for ids, _ in examples], "labels": kept_labels}, weight
+    )
     return Transformer(start(run, progress), configuration.max_length), run, dict(fitting.counts)
 
 
 def positive_weight(configuration: Configuration, labels: Sequence[int]) -> float | None:
     """Weight of rows with the signal: negatives over positives when balanced.
 
-    Log-odds then lie too high by its logarithm, and calibration takes it off again.
+    Log-odds are then too high by the logarithm of the weight; calibration corrects this.
 
     Raises:
-        TrainingRefused: only one outcome is there.
+        TrainingRefused: all rows have the same outcome.
     """
     positive = sum(labels)
     if not 0 < positive < len(labels):
@@ -117,7 +119,7 @@ def positive_weight(configuration: Configuration, labels: Sequence[int]) -> floa
 
 
 def calibrated_folder(model: Path, run: Path, calibration: Calibration) -> Path:
-    """The model again with its calibration beside it, to be registered; files are linked, not copied."""
+    """A folder with the model and its calibration, to be registered; files are linked, not copied."""
     folder = run / CALIBRATED
     with new_folder(folder, replace=True) as draft:
         shutil.copytree(model, draft, copy_function=_linked, dirs_exist_ok=True)
@@ -126,16 +128,16 @@ def calibrated_folder(model: Path, run: Path, calibration: Calibration) -> Path:
 
 
 def calibration_of(folder: Path) -> Calibration:
-    """The calibration that a registered signal model carries.
+    """The calibration in the folder of a registered signal model.
 
     Raises:
-        TrainingRefused: it has none, so that its scores are no probabilities.
+        TrainingRefused: there is none, so its scores are no probabilities.
     """
     try:
         return Calibration.of(json.loads((folder / _CALIBRATION).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingRefused(
-            f"the model carries no calibration: its scores are no probabilities ({type(error).__name__})",
+            f"the model has no calibration: its scores are no probabilities ({type(error).__name__})",
             hint="Train it again: flywheel train signals.",
         ) from None
 
@@ -143,7 +145,7 @@ def calibration_of(folder: Path) -> Calibration:
 def _sequences(fitting: Any, seen: pa.Table) -> list[list[int] | None]:
     read = zip(texts(seen.select(SEEN), "context"), texts(seen, "response"), strict=True)
     fitted = (fitting.answered(messages(context), response) for context, response in read)
-    return [None if found is None else found[0] for found in fitted]
+    return [None if fit_result is None else fit_result[0] for fit_result in fitted]
 
 
 def _linked(source: str, target: str) -> None:

@@ -78,5 +78,5 @@ def test_small_cells_say_so() -> None:
     found = {one.cell: one for one in by_cell(scores, happened, users, {"jtbd": jobs}, 1)}
     assert set(found) == {"all", "jtbd=planning", "jtbd=other"}
     assert found["jtbd=planning"].rows == 30
-    assert not found["jtbd=planning"].is_told
-    assert found["all"].is_told
+    assert not found["jtbd=planning"].has_estimate
+    assert found["all"].has_estimate
