@@ -37,9 +37,6 @@ class Values(Protocol):
 class Reach:
     """How far a job's read of one table goes. The default is the days of the run.
 
-    A unit of work is due again when anything changes that it read: the days of the run, the days `before` and `after`,
-    all days `up_to` the last one, or the `whole` table. Two kinds of reads are wider than that, because the days that
-    a change touches are known exactly: whoever changes a table that no job writes (reviews, definitions) marks the
     A unit of work is due again when anything that it read changes: the days of the run, the days `before` and `after`,
     all days `up_to` the last one, or the `whole` table. Two kinds of reads work otherwise, because the affected days
     are known exactly: a command that changes a table that no job writes (reviews, definitions) marks the days stale,

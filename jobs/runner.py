@@ -141,7 +141,7 @@ def run_stale(
 
     Args:
         only: name of the one job to run, whatever its engine.
-        engines: of the jobs to run. Training that is due is told and left to the GPU queue.
+        engines: of the jobs to run. Due training is reported and left to the GPU queue.
     """
     summaries: list[RunSummary] = []
     for declared in all_jobs():

@@ -42,7 +42,7 @@ def settle(parsed: DataFrame, known: DataFrame) -> DataFrame:
     Returns:
         `ds, source_file, line, fate` of the parsed judgements and, with `line` NULL, of the known rows that share a
         pair with them. The fate is `kept`, `duplicate`, or `conflicting_duplicate`: the pair id stands for another pair
-        already, or the annotator said something else before.
+        already, or the annotator gave another judgement before.
     """
     label = F.concat_ws("|", "winner", F.coalesce("guideline_version", F.lit(""))).alias("said")
     columns = ["pair_id", "annotator_id", "content_hash", "ds"]

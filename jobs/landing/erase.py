@@ -87,7 +87,7 @@ def erase_lines(
     A line that is unreadable or too long belongs to a user if it contains one of the user's ids.
 
     Raises:
-        LandingFileBroken: the file is damaged, so its lines cannot be told apart. It was not changed.
+        LandingFileBroken: the file is damaged, so the owners of its lines are unknown. It was not changed.
     """
     try:
         if file.name.endswith(".parquet"):

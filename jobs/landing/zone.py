@@ -34,7 +34,7 @@ class LandingFile:
 
     Attributes:
         root: path or URI of the landing root.
-        options: how it is reached, where it is an object store.
+        options: storage options, for an object store.
     """
 
     root: str
@@ -54,7 +54,7 @@ class RawRow(NamedTuple):
     """One line (from 1) of a file, or one row of a Parquet file.
 
     `content` is the line's bytes without its end, a mapping of Parquet columns, or None when it was longer
-    than allowed and was skipped without being held. `is_terminated` is False for a last line without a newline.
+    than allowed and was skipped. `is_terminated` is False for a last line without a newline.
     """
 
     number: int

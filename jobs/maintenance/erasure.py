@@ -1,6 +1,5 @@
 """Erases users: removes their rows from all tables, all stored versions and the landed files, and keeps them out.
 
-Erasure wins over pins: a version that holds their rows is vacuumed even where a registered model stands on it, and the
 Erasure wins over pins: a version with the users' rows is vacuumed even if a registered model was made from it, and
 the certificates (`ops.erasures`) name those models. Pinned versions without their rows stay.
 
@@ -59,7 +58,7 @@ class Erased:
     Attributes:
         place: `stage.table`, or `landing` and `landing/KIND`.
         rows: rows, or lines, that were erased, by keyed hash of the user.
-        lost: versions that held their rows, or could not be asked, to what stood on them: models and settings.
+        lost: deleted versions that were in use, with the models and settings that used them.
         oldest_kept: versions before it are gone, but for pinned ones that held none of their rows.
         models: registered versions made from what was lost, or from such models.
     """

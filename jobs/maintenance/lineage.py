@@ -40,7 +40,7 @@ class Derived:
 
     Attributes:
         model: registered version.
-        through: tables at versions from the one asked for to the one that the model read, or the model's parents.
+        through: tables at versions, from the given one to the one that the model read; or the model's parents.
     """
 
     model: Model

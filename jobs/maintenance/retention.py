@@ -1,6 +1,5 @@
 """Deletes rows and landed files that are older than the `retention_days` in a table's DDL.
 
-Deleted rows leave the disk with the first vacuum after `maintenance.keep_deleted_hours`. The ledger knows up to which
 Deleted rows leave the disk with the first vacuum after `maintenance.keep_deleted_hours`. The ledger records up to
 which day a table was emptied, so plans do not make such a day again.
 """

@@ -1,6 +1,5 @@
 """Labels each served response by what the user did after it: true, false, or NULL while it is not yet known.
 
-A label is NULL until its window and the margin for late arrivals have passed, also when the event is already there:
 A label is NULL until its window and the margin for late arrivals have passed, even when the event is already there.
 If true labels were published at once, every rate would be too high while windows are open.
 """

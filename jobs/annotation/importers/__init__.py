@@ -87,7 +87,7 @@ def parse_batch(text: str) -> date:
     """The day of a batch written YYMMDD.
 
     Raises:
-        SettingsError: it is no day.
+        SettingsError: the text is not a day.
     """
     try:
         if len(text) != 6 or not (text.isascii() and text.isdecimal()):

@@ -117,7 +117,7 @@ def semantic_pairs(placed: DataFrame, search: Search) -> DataFrame:
     """PAIRS of texts of one space and split that are close and at most the horizon apart; a pair may stand twice.
 
     New texts are compared with each other where they are at home, and elsewhere as visitors; with what earlier runs
-    kept in every cluster they probe. Of two kept texts nothing is asked.
+    kept in every cluster they probe. Two kept texts are not compared.
     """
     inside = placed.where(F.col("space") != LEXICAL_SPACE)
     queries = inside.select("*", F.posexplode("clusters").alias("_place", "cluster")).withColumn(

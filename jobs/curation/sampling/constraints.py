@@ -82,7 +82,7 @@ class Constraint:
 def stated(rules: SamplingSettings, targets: Sequence[Constraint] = ()) -> tuple[Constraint, ...]:
     """Table 1's floor and cap, the targets, and what settings add.
 
-    What settings say by name stands in place of the default for the same level.
+    A constraint in the settings replaces the default for the same level.
     """
     every = [Constraint("first_turn", "first", "floor", share=rules.first_turn_floor)]
     if rules.character_cap < 1:

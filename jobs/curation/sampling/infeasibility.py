@@ -35,7 +35,7 @@ class Diagnosis:
     correction: a minimal set that must give way for all the others to hold: with any one of them as asked, they
     cannot. Where several conflicts meet in one request it covers them all. The size is in it only when there are
     fewer candidates than K.
-    largest_size: the largest size not above the one asked for at which everything holds (None: no size does).
+    largest_size: the largest size up to the requested one at which everything holds. None if there is none.
     """
 
     size: int
