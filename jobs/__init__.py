@@ -1,1 +1,1 @@
-"""Spark jobs: `jobs/<stage>/<job>.py` holds pure functions DataFrame -> DataFrame and a `run` that reads and writes."""
+"""Jobs: `jobs/<stage>/<job>.py` holds pure functions from frames to a frame, and a `run` that reads, calls them and writes."""
