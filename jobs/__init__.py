@@ -1,1 +1,1 @@
-"""Jobs: `jobs/<stage>/<job>.py` holds pure functions from frames to a frame, and a `run` that reads, calls them and writes."""
+"""Jobs: `jobs/<stage>/<job>.py` holds pure functions from frames to frames, and a `run` that reads and writes."""
