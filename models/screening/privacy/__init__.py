@@ -1,4 +1,4 @@
-"""Personal identifiers in text: found by rules and packaged models, redacted by span."""
+"""Find personal identifiers in text by rules and packaged models, and redact them by span."""
 
 from models.screening.privacy.detect import ENTITY_TYPES, PrivacyModel, rule_spans
 from models.screening.privacy.span import Span, merge, redact

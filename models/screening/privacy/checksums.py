@@ -1,7 +1,7 @@
-"""Check digits of identifiers: a number that fails its checksum is not that identifier.
+"""Check the checksums of identifiers: a number that fails its checksum is not that identifier.
 
-The arithmetic is python-stdnum's; what stands here is what it lacks (issuer ranges of cards, wallets of other coins
-than Bitcoin) or where a person's number must be found although no authority would have issued it.
+python-stdnum does the arithmetic. This module adds what it lacks (issuer ranges of cards, wallets of other coins than
+Bitcoin), and looser checks for numbers that must be found although no authority would issue them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib import import_module
 from stdnum import bitcoin, luhn
 from stdnum.iso7064 import mod_11_2
 
-# Numbers whose whole check is the library's: our type to its module.
+# Numbers that the library checks completely: our type to its module.
 _MODULES = {
     "BR_CPF": "br.cpf", "DE_TAX_ID": "de.idnr", "ES_NIE": "es.nie", "ES_NIF": "es.dni",
     "FR_NIR": "fr.nir", "IBAN_CODE": "iban", "IN_AADHAAR": "in_.aadhaar", "IN_PAN": "in_.pan",
@@ -27,13 +27,13 @@ def valid(kind: str, number: str) -> bool:
     if kind == "CN_RESIDENT_ID":
         return _chinese_id(number)
     module = import_module(f"stdnum.{_MODULES[kind]}")
-    # A bank's own check digit differs by country and decade; ISO 13616's does not.
+    # Check ISO 13616 only: the banks' own check digits differ by country and decade.
     options = {"check_country": False} if kind == "IBAN_CODE" else {}
     return bool(module.is_valid(number, **options))
 
 
 def _chinese_id(number: str) -> bool:
-    """17 digits with a birth month, and a check character; the library would refuse districts that are no more."""
+    """17 digits with a birth month, and a check character. The library would refuse former districts."""
     dated = number[6:8] in ("19", "20") and "01" <= number[10:12] <= "12"
     return dated and bool(mod_11_2.is_valid(number))
 
@@ -57,13 +57,13 @@ def card(digits: str) -> bool:
 
 
 def us_ssn(digits: str) -> bool:
-    """US social security number: the ranges that are issued (also numbers that became famous in print)."""
+    """US social security number in an issued range (including well-known printed examples)."""
     area, group, serial = digits[:3], digits[3:5], digits[5:]
     return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
 
 
 def base58check(address: str) -> bool:
-    """Bitcoin and its kin: base58 with a four-byte double-SHA-256 checksum."""
+    """Addresses of Bitcoin and similar coins: base58 with a four-byte double-SHA-256 checksum."""
     try:
         raw = bitcoin.b58decode(address)
     except ValueError:

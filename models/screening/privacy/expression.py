@@ -1,7 +1,7 @@
-"""What a regular expression needs, read from the expression itself: literals, digits, token runs, first characters.
+"""Derive necessary conditions of a match from a regular expression: literals, digits, token runs, first characters.
 
-Literal factors as in Cox, "Regular Expression Matching with a Trigram Index" (2012). Everything here is a necessary
-condition of a match; what cannot be told is left out, never guessed.
+Literal factors as in Cox, "Regular Expression Matching with a Trigram Index" (2012). A condition that cannot be proved
+is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _parser: Any = re._parser  # type: ignore[attr-defined]  # the parser of `re` it
 TOKEN_CHARS = re.compile(r"[A-Za-z0-9_/+=\-]", re.IGNORECASE)
 _TOKEN_ASCII = frozenset(filter(TOKEN_CHARS.match, map(chr, range(128))))
 _MOST_STRINGS, _MOST_CHOICES = 800, 6
-# In a literal: here a word begins. The scan passes it before each first character of a word.
+# Marks the beginning of a word in a literal. The scan passes it before the first character of each word.
 WORD_STARTS = "\b"
 _WORD_CHAR = re.compile(r"\w")
 _MOST_FIRST = 60
@@ -27,7 +27,7 @@ _MOST_FIRST = 60
 
 @dataclass(frozen=True)
 class Need:
-    """What every match of a pattern holds: one of each set of `literals` (folded; at most two), digits, a token run."""
+    """Contents of every match: one of each set of `literals` (folded; at most two sets), digits, and a token run."""
 
     literals: tuple[frozenset[str], ...]
     digits: int
@@ -36,9 +36,10 @@ class Need:
 
 @dataclass(frozen=True)
 class _Part:
-    """What is known of every string that a piece of a pattern matches.
+    """Properties of every string that a part of a pattern matches.
 
-    `exact`: all such strings, when few; `literals`: one of each set is inside; `tokens`: token characters only.
+    `exact`: all such strings, if they are few; `literals`: the string contains one of each set; `tokens`: it has token
+    characters only.
     """
 
     exact: frozenset[str] | None
@@ -49,7 +50,7 @@ class _Part:
     length: int
 
     def known(self) -> tuple[frozenset[str], ...]:
-        """What of `literals` and `exact` says most."""
+        """The most selective sets of `literals` and `exact`."""
         return _rarest(*self.literals, self.exact)
 
 
@@ -58,22 +59,22 @@ _WORD_BOUNDARY = _Part(frozenset({WORD_STARTS}), (), 0, 0, True, 0)
 
 
 def need(pattern: re.Pattern[str]) -> Need:
-    """What every match of `pattern` holds."""
+    """The necessary conditions of a match of `pattern`."""
     part = _sequence(_parser.parse(pattern.pattern, pattern.flags))
-    literals = tuple(frozenset(map(with_word_starts, one)) for one in part.known())
+    literals = tuple(frozenset(map(with_word_starts, literals_of_part)) for literals_of_part in part.known())
     return Need(literals, part.digits, part.run)
 
 
 def fold(char: str) -> str:
-    """The character that stands for all that `re.IGNORECASE` takes for this one."""
+    """The representative of all characters that `re.IGNORECASE` treats as equal to this one."""
     lower = char.lower()
     return lower if len(lower) == 1 else char
 
 
 def with_word_starts(literal: str) -> str:
-    """The literal with a mark where a word begins for certain: inside it, or at its head if a boundary was asked for.
+    """Mark where a word certainly begins: inside the literal, or at its head if the pattern requires a boundary there.
 
-    Marks that say nothing here (before a character of no word) are dropped.
+    Marks before a character that is not part of a word are dropped.
     """
     written = []
     for index, char in enumerate(literal):
@@ -134,14 +135,14 @@ def _part(operator: str, argument: Any) -> _Part:
     if operator == "ASSERT_NOT" and _is_no_word_before(*argument):
         return _WORD_BOUNDARY
     if operator in ("AT", "ASSERT", "ASSERT_NOT"):
-        return _EMPTY  # takes no character: what stands before and after it is still side by side
+        return _EMPTY  # matches no character: its neighbours are adjacent
     if operator in ("ANY", "NOT_LITERAL", "CATEGORY", "GROUPREF"):
         return _Part(None, (), 0, 0, False, 0)
     raise NotImplementedError(f"no prefilter for the regular-expression operator {operator}")
 
 
 def _is_no_word_before(direction: int, items: Sequence[tuple[Any, Any]]) -> bool:
-    """Whether a negative assertion says that no word character stands before: (?<!\\w), (?<![\\w@])."""
+    """Whether a negative assertion excludes a word character before: (?<!\\w), (?<![\\w@])."""
     if direction >= 0 or len(items) != 1 or str(items[0][0]) != "IN":
         return False
     names = [(str(operator), str(argument)) for operator, argument in items[0][1]]
@@ -181,7 +182,7 @@ def _either(parts: Sequence[_Part]) -> _Part:
     exact: frozenset[str] | None = frozenset()
     for part in parts:
         exact = None if exact is None or part.exact is None else exact | part.exact
-    # One of the first sets of the branches is there whichever branch matches, and one of the second.
+    # Whichever branch matches contains a literal of the first sets, and one of the second sets.
     literals = tuple(
         frozenset().union(*sets) for sets in zip(*(part.known() for part in parts), strict=False)
     )
@@ -207,7 +208,7 @@ def _repeated(least: int, most: int, part: _Part) -> _Part:
 
 
 def _commonness(literals: frozenset[str]) -> float:
-    """How often one of the literals is expected at a place of an ordinary text; only their order matters."""
+    """Expected frequency of the literals in ordinary text; only the order of these values matters."""
 
     def share(char: str) -> float:
         if char == WORD_STARTS:
@@ -218,9 +219,11 @@ def _commonness(literals: frozenset[str]) -> float:
 
 
 def _rarest(*sets: frozenset[str] | None) -> tuple[frozenset[str], ...]:
-    """The two sets that say most; a set with the empty string says nothing."""
-    known = {one for one in sets if one and all(literal.strip(WORD_STARTS) for literal in one)}
-    return tuple(sorted(known, key=lambda one: (_commonness(one), sorted(one)))[:2])
+    """The two most selective sets; a set with the empty string is useless and left out."""
+    known = {
+        literals for literals in sets if literals and all(literal.strip(WORD_STARTS) for literal in literals)
+    }
+    return tuple(sorted(known, key=lambda literals: (_commonness(literals), sorted(literals)))[:2])
 
 
 @lru_cache(maxsize=1)
@@ -237,12 +240,12 @@ def cased() -> str:
 
 @lru_cache(maxsize=4096)
 def variants(char: str) -> frozenset[str]:
-    """Every character that `re.IGNORECASE` takes for this one, itself included."""
+    """Every character that `re.IGNORECASE` treats as equal to this one, itself included."""
     return frozenset((char, *re.findall(re.escape(char), cased(), re.IGNORECASE)))
 
 
 def guarded(pattern: re.Pattern[str]) -> re.Pattern[str]:
-    """An expression with the same matches that gives up sooner where no match can begin, if few characters begin one.
+    """A faster expression with the same matches, if few characters can begin one: it checks the first character first.
 
     `re` tries every branch at every place of a text unless all begin with letters of one case.
     """
@@ -255,8 +258,8 @@ def guarded(pattern: re.Pattern[str]) -> re.Pattern[str]:
 
 
 def _first(items: Iterable[tuple[Any, Any]]) -> tuple[frozenset[str] | None, bool]:
-    """What can begin a match, as members of a set in `re` (None: too many), and whether a match can be empty."""
-    found: frozenset[str] = frozenset()
+    """Characters that can begin a match, as members of a set in `re` (None: too many), and whether it can be empty."""
+    starts: frozenset[str] = frozenset()
     for operator, argument in items:
         name = str(operator)
         if name in ("AT", "ASSERT", "ASSERT_NOT"):
@@ -264,10 +267,10 @@ def _first(items: Iterable[tuple[Any, Any]]) -> tuple[frozenset[str] | None, boo
         first, empty = _first_of(name, argument)
         if first is None:
             return None, empty
-        found |= first
+        starts |= first
         if not empty:
-            return found, False
-    return found, True
+            return starts, False
+    return starts, True
 
 
 def _members(char: str) -> frozenset[str]:
@@ -288,7 +291,7 @@ def _first_of(name: str, argument: Any) -> tuple[frozenset[str] | None, bool]:
         return _members(chr(argument)), False
     if name == "IN":
         sets = [_listed(str(operator), value) for operator, value in argument]
-        known = [one for one in sets if one is not None]
+        known = [members for members in sets if members is not None]
         return frozenset().union(*known) if len(known) == len(sets) else None, False
     if name == "SUBPATTERN":
         return _first(argument[3])

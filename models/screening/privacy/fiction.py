@@ -1,6 +1,7 @@
-"""Full names that everybody knows from stories: talking of them identifies nobody.
+"""Full names of famous fictional characters: they identify no person.
 
-Only names that hardly a living person bears; a character's own name comes with the conversation (`allowed_names`).
+Only names that hardly any living person has. The name of a conversation's character comes with the conversation
+(`allowed_names`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Full names of people by a packaged named-entity model (English) and Faker's name lists (other languages).
+"""Find full names of people with a packaged named-entity model (English) and Faker's name lists (other languages).
 
-A single first name identifies nobody and is left to the cue rules; a full name is an identifier unless it
-belongs to the character or somebody else on the list of allowed names.
+A single first name identifies nobody; the cue rules decide about it. A full name is an identifier, unless it is the
+character's or another allowed name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from models.screening.privacy.fiction import FAMOUS
 from models.screening.privacy.span import PLACEHOLDER, Span
 
 _SCORE = 0.6
-# Two capitalised words in a row: what a full name must hold to be worth the entity model.
+# Two capitalised words in a row. The entity model reads only texts that have them.
 _CAPITALISED_PAIR = re.compile(
     r"\b[A-ZÀ-Þ][\wà-ÿ'’\-]+ (?:[A-Z]\.? ?|de |van |von |der |la |al |bin ){0,2}[A-ZÀ-Þ][\wà-ÿ'’\-]+"
 )
@@ -53,7 +53,7 @@ def _name_lists(language: str) -> tuple[frozenset[str], frozenset[str]]:
     last: set[str] = set()
 
     def words(names: Iterable[object]) -> Iterator[str]:
-        # Normalised as the texts are: one letter with a dot below can be written in two ways.
+        # Normalise like the texts: some letters have two encodings in Unicode.
         return (part for name in names for part in unicodedata.normalize("NFKC", str(name)).lower().split())
 
     for locale in _PROVIDERS.get(language, ()):
@@ -68,7 +68,7 @@ def _name_lists(language: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def load(languages: Sequence[str]) -> None:
-    """Load what the languages need, so that a missing model stops a job before it starts."""
+    """Load the models of the languages, so that a missing model stops a job before it starts."""
     if any(language in _ENGLISH for language in languages):
         entity_model()
     for language in languages:
@@ -95,7 +95,7 @@ def _is_full_name(text: str, start: int, end: int) -> bool:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without a trailing possessive and without words of greeting in front."""
+    """The range without a trailing possessive and without common words at its start."""
     words = text[start:end]
     for possessive in ("'s", "’s"):
         if words.endswith(possessive):
@@ -120,11 +120,11 @@ def entity_names(texts: Sequence[str]) -> list[list[Span]]:
 
 
 def listed_names(text: str, language: str) -> list[Span]:
-    """PERSON spans of two or three words in a row, written as names, that a list of names vouches for."""
+    """PERSON spans of two or three words in a row that are written as names and are in the name lists."""
     first, last = _name_lists(language)
     if not first:
         return []
-    found: list[Span] = []
+    spans: list[Span] = []
     words = list(_NAME_WORD.finditer(text))
     for index, (word, following) in enumerate(itertools.pairwise(words)):
         if not _vouched(text, word, following, first, last, language):
@@ -138,8 +138,8 @@ def listed_names(text: str, language: str) -> list[Span]:
                 and third.group().lower() in last
             ):
                 end = third.end()
-        found.append(Span(word.start(), end, "PERSON", _SCORE))
-    return found
+        spans.append(Span(word.start(), end, "PERSON", _SCORE))
+    return spans
 
 
 def _vouched(
@@ -158,7 +158,7 @@ def _vouched(
     given, family = given.lower(), family.lower()
     if given in first and (family in last or family in first):
         return True
-    # Where only names are capitalised, one half known to be a name vouches for the other, inside a sentence.
+    # If the language capitalises only names, one listed word is enough inside a sentence.
     if language not in _CAPITALS_ARE_NAMES or given in _COMMON or family in _COMMON:
         return False
     opens = not text[: word.start()].strip() or text[: word.start()].rstrip()[-1:] in '.!?¿¡\n:*"“'
@@ -183,7 +183,7 @@ def name_spans(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span
 
 
 def _is_famous(text: str, span: Span) -> bool:
-    # From the start of the word: the entity model takes "Wan Kenobi" out of "Obi-Wan Kenobi".
+    # Extend to the start of the word: the entity model finds only "Wan Kenobi" in "Obi-Wan Kenobi".
     start = text.rfind(" ", 0, span.start) + 1
     names = (text[span.start : span.end], text[start : span.end])
     return any(name.lower().removesuffix("'s").strip("*\"'“") in FAMOUS for name in names)

@@ -1,4 +1,4 @@
-"""Identifiers made of digits: cards, national numbers, phone numbers, told apart by checksum, shape and cue words."""
+"""Find identifiers made of digits (cards, national numbers, phone numbers) by checksum, shape and cue words."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ _NIR_SHAPE = re.compile(r"[12] ?\d\d ?[01]\d ?\d[\dAB] ?\d{3} ?\d{3} ?\d\d")
 
 
 def cued(kind: str, words: str) -> bool:
-    """Whether a word stands in `words` that announces this kind of number."""
+    """Whether `words` contain a cue word for this kind of number."""
     return _CUES[kind].search(words) is not None
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A digit run of a text: its range, what is written there, its digits and the words around it."""
+    """A digit run of a text: its range, its text as written, its digits and the words around it."""
 
     start: int
     end: int
@@ -116,7 +116,7 @@ def _card(run: _Run) -> Span | None:
         spoken = all(len(group) <= 2 for group in groups)
         return Span(run.start, run.end, "CREDIT_CARD", 1.0 if tidy or spoken else 0.7)
     if len(run.digits) in (15, 16) and re.search(r"\bcard\b|\bcc\b|tarjeta|कार्ड", run.before, re.IGNORECASE):
-        # A mistyped card after the word is for a person to judge.
+        # A possibly mistyped card number after a cue word: the low score sends it to human review.
         return Span(run.start, run.end, "CREDIT_CARD", 0.45)
     # A card inside a longer run (card and expiry, two cards): look for a grouped card at its start or end.
     return None
@@ -124,37 +124,37 @@ def _card(run: _Run) -> Span | None:
 
 def _national(run: _Run) -> Span | None:
     digits, written = run.digits, run.written
-    found: str | None = None
+    identifier: str | None = None
     if len(digits) == 9:
         if checksums.us_ssn(digits) and (_SSN_SHAPE.fullmatch(written) or run.cued("US_SSN")):
-            found = "US_SSN"
+            identifier = "US_SSN"
         elif digits[0] == "9" and run.cued("US_SSN"):
-            found = "US_ITIN"
+            identifier = "US_ITIN"
     elif (
         len(digits) == 12
         and checksums.valid("IN_AADHAAR", digits)
         and (_AADHAAR_SHAPE.fullmatch(written) or run.cued("IN_AADHAAR"))
     ):
-        found = "IN_AADHAAR"
+        identifier = "IN_AADHAAR"
     elif (
         len(digits) == 11
         and checksums.valid("BR_CPF", digits)
         and (_CPF_SHAPE.fullmatch(written) or run.cued("BR_CPF"))
     ):
-        found = "BR_CPF"
+        identifier = "BR_CPF"
     elif len(digits) == 11 and run.cued("DE_TAX_ID") and checksums.valid("DE_TAX_ID", digits):
-        found = "DE_TAX_ID"
+        identifier = "DE_TAX_ID"
     elif len(digits) == 10 and run.cued("UK_NHS") and checksums.valid("UK_NHS", digits):
-        found = "UK_NHS"
+        identifier = "UK_NHS"
     elif len(digits) == 15 and _NIR_SHAPE.fullmatch(written) and checksums.valid("FR_NIR", digits):
-        found = "FR_NIR"
+        identifier = "FR_NIR"
     elif (
         len(digits) == 18
         and (written.isdigit() or _SINGLE_DIGITS.fullmatch(written))
         and checksums.valid("CN_RESIDENT_ID", digits)
     ):
-        found = "CN_RESIDENT_ID"
-    if found is None and 7 <= len(digits) <= 17:
+        identifier = "CN_RESIDENT_ID"
+    if identifier is None and 7 <= len(digits) <= 17:
         for kind in ("IN_PASSPORT", "US_DRIVER_LICENSE", "US_BANK_NUMBER"):
             if (
                 run.cued(kind)
@@ -164,12 +164,12 @@ def _national(run: _Run) -> Span | None:
                 if kind == "US_BANK_NUMBER" and _PHONE_CUE.search(run.before):
                     continue
                 return Span(run.start, run.end, kind.replace("IN_PASSPORT", "US_PASSPORT"), 0.7)
-    return Span(run.start, run.end, found, 0.95) if found else None
+    return Span(run.start, run.end, identifier, 0.95) if identifier else None
 
 
 @lru_cache(maxsize=65536)
 def _dialable(digits: str, regions: tuple[str, ...]) -> bool:
-    """Whether phonenumbers knows the digits as a valid number of one of the regions (ZZ: international)."""
+    """Whether phonenumbers accepts the digits as a number of one of the regions (ZZ: international)."""
     import phonenumbers
 
     for region in regions:
@@ -182,7 +182,7 @@ def _dialable(digits: str, regions: tuple[str, ...]) -> bool:
     return False
 
 
-# Where numbers without a country code come from: the languages that are let in.
+# Regions of numbers without a country code, from the supported languages.
 _REGIONS = tuple("US IN GB ES MX DE FR IT CN AU BR AR CO NL CH AT BE CA".split())
 
 
@@ -195,20 +195,20 @@ def _phone_score(run: _Run) -> float:
     size = len(digits)
     if size > 17 or len(set(digits)) < 2:
         return 0.0
-    told = run.cued("PHONE_NUMBER")
-    against = _NOT_PHONE.search(run.before[-24:]) is not None
+    has_cue = run.cued("PHONE_NUMBER")
+    excluded = _NOT_PHONE.search(run.before[-24:]) is not None
     if _looks_like_date_or_years(run):
         return 0.0
     if _NUMBERED.search(run.before):
         return 0.0
     if written.startswith(("+", "(+")) and 8 <= size <= 15:
-        return 0.95 if _dialable("+" + digits, ("ZZ",)) or told else 0.6
-    if against and not told:
+        return 0.95 if _dialable("+" + digits, ("ZZ",)) or has_cue else 0.6
+    if excluded and not has_cue:
         return 0.0
     if digits.startswith("00") and 10 <= size <= 17:
-        return 0.9 if told or _dialable("+" + digits[2:], ("ZZ",)) or size <= 15 else 0.3
+        return 0.9 if has_cue or _dialable("+" + digits[2:], ("ZZ",)) or size <= 15 else 0.3
     if (
-        told
+        has_cue
         and size <= 15
         and (size >= 7 or (len(re.findall(r"\d+", written)) >= 3 and _SHORT_CUE.search(run.before)))
     ):
@@ -232,7 +232,7 @@ def _uncued_phone_score(run: _Run, written: str, digits: str) -> float:
             return 0.6 if _dialable(digits, _REGIONS) else 0.0
         return 0.0
     if len(groups) == size and set(written) <= set("0123456789 "):
-        # One digit at a time, as people spell a number out; a list of figures is hardly ever a number that exists.
+        # Single digits, as in a spelled-out number. Require a valid number, because lists of digits look the same.
         return 0.6 if 10 <= size <= 13 and _dialable(digits, _REGIONS) else 0.0
     if "/" in written or "_" in written or size > 13 or min(map(len, groups)) < 2:
         return 0.0
@@ -254,7 +254,7 @@ def _phone(run: _Run, text: str) -> Span | None:
         score = 0.75
     start = run.start
     if not score or (text[end : end + 1].isalpha() and not run.cued("PHONE_NUMBER")):
-        return None  # nothing, or the head of a longer code
+        return None  # no phone number, or the beginning of a longer code
     while text[start] in "(" and text[start:end].count("(") > text[start:end].count(")"):
         start += 1
     return Span(start, end, "PHONE_NUMBER", score)
@@ -264,7 +264,7 @@ _INNER_CARD = re.compile(r"(?<!\d)(?:\d{4}[- ]?){3}\d{4}(?!\d)|(?<!\d)3\d{3}[- ]
 
 
 def _inner(run: _Run) -> Span | None:
-    """A card that a longer run holds beside other digits (an expiry date, a security code, a line number)."""
+    """A card number inside a longer run with other digits (an expiry date, a security code, a line number)."""
     for match in _INNER_CARD.finditer(run.written):
         if checksums.card("".join(filter(str.isdigit, match.group()))):
             return Span(run.start, run.end, "CREDIT_CARD", 0.95)

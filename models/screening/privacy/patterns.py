@@ -1,4 +1,4 @@
-"""Identifiers with a shape of their own: e-mail, URL, IP address, IBAN, letter-and-digit ids, wallets, secrets."""
+"""Find identifiers by their format: e-mail, URL, IP address, IBAN, letter-and-digit ids, wallets, secrets."""
 
 # ruff: noqa: E501 — patterns read better unbroken.
 from __future__ import annotations
@@ -12,7 +12,7 @@ from models.screening.privacy import checksums
 from models.screening.privacy.rule import Judge, Rule, after, always, before
 from models.screening.privacy.span import Span
 
-# Blanks as views have them, written as a list so that the prefilter can read " at " out of the pattern.
+# The blanks that views contain, listed so that the prefilter can derive " at " from the pattern.
 _S = r"[ \n\t]"
 _AT_SIGN = rf"(?:\s?@\s?|{_S}?[(\[{{<]{_S}?(?:at|arroba|@){_S}?[)\]}}>]\s?|_at_)"
 _AT_WORD = rf"{_S}(?:at|arroba|chiocciola|एट|ऐट|at the rate){_S}"
@@ -26,7 +26,7 @@ _STRICT_EMAIL = re.compile(
     r"[A-Za-z0-9\u00c0-\u024f][\w.+%'\-]{0,63}@(?:[\w\-]{1,63}\.){1,5}[A-Za-z\u00c0-\u024f]{2,24}|\w@(?:[\w\-]{1,63}\.){1,5}[A-Za-z]{2,24}"
 )
 _SURE_TLDS = "com|org|net|edu|gov|info|biz"
-# "dinner at home. It was" is no address: beside the word "at", a full stop stands close or before a sure domain.
+# "dinner at home. It was" is no address: with the word "at", require a dot without blanks or a common domain.
 _LOOSE_EMAILS = {
     name: re.compile(
         rf"(?<![\w@])\w[\w.+%\-]{{0,63}}(?:\s(?:dot|punto|punkt|डॉट|underscore|gui[óo]n bajo)\s[\w\-]+){{0,3}}{at}"
@@ -159,7 +159,7 @@ def _compact(text: str) -> str:
 
 
 def _checked(kind: str) -> Judge:
-    """A match is of this kind where its checksum holds."""
+    """A judge that accepts matches with a valid checksum."""
 
     def judge(match: re.Match[str]) -> Span | None:
         known = checksums.valid(kind, _compact(match.group()))
@@ -169,7 +169,7 @@ def _checked(kind: str) -> Judge:
 
 
 def _called(kind: str, cue: re.Pattern[str], cued_score: float, score: float) -> Judge:
-    """A match is of this kind where it is written in capitals or a cue word stands near."""
+    """A judge that accepts matches in capitals or near a cue word."""
 
     def judge(match: re.Match[str]) -> Span | None:
         if cue.search(before(match, 40)) or cue.search(after(match, 30)):

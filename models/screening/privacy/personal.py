@@ -1,4 +1,4 @@
-"""Identifiers that words announce: self-introduced names, dates of birth and postal addresses (en, es, hi, de, it, fr, zh)."""
+"""Find identifiers by cue words: self-introduced names, dates of birth and postal addresses (en, es, hi, de, it, fr, zh)."""
 
 # ruff: noqa: E501 — patterns read better unbroken.
 from __future__ import annotations
@@ -139,7 +139,7 @@ _PO_BOX = re.compile(
     r"\bp\.?\s?o\.?\s?box\s\d{1,6}\b|\bapartado(?: de correos)?\s\d{1,6}\b|\bpostfach\s\d{1,6}\b",
     re.IGNORECASE,
 )
-_FICTION = re.compile(r"221\s?b,? baker street", re.IGNORECASE)  # an address that everybody knows is nobody's
+_FICTION = re.compile(r"221\s?b,? baker street", re.IGNORECASE)  # a famous fictional address
 _LIVE_CUE = re.compile(
     r"(?:\b(?:my|home|billing|shipping|mailing|delivery|postal|our|his|her|their) address(?: is|:)|\baddress:|\bi live at|\bwe live at|\bmi direcci[óo]n es|\bdirecci[óo]n:|\bvivo en"
     r"|\bmeine adresse(?: ist|:)|\bich wohne in der|\bmio indirizzo è|\babito in|\bmon adresse est|\bj['’]habite (?:au|à)|मेरा पता(?: है)?|\bmera (?:pata|address)(?: hai)?|我的地址是|我家住)"

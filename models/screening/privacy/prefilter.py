@@ -1,8 +1,8 @@
-"""The prefilter: which rules can match a text at all, decided in one pass over its characters.
+"""The prefilter: select in one pass over a text's characters the rules that can match it.
 
-What a rule needs is read from its own regular expression, so the two cannot drift apart; all needs of all rules are
-checked by one Aho–Corasick automaton. A need is a necessary condition, so a rule whose need is not met has no match:
-the prefilter loses nothing.
+The needs of a rule are derived from its regular expression, so they always agree with it. One Aho–Corasick automaton
+checks the needs of all rules. A need is a necessary condition: a rule whose need is not met has no match, so the
+prefilter loses no span.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class Gate:
             raise ValueError(f"{len(needs)} rules do not fit into {_MOST_RULES} bits")
         outputs: dict[str, list[int]] = {}
         always = [0, 0]
-        for bit, one in enumerate(needs):
+        for bit, requirement in enumerate(needs):
             for place in (0, 1):
-                literals = one.literals[place : place + 1]
+                literals = requirement.literals[place : place + 1]
                 always[place] |= (not literals) << bit
                 for literal in chain(*literals):
                     outputs.setdefault(literal, [0, 0])[place] |= 1 << bit
         self._always = np.array(always, np.uint64)
-        self._digits = _thresholds([one.digits for one in needs], _MOST_DIGITS)
-        self._runs = _thresholds([one.run for one in needs], _LONGEST_RUN)
+        self._digits = _thresholds([requirement.digits for requirement in needs], _MOST_DIGITS)
+        self._runs = _thresholds([requirement.run for requirement in needs], _LONGEST_RUN)
         words = {with_word_starts("".join(map(fold, word))): digits for word, digits in words.items()}
         alphabet = sorted(set("".join([*outputs, *words])))
         self._classes, self._kinds, ids = _char_classes(alphabet)
@@ -76,7 +76,7 @@ class Gate:
 
 
 def _thresholds(least: Sequence[int], most: int) -> NDArray[np.uint64]:
-    """By count (capped at `most`): the bits of the rules that are content with it."""
+    """By count (capped at `most`): the bits of the rules that need at most that many."""
     return np.array(
         [sum((min(n, most) <= count) << bit for bit, n in enumerate(least)) for count in range(most + 1)],
         np.uint64,

@@ -15,9 +15,9 @@ Judge = Callable[[re.Match[str]], Span | None]
 
 @dataclass(frozen=True)
 class Rule:
-    """`judge` says what a match of `pattern` is, None for nothing; `match.string` is the whole view.
+    """`judge` returns the span of a match of `pattern`, or None; `match.string` is the whole view.
 
-    Whatever a judge does, a text that `pattern` does not match gives no span: the prefilter rests on that.
+    A text that `pattern` does not match must give no span: the prefilter depends on it.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Rule:
 
 
 def always(kind: str, score: float, group: str | int = 0) -> Judge:
-    """The judge for a pattern that needs none."""
+    """A judge that accepts every match."""
     return lambda match: Span(*match.span(group), kind, score)
 
 

@@ -28,10 +28,10 @@ class Span:
 
 
 def merge(spans: Iterable[Span], priority: Sequence[str] = ()) -> tuple[Span, ...]:
-    """Disjoint spans in text order: where spans overlap, one span covers them all.
+    """Merge overlapping spans; the result is disjoint and in text order.
 
-    The joint span takes the type that stands first in `priority` (unlisted types come last, then the
-    higher score, the longer span, the name), so that no part of a found identifier is ever left over.
+    A merged span covers all of its spans, so no part of an identifier is left over. It has the type that is first in
+    `priority`; unlisted types come last, and ties go to the higher score, the longer span, then the name.
     """
     rank = {name: position for position, name in enumerate(priority)}
     groups: list[list[Span]] = []
@@ -50,23 +50,23 @@ def merge(spans: Iterable[Span], priority: Sequence[str] = ()) -> tuple[Span, ..
 
 
 def placeholders(text: str) -> list[tuple[int, int]]:
-    """Where earlier redactions stand in the text."""
+    """The ranges of earlier redactions in the text."""
     return [match.span() for match in PLACEHOLDER.finditer(text)] if "<" in text else []
 
 
 def redact(text: str, spans: Iterable[Span]) -> str:
     """The text with each span replaced by `<TYPE>`; overlapping spans are merged first.
 
-    Placeholders that stand in the text already are left alone, so redacting twice changes nothing.
+    Existing placeholders stay as they are, so redacting twice changes nothing.
     Raises ValueError when a span lies outside the text.
     """
-    kept = placeholders(text)
+    redacted = placeholders(text)
     parts: list[str] = []
     position = 0
     for span in merge(spans):
         if not 0 <= span.start < span.end <= len(text):
             raise ValueError(f"span {span.start}..{span.end} outside a text of {len(text)} characters")
-        if any(start <= span.start and span.end <= end for start, end in kept):
+        if any(start <= span.start and span.end <= end for start, end in redacted):
             continue
         parts += [text[position : span.start], f"<{span.type}>"]
         position = span.end

@@ -1,4 +1,4 @@
-"""Identifiers that one speaker spreads over several messages: cards, numbers, IBANs and e-mail addresses in pieces."""
+"""Find identifiers that a speaker splits over several messages: cards, numbers, IBANs and e-mail addresses."""
 
 # ruff: noqa: E501 — patterns read better unbroken.
 from __future__ import annotations
@@ -17,12 +17,12 @@ from models.screening.privacy.view import View
 _FRAGMENT = re.compile(r"(?<![A-Za-z0-9$€£/:])(?<![A-Za-z0-9][.,])\+?\d(?:[ \-.]?\d)*(?![A-Za-z0-9:/%])")
 _MIN_DIGITS, _MAX_DIGITS, _MAX_PIECES = 2, 19, 6
 _BARE_WORDS = 6
-# Rules so particular that a match across two messages is no accident; the second need the piece to be a message of its own.
+# Rules so specific that a match across two messages is no accident. `_ALONE` also requires that the piece is a message of its own.
 _SURE = frozenset(
     "email es_nif es_nie iban cn_resident_id it_fiscal_code wallet_base58 wallet_bech32 wallet_eth".split()
 )
 _ALONE = frozenset("in_pan uk_nino known_key token ipv4 ipv6".split())
-# Rules that are content with part of an identifier: a further piece belongs to it if it reads like code.
+# Rules that match a part of an identifier too: a further piece belongs to it if it looks like code.
 _OPEN_ENDED = frozenset(("known_key", "token"))
 _SPOKEN = frozenset(("email_spoken", "email_spelled"))
 _REACH_CHARS, _MAX_MESSAGES = 160, 4
@@ -40,28 +40,28 @@ class _Piece:
 
 
 def split_spans(texts: Sequence[str], reach: int) -> dict[int, list[Span]]:
-    """Spans of pieces by index of text, for identifiers whose pieces lie in at most `reach` + 1 texts in a row.
+    """Index of a text to the spans of its pieces, for identifiers whose pieces are in at most `reach` + 1 texts in a row.
 
     `texts` are one speaker's messages in order. Only identifiers that cross a boundary are reported.
     """
-    found: dict[int, list[Span]] = {}
+    spans_by_text: dict[int, list[Span]] = {}
     readable = deepest_views(texts)
     pieces = [piece for index, view in enumerate(readable) for piece in _pieces(index, view)]
     for first in range(len(pieces)):
-        _digits_from(pieces[first:], texts, readable, reach, found)
-    _letters(readable, found)
-    return found
+        _digits_from(pieces[first:], texts, readable, reach, spans_by_text)
+    _letters(readable, spans_by_text)
+    return spans_by_text
 
 
 def _pieces(index: int, view: View) -> list[_Piece]:
-    made = []
+    pieces = []
     for match in _FRAGMENT.finditer(view.text):
         digits = "".join(filter(str.isdigit, match.group()))
         alone = len(digits) == len(re.sub(r"[\s.\-+]", "", view.text))
         if (alone or len(digits) >= _MIN_DIGITS) and len(digits) < 18:
             start, end = view.original(*match.span())
-            made.append(_Piece(index, start, end, digits, match.group().startswith("+")))
-    return made if len(made) <= _MAX_PIECES else []
+            pieces.append(_Piece(index, start, end, digits, match.group().startswith("+")))
+    return pieces if len(pieces) <= _MAX_PIECES else []
 
 
 def _digits_from(
@@ -69,7 +69,7 @@ def _digits_from(
     texts: Sequence[str],
     readable: Sequence[View],
     reach: int,
-    found: dict[int, list[Span]],
+    spans_by_text: dict[int, list[Span]],
 ) -> None:
     taken: list[_Piece] = []
     for piece in pieces[:_MAX_PIECES]:
@@ -87,10 +87,10 @@ def _digits_from(
         kind = _kind(digits, [len(part.digits) for part in taken], taken[0].plus, words, bare)
         if kind:
             for part in taken:
-                found.setdefault(part.text, []).append(Span(part.start, part.end, kind, 0.9))
+                spans_by_text.setdefault(part.text, []).append(Span(part.start, part.end, kind, 0.9))
 
 
-# Numbers that a checksum tells: type, digits, and whether it takes a cue word beside the checksum.
+# Numbers with a checksum: type, digits, and whether they need a cue word too.
 _CHECKED = (
     ("BR_CPF", 11, False),
     ("CN_RESIDENT_ID", 18, False),
@@ -100,7 +100,7 @@ _CHECKED = (
 
 
 def _kind(digits: str, sizes: Sequence[int], plus: bool, words: str, bare: bool) -> str | None:
-    """What the joined digits are, None for nothing; without a cue word only whole groups alone in their texts count."""
+    """The identifier type of the joined digits, or None. Without a cue word, only whole groups in short texts count."""
     size = len(digits)
     if size in (15, 16) and checksums.card(digits):
         grouped = all(part % 4 == 0 for part in sizes) or list(sizes) == [4, 6, 5]
@@ -112,8 +112,8 @@ def _kind(digits: str, sizes: Sequence[int], plus: bool, words: str, bare: bool)
     if size == 9 and cued("US_SSN", words) and checksums.us_ssn(digits):
         return "US_SSN"
     for kind, length, needs_cue in _CHECKED:
-        told = cued(kind, words) or (bare and not needs_cue)
-        if size == length and told and checksums.valid(kind, digits):
+        announced = cued(kind, words) or (bare and not needs_cue)
+        if size == length and announced and checksums.valid(kind, digits):
             return kind
     if 9 <= size <= 13 and bare and (plus or cued("PHONE_NUMBER", words)):
         return "PHONE_NUMBER"
@@ -122,7 +122,7 @@ def _kind(digits: str, sizes: Sequence[int], plus: bool, words: str, bare: bool)
 
 @dataclass(frozen=True)
 class _Run:
-    """Messages `first` to `last` written on as one text with `between` between them, and the rules to read it with."""
+    """Messages `first` to `last` joined to one text by `between`, and the names of the rules to apply to it."""
 
     first: int
     last: int
@@ -131,15 +131,15 @@ class _Run:
     text: str
 
 
-def _letters(readable: Sequence[View], found: dict[int, list[Span]]) -> None:
-    """Identifiers with letters that begin at the end of one text and go on at the head of the next ones."""
-    # Without a blank between the messages first; what is found so is not looked for with one.
+def _letters(readable: Sequence[View], spans_by_text: dict[int, list[Span]]) -> None:
+    """Add identifiers with letters that begin at the end of a text and go on at the start of the next ones."""
+    # Join the messages without a blank first; join them with a blank only if that finds nothing.
     runs = [pair for first, view in enumerate(readable[:-1]) if view.text for pair in _runs(first, readable)]
     masks = gate().masks([run.text for pair in runs for run in pair]).tolist()
     for (glued, spaced), mask, spaced_mask in zip(runs, masks[::2], masks[1::2], strict=True):
         crossing = _crossing(readable, glued, mask) or _crossing(readable, spaced, spaced_mask)
         for place, span in crossing:
-            found.setdefault(place, []).append(span)
+            spans_by_text.setdefault(place, []).append(span)
 
 
 def _runs(first: int, readable: Sequence[View]) -> Iterator[tuple[_Run, _Run]]:
@@ -157,7 +157,7 @@ def _runs(first: int, readable: Sequence[View]) -> Iterator[tuple[_Run, _Run]]:
 
 
 def _end(readable: Sequence[View], first: int, place: int) -> tuple[int, int]:
-    """Which part of a message is read with the others: the end of the first, the head of any other."""
+    """The range of a message that is joined with the others: the end of the first, the start of any other."""
     text = readable[place].text
     start, end = len(text) - len(text.lstrip()), len(text.rstrip())
     if place == first:
@@ -166,7 +166,7 @@ def _end(readable: Sequence[View], first: int, place: int) -> tuple[int, int]:
 
 
 def _origins(readable: Sequence[View], run: _Run) -> list[tuple[int, int]]:
-    """The message and the place in it of each character of a run; message -1 for what stands between."""
+    """Message and position of each character of a run; message -1 for the text between messages."""
     origins: list[tuple[int, int]] = []
     for place in range(run.first, run.last + 1):
         if place > run.first:
@@ -176,7 +176,7 @@ def _origins(readable: Sequence[View], run: _Run) -> list[tuple[int, int]]:
 
 
 def _crossing(readable: Sequence[View], run: _Run, mask: int) -> list[tuple[int, Span]]:
-    """By message: the pieces of identifiers that all messages of a run make together."""
+    """Message and span of each piece of an identifier that crosses all messages of a run."""
     for bit, rule in enumerate(RULES):
         if not mask >> bit & 1 or rule.name not in run.names:
             continue
@@ -202,7 +202,7 @@ def _crossing(readable: Sequence[View], run: _Run, mask: int) -> list[tuple[int,
 
 
 def _complete(rule: Rule, parts: Sequence[str]) -> bool:
-    """Whether one piece is the identifier already, so that the others only happen to stand beside it."""
+    """Whether one piece is a complete identifier, so that the other pieces are not part of it."""
     if rule.name in _OPEN_ENDED and all(map(_CODE.fullmatch, parts[1:])):
         return False
     whole = [span for part in parts for span in rule.spans(part)]

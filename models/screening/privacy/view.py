@@ -1,7 +1,7 @@
-"""A readable view of an obfuscated text, with every character traced back to the original offsets.
+"""Readable views of an obfuscated text, with a map of every character to its original offsets.
 
-Rules read the view (NFKC, zero-width characters gone, homoglyphs as Latin, spaced-out letters joined,
-digits in words as digits); spans are reported on the text as it was written.
+Rules read the views (NFKC, no zero-width characters, homoglyphs as Latin, spaced-out letters joined, digit words as
+digits). Spans are reported on the original text.
 """
 
 # ruff: noqa: E501 — patterns read better unbroken.
@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Look-alikes of Latin letters that NFKC leaves alone (Unicode TR39 confusables, the common ones).
+# Look-alikes of Latin letters that NFKC does not change (common Unicode TR39 confusables).
 _HOMOGLYPHS = str.maketrans(
     "асеорхуіјѕһԁԛԝкмтАВЕКМНОРСТХУІЈЅαοενικρτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧɑɡıօսհո",
     "aceopxyijshdqwkmtABEKMHOPCTXYIJSaoevikptuxABEZHIKMNOPTYXagiouhn",
@@ -42,7 +42,7 @@ _DIGIT_WORDS: dict[str, str] = {
     for word in words.split()
 }
 _REPEATS = {"double": 2, "doble": 2, "dabal": 2, "डबल": 2, "triple": 3, "treble": 3, "ट्रिपल": 3}
-# Every word of a spoken number and how many digits it adds: what the prefilter looks for.
+# Every word of a spoken number and how many digits it adds, for the prefilter.
 SPOKEN_WORDS = dict.fromkeys(_DIGIT_WORDS, 1) | {word: times - 1 for word, times in _REPEATS.items()}
 _WORD_RUN_MINIMUM = 5
 _NUMBER_TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f\u0951-\u0957])*|\d")
@@ -87,7 +87,7 @@ class View(NamedTuple):
 
 
 def _readable(char: str) -> str:
-    """What one non-ASCII character reads as: '' when invisible, a digit, a plain space or dash, or NFKC."""
+    """The readable form of a non-ASCII character: '' when invisible, a digit, a plain space or dash, or NFKC."""
     category = unicodedata.category(char)
     if category == "Cf" or char in _INVISIBLE:
         return ""
@@ -107,7 +107,7 @@ def _readable(char: str) -> str:
 
 
 class _Readings(dict[int, str]):
-    """What each code point reads as, filled on demand; `special` are those that take more than a swap of characters."""
+    """Readable form of each code point, filled on demand; `special` are those that need more than one replacement."""
 
     def __init__(self) -> None:
         super().__init__((code, chr(code)) for code in range(128))
@@ -127,29 +127,29 @@ def normalised(text: str) -> View:
     """The view of a text with Unicode disguises removed; a text without any is its own view."""
     if text.isascii():
         return View(text)
-    read = text.translate(_READINGS)
+    readable = text.translate(_READINGS)
     if _READINGS.special.isdisjoint(text):
-        return View(read)
+        return View(readable)
     sizes = [len(_READINGS[ord(char)]) for char in text]
     starts = [index for index, size in enumerate(sizes) for _ in range(size)]
-    # What an invisible character follows ends behind it, so that a span leaves nothing of a disguise over.
+    # A character's range includes the invisible characters after it, so that a span covers them.
     following = dict(itertools.pairwise([*sorted(set(starts)), len(text)]))
     ends = [following[start] for start in starts]
-    if not _HOMOGLYPH_CHARS.isdisjoint(read):
-        read = _TOKEN.sub(_latin_token, read)
-    return View(read, starts, ends)
+    if not _HOMOGLYPH_CHARS.isdisjoint(readable):
+        readable = _TOKEN.sub(_latin_token, readable)
+    return View(readable, starts, ends)
 
 
 def _latin_token(match: re.Match[str]) -> str:
     token = match.group()
-    # A word that is all Cyrillic or Greek is a word of that language, not a disguise.
+    # A word that is all Cyrillic or Greek is a word of that language, with no homoglyphs.
     return token.translate(_HOMOGLYPHS) if _LATIN_OR_SIGN.search(token) else token
 
 
 def joined_letters(view: View) -> View | None:
     """The view with spelled-out tokens joined: 'j o h n @ x . c o m', 'G-B-2-1', 'G B two one'; None if there are none.
 
-    A run is six or more single characters or digit words, all parted by the same sign.
+    A run is six or more single characters or digit words, all separated by the same sign.
     """
     edits: list[tuple[int, int, str]] = []
     for match in _SPELLED.finditer(view.text):
@@ -195,7 +195,7 @@ def spoken_digits(view: View) -> View | None:
             repeat, opened = 1, -1
         value = word if word.isdigit() else _DIGIT_WORDS.get(word)
         if value is not None:
-            # The gap goes with the word, so that commas between spoken digits do not part the number.
+            # Include the gap in the edit, so that commas between spoken digits do not divide the number.
             begin = opened if opened >= 0 else match.start()
             run.append(
                 (previous_end, match.end(), " " + value * repeat)
