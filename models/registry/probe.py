@@ -47,7 +47,7 @@ def check_same(stored: Path, probe: Sequence[list[int]], wanted: Sequence[float]
     if not apart <= _TOLERANCE.get(dtype, _TOLERANCE["float32"]):
         raise RegistrationRefused(
             f"the stored model does not give the logits of {what}: they differ by {apart:.3g} on the probe",
-            hint="Were adapters merged, and is the head among what was saved?",
+            hint="Check that the adapters were merged and that the head was saved.",
         )
 
 

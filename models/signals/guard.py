@@ -24,11 +24,11 @@ RANKING = ("continued", "thumb_up")
 _PREFIX = "signal-"
 _WEIGHTS, _UNKNOWN_SIGNAL = "weights_hash", "unknown"
 _WHY = {
-    "continued": "whether users go on depends on how the session stands, not on the response alone",
-    "love": "love goes to flattery, most of all at the end of a conversation",
-    "thumb_up": "thumbs come late and at the end, by mood and by task: it would teach flattery and length",
-    "thumb_down": "thumbs come late and by mood and task: what avoids them is not what is good",
-    "feedback": "who writes feedback is pleased or displeased, and the model does not know which",
+    "continued": "whether users continue depends on the state of the session, not on the response alone",
+    "love": "users give love to flattery, most of all at the end of a conversation",
+    "thumb_up": "thumbs come late and at the end, and depend on mood and task: it would teach flattery and length",
+    "thumb_down": "thumbs come late, and depend on mood and task: avoiding them does not make responses good",
+    "feedback": "users write feedback when they are pleased or displeased, and the model cannot distinguish the two",
 }
 
 

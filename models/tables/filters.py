@@ -178,7 +178,7 @@ class _Reader:
 
     def _name(self, node: exp.Expr) -> str:
         if not isinstance(node, exp.Column) or node.table:
-            raise self.refused(f"{node.key.upper()} where a column must stand")
+            raise self.refused(f"{node.key.upper()} where a column is expected")
         name = str(node.name)
         matching = [column for column in self._schema.names if column == name] or [
             column for column in self._schema.names if column.lower() == name.lower()
@@ -187,7 +187,7 @@ class _Reader:
             raise SnapshotRefused(
                 "the condition names a column that the table does not have",
                 table=self._table,
-                hint=f"Columns are {', '.join(self._schema.names)}; constants of text stand in single quotes.",
+                hint=f"Columns are {', '.join(self._schema.names)}; put text constants in single quotes.",
             )
         self.seen.add(matching[0])
         return str(matching[0])
@@ -203,7 +203,7 @@ class _Reader:
         if isinstance(node, exp.Boolean) and pa.types.is_boolean(kind) and not negative:
             return pa.scalar(bool(node.this))
         if not isinstance(node, exp.Literal):
-            raise self.refused(f"{node.key.upper()} where a constant must stand")
+            raise self.refused(f"{node.key.upper()} where a constant is expected")
         text = f"-{node.this}" if negative else str(node.this)
         try:
             value = _text_value(text, kind) if node.is_string and not negative else _number(text, kind, node)

@@ -110,7 +110,7 @@ def _char_classes(
     present = np.bincount(combined) > 0  # a sort of every code point would take most of the time
     pairs, classes = np.flatnonzero(present), (np.cumsum(present) - 1)[combined]
     if len(pairs) > 255:
-        raise ValueError("more character classes than a byte can tell apart")
+        raise ValueError("more character classes than fit into a byte")
     # A folded character has variants of several kinds: their classes move alike.
     ids = {
         char: [int(c) for c in np.flatnonzero(pairs // 256 == index)]
