@@ -137,7 +137,7 @@ def made_embeddings(settings: Any, lake: Any, turns: int) -> None:
     from infra.spark import session
     from jobs.curation.diversity.prompts import hashed, prompts
     from jobs.curation.diversity.spaces import pinned
-    from jobs.curation.embed import EMBEDDED, distinct_texts
+    from jobs.curation.embed import distinct_texts, embedded_schema
     from models.text.encoders import encoder_name, load_encoder
 
     spark = session(settings)
@@ -149,7 +149,7 @@ def made_embeddings(settings: Any, lake: Any, turns: int) -> None:
     texts = prompts(read("curation.screened"), read("curation.screened_characters"), rules)
     texts = distinct_texts(hashed(texts, settings.user_key()), rules).select("text_hash", "encoder", "ds")
     dimensions = {encoder_name(spec): load_encoder(spec).dimension for spec in rules.encoders}
-    made = texts.mapInArrow(_vectors(dimensions, turns // 20), EMBEDDED)
+    made = texts.mapInArrow(_vectors(dimensions, turns // 20), embedded_schema())
     made.withColumns({"recipe": F.lit(rules.recipe), "run_id": F.lit("growth")}).write.format("delta").mode(
         "append"
     ).save(lake.path("curation.embeddings"))

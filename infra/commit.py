@@ -1,4 +1,4 @@
-"""One commit to a Delta table by delta-rs, in the way the table's contract says."""
+"""One commit to a Delta table, by Spark or by delta-rs, in the way the table's contract says."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from infra.contracts import Contract
 from infra.errors import ContractError, DiskFull, FlywheelError
 from infra.lake import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Delta sets this in the session when it commits.
+_LAST_COMMIT = "spark.databricks.delta.lastCommitVersionInSession"
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,36 @@ def commit_arrow(lake: Lake, table: Contract, frame: pa.Table, replaced: Replace
             commit_properties=properties,
         )
     return int(delta.version())
+
+
+def commit_spark(
+    spark: SparkSession, lake: Lake, table: Contract, staged: DataFrame, replaced: Replaced
+) -> int:
+    """Commit a conformed Spark frame; returns the version that has the rows."""
+    from delta.tables import DeltaTable as SparkDeltaTable
+
+    path = lake.path(table.name)
+    spark.conf.unset(_LAST_COMMIT)
+    if table.write in ("merge_insert", "merge_upsert"):
+        on = " AND ".join(f"t.`{k}` <=> s.`{k}`" for k in table.key)
+        merge = SparkDeltaTable.forPath(spark, path).alias("t").merge(staged.alias("s"), on)
+        if table.write == "merge_upsert":
+            same = " AND ".join(
+                f"t.`{n}` <=> s.`{n}`" for n in table.column_names if n not in (*table.key, "run_id")
+            )
+            merge = merge.whenMatchedUpdateAll(f"NOT ({same})")
+        merge.whenNotMatchedInsertAll().execute()
+    else:
+        writer = staged.write.format("delta").option("userMetadata", replaced.run_id)
+        if table.write == "append":
+            writer = writer.option("txnAppId", replaced.append_id(table.name)).option("txnVersion", 1)
+            writer.mode("append").save(path)
+        else:
+            literal = "'" + (replaced.scope or "").replace("\\", "\\\\").replace("'", "\\'") + "'"
+            condition = replaced.condition(table, literal)
+            writer.mode("overwrite").option("replaceWhere", condition).save(path)
+    version = spark.conf.get(_LAST_COMMIT, None)
+    return int(version) if version is not None else lake.version(table.name)
 
 
 def check_constraints(table: Contract, frame: pa.Table) -> None:

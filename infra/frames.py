@@ -1,6 +1,7 @@
-"""Arrow frames on their way into a table: given the DDL's columns and types, then measured.
+"""Frames on their way into a table, held by Spark or by Arrow: the same checks and the same figures for both.
 
-The measure is rows and content hash by day; NOT NULL and the key are checked with it.
+A frame is first given the columns and types of the DDL, then measured in one pass: rows and content hash by day,
+NOT NULL and the key. A Spark frame of few rows is collected, and from there on it is an Arrow frame.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -17,6 +18,11 @@ from infra.content_hash import row_hashes
 from infra.contracts import Contract
 from infra.errors import ContractError
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Up to so many rows a Spark frame is collected: docs/measurements/fixed_cost.md has what both ways cost.
+SMALL_ROWS = 10_000
 _TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 
 
@@ -68,6 +74,28 @@ def conform_arrow(table: Contract, frame: pa.Table, run_id: str) -> pa.Table:
     return frame.select(list(schema.names)).cast(schema)
 
 
+def conform_spark(table: Contract, frame: DataFrame, run_id: str) -> DataFrame:
+    """The same for a Spark frame."""
+    from pyspark.sql import functions as F
+
+    frame = frame.withColumn("run_id", F.lit(run_id))
+    types = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    _check_names(table, list(types))
+    for field in table.spark_schema().fields:
+        wanted = field.dataType.simpleString()
+        if types[field.name] != wanted:
+            raise ContractError(
+                f"column {field.name} is {types[field.name]}, the DDL says {wanted}", table=table.name
+            )
+    return frame.select(*(F.col(f"`{name}`") for name in table.column_names))
+
+
+def collect_small(table: Contract, staged: DataFrame) -> pa.Table | None:
+    """All rows of a cached Spark frame if they are few, else None. Computes, and so caches, the frame."""
+    rows = staged.limit(SMALL_ROWS + 1).toArrow()
+    return None if rows.num_rows > SMALL_ROWS else rows.cast(table.arrow_schema())
+
+
 def measure_arrow(table: Contract, frame: pa.Table) -> Measure:
     """Measure a conformed Arrow frame.
 
@@ -84,6 +112,61 @@ def measure_arrow(table: Contract, frame: pa.Table) -> Measure:
     for day, value in zip(days, row_hashes(frame.select(table.job_columns)).tolist(), strict=True):
         sums[day] += value
     return Measure(dict(rows), {day: f"{count}:{sums[day]}" for day, count in rows.items()})
+
+
+def measure_spark(table: Contract, staged: DataFrame) -> Measure:
+    """Measure a conformed Spark frame in one job: grouped by key, then by day.
+
+    Where no key stands twice, a key's only row has its day and its hash, and the days add up.
+
+    Raises:
+        ContractError: as `measure_arrow`.
+    """
+    from pyspark.sql import functions as F
+
+    required = [column.name for column in table.columns if not column.nullable]
+    any_null = F.lit(False)
+    for name in required:
+        any_null = any_null | F.col(f"`{name}`").isNull()
+    day = F.col("ds") if "ds" in table.column_names else F.lit(None).cast("date")
+    measured = (
+        staged.groupBy(*(F.col(f"`{name}`") for name in table.key))
+        .agg(
+            F.count("*").alias("_rows"),
+            F.min(day).alias("_day"),
+            F.min(F.xxhash64(*_hashable(table))).alias("_hash"),
+            F.max(any_null).alias("_null"),
+        )
+        .groupBy("_day")
+        .agg(
+            F.sum("_rows").alias("_rows"),
+            F.sum(F.col("_hash").cast("decimal(38,0)")).alias("_hash"),
+            F.max("_null").alias("_null"),
+            F.sum((F.col("_rows") > 1).cast("long")).alias("_twice"),
+        )
+        .collect()
+    )
+    if any(row["_null"] for row in measured):
+        nulls = [F.sum(F.col(f"`{name}`").isNull().cast("long")).alias(name) for name in required]
+        _check_nulls(table, staged.agg(*nulls).collect()[0].asDict())
+    _check_key(table, sum(row["_twice"] for row in measured))
+    return Measure(
+        {row["_day"]: row["_rows"] for row in measured},
+        {row["_day"]: f"{row['_rows']}:{row['_hash']}" for row in measured},
+    )
+
+
+def _hashable(table: Contract) -> list[Any]:
+    """The columns that are hashed. A map has no hash in Spark; its sorted entries have."""
+    from pyspark.sql import functions as F
+
+    return [
+        F.array_sort(F.map_entries(f"`{column.name}`"))
+        if column.type.startswith("MAP")
+        else F.col(f"`{column.name}`")
+        for column in table.columns
+        if column.name != "run_id"
+    ]
 
 
 def _check_names(table: Contract, names: Sequence[str]) -> None:

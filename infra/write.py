@@ -4,8 +4,8 @@ Nothing is created implicitly. The frame's columns and types must be the DDL's, 
 for, its expectations met; only then is anything visible, in one Delta commit that replaces exactly the days (or the
 scope) given, or merges by key. A run killed anywhere and started again leaves the same rows.
 
-A frame is Spark's or Arrow's. An Arrow frame is checked and committed in this process, without a JVM. What is promised
-and what is recorded is the same either way.
+A frame is Spark's or Arrow's. An Arrow frame, and a Spark frame of few rows, is checked and committed in this process,
+without a Spark job. What is promised and what is recorded is the same either way.
 """
 
 from __future__ import annotations
@@ -80,132 +80,40 @@ def write(spark: SparkSession | None, lake: Lake, lock: TableLock, wanted: Write
 def _write_arrow(lake: Lake, lock: TableLock, wanted: Write, staged: pa.Table) -> Written:
     table = contract(wanted.table)
     measure = frames.measure_arrow(table, staged)
-    _check_days(table, wanted, measure.rows)
+    _check_units(table, wanted, measure)
     results = _check_expectations(wanted, staged)
     commit.check_scope(table, staged, commit.scope_of(table, wanted.scope))
     commit.check_constraints(table, staged)
-    content = ",".join(f"{day}={text}" for day, text in sorted(measure.content_hashes.items()))
-    replaced = commit.Replaced(wanted.days, commit.scope_of(table, wanted.scope), wanted.run_id, content)
-    lock.check()
-    with commit.translated(table):
-        version = commit.commit_arrow(lake, table, staged, replaced)
+    version = _commit(lake, lock, wanted, measure, staged)
     return Written(measure.rows, measure.content_hashes, version, results)
 
 
 def _write_spark(
     spark: SparkSession, lake: Lake, lock: TableLock, wanted: Write, frame: DataFrame
 ) -> Written:
-    from pyspark.sql import functions as F
     from pyspark.storagelevel import StorageLevel
 
     table = contract(wanted.table)
-    staged = _conform(table, frame.withColumn("run_id", F.lit(wanted.run_id)))
-    staged = staged.persist(StorageLevel.MEMORY_AND_DISK)
+    staged = frames.conform_spark(table, frame, wanted.run_id).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         with commit.translated(table):
-            rows, hashes = _measure(table, staged)
-        _check_days(table, wanted, rows)
-        results = _check_expectations(wanted, staged)
-        lock.check()
+            small = frames.collect_small(table, staged)
+        if small is not None:
+            return _write_arrow(lake, lock, wanted, small)
         with commit.translated(table):
-            _commit(spark, lake, table, staged, wanted)
-        return Written(rows, hashes, lake.version(wanted.table), results)
+            measure = frames.measure_spark(table, staged)
+        _check_units(table, wanted, measure)
+        results = _check_expectations(wanted, staged)
+        version = _commit(lake, lock, wanted, measure, staged, spark)
+        return Written(measure.rows, measure.content_hashes, version, results)
     finally:
         staged.unpersist()
 
 
-def _conform(table: Contract, frame: DataFrame) -> DataFrame:
-    """The frame in the DDL's column order, or an error that says how it differs."""
-    from pyspark.sql import functions as F
-    from pyspark.sql.types import DataType
-
-    types = dict(frame.dtypes)
-    missing = [c.name for c in table.columns if c.name not in types]
-    extra = sorted(set(types) - set(table.column_names))
-    if missing or extra:
-        raise ContractError(f"the frame lacks {missing} and has {extra} too many", table=table.name)
-    for column in table.columns:
-        wanted = DataType.fromDDL(column.type).simpleString()
-        if types[column.name] != wanted:
-            raise ContractError(
-                f"column {column.name} is {types[column.name]}, the DDL says {wanted}", table=table.name
-            )
-    return frame.select(*(F.col(f"`{name}`") for name in table.column_names))
-
-
-def _measure(table: Contract, staged: DataFrame) -> tuple[dict[date, int], dict[date, str]]:
-    """Rows and content hash by day; the key must be unique and no required column NULL.
-
-    The hash of a day is the sum of its rows' 64-bit hashes (as a decimal, so it cannot overflow) and their number: it
-    does not depend on order or partitioning.
-    """
-    from pyspark.sql import functions as F
-
-    content = [F.col(f"`{name}`") for name in table.column_names if name != "run_id"]
-    # A map has no hash in Spark; its sorted entries have.
-    hashable = [
-        F.array_sort(F.map_entries(c)) if "map<" in dtype else c
-        for c, (name, dtype) in zip(content, [d for d in staged.dtypes if d[0] != "run_id"], strict=True)
-    ]
-    required = [column.name for column in table.columns if not column.nullable]
-    nulls = [F.sum(F.col(f"`{n}`").isNull().cast("int")).alias(f"_null_{n}") for n in required]
-    day = "ds" if "ds" in table.column_names else F.lit(None).cast("date").alias("ds")
-    measured = (
-        staged.groupBy(day)
-        .agg(
-            F.count("*").alias("_rows"),
-            F.sum(F.xxhash64(*hashable).cast("decimal(38,0)")).alias("_hash"),
-            *nulls,
-        )
-        .collect()
-    )
-    for name in required:
-        if empty := sum(row[f"_null_{name}"] or 0 for row in measured):
-            raise ContractError(f"column {name} is NULL in {empty} rows", table=table.name)
-    key = [F.col(f"`{name}`") for name in table.key]
-    twice = staged.groupBy(*key).count().where("count > 1").count()
-    if twice:
-        raise ContractError(
-            f"{twice} keys ({', '.join(table.key)}) stand more than once in the frame", table=table.name
-        )
-    return {row["ds"]: row["_rows"] for row in measured}, {
-        row["ds"]: f"{row['_rows']}:{row['_hash']}" for row in measured
-    }
-
-
-def _check_days(table: Contract, wanted: Write, rows: Mapping[date, int]) -> None:
-    if table.write == "replace_days" and (stray := sorted(set(rows) - set(wanted.days))):
+def _check_units(table: Contract, wanted: Write, measure: frames.Measure) -> None:
+    """A frame may hold only the days that it replaces."""
+    if table.write == "replace_days" and (stray := sorted(set(measure.rows) - set(wanted.days))):
         raise ContractError(f"the frame holds days it was not asked for: {stray[:3]}", table=table.name)
-    if table.write == "replace_scope" and table.scope not in wanted.scope:
-        raise ContractError(f"the write needs a scope for {table.scope}", table=table.name)
-
-
-def _commit(spark: SparkSession, lake: Lake, table: Contract, staged: DataFrame, wanted: Write) -> None:
-    from delta.tables import DeltaTable as SparkDeltaTable
-
-    path = lake.path(table.name)
-    if table.write in ("merge_insert", "merge_upsert"):
-        on = " AND ".join(f"t.`{k}` <=> s.`{k}`" for k in table.key)
-        merge = SparkDeltaTable.forPath(spark, path).alias("t").merge(staged.alias("s"), on)
-        if table.write == "merge_upsert":
-            # Rows that are the same stay untouched: a rerun makes no new files.
-            same = " AND ".join(
-                f"t.`{n}` <=> s.`{n}`" for n in table.column_names if n not in (*table.key, "run_id")
-            )
-            merge = merge.whenMatchedUpdateAll(f"NOT ({same})")
-        merge.whenNotMatchedInsertAll().execute()
-        return
-    writer = staged.write.format("delta").option("userMetadata", wanted.run_id)
-    if table.write == "append":
-        writer.mode("append").save(path)
-        return
-    if table.write == "replace_days":
-        days = ", ".join(f"DATE'{day.isoformat()}'" for day in sorted(wanted.days))
-        condition = f"ds IN ({days})"
-    else:
-        value = wanted.scope[str(table.scope)].replace("\\", "\\\\").replace("'", "\\'")
-        condition = f"{table.scope} = '{value}'"
-    writer.mode("overwrite").option("replaceWhere", condition).save(path)
 
 
 def _check_expectations(wanted: Write, staged: DataFrame | pa.Table) -> list[quality.Result]:
@@ -220,3 +128,22 @@ def _check_expectations(wanted: Write, staged: DataFrame | pa.Table) -> list[qua
         error.results = results  # type: ignore[attr-defined]
         raise error
     return results
+
+
+def _commit(
+    lake: Lake,
+    lock: TableLock,
+    wanted: Write,
+    measure: frames.Measure,
+    staged: DataFrame | pa.Table,
+    spark: SparkSession | None = None,
+) -> int:
+    """The version that holds the rows; the lock is looked at a last time before."""
+    table = contract(wanted.table)
+    content = ",".join(f"{day}={text}" for day, text in sorted(measure.content_hashes.items()))
+    replaced = commit.Replaced(wanted.days, commit.scope_of(table, wanted.scope), wanted.run_id, content)
+    lock.check()
+    with commit.translated(table):
+        if spark is None:
+            return commit.commit_arrow(lake, table, staged, replaced)
+        return commit.commit_spark(spark, lake, table, staged, replaced)

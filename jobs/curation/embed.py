@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 from pyspark.storagelevel import StorageLevel
 
+from infra.contracts import contract
 from infra.settings import DiversitySettings, EncoderSettings
 from jobs.curation.diversity.prompts import hashed, prompts, with_encoder
 from jobs.curation.diversity.spaces import pinned
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 _TEXTS_A_TASK = 2000
 _TEXTS_A_BATCH = 500
-EMBEDDED = "text_hash string, encoder string, ds date, embedding array<float>"
 
 
 def run(ctx: JobContext) -> None:
@@ -43,7 +44,7 @@ def run(ctx: JobContext) -> None:
         for row in counted:
             by_encoder[row["encoder"]] += row["count"]
             by_day[row["ds"]] += row["count"]
-        frame = ctx.spark.createDataFrame([], EMBEDDED)
+        frame = ctx.spark.createDataFrame([], embedded_schema())
         for spec in rules.encoders:
             name = encoder_name(spec)
             if wanted := by_encoder[name]:
@@ -75,8 +76,13 @@ def distinct_texts(prompt_frame: DataFrame, rules: DiversitySettings) -> DataFra
 def embed(texts: DataFrame, spec: EncoderSettings, rules: DiversitySettings) -> DataFrame:
     """Vectors of the texts that the encoder can read; those with too many unknown tokens get no row."""
     return texts.select("text_hash", "encoder", "ds", "prompt_text").mapInArrow(
-        _embedding(spec, rules.unknown_share), EMBEDDED
+        _embedding(spec, rules.unknown_share), embedded_schema()
     )
+
+
+def embedded_schema() -> StructType:
+    """Columns of `curation.embeddings` that a vector brings with it."""
+    return contract("curation.embeddings").spark_schema(("text_hash", "encoder", "ds", "embedding"))
 
 
 def _embedding(

@@ -22,6 +22,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
+from infra.contracts import contract
 from infra.quality import Result
 from infra.settings import DiversitySettings
 from jobs.curation.diversity import candidates
@@ -37,11 +38,7 @@ from jobs.curation.sampling.constraints import Constraint
 if TYPE_CHECKING:
     from jobs.context import JobContext
 
-PRUNED = (
-    "turn_id string, split string, text_hash string, recipe string, encoder string, quality double, priority int, "
-    "kept boolean, is_duplicate_of string, kept_turn_id string, similarity double, reason string, check_kind string, "
-    "cluster_id int, ds date"
-)
+TABLE = "curation.pruned"
 _NODE = ["ds", "split", "text_hash"]
 _EPOCH = date(1970, 1, 1)
 
@@ -86,7 +83,8 @@ def pruned(ctx: JobContext, rules: DiversitySettings) -> tuple[DataFrame, dict[d
         _record_holdings(ctx, folded)
         result = folded.rows(rules, _homes(ctx, placed, table.num_rows))
         rows = pc.value_counts(result.column("ds")).to_pylist()
-        return ctx.spark.createDataFrame(result, PRUNED), {row["values"]: row["counts"] for row in rows}
+        frame = ctx.spark.createDataFrame(result, contract(TABLE).spark_schema(result.column_names))
+        return frame, {row["values"]: row["counts"] for row in rows}
     finally:
         for frame in (turns, nodes, texts, placed):
             frame.unpersist()
@@ -242,7 +240,8 @@ class _Folded:
     def rows(self, rules: DiversitySettings, clusters: Ints) -> pa.Table:
         """The rows to write, without run_id; clusters: (texts,)."""
         read = pc.not_equal(self.texts.column("space"), LEXICAL_SPACE).to_numpy(zero_copy_only=False)
-        parts = [_SCHEMA.empty_table()]
+        schema = contract(TABLE).arrow_schema(contract(TABLE).job_columns)
+        parts = [schema.empty_table()]
         for day in self.days:
             text, ranking = day.turns.text, day.ranking
             removed = pc.if_else(pa.array(ranking.near), "near_duplicate", "diversity_budget")
@@ -258,14 +257,10 @@ class _Folded:
                 "check_kind": pc.if_else(no_encoder, "no_semantic_check", "semantic"),
                 "cluster_id": pa.array(clusters[text], mask=~read[text]), "ds": pa.repeat(day.day, len(text)),
             }  # fmt: skip
-            parts.append(pa.table(columns).cast(_SCHEMA))
+            parts.append(pa.table(columns).select(schema.names).cast(schema))
         return pa.concat_tables(parts)
 
 
-_ARROW = {
-    "string": pa.string(), "double": pa.float64(), "int": pa.int32(), "boolean": pa.bool_(), "date": pa.date32(),
-}  # fmt: skip
-_SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in (part.split() for part in PRUNED.split(", "))])
 _NONE = np.empty(0, dtype=np.int64)
 
 

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
+from infra.contracts import contract
 from infra.errors import InfeasibleConstraints
 from infra.settings import SamplingSettings
 from jobs.curation.sampling.achieved import COLUMNS, Solved, constraint_rows
@@ -30,15 +31,6 @@ if TYPE_CHECKING:
     from jobs.context import JobContext
 
 SPLITS = ("train", "evaluation")
-_FATES = pa.schema(
-    [
-        ("turn_id", pa.string()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-        ("stratum", pa.string()),
-        ("inclusion_probability", pa.float64()),
-    ]
-)
 
 
 def run(ctx: JobContext) -> None:
@@ -81,7 +73,9 @@ def _write(
     rows = [row for solved_split in solved for row in constraint_rows(solved_split, supply_by_level)]
     ctx.write(
         "curation.constraints",
-        ctx.spark.createDataFrame(rows, COLUMNS).select(dataset, "*", F.lit(last).alias("ds")),
+        ctx.spark.createDataFrame(rows, contract("curation.constraints").spark_schema(COLUMNS)).select(
+            dataset, "*", F.lit(last).alias("ds")
+        ),
     )
     counted = composition(attributes, fates)
     ctx.write("curation.composition", counted.select(dataset, "*"), rows_in={last: eligible})
@@ -223,7 +217,7 @@ def _fates(table: pa.Table, barred: pa.ChunkedArray, solved: Sequence[Solved]) -
     none = pa.nulls(out.num_rows, pa.string())
     columns = [*out.select(["turn_id", "barred", "why"]).columns, none, pa.nulls(out.num_rows, pa.float64())]
     return pa.concat_tables(
-        [pa.table(columns, schema=_FATES), *(fates_of(solved_split) for solved_split in solved)]
+        [pa.table(columns, schema=_fates_schema()), *(fates_of(solved_split) for solved_split in solved)]
     )
 
 
@@ -237,7 +231,12 @@ def fates_of(solved: Solved) -> pa.Table:
         outcome = pc.if_else(pa.array(drawn.selected), "selected", "not_sampled")
         reason, stratum = drawn.reason.arrow(), drawn.stratum.arrow()
         probability = pa.array(drawn.probability, from_pandas=True)
-    return pa.Table.from_arrays([ids, outcome, reason, stratum, probability], schema=_FATES)
+    return pa.Table.from_arrays([ids, outcome, reason, stratum, probability], schema=_fates_schema())
+
+
+def _fates_schema() -> pa.Schema:
+    outcomes = contract("curation.sample_outcomes").arrow_schema(("turn_id", "outcome", "reason", "stratum"))
+    return pa.schema([*outcomes, *contract("curation.samples").arrow_schema(("inclusion_probability",))])
 
 
 __all__ = ["fates_of", "run", "solve"]

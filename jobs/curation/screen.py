@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 from pyspark.storagelevel import StorageLevel
 
+from infra.contracts import contract
 from infra.settings import ScreeningSettings
 from models.screening.detection import Detectors
 from models.screening.verdict import (
@@ -36,12 +38,12 @@ _TURNS_A_TASK = 4_000
 _READ = [
     "turn_id", "conversation_id", "character_id", "language", "user_message", "response", "response_ts", "ds", "wanted",
 ]  # fmt: skip
-_JUDGED = (
-    "turn_id string, ds date, wanted boolean, follows boolean, is_split boolean, verdict string, "
-    "reasons array<string>, privacy_spans array<struct<field:string,start:int,end:int,type:string,score:double>>, "
-    "safety_category string, safety_score double, redacted_user_message string, redacted_response string, "
-    "uncertainty double, content_hash string"
-)
+_VERDICT = (
+    "turn_id", "ds", "verdict", "reasons", "privacy_spans", "safety_category", "safety_score", "redacted_user_message",
+    "redacted_response", "content_hash",
+)  # fmt: skip
+# Of a judged turn: it is of the days of the run; it comes after one that is; it holds a piece of a split identifier.
+_FLAGS = ("wanted", "follows", "is_split")
 _CARRIED = [
     "turn_id", "conversation_id", "session_id", "turn_index", "session_turn_index", "is_final", "user_id",
     "character_id", "model_version", "source", "surface", "locale", "language", "message_ts", "response_ts",
@@ -147,7 +149,7 @@ def judge(turns: DataFrame, screening: Screening, tasks: int) -> DataFrame:
     return (
         turns.repartition(tasks, "conversation_id")
         .sortWithinPartitions("conversation_id", "response_ts", "turn_id")
-        .mapInArrow(_judging(screening), _JUDGED)
+        .mapInArrow(_judging(screening), _judged_spark())
     )
 
 
@@ -194,7 +196,7 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
             if row["wanted"] or verdict.is_split or follows:
                 out.append(_row(row, verdict, screening.key) | {"follows": follows and not row["wanted"]})
             follows = follows or row["wanted"]
-    return pa.RecordBatch.from_pylist(out, schema=_SCHEMA)
+    return pa.RecordBatch.from_pylist(out, schema=_judged_arrow())
 
 
 def _names_known(screening: Screening, row: dict[str, Any]) -> tuple[str, ...]:
@@ -202,37 +204,20 @@ def _names_known(screening: Screening, row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(name for since, name in known if since <= row["ds"]))
 
 
-_SCHEMA = pa.schema(
-    [
-        ("turn_id", pa.string()),
-        ("ds", pa.date32()),
-        ("wanted", pa.bool_()),
-        ("follows", pa.bool_()),
-        ("is_split", pa.bool_()),
-        ("verdict", pa.string()),
-        ("reasons", pa.list_(pa.string())),
-        (
-            "privacy_spans",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("field", pa.string()),
-                        ("start", pa.int32()),
-                        ("end", pa.int32()),
-                        ("type", pa.string()),
-                        ("score", pa.float64()),
-                    ]
-                )
-            ),
-        ),
-        ("safety_category", pa.string()),
-        ("safety_score", pa.float64()),
-        ("redacted_user_message", pa.string()),
-        ("redacted_response", pa.string()),
-        ("uncertainty", pa.float64()),
-        ("content_hash", pa.string()),
-    ]
-)
+def _judged_arrow() -> pa.Schema:
+    """A judged turn: columns of `curation.screened` and `curation.review_queue`, and the flags."""
+    doubt = contract("curation.review_queue").arrow_schema(("uncertainty",))
+    flags = [pa.field(name, pa.bool_()) for name in _FLAGS]
+    return pa.schema([*contract("curation.screened").arrow_schema(_VERDICT), *doubt, *flags])
+
+
+def _judged_spark() -> StructType:
+    """The same for Spark."""
+    schema = contract("curation.screened").spark_schema(_VERDICT)
+    schema.add("uncertainty", contract("curation.review_queue").spark_schema(("uncertainty",))[0].dataType)
+    for name in _FLAGS:
+        schema.add(name, "boolean")
+    return schema
 
 
 def _row(row: dict[str, Any], verdict: TurnVerdict, key: bytes) -> dict[str, Any]:

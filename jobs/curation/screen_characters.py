@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from infra.contracts import contract
 from jobs.curation.screen import Packaged
 from models.screening.detection import Detectors, Question, examine
 from models.screening.verdict import ScreeningPolicy, Verdict, detectors_of, ruled
@@ -17,11 +18,7 @@ if TYPE_CHECKING:
     from jobs.context import JobContext
 
 _CARRIED = ["character_id", "valid_from", "valid_to", "is_current", "state", "ds"]
-_SCREENED = (
-    "character_id string, valid_from timestamp, valid_to timestamp, is_current boolean, state string, ds date, "
-    "verdict string, reasons array<string>, redacted_name string, redacted_traits array<string>, "
-    "redacted_instructions string"
-)
+_SCREENED = [*_CARRIED, "verdict", "reasons", "redacted_name", "redacted_traits", "redacted_instructions"]
 
 
 def run(ctx: JobContext) -> None:
@@ -43,7 +40,7 @@ def screen_characters(
 ) -> DataFrame:
     """One row a version: redacted name, traits and instructions where all of them pass, NULL otherwise."""
     judged = versions.select(*_CARRIED, "name", "traits", "instructions").mapInArrow(
-        _judging(policy, detectors), _SCREENED
+        _judging(policy, detectors), contract("curation.screened_characters").spark_schema(_SCREENED)
     )
     return judged.withColumn("policy_version", F.lit(policy.policy_version))
 

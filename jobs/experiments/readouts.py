@@ -157,9 +157,10 @@ def _frame(ctx: JobContext, table: str, rows: Sequence[Mapping[str, Any]]) -> Da
     """Rows as a frame with the table's types, StrEnums as their names."""
     from infra.contracts import contract
 
-    columns = [column for column in contract(table).columns if column.name != "run_id"]
-    schema = ", ".join(f"{column.name} {column.type}" for column in columns)
-    return ctx.spark.createDataFrame([tuple(_plain(row[c.name]) for c in columns) for row in rows], schema)
+    schema = contract(table).spark_schema(contract(table).job_columns)
+    return ctx.spark.createDataFrame(
+        [tuple(_plain(row[name]) for name in schema.names) for row in rows], schema
+    )
 
 
 def _plain(value: Any) -> Any:

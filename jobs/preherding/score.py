@@ -22,6 +22,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
+from infra.contracts import contract
 from infra.errors import SettingsError
 from infra.settings import Settings, TrackingSettings
 from jobs.curation.sampling.conversation_context import contexts, unsafe_contexts
@@ -33,7 +34,7 @@ TABLE = "preherding.scores"
 _PROMPTS_A_BATCH, _PROMPTS_A_TASK = 256, 2_000
 # What another batch or another thread adds up differently is not another score.
 _DIGITS = 5
-_SCORED = "turn_id string, response_no int, score double, ds date"
+_SCORED = ("turn_id", "response_no", "score", "ds")
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def prompts(
 
 def scored(prompts_frame: DataFrame, scorer: Scorer) -> DataFrame:
     """A row for each response; `score` is NULL where the prompt is too long for the model."""
-    return prompts_frame.mapInArrow(_scoring(scorer), _SCORED)
+    return prompts_frame.mapInArrow(_scoring(scorer), contract(TABLE).spark_schema(_SCORED))
 
 
 def run(ctx: JobContext) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from infra.contracts import contract
 from jobs.curation.sampling.attributes import jobs_to_be_done, jtbd_classifier
 from models.text.jtbd.classifier import Classifier
 from models.text.sentiment import sentiment
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from jobs.context import JobContext
 
 _ASKS = re.compile(r"[?？؟]\W*\Z")
-_SCHEMA = (
-    "turn_id string, jtbd string, prior_sentiment double, response_words int, is_question boolean, ds date"
-)
+_FEATURES = ("turn_id", "jtbd", "prior_sentiment", "response_words", "is_question", "ds")
 
 
 def describe(
@@ -42,7 +41,7 @@ def describe(
         passed.select("turn_id", *place, "language", "redacted_user_message", "redacted_response", "ds")
         .join(prompts, place, "left")
         .join(embeddings.select(*space, "embedding"), space, "left")
-        .mapInArrow(_describing(classifier), _SCHEMA)
+        .mapInArrow(_describing(classifier), contract("signals.features").spark_schema(_FEATURES))
     )
 
 
@@ -70,8 +69,7 @@ def _describing(
                 pa.array([asks(response) for response in responses], pa.bool_()),
                 columns["ds"],
             ]
-            names = [field.split()[0] for field in _SCHEMA.split(", ")]
-            yield pa.RecordBatch.from_arrays(arrays, names=names)
+            yield pa.RecordBatch.from_arrays(arrays, names=list(_FEATURES))
 
     return apply
 

@@ -14,9 +14,9 @@ from jobs.curation.sampling.strata import Candidates
 from jobs.curation.sampling.supply import Supplies, Supply, total
 
 COLUMNS: Final = (
-    "split string, dimension string, level string, kind string, wanted double, used double, relax_order int, "
-    "available bigint, before bigint, achieved bigint, slack double, sample_size bigint, optimality_gap double"
-)
+    "split", "dimension", "level", "kind", "wanted", "used", "relax_order",
+    "available", "before", "achieved", "slack", "sample_size", "optimality_gap",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

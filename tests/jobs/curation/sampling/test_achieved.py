@@ -20,7 +20,7 @@ from jobs.curation.sampling.attributes import DIMENSIONS
 from jobs.curation.sampling.supply import Supplies, Supply
 from tests.conftest import examples
 
-NAMES = [part.split()[0] for part in COLUMNS.split(", ")]
+NAMES = list(COLUMNS)
 
 
 def eligible(seed: int, rows: int) -> pa.Table:
