@@ -8,7 +8,6 @@ Spark, an Arrow frame by pandas: suites use only what both evaluate alike.
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 from infra.contracts import contract
 from infra.errors import ContractError
+from infra.validation_library import great_expectations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,9 +114,7 @@ def _suite(table: str) -> dict[str, Any] | None:
 @cache
 def _great_expectations() -> Any:
     """The library, imported for the first table that has a suite: it costs seconds."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import great_expectations as gx
-
+    gx = great_expectations()
     from infra import sql_expectations  # noqa: F401 - registers what it defines
 
     return gx
