@@ -20,6 +20,9 @@ TURNS ?= 5000
 ARGS ?=
 AIRFLOW_PORT ?= 8080
 
+# Without compiled modules every process compiles what it imports again: Great Expectations alone is 3 CPU s of it.
+unexport PYTHONDONTWRITEBYTECODE
+
 export HF_HUB_OFFLINE := 1
 export GX_ANALYTICS_ENABLED := false
 export AIRFLOW_HOME := $(CURDIR)/.airflow

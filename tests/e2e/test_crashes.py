@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra import ledger, write
+from infra import commit, ledger
 from infra.contracts import contract
 from jobs import runner
 from jobs.declaration import Job
@@ -42,6 +43,7 @@ def due(product: Product) -> list[Due]:
     return [unit for unit in Plan(product.settings).everything() if set(unit.days) & set(DAYS)]
 
 
+COMMITS = ("commit_arrow", "commit_spark")
 # A job with one table is the toy job of its write mode; between two tables there is more to get wrong.
 WITH_SEVERAL_TABLES = [job for job in pipeline() if len(job.writes) > 1]
 
@@ -52,26 +54,30 @@ def test_a_crash_at_any_step_of_any_job_with_several_tables(
 ) -> None:
     victim = copied()
     empty_and_mark(victim, job)
-    real_commit, real_success = write._commit, runner._record_success
+    real_commits = {name: getattr(commit, name) for name in COMMITS}
+    real_success = runner._record_success
     for step in range(1, len(job.writes) + 1):  # the kill below dies in the first write
         commits = 0
 
-        def commit(*arguments: Any, step: int = step) -> None:
+        def counted(*arguments: Any, name: str, step: int = step) -> int:
             nonlocal commits
             if commits == step:
                 raise Crash
             commits += 1
-            real_commit(*arguments)
+            version: int = real_commits[name](*arguments)
+            return version
 
         def success(*_: Any) -> None:
             raise Crash  # every table is committed, the ledger knows nothing of it
 
         with monkeypatch.context() as patch:
-            patch.setattr(write, "_commit", commit)
+            for name in COMMITS:
+                patch.setattr(commit, name, partial(counted, name=name))
             patch.setattr(runner, "_record_success", success)
             with pytest.raises(Crash):
                 run(victim, job)
-    assert (write._commit, runner._record_success) == (real_commit, real_success)
+    assert {name: getattr(commit, name) for name in COMMITS} == real_commits
+    assert runner._record_success is real_success
     run(victim, job)
     for table in job.writes:
         assert victim.rows(table) == product.rows(table), table
@@ -81,13 +87,14 @@ def test_a_crash_at_any_step_of_any_job_with_several_tables(
 KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from infra import write
+from infra import commit, frames
 from infra.settings import load_settings, parse_days
 from jobs.runner import run_job
 
-real = write._commit
+frames.SMALL_ROWS = -1  # Spark commits, whatever the number of rows: its files are there for a while
+real = commit.commit_spark
 
-def commit(spark, lake, table, staged, asked):
+def watched(spark, lake, table, staged, replaced):
     folder = Path(lake.path(table.name))
     before = set(folder.rglob("*.parquet"))
 
@@ -97,10 +104,11 @@ def commit(spark, lake, table, staged, asked):
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
-    real(spark, lake, table, staged, asked)
+    version = real(spark, lake, table, staged, replaced)
     time.sleep(1)
+    return version
 
-write._commit = commit
+commit.commit_spark = watched
 run_job(load_settings(), sys.argv[1], parse_days(sys.argv[2]), force=True)
 """
 

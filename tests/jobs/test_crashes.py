@@ -17,7 +17,7 @@ import pytest
 import jobs.declaration
 import jobs.plan
 import jobs.runner
-from infra import commit, frames, ledger, write
+from infra import commit, frames, ledger
 from infra.contracts import contract
 from infra.lake import Lake
 from infra.settings import Settings
@@ -109,7 +109,7 @@ def toy_job(case: Case, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Job:
 
 def deaths(engine: Engine) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
     """What to put in whose place, so that a run dies before the commit, right after it, and in the ledger."""
-    place, name = {"arrow": (commit, "commit_arrow"), "spark": (write, "_commit")}[engine]
+    place, name = commit, {"arrow": "commit_arrow", "spark": "commit_spark"}[engine]
     real_commit, real_append = getattr(place, name), ledger.append
 
     def before(*_: Any) -> None:
@@ -161,6 +161,7 @@ def test_an_arrow_job_dies_before_the_commit_after_it_and_in_the_ledger(
 def test_a_spark_job_dies_before_the_commit_after_it_and_in_the_ledger(
     spark: Any, settings: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
+    monkeypatch.setattr(frames, "SMALL_ROWS", -1)  # so few rows would be committed without Spark
     die_and_start_again(mode, "spark", settings, lake, monkeypatch)
 
 
