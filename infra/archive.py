@@ -59,7 +59,7 @@ def make_archive(settings: Settings) -> Path:
             folder = Path(tempfile.mkdtemp(prefix=".archive-", dir=path.parent))
             try:
                 _dump(settings, folder / path.name)
-                (folder / path.name).rename(path)
+                publish(folder / path.name, path)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     return path
@@ -89,6 +89,7 @@ def _warm_up(draft: Path) -> None:
 
     from infra.settings import load_settings
     from infra.spark import session, spark_conf
+from infra.storage import publish
 
     settings = load_settings(spark={"master": "local[2]", "driver_memory": "2g"})
     options = spark_conf(settings)["spark.driver.extraJavaOptions"].replace(archive_options(), "")

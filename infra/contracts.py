@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from infra.cache import user_cache
 from infra.errors import ContractError, JobUnknown
+from infra.storage import write_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -193,9 +193,7 @@ def _keep(file: Path, parsed: Contract) -> None:
     """Write a cache file whole: other processes see all of it or nothing. A cache is never a reason to fail."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as temporary:
-            json.dump(asdict(parsed), temporary)
-        Path(temporary.name).replace(file)
+        write_file(file, json.dumps(asdict(parsed)), durable=False)
     except OSError:
         return
 

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -99,14 +99,20 @@ class TableLock:
         if self._beat.is_alive():
             self._beat.join()
         if self._number and self._newest() == self._number:
-            self._folder.write(_file(self._number), self._state(released=True), durable=False)
+            try:
+                self._folder.write(_file(self._number), self._state(released=True), durable=False)
+            except (
+                OSError
+            ):  # a full disk takes no word of it, but lets go of the file; what filled it is told already
+                self._folder.delete(_file(self._number))
 
     def _heartbeat(self) -> None:
         while not self._stop.wait(self._seconds / 4):
             if self._newest() != self._number:
                 return  # taken over; check() will say so before the next commit
-            # A sign of life does not wait for a busy disk.
-            self._folder.write(_file(self._number), self._state(), durable=False)
+            # A sign of life does not wait for a busy disk, and a full one only costs this sign.
+            with suppress(OSError):
+                self._folder.write(_file(self._number), self._state(), durable=False)
 
     def _written(self) -> dict[int, float]:
         """Number of each lock file to when it was last written, in seconds since 1970."""

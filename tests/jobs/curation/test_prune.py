@@ -75,6 +75,7 @@ def result(bench: Bench) -> list[dict[str, Any]]:
     return sorted(bench.written["curation.pruned"], key=lambda row: row["turn_id"])
 
 
+@pytest.mark.nightly
 def test_exact_share_coverage_and_labels_against_all_pairs(bench: Bench) -> None:
     bench.settings = with_rules(bench.settings, keep_proportion=0.6, horizon_days=1)
     vectors = fill(bench)
@@ -119,6 +120,7 @@ def test_exact_share_coverage_and_labels_against_all_pairs(bench: Bench) -> None
     assert any(row["reason"] == "diversity_budget" for row in rows.values())
 
 
+@pytest.mark.nightly
 def test_cut_order_partitions_and_rerun_change_nothing(bench: Bench) -> None:
     bench.settings = with_rules(bench.settings, keep_proportion=0.55)
     fill(bench)
@@ -139,6 +141,7 @@ def test_cut_order_partitions_and_rerun_change_nothing(bench: Bench) -> None:
     assert result(bench) == whole
 
 
+@pytest.mark.nightly
 def test_clusters_and_small_blocks_find_what_all_pairs_find(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,7 +46,7 @@ def screening() -> job.Screening:
     return job.Screening(
         ScreeningPolicy.of(ScreeningSettings()),
         b"key",
-        {"knight": ("Sir Galahad",)},
+        {"knight": ((DAYS[0], "Sir Galahad"),)},
         job.Packaged(ScreeningSettings()),
     )
 
@@ -145,6 +145,7 @@ def test_a_decision_lets_in_what_was_unsure_and_nothing_else(
     judged.unpersist()
 
 
+@pytest.mark.nightly
 def test_run_writes_every_turn_once_and_no_raw_identifier(bench: Any) -> None:
     """Through the job: one row a turn, the queue without text, no identifier in what is written."""
     bench.days = DAYS

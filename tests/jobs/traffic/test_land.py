@@ -107,6 +107,7 @@ def test_no_raw_user_id_reaches_the_tables(put_events: Any, run_days: Any, rows_
     assert len({row["user_id"] for row in rows}) == 1
 
 
+@pytest.mark.nightly
 def test_a_range_lands_the_same_together_or_day_by_day(
     spark: SparkSession, settings: Settings, put_events: Any, run_days: Any, rows_of: Any, lake: Lake
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_half_written_file_leaves_the_tables_as_they_were(
     assert len(landing_files(lake.landing, date.fromisoformat(DAY))) == 1
 
 
+@pytest.mark.nightly
 def test_a_late_event_marks_its_day_and_the_later_days_of_its_conversation(
     put_events: Any, run_days: Any, rows_of: Any, lake: Lake
 ) -> None:

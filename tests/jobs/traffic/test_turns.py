@@ -8,6 +8,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -216,6 +217,7 @@ def logged(day: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_how_the_range_is_cut_does_not_matter(put_events: Any, run_days: Any, rows_of: Any) -> None:
     for day in ("2026-03-01", "2026-03-02"):
         put_events(day, logged(day))
@@ -229,6 +231,7 @@ def test_how_the_range_is_cut_does_not_matter(put_events: Any, run_days: Any, ro
     assert rows_of("traffic.turns") == day_by_day
 
 
+@pytest.mark.nightly
 def test_a_response_of_the_next_day_makes_yesterday_stale(
     put_events: Any, run_days: Any, rows_of: Any, lake: Lake
 ) -> None:

@@ -63,7 +63,7 @@ def test_memory_stays_within_the_budget_when_everything_is_close() -> None:
     """The worst cell there is: two full blocks of a family, every pair close, as Arrow hands them over."""
     program = (
         "import resource, numpy as np, pyarrow as pa\n"
-        "from jobs.curation import candidates\n"
+        "from jobs.curation.diversity import candidates\n"
         "search = candidates.Search(.95, .9, 9, 64_000_000, 1)\n"
         "def cell(rows):\n"
         "    x = np.random.default_rng(0).normal(size=(2 * rows, 384)).astype('f4'); x = x[0] + .01 * x\n"
