@@ -21,6 +21,7 @@ from infra.errors import EnvironmentMissing
 from infra.jars import delta_jars, one_at_a_time
 from infra.java import java_command
 from infra.settings import Settings
+from infra.storage import publish
 
 _PATIENCE_SECONDS = 900
 # Java reports on standard output that an archive does not fit, where a command's result stands.
@@ -89,7 +90,6 @@ def _warm_up(draft: Path) -> None:
 
     from infra.settings import load_settings
     from infra.spark import session, spark_conf
-from infra.storage import publish
 
     settings = load_settings(spark={"master": "local[2]", "driver_memory": "2g"})
     options = spark_conf(settings)["spark.driver.extraJavaOptions"].replace(archive_options(), "")
