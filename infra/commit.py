@@ -161,10 +161,14 @@ def _ours(table: Contract, message: str) -> FlywheelError | None:
             "the disk filled up while writing", table=table.name,
             hint="Free space, then run again: the table is as it was.",
         )  # fmt: skip
-    if "DELTA_REPLACE_WHERE_MISMATCH" in message:  # first: Delta checks the condition as a constraint
+    # Delta checks the condition of a replacing write as one more constraint, and names both in one message.
+    violated = next((name for name in table.checks if name in message), None)
+    if "DELTA_VIOLATE_CONSTRAINT" in message and violated is not None:
+        return _broken(table.name, violated)
+    if "DELTA_REPLACE_WHERE_MISMATCH" in message:
         return _outside(table)
     if "DELTA_VIOLATE_CONSTRAINT" in message or "DELTA_NOT_NULL_CONSTRAINT_VIOLATED" in message:
-        return _broken(table.name, next((name for name in table.checks if name in message), "(NOT NULL)"))
+        return _broken(table.name, "(NOT NULL)")
     if "failed validation check" in message:  # delta-rs quotes rows, and names no CHECK
         return _broken(table.name, "of the table")
     return None
