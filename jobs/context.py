@@ -126,12 +126,9 @@ class JobContext:
 
     def table_of(self, table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         """Rows as an Arrow table with the columns and types of a contract, without `run_id`."""
-        import pyarrow as pa
+        from infra.frames import arrow_table
 
-        schema = pa.schema(self.lake.open(table).schema().to_arrow())
-        fields = [field for field in schema if field.name != "run_id"]
-        columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in fields]
-        return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+        return arrow_table(contract(table), rows)
 
     def landed_files(self, zone: str) -> list[LandingFile]:
         """The finished files of a landing zone that arrived on the days of the run, by day and name."""

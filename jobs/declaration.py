@@ -19,8 +19,6 @@ from infra.errors import JobUnknown
 # Stages in the order of the flow. The jobs of a stage are listed in the order in which they run.
 STAGES = ("traffic", "experiments", "curation", "signals", "annotation", "preherding")
 LANDING = "landing"
-LANDED_IN = {LANDING: "traffic.events", f"{LANDING}/preferences": "annotation.preferences"}
-"""Landing zone to the table that its rows go to, whose retention its files have."""
 
 Engine = Literal["spark", "arrow", "gpu"]
 Unit = Literal["day", "window", "batch", "version"]

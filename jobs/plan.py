@@ -20,7 +20,7 @@ from infra import ledger
 from infra.errors import UpstreamMissing
 from infra.lake import Lake
 from infra.settings import Settings, parse_days, span_of
-from jobs.declaration import LANDED_IN, LANDING, Job, Reach, all_jobs, is_landed, landing_zones, writer_of
+from jobs.declaration import LANDING, Job, Reach, all_jobs, is_landed, landing_zones, writer_of
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Plan:
 
     def is_expired(self, job: Job, day: date) -> bool:
         """Whether retention deleted the inputs of the day, so that the job cannot make it again."""
-        sources = {LANDED_IN[name] for name in job.reads if is_landed(name)} | set(job.tables_awaited)
-        return any(day < self._expired_before.get(table, date.min) for table in sources)
+        sources = {name for name in job.reads if is_landed(name)} | set(job.tables_awaited)
+        return any(day < self._expired_before.get(name, date.min) for name in sources)
 
     def forget(self) -> None:
         """Drop the cached ledger; the next call reads it again."""
@@ -205,6 +205,8 @@ class Plan:
     def due(self, job: Job, days: Sequence[date], force: bool = False) -> list[Due]:
         """The due units among `days`, in order of days."""
         if (scope := self.scope(job, days)) is not None:
+            if any(self.is_expired(job, day) for day in (days if job.unit == "window" else days[-1:])):
+                return []
             reason = "forced" if force else self._reason(job, scope, tuple(days))
             return [Due(job.name, tuple(days), reason, scope)] if reason else []
         units: list[Due] = []

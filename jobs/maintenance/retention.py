@@ -6,9 +6,10 @@ which day a table was emptied, so plans do not make such a day again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -17,8 +18,11 @@ from infra.contracts import contract
 from infra.lake import Lake
 from infra.locks import hold
 from infra.settings import Settings
-from jobs.declaration import LANDED_IN
+from jobs.declaration import all_jobs, is_landed
 from jobs.landing.zone import delete_day, landing_days, landing_files
+
+RAW = "traffic.events"
+"""The table whose retention all landed files have: they hold raw text."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def enforce(
     """Delete what is older than its table's retention, one table after another, each under its lock.
 
     Args:
-        tables: default: all, and the landing zones.
+        tables: default: all, and the landing zones, whose files hold raw text.
         dry_run: count only.
         today: the day to count from; default: today, UTC.
 
@@ -56,8 +60,10 @@ def enforce(
     last = today or ledger.now().date()
     chosen = lake.chosen(tables)
     # Delete files first: otherwise, after a kill in between, landing could bring back deleted rows.
-    for zone, table in LANDED_IN.items():
-        if table in chosen and (expired := _zone(lake, zone, _before(table, last), dry_run)).files:
+    for zone in (
+        sorted({name for job in all_jobs() for name in job.reads if is_landed(name)}) if not tables else ()
+    ):
+        if (expired := _zone(lake, zone, _before(RAW, last), dry_run)).files:
             yield expired
     for table in chosen:
         if "ds" in contract(table).column_names:
@@ -71,12 +77,15 @@ def _before(table: str, today: date) -> date:
 
 
 def _zone(lake: Lake, zone: str, before: date, dry_run: bool) -> Expired:
-    root, files = lake.landing_of(zone), 0
-    for day in landing_days(root):
-        if day < before:
-            files += len(landing_files(root, day))
-            if not dry_run:
-                delete_day(root, day)
+    root = lake.landing_of(zone)
+    days = [day for day in landing_days(root) if day < before]
+    files = sum(len(landing_files(root, day)) for day in days)
+    if files and not dry_run:
+        # The ledger first: a day without files must not be landed again, which would empty it.
+        run_id, now = ledger.new_run_id(), ledger.now()
+        ledger.append(lake, "ops.runs", [_row(zone, before, run_id, now, {"expired_files": files})], run_id)
+    for day in days if not dry_run else ():
+        delete_day(root, day)
     return Expired(zone, before, 0, files)
 
 
@@ -90,12 +99,17 @@ def _table(settings: Settings, lake: Lake, table: str, before: date, dry_run: bo
         delta = lake.open(table)
         locks[table].check()
         delta.delete(f"ds < DATE '{before.isoformat()}'")
-        ended = ledger.now()
-        row = {
-            "run_id": run_id, "job": ledger.RETENTION, "table_name": table, "ds": before, "started_ts": started,
-            "ended_ts": ended, "state": "succeeded", "rows_out": 0, "rows_rejected": {"expired": int(rows)},
-            "output_version": lake.version(table), "code_version": ledger.code_version(),
-            "seconds": (ended - started).total_seconds(),
-        }  # fmt: skip
-        ledger.append(lake, "ops.runs", [row], run_id)
+        row = _row(table, before, run_id, started, {"expired": int(rows)})
+        ledger.append(lake, "ops.runs", [row | {"output_version": lake.version(table)}], run_id)
     return expired
+
+
+def _row(
+    place: str, before: date, run_id: str, started: datetime, counts: Mapping[str, int]
+) -> dict[str, Any]:
+    ended = ledger.now()
+    return {
+        "run_id": run_id, "job": ledger.RETENTION, "table_name": place, "ds": before, "started_ts": started,
+        "ended_ts": ended, "state": "succeeded", "rows_out": 0, "rows_rejected": dict(counts),
+        "code_version": ledger.code_version(), "seconds": (ended - started).total_seconds(),
+    }  # fmt: skip

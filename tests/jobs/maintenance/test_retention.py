@@ -57,7 +57,9 @@ def test_what_is_too_old_is_counted_first_and_deleted_then(aged: Lake, settings:
     rows = aged.open("ops.runs").to_pyarrow_table().to_pylist()
     assert {
         row["table_name"]: dict(row["rows_rejected"]) for row in rows if row["job"] == "maintenance.retention"
-    } == {"traffic.events": {"expired": 1}, "traffic.turns": {"expired": 1}}
+    } == {
+        "landing": {"expired_files": 1}, "traffic.events": {"expired": 1}, "traffic.turns": {"expired": 1}
+    }  # fmt: skip
     assert list(enforce(settings, today=DAY)) == []
 
 
@@ -74,6 +76,19 @@ def test_a_deleted_day_is_not_planned_again(aged: Lake, settings: Settings) -> N
     assert ("traffic.land", DAY) in due
     assert Plan(settings).is_expired(job("traffic.land"), OLD)
     assert not Plan(settings).is_expired(job("traffic.land"), OLD + timedelta(days=1))
+
+
+def test_a_batch_without_its_raw_files_stays_and_is_not_made_again(lake: Lake, settings: Settings) -> None:
+    pair = {"pair_id": "p", "mode": "static", "winner": "a", "split": "train", "response_b": "y", "ds": OLD}
+    put(lake, "annotation.preferences", [pair])
+    put_success(lake, "annotation.preferences", [OLD])
+    folder = Path(lake.landing_of("landing/preferences")) / day_folder(OLD)
+    folder.mkdir(parents=True)
+    (folder / "pairs.jsonl").write_text("{}\n")
+    done = [(each.place, each.files) for each in enforce(settings, today=DAY)]
+    assert done == [("landing/preferences", 1)]
+    assert days(lake, "annotation.preferences") == [OLD], "judged pairs are redacted, and kept for longer"
+    assert not [unit for unit in Plan(settings).everything() if unit.job == "annotation.preferences"]
 
 
 def test_a_table_that_is_being_written_is_left_alone(aged: Lake, settings: Settings) -> None:
