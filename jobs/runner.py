@@ -92,6 +92,8 @@ def run_job(
                 context.versions[table] = lake.version(table)
             context.versions.update(pinned_versions(declared, settings, lake) | plan.versions)
             try:
+                if declared.engine == "spark":
+                    _ = context.spark  # functions of Spark need a session, also before the first read
                 result = importlib.import_module(declared.module).run(context)
                 missing = [
                     t for t in declared.writes if t not in {r["table_name"] for r in context.ledger_rows}

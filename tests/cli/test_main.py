@@ -88,6 +88,7 @@ def test_a_wrong_query_is_one_line(home: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.nightly
 def test_every_view_runs_on_duckdb_and_spark(spark: Any, lake: Lake) -> None:
     with connect(lake) as connection:
         for name in view_names():

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
 
 from infra.lake import Lake
@@ -56,6 +57,7 @@ LATE_ROWS: list[dict[str, Any] | str] = [
 ]  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_a_batch_a_rerun_and_an_earlier_batch_that_comes_late(
     spark: SparkSession, settings: Settings, lake: Lake
 ) -> None:

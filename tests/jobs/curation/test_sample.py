@@ -252,6 +252,7 @@ def test_final_denominators_recounted_from_the_written_tables(own: Bench) -> Non
         assert row["weight"] == pytest.approx(len(inside) / inside.count("selected"))
 
 
+@pytest.mark.nightly
 def test_partitions_and_order_change_nothing(own: Bench) -> None:
     turns = traffic(own)
     set_rules(own, sample_size={"train": 20}, sample_share={}, character_cap=0.2, leak_similarity=1.0)
@@ -281,6 +282,7 @@ def test_partitions_and_order_change_nothing(own: Bench) -> None:
     assert results[0] == results[1]
 
 
+@pytest.mark.nightly
 def test_too_few_turns_are_refused(own: Bench) -> None:
     fill(own, [said(own, "a", 1, "one"), said(own, "b", 1, "two")])
     set_rules(own, sample_size={"train": 3}, sample_share={}, character_cap=1.0)

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from benchmarks.cookie_cats import by_libraries, distance, read_players, through_the_jobs
 
 
+@pytest.mark.nightly
 @pytest.mark.real_data
 def test_a_readout_of_real_players_is_what_libraries_say(
     spark: SparkSession, shared_data: Path, tmp_path: Path

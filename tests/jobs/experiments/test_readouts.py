@@ -157,6 +157,7 @@ def test_order_cut_and_partitions_change_nothing(spark: SparkSession, by_hand: d
                 assert numbers(row) == pytest.approx(numbers(other), rel=1e-9)
 
 
+@pytest.mark.nightly
 def test_late_events_move_what_they_touch_and_nothing_is_overwritten(
     spark: SparkSession,
     settings: Settings,

@@ -99,6 +99,7 @@ def test_a_batch_has_a_score_for_each_response_and_none_for_what_is_too_long(set
     assert scores[4] == scores[0]
 
 
+@pytest.mark.nightly
 def test_from_a_window_to_the_difficulty_of_the_next(settings: Settings, spark: SparkSession) -> None:
     """Scored, run again without a change, pinned, and read as bands by curation; a window too early is refused."""
     from jobs.curation.sampling.difficulty import score_bands

@@ -220,6 +220,7 @@ def logged(number: int, time: str, kind: str, received: str | None = None, **fie
     }  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_the_next_day_and_late_events_settle_what_was_open(
     put_events: Any, run_days: Any, rows_of: Any, lake: Lake, settings: Settings
 ) -> None:

@@ -75,6 +75,7 @@ REASONS = {
 }  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_every_landed_line_is_kept_a_duplicate_or_quarantined(
     put_events: Any, run_days: Any, rows_of: Any, lake: Lake
 ) -> None:

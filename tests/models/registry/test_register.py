@@ -330,6 +330,7 @@ def _answers(address: str) -> bool:
         return False
 
 
+@pytest.mark.nightly
 def test_a_tracking_server_keeps_model_lineage_and_pins(
     server: str, settings: Settings, folder: Path, lineage: Lineage
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(tm
     assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
+@pytest.mark.nightly
 def test_two_ranks_end_with_the_weights_of_one_process_with_twice_the_batch(tmp_path: Path) -> None:
     two = {"gpus": 2, "accelerate": "accelerate-2cpu.yaml"}
     asked = {"steps": 12, "save_steps": 5, "learning_rate": 1e-3}
