@@ -21,6 +21,8 @@ import psutil
 import pytest
 
 TEST_SECONDS = 20.0
+# One machine's CPU second buys less than another's: a test that is over its limit by less is named, and fails nothing.
+TOLERANCE = 1.5
 # 18 worker-minutes on each of two cores.
 TOTAL_SECONDS = 2 * 18 * 60.0
 SHOWN = 12
@@ -139,7 +141,7 @@ class Budget:
             f"{test} took {seconds:.0f} CPU s, the limit is {TEST_SECONDS:.0f}: make it cheaper, or mark it "
             "@pytest.mark.nightly and keep a cheap version without the marker"
             for test, seconds in self._by_cost()
-            if seconds > TEST_SECONDS and test not in self._nightly
+            if seconds > TOLERANCE * TEST_SECONDS and test not in self._nightly
         ]
         if self.total > TOTAL_SECONDS:
             dear.append(
@@ -161,6 +163,11 @@ class Budget:
         terminalreporter.write_line(
             f"{self.total / 60:8.1f} CPU minutes in all without nightly tests (limit {TOTAL_SECONDS / 60:.0f})"
         )
+        for test, seconds in self._by_cost():
+            if TEST_SECONDS < seconds <= TOLERANCE * TEST_SECONDS and test not in self._nightly:
+                terminalreporter.write_line(
+                    f"{seconds:8.1f} CPU s  {test}: over the limit, within the tolerance"
+                )
         for line in self.broken():
             terminalreporter.write_line(f"BUDGET: {line}", red=True)
 
