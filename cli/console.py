@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -35,20 +35,6 @@ def print_error(error: Exception) -> None:
     # Escaped: the place of an error is in square brackets, which rich would take for a style.
     text = f"[bold red]{type(error).__name__}[/bold red]: {escape(str(error))}"
     err.print(text, highlight=False, soft_wrap=True)
-
-
-def progress_printer(name: str) -> Callable[[int, int, float], None]:
-    """A function that prints the progress of a training: step, steps in all, loss."""
-
-    def print_step(step: int, steps: int, loss: float) -> None:
-        err.print(f"{name}: step {step} of {steps}, loss {loss:.3f}", highlight=False)
-
-    return print_step
-
-
-def counts_text(counts: Mapping[str, int]) -> str:
-    """`12 too long, 3 tie`: the counts that are not zero, by name."""
-    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count)
 
 
 def print_rows(rows: list[dict[str, Any]], names: list[str], format: Format) -> None:

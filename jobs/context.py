@@ -15,7 +15,6 @@ from infra.lake import Lake
 from infra.locks import TableLock
 from infra.memory import PeakMemory
 from infra.settings import Settings
-from infra.spark import session
 from jobs.declaration import Job, Reach
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ class JobContext:
         scope: id of what is built from the days (a dataset, a model), None where each day is a unit of its own.
         versions: Delta version of each table at the start of the run, or the pinned one; every read is at that version.
         reads: what the run has read: table to the days, or None for all of them.
+        engine: the Spark session of a job that declares Spark, else None.
     """
 
     job: Job
@@ -53,15 +53,13 @@ class JobContext:
 
     @property
     def spark(self) -> SparkSession:
-        """The Spark session. It starts on first use.
+        """The Spark session.
 
         Raises:
             ContractError: the job declares an engine without one.
         """
-        if self.job.engine != "spark":
-            raise ContractError(f"{self.job.name} declares engine {self.job.engine}: it has no Spark session")
         if self.engine is None:
-            self.engine = session(self.settings)
+            raise ContractError(f"{self.job.name} declares engine {self.job.engine}: it has no Spark session")
         return self.engine
 
     @property

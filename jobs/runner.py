@@ -17,7 +17,7 @@ from infra.lake import Lake
 from infra.locks import hold
 from infra.memory import PeakMemory
 from infra.settings import Settings, span_of
-from infra.spark import has_ended
+from infra.spark import has_ended, session
 from jobs.context import JobContext
 from jobs.declaration import Engine, Job, all_jobs, job
 from jobs.plan import Due, Plan, fingerprint
@@ -67,9 +67,8 @@ def run_job(
     lake.check_room()
     run_id = ledger.new_run_id()
     with hold(lake.locks, declared.writes, run_id, settings.lake.lock_seconds) as locks:
-        plan = Plan(
-            settings, versions
-        )  # read under the lock: what another run has just made is not made again
+        # Read under the lock: what another run has just made is not made again.
+        plan = Plan(settings, versions)
         due = plan.due(declared, sorted(days), force)
         _print_skips(declared, sorted(days), due)
         if not due:
@@ -87,13 +86,13 @@ def run_job(
                 locks=locks,
                 memory=memory,
                 scope=due[0].scope,
+                # Before the job runs: Spark's functions need a session, also before the first read.
+                engine=session(settings) if declared.engine == "spark" else None,
             )
             for table in sorted(set(declared.tables_read) - set(declared.pinned)):
                 context.versions[table] = lake.version(table)
             context.versions.update(pinned_versions(declared, settings, lake) | plan.versions)
             try:
-                if declared.engine == "spark":
-                    _ = context.spark  # functions of Spark need a session, also before the first read
                 result = importlib.import_module(declared.module).run(context)
                 missing = [
                     t for t in declared.writes if t not in {r["table_name"] for r in context.ledger_rows}

@@ -13,7 +13,7 @@ from models.reward.registration import memory_plan
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration, configuration
 
-_TOLD_PARAMETERS = 100_000_000
+_LARGE_MODEL_PARAMETERS = 100_000_000
 
 
 def run_configuration(ctx: JobContext, kind: Kind) -> Configuration:
@@ -26,7 +26,7 @@ def run_configuration(ctx: JobContext, kind: Kind) -> Configuration:
     training = ctx.settings.training
     chosen = configuration(training.pointwise_config if kind == "pointwise" else training.pairwise_config)
     plan = memory_plan(ctx.settings, chosen)
-    if chosen.cluster.gpus or plan.parameters > _TOLD_PARAMETERS:
+    if chosen.cluster.gpus or plan.parameters > _LARGE_MODEL_PARAMETERS:
         for line in plan.lines():
             ctx.say(line)
     return chosen
