@@ -18,6 +18,7 @@ from jobs.experiments.engines import Frame, query
 from jobs.experiments.moments import Moments
 
 SEGMENTS: tuple[str, ...] = get_args(Segment)
+_KEY = ("experiment_id", "ds", "arm", "excluded", "first_exposure_ds", *SEGMENTS)
 Bounds = Mapping[tuple[str, date], float]
 """(experiment_id, as_of_ds) to the number of messages at which users are cut."""
 
@@ -144,7 +145,9 @@ def cells(
     )
     rows = query(text, totals=totals, covariates=covariates)
     no_segments = dict.fromkeys(SEGMENTS)
-    return [no_segments | _cell(row, bounds.get((row["experiment_id"], row["ds"]))) for row in rows]
+    cells_of = [no_segments | _cell(row, bounds.get((row["experiment_id"], row["ds"]))) for row in rows]
+    # Means are merged one cell after the other, and the last digit depends on the order. An engine gives rows in any.
+    return sorted(cells_of, key=lambda cell: [(cell[name] is not None, cell[name]) for name in _KEY])
 
 
 def _wanted_row(definition: Definition, day: date, bound: float | None, segments: Sequence[str]) -> str:
