@@ -120,9 +120,8 @@ def main() -> bool:
 
 def _readouts(home: Path, users: Users, names: list[str]) -> dict[str, list[dict[str, Any]]]:
     """Land the users' events, run every job, and read the last day's readouts by experiment."""
-    from infra import ledger
-    from infra.lake import Lake
-    from infra.migrate import migrate
+    from infra.lake import Lake, ledger
+    from infra.lake.migrate import migrate
     from infra.settings import load_settings
     from jobs.experiments.definition import Definition, declare
     from jobs.runner import run_job

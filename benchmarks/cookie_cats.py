@@ -87,9 +87,9 @@ def _by_day(rounds: Column, back: Column) -> Column:
 def through_the_jobs(home: Path, players: Players) -> tuple[Answer, dict[str, int], float]:
     """The readout of the last day by the method plain, users by arm, and the sample-ratio p."""
     from infra.lake import Lake
-    from infra.migrate import migrate
+    from infra.lake.migrate import migrate
+    from infra.lake.sql import connect
     from infra.settings import load_settings
-    from infra.sql import connect
     from jobs.experiments import JOBS, READOUTS
     from jobs.experiments.definition import Definition, declare
     from jobs.runner import run_job

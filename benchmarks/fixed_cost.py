@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.process_cost import Cost, cost_of
 from benchmarks.race import alternate, arguments, close, cpu_seconds, table
 from infra.lake import Lake
-from infra.migrate import migrate
+from infra.lake.migrate import migrate
 from infra.sandbox import SandboxSettings, generate
 from infra.settings import Settings, load_settings
 from infra.spark import session

@@ -68,8 +68,8 @@ def land(lake: Any, data: Path, turns: int, rng: np.random.Generator) -> None:
     """Write `traffic.turns` and `traffic.characters`, and tell the ledger that their days are done."""
     from deltalake import write_deltalake
 
-    from infra import frames
     from infra.contracts import contract
+    from infra.write import frames
 
     characters = [
         {
@@ -179,7 +179,7 @@ def _vectors(
 def one_size(data: Path, seed: int, turns: int, part: str, home: Path) -> dict[str, Any]:
     """The path once: CPU seconds by job, peak memory, and whether the answer is right."""
     from infra.lake import Lake
-    from infra.migrate import migrate
+    from infra.lake.migrate import migrate
     from infra.settings import load_settings
     from infra.spark import session
     from jobs.runner import run_job
@@ -206,7 +206,7 @@ def one_size(data: Path, seed: int, turns: int, part: str, home: Path) -> dict[s
 
 def answer(settings: Any, lake: Any, turns: int) -> dict[str, Any]:
     """Peak memory, and whether every turn has one outcome and each day and split kept exactly its share."""
-    from infra import ledger
+    from infra.lake import ledger
 
     outcomes = ledger.query(
         lake, "SELECT count(*), count(DISTINCT turn_id) FROM curation_outcomes", (), ["curation.outcomes"]

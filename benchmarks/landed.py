@@ -9,7 +9,7 @@ from typing import Any
 
 def tell(lake: Any, job: str, table: str, days: Sequence[date]) -> None:
     """A line in the ledger for each day of a table that stands there in place of what its job writes."""
-    from infra import ledger
+    from infra.lake import ledger
 
     moment = ledger.now()
     rows = [

@@ -18,9 +18,8 @@ from typing import Any
 import duckdb
 
 from benchmarks.race import alternate, arguments, close, table
-from infra import ledger
-from infra.lake import Lake
-from infra.migrate import migrate
+from infra.lake import Lake, ledger
+from infra.lake.migrate import migrate
 from infra.settings import Settings, load_settings
 from jobs.declaration import Job, all_jobs
 from jobs.maintenance.compaction import compact

@@ -18,13 +18,14 @@ from unittest import mock
 import pyarrow as pa
 
 from benchmarks.race import alternate, arguments, close, cpu_seconds, table
-from infra import frames, write
+from infra import write
 from infra.contracts import Contract, contract
 from infra.lake import Lake
-from infra.locks import hold
-from infra.migrate import migrate
+from infra.lake.locks import hold
+from infra.lake.migrate import migrate
 from infra.settings import load_settings
 from infra.spark import session
+from infra.write import frames
 
 # A table for each mode; curation.screened has many columns and nested ones.
 TABLES = (

@@ -13,7 +13,7 @@ from benchmarks.race import table
 from cli.reports.curation.data import Report, read
 from cli.reports.curation.page import hard_constraints, job_rows, stops, target_rows
 from infra.lake import Lake
-from infra.ledger import code_version
+from infra.lake.ledger import code_version
 from infra.settings import load_settings
 
 HOW = (

@@ -91,7 +91,7 @@ def prepare(home: Path, user_days: int, seed: int, sections: Mapping[str, Any]) 
         sections: of the settings.
     """
     from infra.lake import Lake
-    from infra.migrate import migrate
+    from infra.lake.migrate import migrate
     from infra.settings import load_settings
     from infra.spark import session
     from jobs.experiments.definition import Definition, declare
@@ -279,8 +279,8 @@ def in_spark(place: Place) -> Answer:
 def seven_days(place: Place) -> Answer:
     """Each day added to the totals before it, written, and read out by the job."""
     from infra import write
-    from infra.locks import hold
-    from infra.sql import connect
+    from infra.lake.locks import hold
+    from infra.lake.sql import connect
     from jobs.experiments.unit_totals import unit_totals
     from jobs.runner import run_job
 
@@ -322,7 +322,7 @@ FROM ({users}) GROUP BY arm
 
 def in_duckdb(place: Place, days: Sequence[date]) -> Answer:
     """One query a day from the user-days, and Fieller's roots by the textbook formula."""
-    from infra.sql import connect
+    from infra.lake.sql import connect
 
     answer: Answer = {}
     with connect(place.lake, "experiments.unit_days") as database:
@@ -347,7 +347,7 @@ def in_tea(place: Place) -> Answer:
     """tea-tasting on a DuckDB relation of users: means and lifts (its intervals are the delta method's)."""
     import tea_tasting as tt
 
-    from infra.sql import connect
+    from infra.lake.sql import connect
 
     settings = {"equal_var": False, "use_t": False}
     metrics: dict[str, Any] = {

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from infra.lake import Lake
-from infra.migrate import migrate
+from infra.lake.migrate import migrate
 from infra.sandbox import SandboxSettings, generate
 from infra.settings import Settings, load_settings
 from infra.spark import session

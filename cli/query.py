@@ -21,7 +21,7 @@ def query(
         JobUnknown: a table does not exist yet, or the caller may not read it.
         duckdb.Error: the statement is wrong.
     """
-    from infra.sql import connect
+    from infra.lake.sql import connect
 
     with connect(lake, statement) as connection:
         cursor = connection.execute(statement, values)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from infra import ledger, write
+from infra import write
 from infra.contracts import contract
 from infra.errors import ContractError
-from infra.lake import Lake
-from infra.locks import TableLock
+from infra.lake import Lake, ledger
+from infra.lake.locks import TableLock
 from infra.memory import PeakMemory
 from infra.settings import Settings
 from jobs.declaration import Job, Reach
@@ -124,7 +124,7 @@ class JobContext:
 
     def table_of(self, table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         """Rows as an Arrow table with the columns and types of a contract, without `run_id`."""
-        from infra.frames import arrow_table
+        from infra.write.frames import arrow_table
 
         return arrow_table(contract(table), rows)
 

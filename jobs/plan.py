@@ -16,9 +16,8 @@ from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from infra import ledger
 from infra.errors import UpstreamMissing
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings, parse_days, span_of
 from jobs.declaration import LANDING, Job, Reach, all_jobs, is_landed, landing_zones, writer_of
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from infra import ledger
 from infra.errors import ContractError, ExpectationFailed, FlywheelError, SettingsError
-from infra.lake import Lake
-from infra.locks import hold
+from infra.lake import Lake, ledger
+from infra.lake.locks import hold
 from infra.memory import PeakMemory
 from infra.settings import Settings, span_of
 from infra.spark import has_ended, session

@@ -23,11 +23,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from infra import frames, ledger
 from infra.contracts import contract
-from infra.lake import Lake
-from infra.migrate import migrate
+from infra.lake import Lake, ledger
+from infra.lake.migrate import migrate
 from infra.settings import Settings, load_settings
+from infra.write import frames
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

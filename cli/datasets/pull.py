@@ -151,8 +151,7 @@ def _record_raw_read(settings: Settings, opened: Opened, raw: bool, reader: str)
     import uuid
     from datetime import UTC, datetime
 
-    from infra import ledger
-    from infra.lake import Lake
+    from infra.lake import Lake, ledger
 
     now, run_id = datetime.now(UTC), f"pull-{uuid.uuid4().hex[:12]}"
     read = {

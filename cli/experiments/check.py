@@ -7,8 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from cli.query import query
-from infra import ledger
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings, span_of
 from jobs.experiments import READOUTS
 from jobs.experiments.definition import Definition, definition, definitions

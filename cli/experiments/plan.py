@@ -8,8 +8,8 @@ from typing import Any
 
 from infra.errors import UpstreamMissing
 from infra.lake import Lake
+from infra.lake.sql import connect
 from infra.settings import Settings
-from infra.sql import connect
 from jobs.experiments.comparison import AMOUNTS
 from jobs.experiments.definition import Definition, read_definition
 from jobs.experiments.moments import Arm

@@ -73,7 +73,7 @@ def _python() -> Check:
 
 
 def _java() -> Check:
-    from infra.java import MINIMUM_JAVA, java_version
+    from infra.spark.java import MINIMUM_JAVA, java_version
 
     version = java_version()
     return Check(

@@ -15,7 +15,7 @@ def migrate() -> None:
     Example:
       flywheel migrate
     """
-    from infra.migrate import migrate as apply_migrations
+    from infra.lake.migrate import migrate as apply_migrations
     from infra.settings import load_settings
 
     changes = apply_migrations(load_settings())

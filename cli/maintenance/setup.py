@@ -36,7 +36,7 @@ def setup() -> None:
 
 
 def _jars(settings: Settings) -> str:
-    from infra.jars import DELTA_VERSION, fetch_jars
+    from infra.spark.jars import DELTA_VERSION, fetch_jars
 
     fetch_jars(settings.spark.conf.get("spark.jars.ivySettings"))
     return f"Delta {DELTA_VERSION}"
@@ -44,8 +44,8 @@ def _jars(settings: Settings) -> str:
 
 def _archive(settings: Settings) -> str:
     """Jobs run without it, only slower: where it cannot be made, set-up says so and goes on."""
-    from infra.archive import make_archive
     from infra.errors import EnvironmentMissing
+    from infra.spark.archive import make_archive
 
     if not settings.spark.is_local:
         return "not needed on a cluster"

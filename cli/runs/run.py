@@ -65,7 +65,7 @@ def run(
 
 def _days(names: list[str], days: str | None) -> tuple[date, ...]:
     """The days asked for; today for jobs whose results belong to no day."""
-    from infra import ledger
+    from infra.lake import ledger
     from infra.settings import parse_days
     from jobs.stage import jobs_of
 

@@ -62,7 +62,7 @@ def train(
     Example:
       flywheel safety train labels.jsonl --reviews --pass-error 0.05
     """
-    from infra import ledger
+    from infra.lake import ledger
     from infra.settings import load_settings
     from models.screening.safety.classifier import save
 

@@ -181,8 +181,7 @@ def run_training(settings: Settings, job: str, until: str, table: str, **trainin
     Returns what the job returns. It runs also when nothing is due: training finds its finished run, and the command has
     figures to print.
     """
-    from infra import ledger
-    from infra.lake import Lake
+    from infra.lake import Lake, ledger
     from jobs.runner import run_job
 
     name, _, version = table.partition("@")

@@ -73,8 +73,7 @@ def signals(
     Example:
       flywheel train signals --signal continued --signal thumb_up --days 2026-11-01..2026-11-20
     """
-    from infra import ledger
-    from infra.lake import Lake
+    from infra.lake import Lake, ledger
     from infra.settings import load_settings, parse_days
     from jobs.runner import run_job
 

@@ -18,8 +18,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
-from infra import ledger
-from infra.quality import Result
+from infra.lake import ledger
+from infra.write.quality import Result
 from jobs.annotation import ZONE
 from jobs.annotation.parse import JudgementRules
 from jobs.annotation.screen import batches_of, screen_pairs

@@ -23,8 +23,8 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra.contracts import contract
-from infra.quality import Result
 from infra.settings import DiversitySettings
+from infra.write.quality import Result
 from jobs.curation.diversity import candidates
 from jobs.curation.diversity.candidates import LEXICAL_SPACE, Search
 from jobs.curation.diversity.cover import Fold, Graph, Ints, Ranking, Texts, Turns

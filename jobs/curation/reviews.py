@@ -9,11 +9,10 @@ from typing import Any, cast
 
 import duckdb
 
-from infra import ledger
-from infra.decisions import deciding
 from infra.errors import ContractError, SettingsError
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings
+from infra.write.decisions import deciding
 from models.screening.verdict import content_hash
 
 _DECISIONS = ("approve", "reject")

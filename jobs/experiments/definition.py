@@ -14,12 +14,11 @@ from typing import Literal
 from deltalake import DeltaTable
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from infra import ledger
 from infra.assignment import arm_of
-from infra.decisions import deciding
 from infra.errors import DefinitionRefused, ExperimentUnknown
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings
+from infra.write.decisions import deciding
 from jobs.declaration import readers_of
 from jobs.experiments.comparison import METRICS
 from jobs.plan import Plan

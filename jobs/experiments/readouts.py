@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from infra import ledger
 from infra.errors import ContractError
+from infra.lake import ledger
 from infra.settings import ExperimentsSettings
 from jobs.experiments import COVARIATES, UNIT_TOTALS
 from jobs.experiments.cells import cells, levels, winsor_bounds

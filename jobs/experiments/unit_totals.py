@@ -16,7 +16,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from infra.errors import ExpectationFailed, UpstreamMissing
-from infra.quality import Result
+from infra.write.quality import Result
 from jobs.experiments import UNIT_TOTALS
 from jobs.experiments.covariates import windows
 from jobs.experiments.definition import QUANTITY, Definition, definitions

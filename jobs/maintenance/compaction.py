@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from deltalake import CommitProperties
 
-from infra import ledger
-from infra.lake import Lake
-from infra.locks import hold
+from infra.lake import Lake, ledger
+from infra.lake.locks import hold
 from infra.settings import Settings
 
 _APPENDED = "ops"  # the ledger is appended to without a lock, at any time

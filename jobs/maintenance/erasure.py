@@ -23,11 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from infra import ledger
 from infra.contracts import contract, table_names
 from infra.errors import ContractError, ErasureFailed
-from infra.lake import Lake
-from infra.locks import TableLock, hold
+from infra.lake import Lake, ledger
+from infra.lake.locks import TableLock, hold
 from infra.settings import Settings
 from jobs.declaration import all_jobs, is_landed
 from jobs.landing.erase import Theirs, erase_lines

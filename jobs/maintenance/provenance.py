@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from infra import ledger
 from infra.contracts import contract, table_names
 from infra.errors import FlywheelError
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings, parse_days
 from jobs.declaration import all_jobs, is_landed
 from jobs.landing.zone import landing_files

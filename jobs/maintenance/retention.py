@@ -13,10 +13,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from infra import ledger
 from infra.contracts import contract
-from infra.lake import Lake
-from infra.locks import hold
+from infra.lake import Lake, ledger
+from infra.lake.locks import hold
 from infra.settings import Settings
 from jobs.declaration import all_jobs, is_landed
 from jobs.landing.zone import delete_day, landing_days, landing_files

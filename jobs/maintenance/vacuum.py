@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from infra import ledger
 from infra.errors import SnapshotRefused
-from infra.lake import Lake
-from infra.locks import hold
+from infra.lake import Lake, ledger
+from infra.lake.locks import hold
 from infra.settings import Settings
 from jobs.declaration import all_jobs
 from models.registry.pins import pins

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from infra.lake import Lake
-from infra.sql import connect
+from infra.lake.sql import connect
 from models.signals.contrasts import Statistic, report
 
 _CELLS = """

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from infra import ledger
 from infra.errors import SettingsError
+from infra.lake import ledger
 from infra.settings import Settings
 from jobs.curation.sampling.attributes import depth_band
 from jobs.traffic import ABOUT_A_TURN, CHAT

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
-from infra import ledger
+from infra.lake import ledger
 from infra.settings import Settings
 from jobs.context import JobContext
 from jobs.declaration import LANDING, job, readers_of

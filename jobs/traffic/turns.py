@@ -16,8 +16,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
-from infra import ledger
 from infra.contracts import contract
+from infra.lake import ledger
 from infra.settings import Settings
 from jobs.context import JobContext
 from jobs.traffic import ABOUT_A_TURN, CHAT

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import RegistrationRefused
-from infra.ledger import now
+from infra.lake.ledger import now
 from infra.settings import Settings
 from models.registry import tracking
 from models.training.weights import MANIFEST, Manifest, check_unchanged, read_manifest

@@ -13,12 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from infra import ledger
 from infra.contracts import table_names, view_names
 from infra.errors import JobUnknown
-from infra.lake import Lake
+from infra.lake import Lake, ledger
+from infra.lake.sql import connect
 from infra.settings import load_settings
-from infra.sql import connect
 
 runner = CliRunner()
 

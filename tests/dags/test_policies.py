@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from infra.migrate import migrate
+from infra.lake.migrate import migrate
 from infra.settings import load_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent

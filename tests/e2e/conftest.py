@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from infra.lake import Lake
-from infra.migrate import migrate
+from infra.lake.migrate import migrate
 from infra.sandbox import SandboxSettings, generate
 from infra.sandbox.experiments import declaration
 from infra.sandbox.settings import PlantingSettings

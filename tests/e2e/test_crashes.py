@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from infra import commit, ledger
 from infra.contracts import contract
+from infra.lake import ledger
+from infra.write import commit
 from jobs import runner
 from jobs.declaration import Job
 from jobs.plan import Due, Plan
@@ -87,7 +88,7 @@ def test_a_crash_at_any_step_of_any_job_with_several_tables(
 KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from infra import commit, frames
+from infra.write import commit, frames
 from infra.settings import load_settings, parse_days
 from jobs.runner import run_job
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from infra.errors import ContractError, ErasureFailed, LockHeld, VersionGone
-from infra.locks import hold
+from infra.lake.locks import hold
 from jobs.landing.lines import ERASED_USER, pseudonym
 from jobs.maintenance import erasure
 from jobs.maintenance.erasure import KEPT, columns_of, erase

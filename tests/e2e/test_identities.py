@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from infra.contracts import contract, table_names
-from infra.sql import connect
+from infra.lake.sql import connect
 from jobs.declaration import is_landed
 from tests.e2e.conftest import DAYS, Product, pipeline
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from infra.lake import Lake
-from infra.migrate import migrate
+from infra.lake.migrate import migrate
 from infra.sandbox import SandboxSettings, generate
 from jobs import curation, traffic
 from jobs.experiments import ASSIGNMENTS

@@ -64,7 +64,7 @@ def test_days() -> None:
 
 def test_light_modules_import_neither_spark_nor_torch() -> None:
     code = (
-        "import sys, infra.settings, infra.spark, infra.write, infra.quality, jobs.declaration, jobs.runner\n"
+        "import sys, infra.settings, infra.spark, infra.write, infra.write.quality, jobs.declaration, jobs.runner\n"
         "from jobs.declaration import all_jobs\nassert all_jobs()\n"
         "bad = {'pyspark', 'torch', 'faiss', 'great_expectations', 'transformers'} & set(sys.modules)\n"
         "assert not bad, bad\n"

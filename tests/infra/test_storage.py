@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from infra import ledger, storage
+from infra import storage
 from infra.errors import LockHeld, MigrationRefused, SettingsError
-from infra.lake import Lake
-from infra.locks import hold
-from infra.migrate import LAKE_FACTS, drift, migrate, pin_split
+from infra.lake import Lake, ledger
+from infra.lake.locks import hold
+from infra.lake.migrate import LAKE_FACTS, drift, migrate, pin_split
 from infra.settings import LakeSettings, Settings, SplitSettings, load_settings
 from infra.storage import Folder, folder
 
@@ -362,7 +362,7 @@ def by_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings
 
 
 def test_a_lake_by_uri_is_one_on_the_same_disk(by_uri: Settings, tmp_path: Path) -> None:
-    from infra.sql import connect
+    from infra.lake.sql import connect
     from models.pull.pull import pull
     from models.tables.opened import open_snapshot
 

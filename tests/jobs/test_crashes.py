@@ -17,10 +17,10 @@ import pytest
 import jobs.declaration
 import jobs.plan
 import jobs.runner
-from infra import commit, frames, ledger
 from infra.contracts import contract
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings
+from infra.write import commit, frames
 from jobs import runner
 from jobs.context import JobContext
 from jobs.declaration import Engine, Job

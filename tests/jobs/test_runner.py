@@ -14,10 +14,9 @@ import pytest
 import jobs.declaration
 import jobs.plan
 import jobs.runner
-from infra import ledger
 from infra.errors import ContractError, LockHeld, UpstreamMissing
-from infra.lake import Lake
-from infra.locks import hold
+from infra.lake import Lake, ledger
+from infra.lake.locks import hold
 from infra.settings import LandingSettings, Settings
 from jobs.context import JobContext
 from jobs.declaration import Job, Reach

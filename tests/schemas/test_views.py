@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from infra.lake import Lake
-from infra.sql import connect
+from infra.lake.sql import connect
 from tests.conftest import DAY, put
 
 YESTERDAY = DAY - timedelta(days=1)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from infra.lake import Lake
-from infra.sql import connect, named_rows
+from infra.lake.sql import connect, named_rows
 
 Row = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.errors import ExperimentUnknown
 from infra.lake import Lake
-from infra.sql import connect, named_rows
+from infra.lake.sql import connect, named_rows
 
 Row = dict[str, Any]
 

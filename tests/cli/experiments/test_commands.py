@@ -13,9 +13,8 @@ from typer.testing import CliRunner, Result
 from cli import console
 from cli.experiments.readout import interval
 from cli.main import app
-from infra import ledger
 from infra.errors import FlywheelError
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.sandbox import SandboxSettings
 from infra.sandbox.experiments import declaration
 from infra.settings import load_settings

@@ -12,9 +12,8 @@ from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from cli.main import app
-from infra import ledger
 from infra.errors import RegistryUnavailable, VersionGone
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings, load_settings
 from jobs.maintenance.lineage import of_model, of_table
 from jobs.maintenance.vacuum import vacuum

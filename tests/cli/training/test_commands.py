@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from infra.errors import ModelUnknown, TrainingRefused
 from infra.lake import Lake
+from infra.lake.sql import connect
 from infra.settings import Settings, load_settings
-from infra.sql import connect
 from jobs.plan import Plan
 from models.registry.tracking import version_of
 from tests.conftest import migrated, put_success, with_registry

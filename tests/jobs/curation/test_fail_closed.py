@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra import ledger
 from infra.contracts import contract
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings
 from jobs.context import JobContext
 from jobs.curation import screen

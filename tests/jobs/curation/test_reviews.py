@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra import ledger
 from infra.contracts import contract
 from infra.errors import ContractError, SettingsError
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings
 from jobs.curation.reviews import decide, list_queue, show
 from models.screening.verdict import content_hash

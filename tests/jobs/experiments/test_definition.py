@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra import ledger
 from infra.errors import DefinitionRefused, ExperimentUnknown
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.sandbox import SandboxSettings
 from infra.sandbox.experiments import declaration
 from infra.settings import Settings

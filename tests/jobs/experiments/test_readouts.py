@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from infra import ledger
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import ExperimentsSettings, Settings
 from jobs.experiments import JOBS
 from jobs.experiments.assignments import assign, exposures

@@ -16,7 +16,7 @@ import pytest
 from infra.contracts import contract, table_names
 from infra.errors import LockHeld
 from infra.lake import Lake
-from infra.locks import hold
+from infra.lake.locks import hold
 from infra.settings import Settings
 from jobs.landing.lines import pseudonym
 from jobs.maintenance.erasure import columns_of, erase

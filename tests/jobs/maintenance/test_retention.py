@@ -11,7 +11,7 @@ import pytest
 from infra.contracts import contract
 from infra.errors import LockHeld
 from infra.lake import Lake
-from infra.locks import hold
+from infra.lake.locks import hold
 from infra.settings import Settings
 from jobs.declaration import job
 from jobs.landing.zone import day_folder

@@ -12,9 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from infra import ledger
 from infra.errors import SettingsError
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import DifficultyScoresSettings, Settings
 from jobs.preherding.score import Scorer, _score
 from models.registry.register import Lineage, register

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from infra import ledger
 from infra.errors import SettingsError
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.settings import Settings, SignalsSettings, TurnsSettings
 from jobs.plan import Plan
 from jobs.signals import LABELS

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from infra import ledger
 from infra.errors import LandingFileBroken
-from infra.lake import Lake
-from infra.migrate import migrate
+from infra.lake import Lake, ledger
+from infra.lake.migrate import migrate
 from infra.settings import LakeSettings, Settings
 from jobs.landing.files import DayFiles
 from jobs.landing.zone import landing_files

@@ -14,8 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
-from infra import ledger
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from jobs.traffic.conversations import summarise
 from jobs.traffic.turns import TurnRules, assemble_turns, count_left_out, placed_chat, split_of, with_language
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from infra.lake import Lake
-from infra.sql import connect
+from infra.lake.sql import connect
 from models.signals.bias import bias_report, cells
 from tests.conftest import put
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from infra import commit, frames, quality
 from infra.contracts import Contract, contract
 from infra.errors import ContractError, ExpectationFailed
 from infra.lake import Lake
-from infra.locks import TableLock
+from infra.lake.locks import TableLock
 from infra.settings import span_of
+from infra.write import commit, frames, quality
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

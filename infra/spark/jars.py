@@ -1,7 +1,7 @@
 """Delta's jars: fetched once a user, checked, and put on the class path of every local session.
 
-`make setup` fetches them (`python -m infra.jars`). A session that finds none fetches them itself and says so. Ivy,
-which Spark brings, does the transfer; it does not run at the start of each session.
+`make setup` fetches them (`python -m infra.spark.jars`). A session that finds none fetches them itself and says so.
+Ivy, which Spark brings, does the transfer; it does not run at the start of each session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from infra.cache import user_cache
 from infra.errors import EnvironmentMissing
-from infra.java import check_java, java_command
+from infra.spark.java import check_java, java_command
 from infra.storage import publish
 
 DELTA_VERSION = "4.4.0"

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from infra.cache import user_cache
 from infra.errors import EnvironmentMissing
-from infra.jars import delta_jars, one_at_a_time
-from infra.java import java_command
 from infra.settings import Settings
+from infra.spark.jars import delta_jars, one_at_a_time
+from infra.spark.java import java_command
 from infra.storage import publish
 
 _PATIENCE_SECONDS = 900
@@ -70,7 +70,8 @@ def _dump(settings: Settings, draft: Path) -> None:
     """Let a process of its own run the session: Java writes the archive when it ends."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "infra.archive", str(draft)], env=os.environ | {"FLYWHEEL_HOME": str(settings.home)},
+            [sys.executable, "-m", "infra.spark.archive", str(draft)],
+            env=os.environ | {"FLYWHEEL_HOME": str(settings.home)},
             capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS,
         )  # fmt: skip
         problem = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
@@ -79,7 +80,7 @@ def _dump(settings: Settings, draft: Path) -> None:
     if not draft.exists():
         raise EnvironmentMissing(
             f"Spark did not start and end as it should: {problem}",
-            hint="See what it says: python -m infra.archive /tmp/test.jsa",
+            hint="See what it says: python -m infra.spark.archive /tmp/test.jsa",
         )
 
 

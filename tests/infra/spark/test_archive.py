@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from infra import archive
-from infra.java import java_command
 from infra.settings import load_settings
-from infra.spark import spark_conf
+from infra.spark import archive, spark_conf
+from infra.spark.java import java_command
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql.types import StructType
 
-SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 EXPECTATIONS = SCHEMAS.parent / "expectations"
 # Part of the name of a cached contract: raise it when the form of `Contract` changes.
 _CACHE_FORMAT = 1
@@ -165,7 +165,7 @@ def contract(name: str) -> Contract:
     file = user_cache() / "contracts" / f"{name}-{key}.json"
     cached = _read(file)
     if cached is None:
-        from infra.ddl import parse
+        from infra.contracts.ddl import parse
 
         cached = parse(name, text.decode("utf-8"))
         _keep(file, cached)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra import frames
 from infra.contracts import Column, Contract
+from infra.write import frames
 
 _TYPES: dict[str, tuple[Any, list[Any]]] = {
     "STRING": ("string", ["", "a", "héllo", "नमस्ते", "x" * 100, "👩‍👩‍👧", "\x00"]),

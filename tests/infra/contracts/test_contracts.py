@@ -12,7 +12,7 @@ import pytest
 
 from infra import contracts
 from infra.contracts import SCHEMAS, contract, table_names
-from infra.ddl import parse
+from infra.contracts.ddl import parse
 from infra.errors import ContractError
 
 

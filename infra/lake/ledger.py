@@ -212,7 +212,7 @@ def erased_users(lake: Lake) -> frozenset[str]:
 @cache
 def code_version() -> str:
     """Git commit of the checkout (marked when it has changes), or the package's version where there is none."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     told = subprocess.run(
         ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
         capture_output=True, text=True, check=False,

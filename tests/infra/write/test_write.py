@@ -13,13 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from infra import commit, frames, quality, write
+from infra import write
 from infra.contracts import contract, table_names
 from infra.errors import ContractError, DiskFull, ExpectationFailed, LockHeld
 from infra.lake import Lake
-from infra.locks import hold
-from infra.migrate import migrate
+from infra.lake.locks import hold
+from infra.lake.migrate import migrate
 from infra.settings import Settings, load_settings
+from infra.write import commit, frames, quality
 
 DAYS = (date(2026, 11, 18), date(2026, 11, 19))
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from infra.content_hash import row_hashes
 from infra.contracts import Contract
 from infra.errors import ContractError
+from infra.write.content_hash import row_hashes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -30,8 +30,8 @@ _TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 class Measure:
     """Rows and content hash by day; the only day is None where the table has no `ds`.
 
-    A day's hash is the number of its rows and the sum of their 64-bit hashes (`infra.content_hash`) over all columns
-    but `run_id`: it depends neither on the order of the rows nor on how they are partitioned.
+    A day's hash is the number of its rows and the sum of their 64-bit hashes (`infra.write.content_hash`) over all
+    columns but `run_id`: it depends neither on the order of the rows nor on how they are partitioned.
     """
 
     rows: dict[date, int]

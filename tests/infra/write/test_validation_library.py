@@ -8,7 +8,7 @@ from pathlib import Path
 
 SCRIPT = """
 import sys
-from infra.validation_library import great_expectations
+from infra.write.validation_library import great_expectations
 
 gx = great_expectations()
 hidden = ("altair", "scipy", "sqlalchemy", "pyspark.ml", "pyspark.sql.connect")
@@ -46,6 +46,6 @@ assert sqlalchemy.__version__
 def test_it_judges_without_them_and_they_are_whole_afterwards() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from infra import migrate as module
 from infra.contracts import Contract, contract, table_names
 from infra.errors import MigrationRefused
 from infra.lake import Lake
-from infra.migrate import drift, migrate
+from infra.lake import migrate as module
+from infra.lake.migrate import drift, migrate
 from infra.settings import Settings, SplitSettings
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import LockHeld
-from infra.locks import hold
+from infra.lake.locks import hold
 
 
 def test_the_second_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_refused_run_gives_back_what_it_took(tmp_path: Path) -> None:
 
 def test_a_killed_owner_frees_its_lock_at_once(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom infra.locks import hold\n"
+        "import sys, time\nfrom infra.lake.locks import hold\n"
         "with hold(sys.argv[1], ['a.b'], 'victim', 600):\n    print('held', flush=True); time.sleep(60)\n"
     )
     victim = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)

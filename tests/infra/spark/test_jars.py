@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from infra import jars
 from infra.errors import EnvironmentMissing
 from infra.settings import load_settings
-from infra.spark import spark_conf
+from infra.spark import jars, spark_conf
 
 CONTENT = {"first-1.jar": b"one", "second-1.jar": b"two"}
 

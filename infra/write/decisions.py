@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from infra import ledger, write
+from infra import write
 from infra.contracts import contract
 from infra.errors import LockHeld
-from infra.frames import arrow_table
-from infra.lake import Lake
-from infra.locks import TableLock, hold
+from infra.lake import Lake, ledger
+from infra.lake.locks import TableLock, hold
 from infra.settings import Settings
+from infra.write.frames import arrow_table
 
 # Another person's decision is written in less than a second; a command waits for so many seconds.
 _PATIENCE_SECONDS = 10.0

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from infra.contracts import contract
 from infra.errors import ContractError
-from infra.validation_library import great_expectations
+from infra.write.validation_library import great_expectations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ def _suite(table: str) -> dict[str, Any] | None:
 def _great_expectations() -> Any:
     """The library, imported for the first table that has a suite: it costs seconds."""
     gx = great_expectations()
-    from infra import sql_expectations  # noqa: F401 - registers what it defines
+    from infra.write import sql_expectations  # noqa: F401 - registers what it defines
 
     return gx
 

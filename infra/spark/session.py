@@ -9,10 +9,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from infra.archive import archive_options
-from infra.jars import DELTA_PACKAGE, delta_jars, fetch_jars
-from infra.java import check_java
 from infra.settings import Settings
+from infra.spark.archive import archive_options
+from infra.spark.jars import DELTA_PACKAGE, delta_jars, fetch_jars
+from infra.spark.java import check_java
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

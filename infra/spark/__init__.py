@@ -1,0 +1,7 @@
+"""The Spark session, and what it starts from: Java, Delta's jars, a class-data archive. Imports no Spark."""
+
+from __future__ import annotations
+
+from infra.spark.session import activity, has_ended, session, spark_conf
+
+__all__ = ["activity", "has_ended", "session", "spark_conf"]
