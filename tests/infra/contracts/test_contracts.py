@@ -10,8 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from infra import contracts
-from infra.contracts import SCHEMAS, contract, table_names
+from infra.contracts import SCHEMAS, contract, reader, table_names
 from infra.contracts.ddl import parse
 from infra.errors import ContractError
 
@@ -23,7 +22,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "characterflywheel" / "contracts"
 
 
-def read(name: str) -> contracts.Contract:
+def read(name: str) -> Contract:
     """As a new process reads it."""
     return contract.__wrapped__(name)
 
@@ -50,11 +49,11 @@ def test_a_broken_cache_file_is_made_again(empty_cache: Path, content: str) -> N
 def test_a_changed_ddl_is_read_again(
     empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contracts, "table_names", table_names)  # as declared, whatever stands in the copy
+    monkeypatch.setattr(reader, "table_names", table_names)  # as declared, whatever stands in the copy
     place = tmp_path / "schemas" / "ops"
     place.mkdir(parents=True)
     text = (SCHEMAS / "ops" / "stale.sql").read_text(encoding="utf-8")
-    monkeypatch.setattr(contracts, "SCHEMAS", place.parent)
+    monkeypatch.setattr(reader, "SCHEMAS", place.parent)
     for comment in ("One reason.", "Another."):
         (place / "stale.sql").write_text(
             text.replace("COMMENT '", f"COMMENT '{comment} ", 1), encoding="utf-8"
