@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from infra.contracts import SCHEMAS, contract, reader, table_names
+from infra.contracts import SCHEMAS, Contract, contract, reader, table_names
 from infra.contracts.ddl import parse
 from infra.errors import ContractError
 
