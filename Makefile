@@ -44,16 +44,20 @@ help: ## List the commands
 	$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv
 
 # A first install copies some 7 GB, during which uv may be silent.
-.PHONY: setup
-setup: $(filter .tools/bin/uv,$(UV)) ## Install what uv.lock pins into .venv, then prepare models and jars, once
+.PHONY: packages
+packages: $(filter .tools/bin/uv,$(UV))
 	@if [ -d .venv ]; then quiet=--quiet; else quiet=; echo "Installing the packages of uv.lock into .venv (7 GB) ..."; \
 	(while sleep 15; do echo "  still installing"; done) & trap "kill $$! 2>/dev/null || true" EXIT; fi; \
 	$(UV) sync $$quiet --frozen $(addprefix --python ,$(PYTHON))
 	@$(FLYWHEEL) doctor
+
+.PHONY: setup
+setup: packages ## Install what uv.lock pins into .venv, then prepare models and jars, once
 	@$(FLYWHEEL) setup
 
+# It runs `flywheel setup` itself, beside its first steps.
 .PHONY: demo
-demo: setup ## Logs to a curated dataset and a report (LOGS=path for your own chat logs)
+demo: packages ## Logs to a curated dataset and a report (LOGS=path for your own chat logs)
 	@LOGS="$(LOGS)" FORMAT="$(FORMAT)" START="$(START)" DAYS="$(DAYS)" TURNS="$(TURNS)" $(RUN) bash infra/demo.sh
 
 PYTEST := pytest -n 2 --dist loadgroup --budget --durations=25

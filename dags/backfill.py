@@ -1,4 +1,7 @@
-"""Run every job of a stage, or of all stages, over `from..to`: one task and one Spark session a stage, jobs in order.
+"""Run every job of a stage, or of all stages, over `from..to`, jobs in order.
+
+**Tasks**: with `stage: all`, the task `data_stages` runs traffic to annotation in one Spark session, so that models
+load and Java warms up once; training and scoring follow. With one stage, the task of that stage runs alone.
 
 **Dry run first**: with `dry_run` (the default) the task only prints `flywheel plan`, which shows the days that are due
 and why. Trigger again with `dry_run: false`. Days that are up to date are skipped unless `force`.
@@ -10,13 +13,14 @@ daily DAG.
 
 from __future__ import annotations
 
+from itertools import pairwise, takewhile
 from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.wiring import DEFAULTS, flywheel_task, stage_tasks
+from dags.wiring import DEFAULTS, flywheel_task, stage_task, stage_tasks
 from infra import progress
 from jobs.declaration import STAGES, stage_jobs
 
@@ -24,15 +28,24 @@ RANGE = "{{ params['from'] }}..{{ params['to'] }}"
 # A forced run that is cleared leaves out what it has done already: what succeeded after it was triggered.
 RERUN = "{{ dag_run.run_after.isoformat() if params['force'] else 'due' }}"
 
+JOBS = [job for stage in STAGES for job in stage_jobs(stage)]
+# Everything before the first training.
+DATA_JOBS = list(takewhile(lambda job: job.engine != "gpu", JOBS))
+DATA_STAGES = list(dict.fromkeys(job.stage for job in DATA_JOBS))
+ALL_DATA = "data_stages"
+
 
 def skip_unless_chosen(context: Any) -> None:
-    """Skip the stage's task in a dry run, or when another stage was asked for; called before it runs."""
-    params, stage = context["params"], context["task"].task_id.split(".")[0]
+    """Skip the task in a dry run, or when `stage` asks for another one; called before it runs."""
+    params, task = context["params"], context["task"].task_id
     if params["dry_run"]:
         raise AirflowSkipException("dry run: the plan task shows what is due")
-    if params["stage"] not in ("all", stage):
-        raise AirflowSkipException(f"only {params['stage']} was asked for")
-    progress.record(f"{context['task'].task_id}: starts")
+    stage, chosen = task.split(".")[0], params["stage"]
+    if chosen == "all" and stage in DATA_STAGES:
+        raise AirflowSkipException(f"{ALL_DATA} runs it")
+    if chosen not in ("all", stage):
+        raise AirflowSkipException(f"only {chosen} was asked for")
+    progress.record(f"{', '.join(DATA_STAGES) if task == ALL_DATA else task}: starts")
 
 
 with DAG(
@@ -53,14 +66,11 @@ with DAG(
     },
     render_template_as_native_obj=False,
 ) as dag:
-    previous: Any = flywheel_task("plan", "plan")
+    options: dict[str, Any] = {
+        "days": RANGE, "rerun": RERUN, "pre_execute": skip_unless_chosen, "trigger_rule": "none_failed",
+    }  # fmt: skip
+    tasks = [flywheel_task("plan", "plan"), stage_task(DATA_JOBS, ALL_DATA, **options)]
     for stage in STAGES:
-        for task in stage_tasks(
-            stage_jobs(stage),
-            days=RANGE,
-            rerun=RERUN,
-            pre_execute=skip_unless_chosen,
-            trigger_rule="none_failed",
-        ):
-            previous >> task
-            previous = task
+        tasks += stage_tasks(stage_jobs(stage), **options)
+    for before, after in pairwise(tasks):
+        before >> after

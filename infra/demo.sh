@@ -14,6 +14,15 @@ export FLYWHEEL_PROGRESS=$AIRFLOW_HOME/progress.log
 export FLYWHEEL_TRAINING__REWARD_KINDS='["pointwise"]' FLYWHEEL_TRAINING__SIGNALS='["continued"]'
 export FLYWHEEL_TRAINING__MATRIX_BATCHES=1
 
+# Neither needs the other, nor the first steps below: they run beside each other on two cores.
+say "Prepare models, jars and Airflow in the background (once a user; the first time it takes a minute or two)"
+flywheel setup &
+setup=$!
+airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1 &
+migrate=$!
+follower=
+trap 'kill $setup $migrate $follower 2>/dev/null || true' EXIT
+
 say "Tables"
 flywheel migrate | tail -n 1
 if [ -n "${LOGS:-}" ]; then
@@ -21,8 +30,8 @@ if [ -n "${LOGS:-}" ]; then
   flywheel import --format "$FORMAT" --start "$START" --days "$DAYS" "$LOGS"
 else
   say "Simulate $TURNS turns over $START..$last"
-  # Half of the served turns are judged, with four messages before them: some 2,500 pairs, a tenth of them of users held apart.
-  FLYWHEEL_SANDBOX__ANNOTATORS__STATIC_SHARE=0.5 FLYWHEEL_SANDBOX__ANNOTATORS__CONTEXT_MESSAGES=4 \
+  # Half of the served turns are judged, with two messages before them: some 2,500 pairs, a tenth of them of users held apart.
+  FLYWHEEL_SANDBOX__ANNOTATORS__STATIC_SHARE=0.5 FLYWHEEL_SANDBOX__ANNOTATORS__CONTEXT_MESSAGES=2 \
     flywheel sandbox --turns "$TURNS" --start "$START" --days "$DAYS"
   definitions=$(python -c "from infra.lake import Lake; from infra.settings import load_settings
 print(Lake.of(load_settings()).landing)")/../experiments
@@ -31,11 +40,10 @@ print(Lake.of(load_settings()).landing)")/../experiments
   done
 fi
 
-say "Prepare Airflow (once)"
-airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1 ||
-  { echo "Airflow's database could not be prepared. The log: $AIRFLOW_HOME/migrate.log" >&2; exit 1; }
+wait $setup
+wait $migrate || { echo "Airflow's database could not be prepared. The log: $AIRFLOW_HOME/migrate.log" >&2; exit 1; }
 
-say "Backfill $START..$last through Airflow: one Spark session a stage, one line a job"
+say "Backfill $START..$last through Airflow: one line a job"
 : >"$FLYWHEEL_PROGRESS"
 airflow dags test backfill \
   --conf "{\"from\": \"$START\", \"to\": \"$last\", \"stage\": \"all\", \"dry_run\": false, \"force\": false}" \
@@ -43,7 +51,6 @@ airflow dags test backfill \
 backfill=$!
 tail -n +1 -f "$FLYWHEEL_PROGRESS" &
 follower=$!
-trap 'kill $follower 2>/dev/null || true' EXIT
 status=0
 wait $backfill || status=$?
 sleep 1 # what was added last is shown

@@ -47,7 +47,9 @@ Table = Annotated[str, typer.Option(help="Judged pairs: stage.table, or stage.ta
 Config = Annotated[
     str,
     typer.Option(
-        "--config", help="Run configuration: a TOML file, or the name of a shipped one (*-smoke, *-cluster)."
+        "--config",
+        help="Run configuration: a TOML file, or the name of a shipped one (*-small, *-smoke, *-cluster). "
+        "Default: training.pointwise_config or training.pairwise_config.",
     ),
 ]
 Until = Annotated[str, typer.Option(help="Last batch to read, as YYMMDD. Default: all batches.")]
@@ -150,11 +152,12 @@ def agreement(
     apart: Text = Apart.prompt,
     reviews: Annotated[int, typer.Option(min=2, help="Least number of labels of a pair.")] = 3,
     pointwise: Annotated[
-        str, typer.Option(help="Run configuration of the pointwise model.")
-    ] = "reward-pointwise-smoke",
+        str,
+        typer.Option(help="Run configuration of the pointwise model. Default: training.pointwise_config."),
+    ] = "",
     pairwise: Annotated[
-        str, typer.Option(help="Run configuration of the pairwise model.")
-    ] = "reward-pairwise-smoke",
+        str, typer.Option(help="Run configuration of the pairwise model. Default: training.pairwise_config.")
+    ] = "",
     format: Output = Format.table,
 ) -> None:
     """Compare training and evaluation on single labels with pairs on which all annotators agree (Table 9).
@@ -168,9 +171,10 @@ def agreement(
     """
     from infra.settings import load_settings
 
+    given = {"pointwise_config": pointwise, "pairwise_config": pairwise}
     lines = run_training(
         load_settings(), "preherding.agreement", until, table, apart=apart.value, agreement_reviews=reviews,
-        pointwise_config=pointwise, pairwise_config=pairwise, reward_kinds=("pointwise", "pairwise"),
+        reward_kinds=("pointwise", "pairwise"), **{name: config for name, config in given.items() if config},
     )  # fmt: skip
     print_agreement(lines, format)
 
@@ -212,4 +216,4 @@ def _day_of_batch(until: str) -> date:
 
 def _of_kind(kind: KindName, config: str) -> dict[str, Any]:
     name = f"{kind.value}_config"
-    return {"reward_kinds": (kind.value,), name: config or f"reward-{kind.value}-smoke"}
+    return {"reward_kinds": (kind.value,)} | ({name: config} if config else {})

@@ -48,7 +48,7 @@ class TrainingSettings(Section):
         "seconds; the default) or sentence-encoder (the packaged MiniLM: English only, 512 tokens at most).",
     )
     pointwise_config: str = Field(
-        "reward-pointwise-smoke",
+        "reward-pointwise-small",
         description="Run configuration of the scheduled training; *-cluster on GPUs.",
     )
     pairwise_config: str = Field("reward-pairwise-smoke", description="The same of the pairwise model.")

@@ -13,7 +13,7 @@ from trl import RewardConfig, RewardTrainer
 
 from models.chat.conversation import messages
 from models.chat.preferences import Pair
-from models.training.arguments import arguments
+from models.training.arguments import LENGTH, arguments
 from models.training.configuration import Configuration
 from models.training.fitting import Fitting
 
@@ -66,13 +66,14 @@ def columns(pairs: Sequence[Pair], fitting: Fitting, margin: float = 0.0) -> dic
         margin: of a pair whose labels all agree; one on which they are split has none (see `agreement`).
     """
     sure = agreement(pairs) if margin else {}
-    made: dict[str, list[Any]] = {CHOSEN: [], REJECTED: [], **({MARGIN: []} if margin else {})}
+    made: dict[str, list[Any]] = {CHOSEN: [], REJECTED: [], LENGTH: [], **({MARGIN: []} if margin else {})}
     for pair in pairs:
         fitted = fitting.answered(messages(pair.context), pair.chosen, pair.rejected)
         if fitted is None:
             continue
         made[CHOSEN].append(fitted[0])
         made[REJECTED].append(fitted[1])
+        made[LENGTH].append(max(map(len, fitted)))
         if margin:
             made[MARGIN].append(margin * max(sure[pair.pair_id, pair.chosen], 0.0))
     return made

@@ -7,6 +7,9 @@ from typing import Any
 
 from models.training.configuration import Configuration, Lora
 
+LENGTH = "length"
+"""Column of a row's tokens; of a pair those of the longer response. The trainer groups batches by it."""
+
 
 def arguments(configuration: Configuration, folder: Path, rows: int, kind: Any = None, **more: Any) -> Any:
     """Arguments for a trainer that reads `rows` rows and keeps its checkpoints in `folder`.
@@ -24,6 +27,8 @@ def arguments(configuration: Configuration, folder: Path, rows: int, kind: Any =
         output_dir=str(folder),
         seed=configuration.seed,
         data_seed=configuration.seed,
+        train_sampling_strategy="group_by_length" if configuration.by_length else "random",
+        length_column_name=LENGTH,
         max_steps=steps,
         per_device_train_batch_size=configuration.batch,
         gradient_accumulation_steps=configuration.accumulate,

@@ -1,7 +1,8 @@
 """Run configurations: one file says how a model is trained, on how many GPUs, and what they hold.
 
 `models/training/configurations/` ships, for each training job, `<job>-smoke` (two CPU cores, under a minute),
-`<job>-cluster` (8B on 8 GPUs) and `<job>-cluster-70b` (several nodes of 8).
+`<job>-cluster` (8B on 8 GPUs) and `<job>-cluster-70b` (several nodes of 8). `reward-pointwise-small` trains the
+embedded base model on all labels.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class Configuration(Part):
         base_model: hub id, folder or name of an embedded model; empty: `training.base_model` of the settings.
         steps: optimiser steps; 0: `epochs` passes over the rows.
         batch: rows of one process at once; `accumulate` such batches make a step.
+        by_length: rows of similar length share a batch, which saves padding. Batches are drawn by the seed and depend
+            on `batch`, so that several processes see other batches than one.
         max_length: tokens of one sequence, or what the base model reads where that is less; contexts are shortened to
             it from the oldest turn, and counted.
         frozen_layers: so many of the lowest layers stay as they are, and with them the embeddings.
@@ -80,6 +83,7 @@ class Configuration(Part):
     steps: int = Field(0, ge=0)
     batch: int = Field(8, ge=1)
     accumulate: int = Field(1, ge=1)
+    by_length: bool = False
     learning_rate: float = Field(..., gt=0)
     warmup: float = Field(0.03, ge=0, lt=1)
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"

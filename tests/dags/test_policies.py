@@ -76,10 +76,11 @@ def test_every_job_runs_in_the_backfill_in_declared_order_in_one_task_a_stage(da
     from jobs.declaration import all_jobs
 
     tasks = [task for task in dags["backfill"].topological_sort() if task.task_id != "plan"]
-    assert [task.task_id for task in tasks] == STAGE_TASKS
-    assert [name for task in tasks for name in jobs_of(task)] == [
-        job.name for job in all_jobs() if not job.on_demand
-    ]
+    assert [task.task_id for task in tasks] == ["data_stages", *STAGE_TASKS]
+    in_order = [job.name for job in all_jobs() if not job.on_demand]
+    assert [name for task in tasks[1:] for name in jobs_of(task)] == in_order
+    # With all stages, those before training run in one session, and training follows.
+    assert [name for task in (tasks[0], *tasks[6:]) for name in jobs_of(task)] == in_order
     for before, after in itertools.pairwise(tasks):
         assert after.upstream_task_ids == {before.task_id}
 
@@ -100,7 +101,7 @@ def test_a_backfill_runs_what_was_asked_for_and_nothing_in_a_dry_run(dags: dict[
     assert runs(dry_run=True, stage="all") == []
     assert runs(dry_run=False, stage="curation") == ["curation"]
     assert runs(dry_run=False, stage="preherding") == ["preherding.training", "preherding"]
-    assert runs(dry_run=False, stage="all") == STAGE_TASKS
+    assert runs(dry_run=False, stage="all") == ["data_stages", "preherding.training", "preherding"]
 
 
 def test_a_forced_backfill_that_is_cleared_leaves_out_what_it_has_done() -> None:
