@@ -50,7 +50,7 @@ def upon_inputs(jobs: Sequence[Job]) -> dict[str, Any]:
     own = {job.name for job in jobs}
     awaited = [
         asset(table)
-        for table in _each_once(jobs, "tables_awaited")
+        for table in _awaited(jobs)
         if (writer := writer_of(table)) is not None and writer.name not in own
     ]
     assets = awaited[0] if len(awaited) == 1 else AssetAll(*awaited)
@@ -107,8 +107,8 @@ def stage_task(
         env_vars=how.env_vars,
         conn_id="spark_default",
         name=name,
-        inlets=[asset(table) for table in _each_once(jobs, "tables_awaited")],
-        outlets=[asset(table) for table in _each_once(jobs, "writes")],
+        inlets=[asset(table) for table in _awaited(jobs)],
+        outlets=[asset(table) for table in _written(jobs)],
         **options,
     )
 
@@ -143,8 +143,8 @@ def training_task(jobs: Sequence[Job], days: str = DAYS_OF_PARTITION, **options:
         f"{jobs[0].stage}.training",
         f"run {' '.join(names)} --days {days}",
         doc_md=_documentation(jobs),
-        inlets=[asset(table) for table in _each_once(jobs, "tables_awaited")],
-        outlets=[asset(table) for table in _each_once(jobs, "writes")],
+        inlets=[asset(table) for table in _awaited(jobs)],
+        outlets=[asset(table) for table in _written(jobs)],
         **options,
     )
 
@@ -155,9 +155,14 @@ def _documentation(jobs: Sequence[Job]) -> str:
     return "\n".join(lines) + f"\n\nBy hand: `flywheel run {names} --days D`."
 
 
-def _each_once(jobs: Sequence[Job], tables: str) -> list[str]:
-    """The tables that the jobs read or write, in the order in which they come."""
-    return list(dict.fromkeys(table for job in jobs for table in getattr(job, tables)))
+def _awaited(jobs: Sequence[Job]) -> list[str]:
+    """The tables that the jobs wait for, each once."""
+    return list(dict.fromkeys(table for job in jobs for table in job.tables_awaited))
+
+
+def _written(jobs: Sequence[Job]) -> list[str]:
+    """The tables that the jobs write, each once."""
+    return list(dict.fromkeys(table for job in jobs for table in job.writes))
 
 
 def flywheel_task(task_id: str, arguments: str, **options: Any) -> BashOperator:

@@ -144,10 +144,13 @@ def run_stale(
         engines: of the jobs to run. Due training is reported and left to the GPU queue.
     """
     summaries: list[RunSummary] = []
+    due: list[Due] | None = None
     for declared in all_jobs():
         if only is not None and declared.name != only:
             continue
-        units = [unit for unit in Plan(settings).everything() if unit.job == declared.name]
+        # What a job changes may make later jobs due: the plan is made again after a run, and only then.
+        due = Plan(settings).everything() if due is None else due
+        units = [unit for unit in due if unit.job == declared.name]
         if only is None and declared.engine not in engines:
             for unit in units:
                 print(
@@ -157,7 +160,9 @@ def run_stale(
                 )  # fmt: skip
             continue
         batches = [tuple(u.days[0] for u in units)] if declared.is_daily else [unit.days for unit in units]
-        summaries += [run_job(settings, declared.name, days) for days in batches if days]
+        ran = [run_job(settings, declared.name, days) for days in batches if days]
+        summaries += ran
+        due = None if ran else due
     return summaries
 
 

@@ -34,7 +34,11 @@ class ExperimentsSettings(Section):
         7, ge=1, description="Days before first exposure that CUPED, the bot rule and tenure look at."
     )
     max_window_days: int = Field(
-        28, ge=1, le=90, description="Longest window that may be declared; the paper's is 7 (section 2.5.2)."
+        28,
+        ge=1,
+        le=62,
+        description="Longest window that may be declared; the paper's is 7 (section 2.5.2). A user's days are bits of "
+        "one number, so 62 is the most.",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of intervals: z = 1.96 (equation 17).")
     users_on_driver: int = Field(
