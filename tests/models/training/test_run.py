@@ -60,6 +60,28 @@ def test_a_signal_is_learnt_and_a_run_that_is_done_is_not_done_again(tmp_path: P
     assert prepare(tmp_path, asked, tiny_base(), rows, pos_weight=3.0) != folder
 
 
+@pytest.mark.parametrize("by_length", [False, True])
+def test_an_interrupted_run_sees_the_same_batches(tmp_path: Path, by_length: bool) -> None:
+    """Also in a later epoch, whose order is drawn anew."""
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(step: int, of: int, loss: float | None) -> None:
+        if step >= 14:
+            raise Interrupted
+
+    rows = columns()
+    rows["input_ids"] = [ids[: 2 + n % 9] for n, ids in enumerate(rows["input_ids"])]
+    asked = smoke("signals", steps=20, save_steps=3, by_length=by_length)
+    whole = start(prepare(tmp_path / "whole", asked, tiny_base(), rows))
+    folder = prepare(tmp_path / "stopped", asked, tiny_base(), rows)
+    with pytest.raises(Interrupted):
+        start(folder, interrupt)
+    resumed = start(folder)
+    assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
 def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
     asked = smoke("signals", epochs=20, save_steps=5, learning_rate=1e-3)
     whole = start(prepare(tmp_path / "whole", asked, tiny_base(), columns()))
