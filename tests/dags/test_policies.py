@@ -85,7 +85,9 @@ def test_every_job_runs_in_the_backfill_in_declared_order_in_one_task_a_stage(da
         assert after.upstream_task_ids == {before.task_id}
 
 
-def test_a_backfill_runs_what_was_asked_for_and_nothing_in_a_dry_run(dags: dict[str, Any]) -> None:
+def test_a_backfill_runs_what_was_asked_for_and_nothing_in_a_dry_run(
+    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
     def runs(**params: Any) -> list[str]:
@@ -100,6 +102,8 @@ def test_a_backfill_runs_what_was_asked_for_and_nothing_in_a_dry_run(dags: dict[
 
     assert runs(dry_run=True, stage="all") == []
     assert runs(dry_run=False, stage="curation") == ["curation"]
+    assert runs(dry_run=False, stage="preherding") == ["preherding.training"]  # no model that scores
+    monkeypatch.setenv("FLYWHEEL_PREHERDING__SCORE_MODEL", "reward-pointwise/1")
     assert runs(dry_run=False, stage="preherding") == ["preherding.training", "preherding"]
     assert runs(dry_run=False, stage="all") == ["data_stages", "preherding.training", "preherding"]
 
