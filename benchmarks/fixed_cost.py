@@ -3,7 +3,7 @@
 Each figure is CPU seconds, children included, since machines are shared; each is measured alternately with its
 baseline, and the answers are asserted:
 
-- `warm`: a daily Spark job on about 72 turns in a session that is up, beside bare Spark that reads, groups and writes
+- `warm`: a daily Spark job on about 100 turns in a session that is up, beside bare Spark that reads, groups and writes
   the same rows;
 - `cold`: `flywheel run` of that job from nothing, beside `spark-submit` of a script that counts one row;
 - `help`: `flywheel --help`, beside `import typer`;
@@ -159,7 +159,7 @@ def _processes(sides: dict[str, Callable[[], Cost]], rounds: int) -> dict[str, f
 def main() -> bool:
     """Measure all of it."""
     options = arguments(
-        __doc__, size=72, more={"demo": ("", "a fresh clone whose `make demo` is measured too")}
+        __doc__, size=100, more={"demo": ("", "a fresh clone whose `make demo` is measured too")}
     )
     with tempfile.TemporaryDirectory(prefix="flywheel-fixed-cost-") as folder:
         scratch = Path(folder)
