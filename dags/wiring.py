@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -50,7 +50,7 @@ def upon_inputs(jobs: Sequence[Job]) -> dict[str, Any]:
     own = {job.name for job in jobs}
     awaited = [
         asset(table)
-        for table in _awaited(jobs)
+        for table in _each_once(job.tables_awaited for job in jobs)
         if (writer := writer_of(table)) is not None and writer.name not in own
     ]
     assets = awaited[0] if len(awaited) == 1 else AssetAll(*awaited)
@@ -107,8 +107,8 @@ def stage_task(
         env_vars=how.env_vars,
         conn_id="spark_default",
         name=name,
-        inlets=[asset(table) for table in _awaited(jobs)],
-        outlets=[asset(table) for table in _written(jobs)],
+        inlets=[asset(table) for table in _each_once(job.tables_awaited for job in jobs)],
+        outlets=[asset(table) for table in _each_once(job.writes for job in jobs)],
         **options,
     )
 
@@ -143,8 +143,8 @@ def training_task(jobs: Sequence[Job], days: str = DAYS_OF_PARTITION, **options:
         f"{jobs[0].stage}.training",
         f"run {' '.join(names)} --days {days}",
         doc_md=_documentation(jobs),
-        inlets=[asset(table) for table in _awaited(jobs)],
-        outlets=[asset(table) for table in _written(jobs)],
+        inlets=[asset(table) for table in _each_once(job.tables_awaited for job in jobs)],
+        outlets=[asset(table) for table in _each_once(job.writes for job in jobs)],
         **options,
     )
 
@@ -155,14 +155,9 @@ def _documentation(jobs: Sequence[Job]) -> str:
     return "\n".join(lines) + f"\n\nBy hand: `flywheel run {names} --days D`."
 
 
-def _awaited(jobs: Sequence[Job]) -> list[str]:
-    """The tables that the jobs wait for, each once."""
-    return list(dict.fromkeys(table for job in jobs for table in job.tables_awaited))
-
-
-def _written(jobs: Sequence[Job]) -> list[str]:
-    """The tables that the jobs write, each once."""
-    return list(dict.fromkeys(table for job in jobs for table in job.writes))
+def _each_once(tables_of_jobs: Iterable[Iterable[str]]) -> list[str]:
+    """All tables, in the order in which they come."""
+    return list(dict.fromkeys(itertools.chain.from_iterable(tables_of_jobs)))
 
 
 def flywheel_task(task_id: str, arguments: str, **options: Any) -> BashOperator:

@@ -43,7 +43,9 @@ print(Lake.of(load_settings()).landing)")/../experiments
 fi
 
 wait $setup
+setup= # what has ended is not killed at the end: another process may have its number by then
 wait $migrate || { echo "Airflow's database could not be prepared. The log: $AIRFLOW_HOME/migrate.log" >&2; exit 1; }
+migrate=
 
 say "Backfill $START..$last through Airflow: one line a job"
 : >"$FLYWHEEL_PROGRESS"
@@ -57,6 +59,7 @@ status=0
 wait $backfill || status=$?
 sleep 1 # what was added last is shown
 kill $follower
+follower=
 if [ $status -ne 0 ]; then
   echo "The backfill failed. A line above that says FAILED names the job. The whole log: $log" >&2
   exit 1

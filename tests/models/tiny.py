@@ -17,6 +17,7 @@ import torch
 from models.chat.conversation import context_of
 from models.chat.preferences import Pair
 from models.training import base, encoder_base
+from models.training.callbacks import Progress
 from models.training.configuration import Configuration
 
 _SHAPE = base._SHAPE | {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
@@ -54,6 +55,20 @@ def tiny_encoder() -> str:
     with patch.object(encoder_base, "_source", lambda: source):
         encoder_base._make(folder / "base")
     return str(folder / "base")
+
+
+class Interrupted(Exception):
+    """A training that a test stopped."""
+
+
+def interrupt_at(last: int) -> Progress:
+    """Progress of a training that stops it at a step."""
+
+    def interrupt(step: int, of: int, loss: float) -> None:
+        if step >= last:
+            raise Interrupted
+
+    return interrupt
 
 
 def smoke(job: Any, **changes: Any) -> Configuration:

@@ -19,7 +19,7 @@ from models.training.fitting import Fitting
 from models.training.run import done, prepare, start
 from models.training.scoring import load, score
 from models.training.sequences import chat, classifier, tokenizer_of
-from tests.models.tiny import planted, smoke, tiny_encoder
+from tests.models.tiny import Interrupted, interrupt_at, planted, smoke, tiny_encoder
 
 
 def test_a_base_model_is_named_or_lies_somewhere(tmp_path: Path) -> None:
@@ -72,13 +72,6 @@ def test_turns_that_the_encoder_does_not_read_are_left_out_and_counted() -> None
 
 
 def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
-    class Interrupted(Exception):
-        pass
-
-    def interrupt(step: int, of: int, loss: float | None) -> None:
-        if step >= 4:
-            raise Interrupted
-
     asked = smoke("reward-pointwise", steps=8, save_steps=2)
     rows = {
         "chosen_ids": [[101, 2000 + n, 102] for n in range(32)],
@@ -87,7 +80,7 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: 
     whole = start(prepare(tmp_path / "whole", asked, tiny_encoder(), rows))
     folder = prepare(tmp_path / "stopped", asked, tiny_encoder(), rows)
     with pytest.raises(Interrupted):
-        start(folder, interrupt)
+        start(folder, interrupt_at(4))
     assert not done(folder)
     steps: list[int] = []
     resumed = start(folder, lambda step, of, loss: steps.append(step))

@@ -19,7 +19,7 @@ from infra.errors import TrainingRefused
 from models.training.binary import binary_loss
 from models.training.run import done, prepare, start
 from models.training.scoring import score
-from tests.models.tiny import smoke, tiny_base
+from tests.models.tiny import Interrupted, interrupt_at, smoke, tiny_base
 
 ROOT = Path(__file__).parents[3]
 
@@ -63,22 +63,16 @@ def test_a_signal_is_learnt_and_a_run_that_is_done_is_not_done_again(tmp_path: P
 @pytest.mark.parametrize("by_length", [False, True])
 def test_an_interrupted_run_sees_the_same_batches(tmp_path: Path, by_length: bool) -> None:
     """Also in a later epoch, whose order is drawn anew."""
-
-    class Interrupted(Exception):
-        pass
-
-    def interrupt(step: int, of: int, loss: float | None) -> None:
-        if step >= 14:
-            raise Interrupted
-
     rows = columns()
     rows["input_ids"] = [ids[: 2 + n % 9] for n, ids in enumerate(rows["input_ids"])]
     asked = smoke("signals", steps=20, save_steps=3, by_length=by_length)
     whole = start(prepare(tmp_path / "whole", asked, tiny_base(), rows))
     folder = prepare(tmp_path / "stopped", asked, tiny_base(), rows)
     with pytest.raises(Interrupted):
-        start(folder, interrupt)
-    resumed = start(folder)
+        start(folder, interrupt_at(14))
+    steps: list[int] = []
+    resumed = start(folder, lambda step, of, loss: steps.append(step))
+    assert steps[0] > 12, "it began again"
     assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
