@@ -1,4 +1,4 @@
-"""Where this project keeps what it makes once for a user and can make again: converted networks, fitted models."""
+"""The user's cache, for what is made once and can be made again, such as converted networks and fitted models."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ class FlywheelError(Exception):
             if value is not None
         ]
         where = f" [{', '.join(places)}]" if places else ""
-        told = f"{what}{where}"
+        message = f"{what}{where}"
         # What went wrong may be a whole sentence already.
-        super().__init__(f"{told}{'' if told.endswith('.') else '.'} {hint}" if hint else told)
+        super().__init__(f"{message}{'' if message.endswith('.') else '.'} {hint}" if hint else message)
 
 
 class SettingsError(FlywheelError):

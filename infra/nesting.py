@@ -1,4 +1,4 @@
-"""How deep JSON nests, told before it is parsed: a line of a hundred thousand brackets must not end the process.
+"""Nesting depth of JSON, checked before it is parsed: a line of a hundred thousand brackets must not end the process.
 
 Python's parser recurses in C: where a library has raised the recursion limit, as some do, such a line overflows the
 stack.
@@ -18,8 +18,8 @@ def too_deep(text: str) -> bool:
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return False
     depth = 0
-    for found in _BRACKET.finditer(text):
-        bracket = found.group()
+    for match in _BRACKET.finditer(text):
+        bracket = match.group()
         if bracket in "[{":
             depth += 1
             if depth > MAX_DEPTH:

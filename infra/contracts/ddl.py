@@ -27,8 +27,8 @@ def parse(name: str, text: str) -> Contract:
         ContractError: the DDL lacks something that every table must state.
     """
     create, *alters = [s for s in sqlglot.parse(text, read=_DIALECT) if s is not None]
-    named = create.find(exp.Table)
-    if not isinstance(create, exp.Create) or named is None or named.sql() != name:
+    table_node = create.find(exp.Table)
+    if not isinstance(create, exp.Create) or table_node is None or table_node.sql() != name:
         raise ContractError("the file must begin with CREATE TABLE of its own name", table=name)
     properties = {
         p.name: p.args["value"].name for p in create.find_all(exp.Property) if p.name.startswith("flywheel.")

@@ -163,23 +163,23 @@ def contract(name: str) -> Contract:
     text = (SCHEMAS / stage / f"{table}.sql").read_bytes()
     key = hashlib.sha256(b"%d %s %s" % (_CACHE_FORMAT, _parser_source(), text)).hexdigest()[:24]
     file = user_cache() / "contracts" / f"{name}-{key}.json"
-    cached = _read(file)
+    cached = _read_cached(file)
     if cached is None:
         from infra.contracts.ddl import parse
 
         cached = parse(name, text.decode("utf-8"))
-        _keep(file, cached)
+        _write_cached(file, cached)
     return cached
 
 
 @cache
 def _parser_source() -> bytes:
-    """What parses a contract: a changed parser reads every DDL again."""
+    """Source of the DDL parser, part of the cache key: a changed parser parses every DDL again."""
     return Path(__file__).with_name("ddl.py").read_bytes()
 
 
-def _read(file: Path) -> Contract | None:
-    """The contract in a cache file; None when there is none or it is not whole."""
+def _read_cached(file: Path) -> Contract | None:
+    """The contract in a cache file; None when it is missing or incomplete."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         columns = tuple(Column(**column) for column in values.pop("columns"))
@@ -189,8 +189,8 @@ def _read(file: Path) -> Contract | None:
         return None
 
 
-def _keep(file: Path, parsed: Contract) -> None:
-    """Write a cache file whole: other processes see all of it or nothing. A cache is never a reason to fail."""
+def _write_cached(file: Path, parsed: Contract) -> None:
+    """Write a cache file atomically. A failure to write is ignored."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_file(file, json.dumps(asdict(parsed)), durable=False)

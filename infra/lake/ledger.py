@@ -23,7 +23,7 @@ from infra.errors import ContractError
 from infra.lake import Lake
 
 RETENTION = "maintenance.retention"
-"""Name in `ops.runs` of what deletes old rows; `ds` is the first day that stayed."""
+"""Name in `ops.runs` of the deletion of old rows; `ds` is the first day that was kept."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def now() -> datetime:
 
 
 def new_run_id() -> str:
-    """When the run began, and what tells it from others of that second."""
+    """The start time and a random suffix."""
     return f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
@@ -177,11 +177,11 @@ def content_versions(lake: Lake, table: str, job: str) -> dict[str, int]:
         [table, job],
         ["ops.runs"],
     )
-    held: dict[str, tuple[str, int]] = {}
+    first_versions: dict[str, tuple[str, int]] = {}
     for unit, content, version in rows:
-        if unit not in held or held[unit][0] != content:
-            held[unit] = content, version
-    return {unit: version for unit, (_, version) in held.items()}
+        if unit not in first_versions or first_versions[unit][0] != content:
+            first_versions[unit] = content, version
+    return {unit: version for unit, (_, version) in first_versions.items()}
 
 
 def open_marks(lake: Lake) -> list[Mark]:
@@ -213,11 +213,11 @@ def erased_users(lake: Lake) -> frozenset[str]:
 def code_version() -> str:
     """Git commit of the checkout (marked when it has changes), or the package's version where there is none."""
     root = Path(__file__).resolve().parents[2]
-    told = subprocess.run(
+    described = subprocess.run(
         ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return told.stdout.strip() or package_version("characterflywheel")
+    return described.stdout.strip() or package_version("characterflywheel")
 
 
 def as_json(value: Mapping[str, Any]) -> str:

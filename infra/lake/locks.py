@@ -39,7 +39,7 @@ class Owner:
         return cls(run_id, socket.gethostname(), os.getpid(), psutil.Process().create_time())
 
     def is_dead(self) -> bool:
-        """Known to be dead: its host is this one and no such process runs."""
+        """Whether it is known to be dead: its host is this one and no such process runs."""
         if self.host != socket.gethostname():
             return False
         try:
@@ -67,21 +67,21 @@ class TableLock:
         newest = max(written, default=0)
         if newest:
             state = self._read(newest)
-            # One that nobody can read was cut off when its host lost power: it ends like one without a sign of life.
-            over = written[newest] + self._seconds < time.time() if state is None else _is_over(state)
-            if not over:
+            # An unreadable lock was cut off when its host lost power: it expires by its modification time.
+            expired = written[newest] + self._seconds < time.time() if state is None else _is_over(state)
+            if not expired:
                 raise self._held(state)
         try:
-            self._folder.create(_file(newest + 1), self._state(), durable=False)
+            self._folder.create(_file_name(newest + 1), self._state(), durable=False)
         except FileExistsError:
             raise self._held(self._read(newest + 1)) from None
         if self._newest() != newest + 1:
             # Between the listing and now others took this number, gave it back and went on to the next.
-            self._folder.delete(_file(newest + 1))
+            self._folder.delete(_file_name(newest + 1))
             raise self._held(self._read(self._newest()))
         self._number = newest + 1
         for old in written:
-            self._folder.delete(_file(old))
+            self._folder.delete(_file_name(old))
         self._beat.start()
 
     def check(self) -> None:
@@ -100,11 +100,11 @@ class TableLock:
             self._beat.join()
         if self._number and self._newest() == self._number:
             try:
-                self._folder.write(_file(self._number), self._state(released=True), durable=False)
+                self._folder.write(_file_name(self._number), self._state(released=True), durable=False)
             except (
                 OSError
-            ):  # a full disk takes no word of it, but lets go of the file; what filled it is told already
-                self._folder.delete(_file(self._number))
+            ):  # a full disk allows no write, but a deletion; the write that filled it has been reported
+                self._folder.delete(_file_name(self._number))
 
     def _heartbeat(self) -> None:
         while not self._stop.wait(self._seconds / 4):
@@ -112,7 +112,7 @@ class TableLock:
                 return  # taken over; check() will say so before the next commit
             # A sign of life does not wait for a busy disk, and a full one only costs this sign.
             with suppress(OSError):
-                self._folder.write(_file(self._number), self._state(), durable=False)
+                self._folder.write(_file_name(self._number), self._state(), durable=False)
 
     def _written(self) -> dict[int, float]:
         """Number of each lock file to when it was last written, in seconds since 1970."""
@@ -129,7 +129,7 @@ class TableLock:
         # A file system without hard links, or an older version of this code, shows files half written: look again.
         for _ in range(5):
             try:
-                return dict(json.loads(self._folder.read(_file(number))))
+                return dict(json.loads(self._folder.read(_file_name(number))))
             except (ValueError, FileNotFoundError):
                 time.sleep(0.05)
         return None
@@ -143,16 +143,16 @@ class TableLock:
         return json.dumps(state).encode()
 
     def _held(self, state: dict[str, Any] | None) -> LockHeld:
-        who = f"run {state['run_id']} (pid {state['pid']} on {state['host']})" if state else "another run"
+        owner = f"run {state['run_id']} (pid {state['pid']} on {state['host']})" if state else "another run"
         return LockHeld(
-            f"{who} is writing the table",
+            f"{owner} is writing the table",
             table=self._table,
             hint=f"Wait for it, or stop it: its lock is free at once when it ends, {self._seconds:.0f} s after its "
             "last sign of life when its host dies. Nothing was changed.",
         )
 
 
-def _file(number: int) -> str:
+def _file_name(number: int) -> str:
     return f"{number:08d}.json"
 
 
@@ -175,10 +175,10 @@ def hold(
     """
     owner = Owner.this_process(run_id)
     with ExitStack() as stack:
-        held: dict[str, TableLock] = {}
+        locks: dict[str, TableLock] = {}
         for table in sorted(tables):
             lock = TableLock(folder(root), table, owner, lock_seconds)
             lock.acquire()
             stack.callback(lock.release)
-            held[table] = lock
-        yield held
+            locks[table] = lock
+        yield locks

@@ -24,7 +24,7 @@ _ORDERED = frozenset({"STRING", "INT", "BIGINT", "DOUBLE", "FLOAT", "DATE", "TIM
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that migration did to one table."""
+    """One change that migration made to one table."""
 
     table: str
     what: str
@@ -45,20 +45,20 @@ def migrate(settings: Settings) -> list[Change]:
 
 
 def pin_split(settings: Settings, root: Folder) -> None:
-    """The split is decided once, for ever: a lake remembers the rule it was filled under.
+    """Record the split rule in a new lake; an existing lake keeps the rule it was filled with.
 
     Raises:
         MigrationRefused: the settings have another rule.
     """
-    wanted = settings.split.model_dump(mode="json")
-    kept = root.read_if_there(LAKE_FACTS)
-    if kept is None:
+    split = settings.split.model_dump(mode="json")
+    stored = root.read_if_there(LAKE_FACTS)
+    if stored is None:
         try:
-            root.create(LAKE_FACTS, f"{json.dumps({'split': wanted}, indent=1)}\n".encode())
+            root.create(LAKE_FACTS, f"{json.dumps({'split': split}, indent=1)}\n".encode())
             return
         except FileExistsError:  # another migration was faster
-            kept = root.read(LAKE_FACTS)
-    if json.loads(kept)["split"] != wanted:
+            stored = root.read(LAKE_FACTS)
+    if json.loads(stored)["split"] != split:
         raise MigrationRefused(
             "the split of a filled lake cannot change: evaluation users would become training users",
             setting="split",
@@ -109,15 +109,15 @@ def _create(lake: Lake, table: Contract) -> list[Change]:
 
 def _alter(lake: Lake, table: Contract) -> list[Change]:
     delta = lake.open(table.name)
-    there = {f["name"]: f for f in json.loads(delta.schema().to_json())["fields"]}
+    existing = {f["name"]: f for f in json.loads(delta.schema().to_json())["fields"]}
     metadata = delta.metadata()
     if list(metadata.partition_columns) != list(table.partition):
         raise _refused(table, f"partitioning would change from {list(metadata.partition_columns)}")
-    if gone := sorted(set(there) - set(table.column_names)):
-        raise _refused(table, f"column {gone[0]} would be dropped")
+    if dropped := sorted(set(existing) - set(table.column_names)):
+        raise _refused(table, f"column {dropped[0]} would be dropped")
     changes, added = [], []
     for column in table.columns:
-        old = there.get(column.name)
+        old = existing.get(column.name)
         if old is None:
             if not column.nullable:
                 raise _refused(
@@ -141,12 +141,12 @@ def _alter(lake: Lake, table: Contract) -> list[Change]:
 def _alter_checks(lake: Lake, table: Contract) -> list[Change]:
     changes = []
     delta = lake.open(table.name)
-    there = delta.metadata().configuration
+    configuration = delta.metadata().configuration
     for name, text in table.checks.items():
-        known = there.get(f"flywheel.check.{name}")
-        if known == text:
+        current = configuration.get(f"flywheel.check.{name}")
+        if current == text:
             continue
-        if known is not None:
+        if current is not None:
             raise _refused(table, f"CHECK {name} would change", "Give the new CHECK a new name.")
         try:
             delta.alter.add_constraint({name: text})
@@ -155,9 +155,9 @@ def _alter_checks(lake: Lake, table: Contract) -> list[Change]:
                 table, f"rows of the table break the new CHECK {name}", "Repair them first."
             ) from None
         changes.append(Change(table.name, f"CHECK {name} added"))
-    wanted = _configuration(table)
-    if any(there.get(key) != value for key, value in wanted.items()):
-        lake.open(table.name).alter.set_table_properties(wanted, raise_if_not_exists=False)
+    properties = _configuration(table)
+    if any(configuration.get(key) != value for key, value in properties.items()):
+        lake.open(table.name).alter.set_table_properties(properties, raise_if_not_exists=False)
         changes.append(Change(table.name, "properties"))
     return changes
 
@@ -166,28 +166,28 @@ def _normal(delta_type: object) -> str:
     return json.dumps(delta_type, sort_keys=True)
 
 
-def _refused(table: Contract, what: str, hint: str = "") -> MigrationRefused:
+def _refused(table: Contract, reason: str, hint: str = "") -> MigrationRefused:
     return MigrationRefused(
-        what, table=table.name, hint=hint or "Write a new table and copy, or restore the DDL in schemas/."
+        reason, table=table.name, hint=hint or "Write a new table and copy, or restore the DDL in schemas/."
     )
 
 
 def drift(lake: Lake) -> list[str]:
     """Differences between the lake and the DDL, in words; empty when they agree."""
-    found = []
+    differences = []
     for name in table_names():
         table = contract(name)
         try:
-            there = {f["name"]: f for f in json.loads(lake.open(name).schema().to_json())["fields"]}
+            existing = {f["name"]: f for f in json.loads(lake.open(name).schema().to_json())["fields"]}
         except ContractError as error:
-            found.append(str(error))
+            differences.append(str(error))
             continue
         for column in table.columns:
-            if column.name not in there:
-                found.append(f"{name}.{column.name} is missing")
-            elif _normal(there[column.name]["type"]) != _normal(column.delta_type):
-                found.append(f"{name}.{column.name} has another type")
-        found += [
-            f"{name}.{extra} is not in the DDL" for extra in sorted(set(there) - set(table.column_names))
+            if column.name not in existing:
+                differences.append(f"{name}.{column.name} is missing")
+            elif _normal(existing[column.name]["type"]) != _normal(column.delta_type):
+                differences.append(f"{name}.{column.name} has another type")
+        differences += [
+            f"{name}.{extra} is not in the DDL" for extra in sorted(set(existing) - set(table.column_names))
         ]
-    return found
+    return differences

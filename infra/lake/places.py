@@ -1,4 +1,4 @@
-"""Where every table lies, and how to read one at a version without Spark.
+"""Where every table is stored, and how to read one at a version without Spark.
 
 Two roots, so that access is a matter of file or bucket permission: `restricted/` holds raw text (landing,
 `traffic.*`, reviews), `curated/` everything after screening.
@@ -134,7 +134,7 @@ class Lake:
         free = shutil.disk_usage(place).free
         if free < self.minimum_free_bytes:
             raise DiskFull(
-                f"{free // 1_000_000} MB free where the lake lies, {self.minimum_free_bytes // 1_000_000} MB wanted",
+                f"{free // 1_000_000} MB free on the lake's disk, {self.minimum_free_bytes // 1_000_000} MB needed",
                 setting="lake.minimum_free_bytes",
                 hint="Free disk space or move the lake (lake.root), then run again: nothing was changed.",
             )

@@ -1,7 +1,7 @@
-"""The analyst's door: DuckDB over the Delta tables, each by its name `stage.table`, without a JVM and without a lock.
+"""SQL for analysts: DuckDB over the Delta tables, each by its name `stage.table`, without a JVM and without a lock.
 
-Only tables whose files the caller may read are registered; asking for another says so. Views of `schemas/views/` are
-registered with what they stand on.
+Only tables whose files the caller may read are registered; any other raises an error. Views of `schemas/views/` are
+registered with the tables and views that they use.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def connect(lake: Lake, statement: str | None = None) -> duckdb.DuckDBPyConnecti
     connection = duckdb.connect()
     connection.execute(f"LOAD '{_extension(duckdb.__version__)}'")
     connection.execute("SET TimeZone = 'UTC'")
-    # Views stand on other views: those come first, also when everything is wanted.
-    wanted = _named(statement if statement is not None else " ".join([*table_names(), *view_names()]))
-    readable = lake.readable(name for name in wanted if not name.startswith("views."))
-    for name in (n for n in wanted if not n.startswith("views.")):
+    # Views use other views: those are registered first, also when everything is registered.
+    names = _names_in(statement if statement is not None else " ".join([*table_names(), *view_names()]))
+    readable = lake.readable(name for name in names if not name.startswith("views."))
+    for name in (n for n in names if not n.startswith("views.")):
         if name in readable:
             stage, table = name.split(".")
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {stage}")
@@ -52,9 +52,9 @@ def connect(lake: Lake, statement: str | None = None) -> duckdb.DuckDBPyConnecti
                 hint=f"Run flywheel migrate, or ask for read access to {lake.path(name)}.",
             )
     connection.execute("CREATE SCHEMA IF NOT EXISTS views")
-    for name in (n for n in wanted if n.startswith("views.")):
+    for name in (n for n in names if n.startswith("views.")):
         description, query = view_query(name)
-        if all(t in readable for t in _named(query) if not t.startswith("views.")):
+        if all(t in readable for t in _names_in(query) if not t.startswith("views.")):
             connection.execute(f"CREATE VIEW {name} AS {query}")
             connection.execute(f"COMMENT ON VIEW {name} IS '{description.replace(chr(39), chr(8217))}'")
     return connection
@@ -68,28 +68,28 @@ def named_rows(
     Args:
         values: of the statement's `$name` parameters.
     """
-    found = connection.execute(statement, values)
-    names = [column[0] for column in found.description or []]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    result = connection.execute(statement, values)
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def _named(statement: str) -> list[str]:
-    """Declared tables and views that a statement names, and what those views stand on, tables first."""
-    found: list[str] = []
+def _names_in(statement: str) -> list[str]:
+    """Declared tables and views that a statement names, each after the views and tables that it uses."""
+    names: list[str] = []
 
     def visit(text: str) -> None:
         for stage, name in _NAME.findall(text):
             full = f"{stage}.{name}".lower()
-            if full in found:
+            if full in names:
                 continue
             if full in view_names():
                 visit(view_query(full)[1])
-                found.append(full)
+                names.append(full)
             elif full in table_names():
-                found.append(full)
+                names.append(full)
 
     visit(statement)
-    return found
+    return names
 
 
 def _text(value: str) -> str:

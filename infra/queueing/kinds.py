@@ -1,4 +1,4 @@
-"""The queues that there are: processes of this machine, Slurm, Kubernetes."""
+"""The supported queues: processes of this machine, Slurm, Kubernetes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Local:
     """A process group of this machine; it outlives who started it, so that it can be watched again."""
 
     def start(self, script: Path, name: str, output: Path) -> str:
-        """The id is the process with the moment it started: a number that is given again is another's."""
+        """The id is the process id and its start time, because process ids are reused."""
         with output.open("ab") as out:
             process = subprocess.Popen(
                 [str(script)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
@@ -61,9 +61,9 @@ class Local:
         for sign in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, sign)
-            for one in family:
+            for member in family:
                 with contextlib.suppress(psutil.Error):
-                    one.send_signal(sign)
+                    member.send_signal(sign)
             _, family = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
 
     def _process(self, job: str) -> psutil.Process | None:
@@ -93,17 +93,17 @@ class Slurm:
     def start(self, script: Path, name: str, output: Path) -> str:
         """Submit with the options of `queue.slurm_options`."""
         minutes = max(1, round(self._rules.deadline_hours * 60))
-        told = _call(
+        stdout = _call(
             "sbatch", "--parsable", f"--job-name=flywheel-{name}", f"--output={output}", "--open-mode=append",
             f"--time={minutes}", "--no-requeue", *self._rules.slurm_options, str(script),
         )  # fmt: skip
-        job = told.strip().partition(";")[0]
+        job = stdout.strip().partition(";")[0]
         if not job.isdigit():
             raise QueueAway("sbatch gave no job id")
         return job
 
     def stage(self, job: str) -> Stage:
-        """As squeue says; a job that it does not know any more is gone."""
+        """By squeue's state; a job that squeue no longer knows is gone."""
         try:
             state = _call("squeue", "--noheader", "--format=%T", f"--jobs={job}").strip()
         except QueueAway as error:
@@ -170,11 +170,11 @@ class Kubernetes:
 
     def stage(self, job: str) -> Stage:
         """By the Job's status: ready pods run, others wait."""
-        told = self._kubectl("get", "job", job, "--ignore-not-found", "--output=json")
-        if not told.strip():
+        stdout = self._kubectl("get", "job", job, "--ignore-not-found", "--output=json")
+        if not stdout.strip():
             return Stage.gone
         try:
-            status = json.loads(told).get("status", {})
+            status = json.loads(stdout).get("status", {})
         except ValueError:
             raise QueueAway("kubectl gave no JSON") from None
         if status.get("succeeded") or status.get("failed"):
@@ -190,9 +190,14 @@ class Kubernetes:
 
 
 def _call(*command: str, given: str = "") -> str:
-    """What a scheduler's command says. Raises QueueAway when it fails, SubmissionFailed when it is not here."""
+    """Standard output of a scheduler's command.
+
+    Raises:
+        QueueAway: it fails or does not answer.
+        SubmissionFailed: it is not installed here.
+    """
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, input=given, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS
         )
     except FileNotFoundError:
@@ -202,9 +207,9 @@ def _call(*command: str, given: str = "") -> str:
         ) from None  # fmt: skip
     except subprocess.TimeoutExpired:
         raise QueueAway(f"{command[0]} does not answer") from None
-    if done.returncode:
-        raise QueueAway(f"{command[0]}: {_last_line(done.stderr.splitlines())}")
-    return done.stdout
+    if result.returncode:
+        raise QueueAway(f"{command[0]}: {_last_line(result.stderr.splitlines())}")
+    return result.stdout
 
 
 def _last_line(lines: Sequence[str]) -> str:

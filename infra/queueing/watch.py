@@ -34,10 +34,10 @@ class Stage(Enum):
 
 
 class Queue(Protocol):
-    """What runs scripts. Every method raises QueueAway when it cannot be asked just now."""
+    """Runs scripts. Every method raises QueueAway when the scheduler does not answer."""
 
     def start(self, script: Path, name: str, output: Path) -> str:
-        """Start the script and return the id by which it is asked for."""
+        """Start the script and return its id."""
 
     def stage(self, job: str) -> Stage:
         """Where it is."""
@@ -52,7 +52,7 @@ class QueueAway(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """A started command, as its folder remembers it: whoever comes later watches it instead of starting another."""
+    """A started command, as recorded in its folder: a later call watches it instead of starting another."""
 
     job: str
     command: list[str]
@@ -93,18 +93,18 @@ def run(
 
 def _running(queue: Queue, folder: Path, command: list[str]) -> Job | None:
     try:
-        kept = Job(**json.loads((folder / _JOB).read_text(encoding="utf-8")))
+        job = Job(**json.loads((folder / _JOB).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    if (folder / _CODE).exists() or _stage(queue, kept) is Stage.gone:
+    if (folder / _CODE).exists() or _stage(queue, job) is Stage.gone:
         return None
-    if kept.command != command:
+    if job.command != command:
         raise SubmissionFailed(
-            f"job {kept.job} of another command still runs under the name {folder.name}",
+            f"job {job.job} of another command still runs under the name {folder.name}",
             setting="queue.kind",
             hint="Wait for it or end it, or give another --name.",
         )
-    return kept
+    return job
 
 
 def _started(queue: Queue, folder: Path, command: list[str], home: Path) -> Job:
@@ -124,7 +124,7 @@ def _started(queue: Queue, folder: Path, command: list[str], home: Path) -> Job:
         job = Job(queue.start(script, folder.name, folder / _OUTPUT), command, time.time())
     except QueueAway as error:
         raise SubmissionFailed(
-            f"the queue does not take {folder.name}: {error}",
+            f"the queue refused {folder.name}: {error}",
             setting="queue.kind",
             hint="Is it reachable from here?",
         ) from None
@@ -140,8 +140,8 @@ def _watch(
     beats: Callable[[], object],
     say: Callable[[str], None],
 ) -> None:
-    seen: object = None
-    beaten, running, missing, away = time.monotonic(), 0.0, 0, 0
+    last_progress: object = None
+    last_beat, running, missing, away = time.monotonic(), 0.0, 0, 0
     while True:
         if (code := _exit_code(folder)) is not None:
             if code == 0:
@@ -160,11 +160,11 @@ def _watch(
                     folder, "is gone without an exit code: killed, out of memory, or its machine died"
                 )
         elif stage is Stage.running and not running:
-            running, beaten = time.monotonic(), time.monotonic()
+            running, last_beat = time.monotonic(), time.monotonic()
             say(f"{folder.name}: running")
-        if (now := (_mark(folder / _OUTPUT), beats())) != seen:
-            seen, beaten = now, time.monotonic()
-        _check(rules, folder, job, running, time.monotonic() - beaten)
+        if (progress := (_mark(folder / _OUTPUT), beats())) != last_progress:
+            last_progress, last_beat = progress, time.monotonic()
+        _check(rules, folder, job, running, time.monotonic() - last_beat)
         time.sleep(rules.poll_seconds)
 
 
@@ -173,17 +173,17 @@ def _check(rules: QueueSettings, folder: Path, job: Job, running: float, silent:
         if time.time() - job.submitted > rules.waiting_hours * 3600:
             raise _failed(folder, f"has not started in {rules.waiting_hours:g} hours", "queue.waiting_hours")
     elif silent > rules.heartbeat_minutes * 60:
-        told = f"has written neither output nor progress for {rules.heartbeat_minutes:g} minutes"
-        raise _failed(folder, told, "queue.heartbeat_minutes")
+        reason = f"has written neither output nor progress for {rules.heartbeat_minutes:g} minutes"
+        raise _failed(folder, reason, "queue.heartbeat_minutes")
     elif time.time() - job.submitted > (rules.deadline_hours + rules.waiting_hours) * 3600 or (
         time.monotonic() - running > rules.deadline_hours * 3600
     ):
         raise _failed(folder, f"has run for more than {rules.deadline_hours:g} hours", "queue.deadline_hours")
 
 
-def _failed(folder: Path, what: str, setting: str | None = None) -> SubmissionFailed:
+def _failed(folder: Path, reason: str, setting: str | None = None) -> SubmissionFailed:
     return SubmissionFailed(
-        f"{folder.name} {what}; it was ended" if setting else f"{folder.name} {what}",
+        f"{folder.name} {reason}; it was ended" if setting else f"{folder.name} {reason}",
         setting=setting,
         hint=f"Read {folder / _OUTPUT}. Run it again: a training goes on from its last whole checkpoint.",
     )
@@ -202,7 +202,7 @@ def _end(queue: Queue, job: Job) -> None:
     try:
         queue.end(job.job)
     except QueueAway as error:
-        # What brought us here is on its way up; that the job may still run must be said too.
+        # The first error is being raised already; that the job may still run must be reported too.
         raise SubmissionFailed(
             f"job {job.job} could not be ended: {error}", setting="queue.kind", hint="End it by hand."
         ) from None

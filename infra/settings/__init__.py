@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         """The key of all keyed hashes, made on first use when none is given."""
         if self.secrets.user_key is not None:
             return self.secrets.user_key.get_secret_value().encode()
-        return _kept_key(self.home / ".flywheel" / "user_key")
+        return _stored_key(self.home / ".flywheel" / "user_key")
 
     def hash_of(self, names: Sequence[str], extra: Mapping[str, str] | None = None) -> str:
         """Hash of some sections' or single settings' (`section.name`) values.
@@ -123,10 +123,10 @@ class Settings(BaseSettings):
         It is part of what decides whether a job's last result still stands.
         """
         values: dict[str, Any] = {}
-        for whole in sorted(names):
-            section, _, name = whole.partition(".")
+        for path in sorted(names):
+            section, _, name = path.partition(".")
             dump = getattr(self, section).model_dump(mode="json")
-            values[whole] = dump[name] if name else dump
+            values[path] = dump[name] if name else dump
         text = json.dumps({"sections": values, "extra": dict(extra or {})}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -138,8 +138,8 @@ class Settings(BaseSettings):
 
 def find_home() -> Path:
     """The project directory: FLYWHEEL_HOME, else the nearest parent that holds flywheel.toml, else this checkout."""
-    if given := os.environ.get("FLYWHEEL_HOME"):
-        return Path(given).resolve()
+    if home := os.environ.get("FLYWHEEL_HOME"):
+        return Path(home).resolve()
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "flywheel.toml").exists():
@@ -163,11 +163,11 @@ def load_settings(**overrides: Any) -> Settings:
             hint="Change it in flywheel.toml or in a FLYWHEEL_<SECTION>__<NAME> variable.",
         ) from None
     except ValueError as error:  # TOML that does not parse
-        raise SettingsError(f"flywheel.toml cannot be read: {error}", hint="Mend the file.") from None
+        raise SettingsError(f"flywheel.toml cannot be read: {error}", hint="Fix the file.") from None
 
 
 @cache
-def _kept_key(path: Path) -> bytes:
+def _stored_key(path: Path) -> bytes:
     if not path.exists():
         # Of two first runs at once, both read the key of the faster.
         with contextlib.suppress(FileExistsError):

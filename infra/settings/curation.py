@@ -279,6 +279,6 @@ class SamplingSettings(Section):
             raise ValueError("sample_size must be at least 1")
         if any(weight <= 0 for weight in self.target_weights.values()):
             raise ValueError("target_weights must be positive")
-        if bad := [one for one in self.relax if not re.fullmatch(r"(floor|cap) [a-z_]+(=.+)?", one)]:
+        if bad := [rule for rule in self.relax if not re.fullmatch(r"(floor|cap) [a-z_]+(=.+)?", rule)]:
             raise ValueError(f"relax names '<floor or cap> <dimension>[=<level>]', which {bad[0]!r} is not")
         return self

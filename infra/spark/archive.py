@@ -69,12 +69,12 @@ def make_archive(settings: Settings) -> Path:
 def _dump(settings: Settings, draft: Path) -> None:
     """Let a process of its own run the session: Java writes the archive when it ends."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "infra.spark.archive", str(draft)],
             env=os.environ | {"FLYWHEEL_HOME": str(settings.home)},
             capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS,
         )  # fmt: skip
-        problem = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        problem = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
     except subprocess.TimeoutExpired:
         problem = f"it had not ended after {_PATIENCE_SECONDS} s"
     if not draft.exists():
@@ -100,8 +100,8 @@ def _warm_up(draft: Path) -> None:
     rows = spark.range(100).withColumn("ds", F.lit("2026-11-20").cast("date"))
     rows.write.format("delta").save(table)
     rows.write.format("delta").mode("overwrite").option("replaceWhere", "ds = '2026-11-20'").save(table)
-    read = spark.read.format("delta").option("versionAsOf", 1).load(table)
-    read.mapInArrow(lambda batches: batches, read.schema).groupBy("ds").agg(F.countDistinct("id")).collect()
+    frame = spark.read.format("delta").option("versionAsOf", 1).load(table)
+    frame.mapInArrow(lambda batches: batches, frame.schema).groupBy("ds").agg(F.countDistinct("id")).collect()
     java = SparkContext._gateway.proc
     spark.stop()
     SparkContext._gateway.shutdown()

@@ -97,9 +97,9 @@ def _retrieve(draft: Path, ivy_settings: str | None) -> None:
     ]  # fmt: skip
     if ivy_settings:
         command += ["-settings", ivy_settings]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines()]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        lines = [line.strip() for line in (result.stdout + result.stderr).splitlines()]
         problem = next((line for line in lines if "ERROR" in line or "UNRESOLVED" in line), "Ivy failed")
         raise EnvironmentMissing(
             f"Delta's jars ({DELTA_PACKAGE}) could not be fetched: {problem}",

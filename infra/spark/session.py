@@ -96,7 +96,7 @@ def session(settings: Settings, name: str = "flywheel") -> SparkSession:
 
 
 def has_ended(spark: SparkSession) -> bool:
-    """Whether the engine is gone: Java ended, or stopped its context."""
+    """Whether the engine has stopped: Java ended, or stopped its context."""
     from py4j.protocol import Py4JError
 
     try:

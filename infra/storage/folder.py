@@ -44,12 +44,12 @@ def local_path(place: str) -> Path | None:
     """
     if not is_uri(place):
         return Path(place)
-    scheme, _, rest = place.partition(_MARK)
+    scheme, _, path = place.partition(_MARK)
     if scheme != _FILE:
         return None
-    if not rest.startswith("/"):
+    if not path.startswith("/"):
         raise SettingsError(f"{place} names a host", setting="lake", hint="Write file:///absolute/path.")
-    return Path(rest)
+    return Path(path)
 
 
 def uri_of(place: str) -> str:
@@ -138,7 +138,7 @@ class Folder:
             raise SettingsError(
                 why,
                 setting="lake.root",
-                hint=f"{self.uri} is no local folder: use one, and copy it to the store.",
+                hint=f"{self.uri} is not a local folder: use one, and copy it to the store.",
             )
         return path
 
@@ -332,9 +332,9 @@ def _fsspec_options(uri: str, options: Options) -> dict[str, Any]:
     """The options under the names of fsspec's S3 file system; credentials come from the environment."""
     if not uri.startswith("s3://"):
         return {}
-    named: dict[str, Any] = {_FSSPEC_NAMES[key]: value for key, value in options if key in _FSSPEC_NAMES}
+    translated: dict[str, Any] = {_FSSPEC_NAMES[key]: value for key, value in options if key in _FSSPEC_NAMES}
     region = dict(options).get("aws_region")
-    return named | ({"client_kwargs": {"region_name": region}} if region else {})
+    return translated | ({"client_kwargs": {"region_name": region}} if region else {})
 
 
 def _local_entry(entry: os.DirEntry[str]) -> Entry | None:

@@ -37,7 +37,7 @@ class Draft:
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0)
         descriptor = os.open(self._draft, flags, 0o666 if mode is None else mode)
         self.out: BinaryIO = cast(BinaryIO, os.fdopen(descriptor, "w+b"))
-        with suppress(OSError):  # a file system without locks: then nobody removes what the dead left
+        with suppress(OSError):  # a file system without locks: then drafts of dead writers stay
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with suppress(FileNotFoundError):
             os.fchmod(descriptor, path.stat().st_mode & 0o7777 if mode is None else mode)
@@ -79,7 +79,7 @@ class Draft:
         """Remove the draft."""
         # First the name, then the lock.
         self._draft.unlink(missing_ok=True)
-        with suppress(OSError):  # a full disk is told by the write that met it
+        with suppress(OSError):  # a full disk is reported by the write that met it
             self.out.close()
 
 

@@ -134,7 +134,7 @@ def check_constraints(table: Contract, frame: pa.Table) -> None:
         broken = connection.execute(f"SELECT {counts} FROM staged").fetchall()[0]
     for name, count in zip(table.checks, broken, strict=True):
         if count:
-            raise _broken(table.name, name, count)
+            raise _check_error(table.name, name, count)
 
 
 @contextmanager
@@ -149,13 +149,13 @@ def translated(table: Contract) -> Iterator[None]:
     except FlywheelError:
         raise
     except Exception as error:
-        ours = _ours(table, str(error))
-        if ours is None:
+        translated_error = _translated_error(table, str(error))
+        if translated_error is None:
             raise
-        raise ours from None
+        raise translated_error from None
 
 
-def _ours(table: Contract, message: str) -> FlywheelError | None:
+def _translated_error(table: Contract, message: str) -> FlywheelError | None:
     if "No space left on device" in message or "Disk quota exceeded" in message:
         return DiskFull(
             "the disk filled up while writing", table=table.name,
@@ -164,13 +164,13 @@ def _ours(table: Contract, message: str) -> FlywheelError | None:
     # Delta checks the condition of a replacing write as one more constraint, and names both in one message.
     violated = next((name for name in table.checks if name in message), None)
     if "DELTA_VIOLATE_CONSTRAINT" in message and violated is not None:
-        return _broken(table.name, violated)
+        return _check_error(table.name, violated)
     if "DELTA_REPLACE_WHERE_MISMATCH" in message:
-        return _outside(table)
+        return _outside_error(table)
     if "DELTA_VIOLATE_CONSTRAINT" in message or "DELTA_NOT_NULL_CONSTRAINT_VIOLATED" in message:
-        return _broken(table.name, "(NOT NULL)")
+        return _check_error(table.name, "(NOT NULL)")
     if "failed validation check" in message:  # delta-rs quotes rows, and names no CHECK
-        return _broken(table.name, "of the table")
+        return _check_error(table.name, "of the table")
     return None
 
 
@@ -181,15 +181,15 @@ def check_scope(table: Contract, frame: pa.Table, scope: str | None) -> None:
         ContractError: a row has another.
     """
     if table.scope is not None and set(frame[table.scope].unique().to_pylist()) - {scope}:
-        raise _outside(table)
+        raise _outside_error(table)
 
 
-def _outside(table: Contract) -> ContractError:
+def _outside_error(table: Contract) -> ContractError:
     part = f"another {table.scope}" if table.scope else "other days"
     return ContractError(f"the frame holds {part} than the write replaces", table=table.name)
 
 
-def _broken(table: str, check: str, rows: int | None = None) -> ContractError:
+def _check_error(table: str, check: str, rows: int | None = None) -> ContractError:
     count = "rows" if rows is None else f"{rows} rows"
     return ContractError(f"{count} break the CHECK {check}", table=table, hint="The table is as it was.")
 

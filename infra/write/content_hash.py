@@ -33,10 +33,10 @@ def row_hashes(columns: pa.Table) -> npt.NDArray[np.int64]:
     """One signed 64-bit hash a row, over the columns in their order."""
     hashes = np.full(columns.num_rows, _SEED, dtype=np.uint64)
     for column in columns.columns:
-        whole = column.combine_chunks()
-        if isinstance(whole, pa.ChunkedArray):  # no chunk at all
-            whole = pa.array([], whole.type)
-        hashes = _fold(whole, hashes)
+        array = column.combine_chunks()
+        if isinstance(array, pa.ChunkedArray):  # no chunk at all
+            array = pa.array([], array.type)
+        hashes = _fold(array, hashes)
     return hashes.view(np.int64)
 
 

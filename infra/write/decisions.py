@@ -43,7 +43,7 @@ class Decision:
         """
         frame = arrow_table(contract(self.table), rows)
         days = sorted({row["ds"] for row in rows})
-        done = write.write(None, self.lake, self.lock, write.Write(self.table, frame, days, self.run_id))
+        written = write.write(None, self.lake, self.lock, write.Write(self.table, frame, days, self.run_id))
         ended = ledger.now()
         ledger.append(
             self.lake,
@@ -52,20 +52,20 @@ class Decision:
                 {
                     "run_id": self.run_id, "job": self.name, "table_name": self.table, "ds": day,
                     "started_ts": self.started_ts, "ended_ts": ended, "state": "succeeded",
-                    "rows_out": done.rows[day], "content_hash": done.content_hashes[day],
-                    "output_version": done.output_version, "code_version": ledger.code_version(),
+                    "rows_out": written.rows[day], "content_hash": written.content_hashes[day],
+                    "output_version": written.output_version, "code_version": ledger.code_version(),
                     "seconds": (ended - self.started_ts).total_seconds(),
                 }
                 for day in days
             ],
             self.run_id,
         )  # fmt: skip
-        return done
+        return written
 
 
 @contextmanager
 def deciding(settings: Settings, name: str, table: str) -> Iterator[Decision]:
-    """Hold the table's lock while a command looks at what stands and records what a person decided.
+    """Hold the table's lock while a command reads the table and records what a person decided.
 
     Args:
         name: what the ledger calls it, `stage.command`.

@@ -66,7 +66,7 @@ def conform_arrow(table: Contract, frame: pa.Table, run_id: str) -> pa.Table:
     _check_names(table, frame.column_names)
     schema = table.arrow_schema()
     for field in schema:
-        if not _holds_the_same(frame.schema.field(field.name).type, field.type):
+        if not _casts_losslessly(frame.schema.field(field.name).type, field.type):
             raise ContractError(
                 f"column {field.name} is {frame.schema.field(field.name).type}, the DDL says {field.type}",
                 table=table.name,
@@ -82,10 +82,10 @@ def conform_spark(table: Contract, frame: DataFrame, run_id: str) -> DataFrame:
     types = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
     _check_names(table, list(types))
     for field in table.spark_schema().fields:
-        wanted = field.dataType.simpleString()
-        if types[field.name] != wanted:
+        expected = field.dataType.simpleString()
+        if types[field.name] != expected:
             raise ContractError(
-                f"column {field.name} is {types[field.name]}, the DDL says {wanted}", table=table.name
+                f"column {field.name} is {types[field.name]}, the DDL says {expected}", table=table.name
             )
     return frame.select(*(F.col(f"`{name}`") for name in table.column_names))
 
@@ -191,26 +191,26 @@ def _check_key(table: Contract, twice: int) -> None:
         )
 
 
-def _holds_the_same(given: pa.DataType, wanted: pa.DataType) -> bool:
+def _casts_losslessly(actual: pa.DataType, expected: pa.DataType) -> bool:
     """Whether a cast between the types keeps every value."""
-    if given == wanted or pa.types.is_null(given):
+    if actual == expected or pa.types.is_null(actual):
         return True
-    if pa.types.is_dictionary(given):
-        return _holds_the_same(given.value_type, wanted)
-    if pa.types.is_timestamp(wanted):
-        return pa.types.is_timestamp(given) and given.tz is not None
-    if pa.types.is_map(wanted):
-        return pa.types.is_map(given) and all(
-            _holds_the_same(part, other)
-            for part, other in ((given.key_type, wanted.key_type), (given.item_type, wanted.item_type))
+    if pa.types.is_dictionary(actual):
+        return _casts_losslessly(actual.value_type, expected)
+    if pa.types.is_timestamp(expected):
+        return pa.types.is_timestamp(actual) and actual.tz is not None
+    if pa.types.is_map(expected):
+        return pa.types.is_map(actual) and all(
+            _casts_losslessly(part, other)
+            for part, other in ((actual.key_type, expected.key_type), (actual.item_type, expected.item_type))
         )
-    if pa.types.is_list(wanted):
+    if pa.types.is_list(expected):
         return any(
-            check(given) for check in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-        ) and _holds_the_same(given.value_type, wanted.value_type)
-    if pa.types.is_struct(wanted):
-        names = [field.name for field in wanted]
-        return pa.types.is_struct(given) and [field.name for field in given] == names and all(
-            _holds_the_same(given.field(name).type, wanted.field(name).type) for name in names
+            check(actual) for check in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+        ) and _casts_losslessly(actual.value_type, expected.value_type)
+    if pa.types.is_struct(expected):
+        names = [field.name for field in expected]
+        return pa.types.is_struct(actual) and [field.name for field in actual] == names and all(
+            _casts_losslessly(actual.field(name).type, expected.field(name).type) for name in names
         )  # fmt: skip
-    return given in _TEXTS and wanted in _TEXTS
+    return actual in _TEXTS and expected in _TEXTS

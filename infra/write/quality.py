@@ -70,12 +70,12 @@ def _pandas_frame(frame: pa.Table, expectations: list[dict[str, Any]]) -> pd.Dat
     import pandas as pd
 
     words = set(re.findall(r"\w+", json.dumps(expectations)))
-    named = [name for name in frame.column_names if name in words]
+    used = [name for name in frame.column_names if name in words]
 
     def dtype(kind: pa.DataType) -> Any:
         return pd.ArrowDtype(kind) if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None
 
-    data: pd.DataFrame = frame.select(named or frame.column_names).to_pandas(types_mapper=dtype)
+    data: pd.DataFrame = frame.select(used or frame.column_names).to_pandas(types_mapper=dtype)
     return data
 
 
@@ -106,7 +106,7 @@ def _suite(table: str) -> dict[str, Any] | None:
     suite: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if not suite.get("expectations"):
         raise ContractError(
-            "the suite holds no expectation", table=table, hint=f"Mend {path.name} or remove it."
+            "the suite holds no expectation", table=table, hint=f"Fix {path.name} or remove it."
         )
     return suite
 

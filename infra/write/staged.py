@@ -55,7 +55,7 @@ class Written:
     results: list[quality.Result]
 
 
-def write(spark: SparkSession | None, lake: Lake, lock: TableLock, wanted: Write) -> Written:
+def write(spark: SparkSession | None, lake: Lake, lock: TableLock, request: Write) -> Written:
     """Check and commit a frame.
 
     Args:
@@ -67,62 +67,62 @@ def write(spark: SparkSession | None, lake: Lake, lock: TableLock, wanted: Write
         LockHeld: the lock was lost to another run.
         DiskFull: the disk filled up while writing; the table is as it was.
     """
-    table = contract(wanted.table)
-    commit.scope_of(table, wanted.scope)
-    given = wanted.frame
-    if isinstance(given, pa.RecordBatchReader):
-        given = given.read_all()
-    if isinstance(given, pa.Table):
-        return _write_arrow(lake, lock, wanted, frames.conform_arrow(table, given, wanted.run_id))
-    return _write_spark(spark or given.sparkSession, lake, lock, wanted, given)
+    table = contract(request.table)
+    commit.scope_of(table, request.scope)
+    frame = request.frame
+    if isinstance(frame, pa.RecordBatchReader):
+        frame = frame.read_all()
+    if isinstance(frame, pa.Table):
+        return _write_arrow(lake, lock, request, frames.conform_arrow(table, frame, request.run_id))
+    return _write_spark(spark or frame.sparkSession, lake, lock, request, frame)
 
 
-def _write_arrow(lake: Lake, lock: TableLock, wanted: Write, staged: pa.Table) -> Written:
-    table = contract(wanted.table)
+def _write_arrow(lake: Lake, lock: TableLock, request: Write, staged: pa.Table) -> Written:
+    table = contract(request.table)
     measure = frames.measure_arrow(table, staged)
-    _check_units(table, wanted, measure)
-    results = _check_expectations(wanted, staged)
-    commit.check_scope(table, staged, commit.scope_of(table, wanted.scope))
+    _check_units(table, request, measure)
+    results = _check_expectations(request, staged)
+    commit.check_scope(table, staged, commit.scope_of(table, request.scope))
     commit.check_constraints(table, staged)
-    version = _commit(lake, lock, wanted, measure, staged)
+    version = _commit(lake, lock, request, measure, staged)
     return Written(measure.rows, measure.content_hashes, version, results)
 
 
 def _write_spark(
-    spark: SparkSession, lake: Lake, lock: TableLock, wanted: Write, frame: DataFrame
+    spark: SparkSession, lake: Lake, lock: TableLock, request: Write, frame: DataFrame
 ) -> Written:
     from pyspark.storagelevel import StorageLevel
 
-    table = contract(wanted.table)
-    staged = frames.conform_spark(table, frame, wanted.run_id).persist(StorageLevel.MEMORY_AND_DISK)
+    table = contract(request.table)
+    staged = frames.conform_spark(table, frame, request.run_id).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         with commit.translated(table):
             small = frames.collect_small(table, staged)
         if small is not None:
-            return _write_arrow(lake, lock, wanted, small)
+            return _write_arrow(lake, lock, request, small)
         with commit.translated(table):
             measure = frames.measure_spark(table, staged)
-        _check_units(table, wanted, measure)
-        results = _check_expectations(wanted, staged)
-        version = _commit(lake, lock, wanted, measure, staged, spark)
+        _check_units(table, request, measure)
+        results = _check_expectations(request, staged)
+        version = _commit(lake, lock, request, measure, staged, spark)
         return Written(measure.rows, measure.content_hashes, version, results)
     finally:
         staged.unpersist()
 
 
-def _check_units(table: Contract, wanted: Write, measure: frames.Measure) -> None:
+def _check_units(table: Contract, request: Write, measure: frames.Measure) -> None:
     """A frame may hold only the days that it replaces."""
-    if table.write == "replace_days" and (stray := sorted(set(measure.rows) - set(wanted.days))):
+    if table.write == "replace_days" and (stray := sorted(set(measure.rows) - set(request.days))):
         raise ContractError(f"the frame holds days it was not asked for: {stray[:3]}", table=table.name)
 
 
-def _check_expectations(wanted: Write, staged: DataFrame | pa.Table) -> list[quality.Result]:
-    results = quality.check(staged, wanted.table)
+def _check_expectations(request: Write, staged: DataFrame | pa.Table) -> list[quality.Result]:
+    results = quality.check(staged, request.table)
     if failed := [result for result in results if result.blocks]:
         error = ExpectationFailed(
             f"{len(failed)} critical expectation(s) failed: {', '.join(r.expectation for r in failed)}",
-            table=wanted.table,
-            day=span_of(wanted.days),
+            table=request.table,
+            day=span_of(request.days),
             hint="See ops.quality for the counts; the table is as it was.",
         )
         error.results = results  # type: ignore[attr-defined]
@@ -133,15 +133,15 @@ def _check_expectations(wanted: Write, staged: DataFrame | pa.Table) -> list[qua
 def _commit(
     lake: Lake,
     lock: TableLock,
-    wanted: Write,
+    request: Write,
     measure: frames.Measure,
     staged: DataFrame | pa.Table,
     spark: SparkSession | None = None,
 ) -> int:
     """The version that holds the rows; the lock is looked at a last time before."""
-    table = contract(wanted.table)
+    table = contract(request.table)
     content = ",".join(f"{day}={text}" for day, text in sorted(measure.content_hashes.items()))
-    replaced = commit.Replaced(wanted.days, commit.scope_of(table, wanted.scope), wanted.run_id, content)
+    replaced = commit.Replaced(request.days, commit.scope_of(table, request.scope), request.run_id, content)
     lock.check()
     with commit.translated(table):
         if spark is None:

@@ -41,7 +41,7 @@ def _without_needless() -> Iterator[None]:
     for package, names in _STAND_INS.items():
         if package not in sys.modules:
             hidden |= {name: _StandIn(name) for name in names}
-    sys.modules.update(hidden)  # type: ignore[arg-type]  # None: the import system's word for "not there"
+    sys.modules.update(hidden)  # type: ignore[arg-type]  # None: the import system treats it as missing
     try:
         yield
     finally:
