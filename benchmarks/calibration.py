@@ -103,17 +103,17 @@ class Tally:
 
 def main() -> bool:
     """Run all parts; print their tables and the closing line."""
-    asked = race.arguments(__doc__, 20_000)
-    population, size = Population(), asked.size
+    options = race.arguments(__doc__, 20_000)
+    population, size = Population(), options.size
     # A stream for each part: what one draws does not depend on the others.
-    streams = iter(np.random.default_rng(asked.seed).spawn(7))
+    streams = iter(np.random.default_rng(options.seed).spawn(7))
     rng = next(streams)
     parts = [splits(simulated_pool(rng, 2 * USERS, population), rng, size)]
     rng = next(streams)
-    if (players := real_pool(asked.data, rng, 2 * USERS)) is not None:
+    if (players := real_pool(options.data, rng, 2 * USERS)) is not None:
         parts.append(splits(players, rng, size))
     else:
-        print(f"No real players under {asked.data}: simulated users only.\n")
+        print(f"No real players under {options.data}: simulated users only.\n")
     parts += [coverage(population, next(streams), size), ratio_tails(next(streams), size)]
     parts += [power(population, next(streams), size), peeking(population, next(streams), size)]
     parts.append(few_users(population, next(streams), size))
@@ -168,12 +168,12 @@ def splits(pool: Pool, rng: np.random.Generator, size: int) -> Part:
         if key == RAW:
             met[f"{name}_false_positives"] = tally.found_pct <= 5 + band(5, size)
     if not real:
-        left = _left_by_cuped(pool, tallies)
-        figures["cuped_variance"] = {metric: [round(x, 4) for x in pair] for metric, pair in left.items()}
-        met["cuped_variance"] = all(abs(got / wanted - 1) < 0.02 for got, wanted in left.values())
+        ratios = _left_by_cuped(pool, tallies)
+        figures["cuped_variance"] = {metric: [round(x, 4) for x in pair] for metric, pair in ratios.items()}
+        met["cuped_variance"] = all(abs(ratio / expected - 1) < 0.02 for ratio, expected in ratios.values())
         lines += [
-            [metric, "cuped", f"variance x {got:.4f}", f"1 - r^2 = {wanted:.4f}", ""]
-            for metric, (got, wanted) in left.items()
+            [metric, "cuped", f"variance x {ratio:.4f}", f"1 - r^2 = {expected:.4f}", ""]
+            for metric, (ratio, expected) in ratios.items()
         ]
     head = [
         f"A/A, {pool.name}, {size:,} splits",
@@ -241,17 +241,17 @@ def ratio_tails(rng: np.random.Generator, size: int) -> Part:
 def power(population: Population, rng: np.random.Generator, size: int, users: int = PLANNED_USERS) -> Part:
     """The planner's minimum detectable effect of each metric, put in on fresh users."""
     lines, figures, met = [], {}, {}
-    wanted = {row.metric: row for row in plan(population.arm(), users)}
+    plans = {row.metric: row for row in plan(population.arm(), users)}
     for metric, lifts in (("breadth", (1.0, 0.0)), ("depth", (0.0, 1.0))):
-        rise = wanted[metric].detectable_pct
+        rise = plans[metric].detectable_pct
         assert rise is not None
-        treated = population.treated(*(each * rise / 100 for each in lifts))
+        treated = population.treated(*(lift * rise / 100 for lift in lifts))
         drawn = _fresh(treated, population, users, None, rng, size)
         key = (metric, "plain")
-        found = _tallied(drawn, only={key})[key].found_pct
-        lines.append([metric, f"{users:,}", f"{rise:+.2f} %", f"{found:.2f}"])
-        figures[f"{metric}_power"] = {"detectable_pct": round(rise, 3), "power_pct": round(found, 2)}
-        met[f"{metric}_power"] = _near(found, 80, size)
+        power_pct = _tallied(drawn, only={key})[key].found_pct
+        lines.append([metric, f"{users:,}", f"{rise:+.2f} %", f"{power_pct:.2f}"])
+        figures[f"{metric}_power"] = {"detectable_pct": round(rise, 3), "power_pct": round(power_pct, 2)}
+        met[f"{metric}_power"] = _near(power_pct, 80, size)
     return Part(
         race.table(["planned for 80 %", "users an arm", "detectable", "found %"], lines), figures, met
     )
@@ -363,25 +363,26 @@ class _Centred:
         columns = [np.ones(len(some)), some * 1.0]
         for deviations, _, _ in self.singles.values():
             columns += [deviations, deviations**2]
-        columns += [self.singles[one][0] * self.singles[other][0] for one, other in self.products.values()]
+        columns += [self.singles[left][0] * self.singles[right][0] for left, right in self.products.values()]
         self.matrix = np.stack(columns, axis=1)
 
     def rows(self, chosen: Column) -> list[dict[str, float | None]]:
         """One row of aggregates, as `Arm.of_row` reads them, for each row of 0 and 1 in `chosen`."""
         sums = chosen @ self.matrix
-        found: dict[str, Column] = {"users": sums[:, 0], "engaged_users": sums[:, 1]}
+        aggregates: dict[str, Column] = {"users": sums[:, 0], "engaged_users": sums[:, 1]}
         off: dict[str, Column] = {}
         for at, (name, (_, centre, over)) in enumerate(self.singles.items()):
-            n = found[over]
+            n = aggregates[over]
             off[name] = sums[:, 2 + 2 * at] / n
-            found[f"{name}_mean"] = centre + off[name]
-            found[f"{name}_m2"] = sums[:, 3 + 2 * at] - n * off[name] ** 2
+            aggregates[f"{name}_mean"] = centre + off[name]
+            aggregates[f"{name}_m2"] = sums[:, 3 + 2 * at] - n * off[name] ** 2
         first = 2 + 2 * len(self.singles)
-        for at, (name, (one, other)) in enumerate(self.products.items(), first):
-            found[name] = sums[:, at] - found["users"] * off[one] * off[other]
-        names = list(found)
+        for at, (name, (left, right)) in enumerate(self.products.items(), first):
+            aggregates[name] = sums[:, at] - aggregates["users"] * off[left] * off[right]
+        names = list(aggregates)
         return [
-            dict(zip(names, line, strict=True)) for line in np.stack(list(found.values()), axis=1).tolist()
+            dict(zip(names, line, strict=True))
+            for line in np.stack(list(aggregates.values()), axis=1).tolist()
         ]
 
 

@@ -73,9 +73,9 @@ class Users:
 
 def main() -> bool:
     """Run the jobs, compare every readout, count false positives; print a table and the closing line."""
-    asked = race.arguments(__doc__, 300)
-    names = [f"aa-{n:04d}" for n in range(asked.size)]
-    users = Users.simulated(np.random.default_rng(asked.seed))
+    options = race.arguments(__doc__, 300)
+    names = [f"aa-{n:04d}" for n in range(options.size)]
+    users = Users.simulated(np.random.default_rng(options.seed))
     with tempfile.TemporaryDirectory(prefix="flywheel-aa-") as home:
         Path(home, "flywheel.toml").write_text("", encoding="utf-8")
         os.environ["FLYWHEEL_HOME"] = home
@@ -131,11 +131,11 @@ def _readouts(home: Path, users: Users, names: list[str]) -> dict[str, list[dict
     migrate(settings)
     days = [START + timedelta(days=n) for n in range(-BEFORE, DAYS)]
     for name in names:
-        wanted = Definition(
+        definition = Definition(
             experiment_id=name, title="A/A", owner="calibration", salt=name, eligibility="everybody", shares=SHARES,
             start_ds=START, end_ds=days[-1],
         )  # fmt: skip
-        declare(settings, wanted, today=days[0])
+        declare(settings, definition, today=days[0])
     for place, day in enumerate(days):
         _land(Path(lake.landing), users, names, place, day)
     run_job(settings, "traffic.land", days)
@@ -143,14 +143,14 @@ def _readouts(home: Path, users: Users, names: list[str]) -> dict[str, list[dict
         run_job(settings, job, days[BEFORE:])
     run_job(settings, "experiments.readouts", days[-1:])
     columns = ("experiment_id", "metric", "method", "verdict", "winsor_bound", *NUMBERS)
-    found = ledger.query(
+    readouts = ledger.query(
         lake,
         f"SELECT {', '.join(columns)} FROM experiments_readouts WHERE segment = 'all'",
         (),
         ["experiments.readouts"],
     )
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for row in found:
+    for row in readouts:
         rows[row[0]].append(dict(zip(columns, row, strict=True)))
     return rows
 
@@ -167,10 +167,10 @@ def _land(landing: Path, users: Users, names: list[str], place: int, day: date) 
             users.names, users.messages[:, place], users.exposed_on, strict=True
         ):
             common = {"source": "user", "surface": "web", "user_id": user, "locale": "en-GB"}
-            shown = names if place == BEFORE + exposed_on else []
+            exposed = names if place == BEFORE + exposed_on else []
             events = [
                 {"event_type": "exposure", "payload": {"experiment_id": name, "arm": arm_of(user, name, SHARES)}}
-                for name in shown
+                for name in exposed
             ]  # fmt: skip
             events += [
                 {"event_type": "message", "conversation_id": f"c-{user}", "payload": {"text": "hello"}}
@@ -186,14 +186,14 @@ def _furthest(rows: list[dict[str, Any]], expected: list[Comparison]) -> float:
     """Largest relative difference between the table's numbers and those made in memory."""
     by_key = {(row["metric"], row["method"]): row for row in rows}
     furthest = 0.0 if len(by_key) == len(expected) else float("inf")
-    for wanted in expected:
-        row = by_key[wanted.metric, wanted.method]
+    for reference in expected:
+        row = by_key[reference.metric, reference.method]
         for name in NUMBERS:
-            one, other = row[name], getattr(wanted, name)
-            if (one is None) != (other is None):
+            actual, target = row[name], getattr(reference, name)
+            if (actual is None) != (target is None):
                 return float("inf")
-            if one is not None:
-                furthest = max(furthest, abs(one - other) / max(abs(other), 1e-3))
+            if actual is not None:
+                furthest = max(furthest, abs(actual - target) / max(abs(target), 1e-3))
     return furthest
 
 

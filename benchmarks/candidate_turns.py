@@ -37,23 +37,23 @@ def _turns_of(path: Path) -> Iterator[dict[str, Any]]:
         for line in lines:
             talk = json.loads(line)
             before, index, messages = "", 0, talk["messages"]
-            for said, answer in pairwise(messages):
-                if (said["role"], answer["role"]) == ("user", "character") and said["content"]:
+            for message, answer in pairwise(messages):
+                if (message["role"], answer["role"]) == ("user", "character") and message["content"]:
                     index += 1
-                    quality = prompt_quality(said["content"], answer["content"], before)
+                    quality = prompt_quality(message["content"], answer["content"], before)
                     yield {
                         "turn_id": f"{talk['conversation_id']}.{index}",
                         "conversation_id": talk["conversation_id"],
                         "first_turn": "first" if index == 1 else "later",
                         "character": (talk.get("character") or {}).get("id") or NONE,
                         "locale_language": talk["language"] or "und",
-                        "jtbd": by_cue(said["content"]) or "unknown",
+                        "jtbd": by_cue(message["content"]) or "unknown",
                         "depth_band": depths[bisect_left(_RULES.depth_bands, index)],
-                        "difficulty_band": text_band(said["content"], _RULES.difficulty_bands),
+                        "difficulty_band": text_band(message["content"], _RULES.difficulty_bands),
                         "quality_band": _quality_band(np.array([quality]))[0],
                         "quality": quality,
                     }
-                before = said["content"] if said["role"] == "character" else before
+                before = message["content"] if message["role"] == "character" else before
 
 
 def made_up(rng: np.random.Generator, rows: int) -> pa.Table:
@@ -87,13 +87,13 @@ def resized(table: pa.Table, rng: np.random.Generator, rows: int) -> pa.Table:
     passes = -(-rows // table.num_rows)
     drawn = np.concatenate([rng.permutation(len(sizes)) for _ in range(passes)])
     drawn = drawn[: int(np.searchsorted(np.cumsum(sizes[drawn]), rows)) + 1]
-    places = np.concatenate([order[starts[one] : starts[one + 1]] for one in drawn])[:rows]
+    places = np.concatenate([order[starts[place] : starts[place + 1]] for place in drawn])[:rows]
     copy = np.repeat(np.arange(len(drawn)), sizes[drawn])[:rows]
-    taken = table.take(pa.array(places))
+    sample = table.take(pa.array(places))
     for name in ("turn_id", "conversation_id"):
-        ids = [f"{one}#{n}" for one, n in zip(taken.column(name).to_pylist(), copy, strict=True)]
-        taken = taken.set_column(taken.schema.get_field_index(name), name, pa.array(ids))
-    return taken
+        ids = [f"{value}#{n}" for value, n in zip(sample.column(name).to_pylist(), copy, strict=True)]
+        sample = sample.set_column(sample.schema.get_field_index(name), name, pa.array(ids))
+    return sample
 
 
 def _zipf(

@@ -28,8 +28,8 @@ def exchanges(data: Path) -> Iterator[Exchange]:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 talk = json.loads(line)
-                said = [(one["role"], one["content"]) for one in talk["messages"]] + [("", "")]
-                for (role, message), (answered_by, response) in pairwise(said):
+                turns = [(turn["role"], turn["content"]) for turn in talk["messages"]] + [("", "")]
+                for (role, message), (answered_by, response) in pairwise(turns):
                     if role == "user" and message:
                         answer = response if answered_by == "character" else ""
                         yield Exchange(message, answer, talk["language"])
@@ -37,7 +37,7 @@ def exchanges(data: Path) -> Iterator[Exchange]:
 
 def user_messages(data: Path) -> list[str]:
     """Distinct user messages in the order of the files; empty when there are none."""
-    return list(dict.fromkeys(one.message for one in exchanges(data)))
+    return list(dict.fromkeys(exchange.message for exchange in exchanges(data)))
 
 
 def held_out(messages: list[str]) -> list[str]:
@@ -52,4 +52,4 @@ def made_up(rng: np.random.Generator, count: int) -> list[str]:
     shares = 1 / np.arange(1, len(words) + 1)
     shares /= shares.sum()
     drawn = [rng.choice(len(words), size=rng.integers(3, 25), p=shares) for _ in range(count)]
-    return [" ".join(words[place] for place in one) for one in drawn]
+    return [" ".join(words[place] for place in chosen) for chosen in drawn]

@@ -61,14 +61,14 @@ def read_players(data: Path, size: int, rng: np.random.Generator) -> tuple[Playe
     path = data / "cookie_cats_ab" / "cookie_cats.csv.gz"
     if path.exists():
         with gzip.open(path, "rt") as file:
-            told: Any = pd.read_csv(file)
-        told = told.iloc[np.sort(rng.choice(len(told), min(size, len(told)), replace=False))]
-        ids = np.array([f"player-{one}" for one in told["userid"]])
+            frame: Any = pd.read_csv(file)
+        frame = frame.iloc[np.sort(rng.choice(len(frame), min(size, len(frame)), replace=False))]
+        ids = np.array([f"player-{user}" for user in frame["userid"]])
         rounds, back = (
-            told["sum_gamerounds"].to_numpy(),
-            told[["retention_1", "retention_7"]].to_numpy(dtype=bool),
+            frame["sum_gamerounds"].to_numpy(),
+            frame[["retention_1", "retention_7"]].to_numpy(dtype=bool),
         )
-        return Players(ids, told["version"].to_numpy(), _by_day(rounds, back)), True
+        return Players(ids, frame["version"].to_numpy(), _by_day(rounds, back)), True
     rounds = np.floor(rng.lognormal(2.5, 1.7, size)).astype(int)
     back = rng.random((size, 2)) < np.minimum(0.9, 0.1 + rounds / 200)[:, None]
     ids = np.array([f"player-{n}" for n in range(size)])
@@ -126,8 +126,8 @@ def land(lake: Any, players: Players) -> None:
     from deltalake import write_deltalake
 
     payload = {arm: json.dumps({"experiment_id": EXPERIMENT, "arm": arm}) for arm in set(players.arm)}
-    shown = pa.array([payload[arm] for arm in players.arm])
-    tables = [_events("exposure", players.user_id, DAYS[0], 0, shown)]
+    payloads = pa.array([payload[arm] for arm in players.arm])
+    tables = [_events("exposure", players.user_id, DAYS[0], 0, payloads)]
     for number, day in enumerate(DAYS):
         played = np.repeat(players.user_id, players.rounds[:, number])
         tables.append(_events("message", played, day, 1, pa.repeat(pa.scalar("{}"), len(played))))
@@ -173,16 +173,16 @@ def by_libraries(players: Players) -> Answer:
         ["arm", "depth"]
     ]
     for metric, users in frames.items():
-        told = tt.Experiment({"m": tt.Mean(metric, equal_var=False, use_t=False)}, variant="arm").analyze(
+        peer = tt.Experiment({"m": tt.Mean(metric, equal_var=False, use_t=False)}, variant="arm").analyze(
             users, control="gate_30"
         )["m"]
         test, control = (users.loc[users["arm"] == arm, metric] for arm in ("gate_40", "gate_30"))
         p = CompareMeans(DescrStatsW(test), DescrStatsW(control)).ztest_ind(usevar="unequal")[1]
-        if not math.isclose(p, told.pvalue, rel_tol=1e-9):
-            raise AssertionError(f"the two libraries disagree on {metric}: {p} and {told.pvalue}")
+        if not math.isclose(p, peer.pvalue, rel_tol=1e-9):
+            raise AssertionError(f"the two libraries disagree on {metric}: {p} and {peer.pvalue}")
         answer[metric] = (
-            float(told.treatment), float(test.var() / len(test)), float(told.control),
-            float(control.var() / len(control)), 100 * float(told.rel_effect_size), float(told.pvalue),
+            float(peer.treatment), float(test.var() / len(test)), float(peer.control),
+            float(control.var() / len(control)), 100 * float(peer.rel_effect_size), float(peer.pvalue),
         )  # fmt: skip
     return answer
 
@@ -199,8 +199,8 @@ def main() -> bool:
     """Read the test out both ways; whether the answers agree."""
     from scipy import stats
 
-    asked = race.arguments(__doc__, 90_189)
-    players, real = read_players(asked.data, asked.size, np.random.default_rng(asked.seed))
+    options = race.arguments(__doc__, 90_189)
+    players, real = read_players(options.data, options.size, np.random.default_rng(options.seed))
     whose = "real" if real else "random (the data is not there)"
     print(f"{len(players.user_id):,} {whose} players, {players.amount.sum():,} rounds\n")
     with tempfile.TemporaryDirectory() as home:

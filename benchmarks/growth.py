@@ -43,25 +43,28 @@ _WITH, _WITHOUT, _SCREENED = "with embedding", "without", "from screened text"
 
 def different(data: Path, rng: np.random.Generator) -> Iterator[Exchange]:
     """Exchanges without end, no two with the same message; real ones first."""
-    real = list({one.message: one for one in exchanges(data)}.values())
+    real = list({exchange.message: exchange for exchange in exchanges(data)}.values())
     if not real:
-        said = made_up(rng, 20_000)
-        real = [Exchange(one, two, "en") for one, two in zip(said[::2], said[1::2], strict=True)]
-    seen = {one.message for one in real}
+        sentences = made_up(rng, 20_000)
+        real = [
+            Exchange(message, response, "en")
+            for message, response in zip(sentences[::2], sentences[1::2], strict=True)
+        ]
+    messages = {exchange.message for exchange in real}
     for place in rng.permutation(len(real)).tolist():
         yield real[place]
     by_language: dict[str, list[Exchange]] = {}
-    for one in real:
-        by_language.setdefault(one.language, []).append(one)
+    for exchange in real:
+        by_language.setdefault(exchange.language, []).append(exchange)
     while True:
         for place in rng.integers(0, len(real), 10_000).tolist():
             others = by_language[real[place].language]
-            one, two = real[place], others[int(rng.integers(len(others)))]
-            head, tail = one.message.split(), two.message.split()
+            first, second = real[place], others[int(rng.integers(len(others)))]
+            head, tail = first.message.split(), second.message.split()
             message = " ".join([*head[: (len(head) + 1) // 2], *tail[len(tail) // 2 :]])
-            if message not in seen:
-                seen.add(message)
-                yield Exchange(message, two.response, one.language)
+            if message not in messages:
+                messages.add(message)
+                yield Exchange(message, second.response, first.language)
 
 
 def land(lake: Any, data: Path, turns: int, rng: np.random.Generator) -> None:
@@ -81,10 +84,10 @@ def land(lake: Any, data: Path, turns: int, rng: np.random.Generator) -> None:
     declared = contract("traffic.characters")
     frame = frames.conform_arrow(declared, frames.arrow_table(declared, characters), "growth")
     write_deltalake(lake.open(declared.name), frame, mode="append")
-    said = different(data, rng)
+    exchanges = different(data, rng)
     schema = pa.schema(lake.open("traffic.turns").schema().to_arrow())
     for start in range(0, turns, _ROWS_AT_ONCE):
-        rows = [_turn(n, turns, next(said)) for n in range(start, min(turns, start + _ROWS_AT_ONCE))]
+        rows = [_turn(n, turns, next(exchanges)) for n in range(start, min(turns, start + _ROWS_AT_ONCE))]
         write_deltalake(lake.path("traffic.turns"), pa.Table.from_pylist(rows, schema), mode="append")
     tell(lake, "traffic.turns", "traffic.turns", DAYS)
     tell(lake, "traffic.characters", "traffic.characters", DAYS)
@@ -100,21 +103,21 @@ def land_screened(settings: Any, lake: Any) -> None:
     passed = {"verdict": "'pass'", "reasons": "array()", "policy_version": "'x'", "content_hash": "'x'"}
     turns = {"redacted_user_message": "user_message", "redacted_response": "response"}
     turns |= {"privacy_spans": "array()", "detector_versions": "map()"}
-    characters = {f"redacted_{one}": one for one in ("name", "traits", "instructions")}
+    characters = {f"redacted_{field}": field for field in ("name", "traits", "instructions")}
     for name, source, more in (
         ("curation.screened_characters", "traffic.characters", characters),
         ("curation.screened", "traffic.turns", turns),
     ):
         frame = session(settings).read.format("delta").load(lake.path(source))
-        known = {column: column for column in frame.columns} | passed | more
+        sources = {column: column for column in frame.columns} | passed | more
         columns = [
-            F.expr(known.get(c.name, "NULL")).cast(c.type).alias(c.name) for c in contract(name).columns
+            F.expr(sources.get(c.name, "NULL")).cast(c.type).alias(c.name) for c in contract(name).columns
         ]
         frame.select(columns).write.format("delta").mode("append").save(lake.path(name))
         tell(lake, "curation.screen" + name.removeprefix("curation.screened"), name, DAYS)
 
 
-def _turn(n: int, turns: int, said: Exchange) -> dict[str, Any]:
+def _turn(n: int, turns: int, exchange: Exchange) -> dict[str, Any]:
     talk, index = divmod(n, _TURNS_A_CONVERSATION)
     day = DAYS[n * len(DAYS) // turns]
     moment = datetime(day.year, day.month, day.day, 8, tzinfo=UTC) + timedelta(seconds=n % 36_000)
@@ -123,8 +126,8 @@ def _turn(n: int, turns: int, said: Exchange) -> dict[str, Any]:
         "turn_id": f"t{n:09d}", "conversation_id": f"v{talk:09d}", "session_id": f"v{talk:09d}#0",
         "turn_index": index + 1, "session_turn_index": index + 1, "is_final": True, "user_id": user,
         "character_id": f"c{int(user[:6], 16) % _CHARACTERS}", "model_version": "m1", "source": "user",
-        "locale": said.language, "language": said.language, "user_message": said.message,
-        "response": said.response or "I see.", "message_ts": moment, "response_ts": moment + timedelta(seconds=2),
+        "locale": exchange.language, "language": exchange.language, "user_message": exchange.message,
+        "response": exchange.response or "I see.", "message_ts": moment, "response_ts": moment + timedelta(seconds=2),
         "is_synthetic_time": True, "split": "evaluation" if int(user[-2:], 16) < 26 else "train", "ds": day,
         "run_id": "growth",
     }  # fmt: skip
@@ -149,10 +152,10 @@ def made_embeddings(settings: Any, lake: Any, turns: int) -> None:
     texts = prompts(read("curation.screened"), read("curation.screened_characters"), rules)
     texts = distinct_texts(hashed(texts, settings.user_key()), rules).select("text_hash", "encoder", "ds")
     dimensions = {encoder_name(spec): load_encoder(spec).dimension for spec in rules.encoders}
-    made = texts.mapInArrow(_vectors(dimensions, turns // 20), embedded_schema())
-    made.withColumns({"recipe": F.lit(rules.recipe), "run_id": F.lit("growth")}).write.format("delta").mode(
-        "append"
-    ).save(lake.path("curation.embeddings"))
+    embedded = texts.mapInArrow(_vectors(dimensions, turns // 20), embedded_schema())
+    embedded.withColumns({"recipe": F.lit(rules.recipe), "run_id": F.lit("growth")}).write.format(
+        "delta"
+    ).mode("append").save(lake.path("curation.embeddings"))
     tell(lake, "curation.embed", "curation.embeddings", DAYS)
 
 
@@ -211,7 +214,7 @@ def answer(settings: Any, lake: Any, turns: int) -> dict[str, Any]:
     outcomes = ledger.query(
         lake, "SELECT count(*), count(DISTINCT turn_id) FROM curation_outcomes", (), ["curation.outcomes"]
     )
-    kept = ledger.query(
+    counts = ledger.query(
         lake,
         "SELECT count(*), sum(kept::int) FROM curation_pruned GROUP BY ds, split",
         (),
@@ -219,8 +222,8 @@ def answer(settings: Any, lake: Any, turns: int) -> dict[str, Any]:
     )
     peak = ledger.query(lake, "SELECT max(peak_memory_bytes) FROM ops_runs", (), ["ops.runs"])[0][0]
     share = settings.diversity.keep_proportion
-    right = outcomes == [(turns, turns)] and all(some == round(share * every) for every, some in kept)
-    return {"right": right, "peak_bytes": peak, "kept": int(sum(some for _, some in kept))}
+    right = outcomes == [(turns, turns)] and all(some == round(share * total) for total, some in counts)
+    return {"right": right, "peak_bytes": peak, "kept": int(sum(some for _, some in counts))}
 
 
 def exponent(runs: Sequence[dict[str, Any]]) -> float:
@@ -236,13 +239,13 @@ def _in_a_process(data: Path, seed: int, turns: int, part: str, place: str) -> d
         Path(home, "flywheel.toml").write_text("", encoding="utf-8")
         command = [sys.executable, "-m", "benchmarks.growth", "--one", f"{turns},{part},{home}"]
         command += ["--data", str(data), "--seed", str(seed)]
-        done = subprocess.run(
+        completed = subprocess.run(
             command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "FLYWHEEL_HOME": home}
         )
-        told = done.stdout.splitlines()[-1]
+        summary = completed.stdout.splitlines()[-1]
         # Hours may follow: what is known is told at once.
-        print(f"{part}: {told}", file=sys.stderr, flush=True)
-        result: dict[str, Any] = json.loads(told)
+        print(f"{part}: {summary}", file=sys.stderr, flush=True)
+        result: dict[str, Any] = json.loads(summary)
     return result
 
 
@@ -268,11 +271,11 @@ def main() -> bool:
         ]
         for part, text in sizes.items()
     }
-    for part, those in runs.items():
-        if those:
-            print(f"{part[0].upper()}{part[1:]}\n\n{_page(those)}")
-    found = {part: exponent(those) for part, those in runs.items()}
-    figures, met = {}, {"answers": all(run["right"] for those in runs.values() for run in those)}
+    for part, results in runs.items():
+        if results:
+            print(f"{part[0].upper()}{part[1:]}\n\n{_page(results)}")
+    exponents = {part: exponent(results) for part, results in runs.items()}
+    figures, met = {}, {"answers": all(run["right"] for results in runs.values() for run in results)}
     names = {
         _WITH: "exponent_with_embedding",
         _WITHOUT: "exponent_without",
@@ -280,9 +283,9 @@ def main() -> bool:
     }
     for part, name in names.items():
         if len(runs[part]) > 1:
-            figures[name] = round(found[part], 3)
+            figures[name] = round(exponents[part], 3)
             if name in GOAL:
-                met[name] = found[part] <= GOAL[name]
+                met[name] = exponents[part] <= GOAL[name]
     if runs[_WITH]:
         last = runs[_WITH][-1]["seconds"]
         figures["embedding_share"] = round(last["embed"] / sum(last.values()), 3)

@@ -81,8 +81,8 @@ def answer(batches: Iterable[Any]) -> Answer:
 
 def bare(files: list[str], condition: pc.Expression | None) -> Answer:
     """pyarrow's own reading of a list of files."""
-    found = pads.dataset(files, format="parquet", partitioning="hive")
-    return answer(found.to_batches(filter=condition, batch_size=_BATCH))
+    dataset = pads.dataset(files, format="parquet", partitioning="hive")
+    return answer(dataset.to_batches(filter=condition, batch_size=_BATCH))
 
 
 def streamed(opened: Opened) -> Answer:
@@ -99,9 +99,9 @@ def timed(
     def with_wall(name: str, run: Callable[[], Answer]) -> Callable[[], Answer]:
         def both() -> Answer:
             began = time.perf_counter()
-            found = run()
+            value = run()
             walls[name].append(time.perf_counter() - began)
-            return found
+            return value
 
         return both
 
@@ -157,14 +157,14 @@ def race(
 
 def main() -> bool:
     """Run the race."""
-    asked = arguments(__doc__, size=200_000)
+    options = arguments(__doc__, size=200_000)
     with tempfile.TemporaryDirectory(prefix="flywheel-handoff-") as home:
         settings = load_settings(home=Path(home))
-        path = build(settings, asked.size, asked.seed)
+        path = build(settings, options.size, options.seed)
         version = _FILES - 1
         files = DeltaTable(path, version=version).file_uris()
         size = sum(Path(file).stat().st_size for file in files)
-        print(f"{asked.size:,} rows, {len(files)} files, {size / 1e6:,.0f} MB; batches of {_BATCH:,}\n")
+        print(f"{options.size:,} rows, {len(files)} files, {size / 1e6:,.0f} MB; batches of {_BATCH:,}\n")
         plain, ratio = race(settings, files, version, condition=False)
         chosen, with_condition = race(settings, files, version, condition=True)
         head = ["", "side", "rows", "rows/CPU s", "rows/s", "x pyarrow (CPU)", "opening, s / CPU s"]
@@ -172,7 +172,7 @@ def main() -> bool:
         by_row = row_wise(open_snapshot(settings, f"{TABLE}@{version}"), files)
         print(table(["one row at a time", "rows/CPU s"], list(by_row.items())))
     figures = {
-        "rows": asked.size, "ratio": round(ratio, 3), "ratio_with_condition": round(with_condition, 3),
+        "rows": options.size, "ratio": round(ratio, 3), "ratio_with_condition": round(with_condition, 3),
         "row_wise_per_cpu_second": by_row,
     }  # fmt: skip
     passed = {

@@ -43,10 +43,10 @@ def romanised_hindi_weights(sets: Sequence[Tongue]) -> Floats:
         if tongue.tag == "zh":
             continue
         tuning = [text for text in tongue.texts if not held_out(text)][:_TEXTS_A_SET]
-        found = [one for one in (romanised_hindi_signs(text) for text in tuning) if one is not None]
-        signs += found
-        hindi += [tongue.tag == ROMANISED_HINDI] * len(found)
-        weights += [1 / max(len(found), 1)] * len(found)
+        measured = [row for row in (romanised_hindi_signs(text) for text in tuning) if row is not None]
+        signs += measured
+        hindi += [tongue.tag == ROMANISED_HINDI] * len(measured)
+        weights += [1 / max(len(measured), 1)] * len(measured)
     share = np.array(weights)
     side = np.array(hindi)
     share[side] *= share[~side].sum() / share[side].sum()
@@ -71,7 +71,7 @@ def shipped_romanised_hindi() -> tuple[float, ...]:
 def _balanced(judged: Sequence[bool]) -> list[float]:
     """Weights by which a set's good and bad turns weigh 500 each."""
     good = sum(judged)
-    return [500 / good if one else 500 / (len(judged) - good) for one in judged]
+    return [500 / good if is_good else 500 / (len(judged) - good) for is_good in judged]
 
 
 def _logistic(

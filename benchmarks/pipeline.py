@@ -25,13 +25,13 @@ HOW = (
 def jobs(report: Report) -> str:
     """By job: rows in, rows out of its closing table, seconds, rows a second, peak memory."""
     rows = []
-    for one in job_rows(report.runs, report.costs):
-        closing = list(one["tables"])[-1]
-        read_in = one["rows_in"] or one["tables"][closing]
+    for job in job_rows(report.runs, report.costs):
+        closing = list(job["tables"])[-1]
+        read_in = job["rows_in"] or job["tables"][closing]
         rows.append(
             (
-                f"`{one['job']}`", f"{read_in:,}", f"{one['tables'][closing]:,} in `{closing}`",
-                f"{one['seconds']:.0f}", f"{read_in / max(one['seconds'], 1e-9):,.0f}", f"{one['memory'] / 1e9:.1f}",
+                f"`{job['job']}`", f"{read_in:,}", f"{job['tables'][closing]:,} in `{closing}`",
+                f"{job['seconds']:.0f}", f"{read_in / max(job['seconds'], 1e-9):,.0f}", f"{job['memory'] / 1e9:.1f}",
             )
         )  # fmt: skip
     return table(("job", "rows in", "rows out", "seconds", "rows in/s", "peak GB"), rows)

@@ -72,7 +72,7 @@ def _lines(path: Path) -> Iterator[Any]:
 def chat(data: Path, seed: int, size: int) -> tuple[list[tuple[str, str]], str]:
     """(text, language) of messages drawn from all chat logs, and what they are."""
     paths = sorted((data / "chatlogs").glob("*.jsonl.gz"))
-    found = [
+    messages = [
         (message["content"], str(row.get("language") or "en").split("-")[0])
         for path in paths
         for row in _lines(path)
@@ -80,8 +80,8 @@ def chat(data: Path, seed: int, size: int) -> tuple[list[tuple[str, str]], str]:
         if message["content"]
     ]
     rng = random.Random(seed)
-    if found:
-        return rng.sample(found, min(size, len(found))), f"real chat ({len(paths)} logs)"
+    if messages:
+        return rng.sample(messages, min(size, len(messages))), f"real chat ({len(paths)} logs)"
     lines = [
         (line, language)
         for folder, language in (
@@ -100,33 +100,33 @@ def chat(data: Path, seed: int, size: int) -> tuple[list[tuple[str, str]], str]:
 
 def seven_entities(data: Path, seed: int) -> tuple[list[Labelled], str]:
     """Texts with the seven structured entities marked, and what they are."""
-    found = []
+    labelled = []
     for name in ("generated_large", "generated_small"):
         path = data / "presidio_research" / f"{name}.json.gz"
         if path.is_file():
             with gzip.open(path, "rt", encoding="utf-8") as file:
-                found += [
+                labelled += [
                     Labelled(
                         row["full_text"],
                         tuple(
-                            (span["start_position"], span["end_position"], _named(span["entity_type"]))
+                            (span["start_position"], span["end_position"], _common_name(span["entity_type"]))
                             for span in row["spans"]
                         ),
                     )
                     for row in json.load(file)
                 ]
-    if found:
-        return found, "presidio_research (generated_large, generated_small)"
-    made = [
+    if labelled:
+        return labelled, "presidio_research (generated_large, generated_small)"
+    generated = [
         Labelled(planted.text, ((planted.start, planted.end, CLASSES[planted.kind].type),))
         for planted in structured(seed, _PER_CLASS)
         if planted.disguise == "plain"
     ]
-    made += [Labelled(harm.text, ()) for harm in harmless(seed, len(made))]
-    return made, "generated text (no presidio_research under --data)"
+    generated += [Labelled(harm.text, ()) for harm in harmless(seed, len(generated))]
+    return generated, "generated text (no presidio_research under --data)"
 
 
-def _named(kind: str) -> str:
+def _common_name(kind: str) -> str:
     return _NAMES.get(kind.upper(), kind.upper())
 
 
@@ -172,13 +172,13 @@ def presidio() -> Finder:
     return find
 
 
-def _strongest(found: Sequence[Any]) -> list[Finding]:
+def _strongest(results: Sequence[Any]) -> list[Finding]:
     """Where Presidio reports several types for one place, the one it scores highest, as its own redaction does."""
-    kept: list[Any] = []
-    for one in sorted(found, key=lambda result: (-result.score, result.start - result.end)):
-        if all(one.end <= other.start or other.end <= one.start for other in kept):
-            kept.append(one)
-    return [(one.start, one.end, _named(one.entity_type)) for one in kept]
+    chosen: list[Any] = []
+    for candidate in sorted(results, key=lambda result: (-result.score, result.start - result.end)):
+        if all(candidate.end <= other.start or other.end <= candidate.start for other in chosen):
+            chosen.append(candidate)
+    return [(result.start, result.end, _common_name(result.entity_type)) for result in chosen]
 
 
 def scrubadub() -> Finder:
@@ -187,7 +187,8 @@ def scrubadub() -> Finder:
 
     scrubber = package.Scrubber()
     return lambda texts: [
-        [(filth.beg, filth.end, _named(filth.type)) for filth in scrubber.iter_filth(text)] for text in texts
+        [(filth.beg, filth.end, _common_name(filth.type)) for filth in scrubber.iter_filth(text)]
+        for text in texts
     ]
 
 
@@ -196,22 +197,25 @@ def datafog() -> Finder:
     import datafog as package
 
     return lambda texts: [
-        [(one.start, one.end, _named(one.type)) for one in package.scan(text).entities] for text in texts
+        [(entity.start, entity.end, _common_name(entity.type)) for entity in package.scan(text).entities]
+        for text in texts
     ]
 
 
 # --- figures ---------------------------------------------------------------------------------------------
 
 
-def quality(rows: Sequence[Labelled], found: Sequence[Sequence[Finding]]) -> dict[str, tuple[int, int, int]]:
+def quality(
+    rows: Sequence[Labelled], predictions: Sequence[Sequence[Finding]]
+) -> dict[str, tuple[int, int, int]]:
     """By entity: true positives, false positives, false negatives (spans that overlap, types that agree)."""
     counts: Counter[tuple[str, str]] = Counter()
-    for row, spans in zip(rows, found, strict=True):
+    for row, spans in zip(rows, predictions, strict=True):
         true = [span for span in row.spans if span[2] in SEVEN]
-        told = [span for span in spans if span[2] in SEVEN]
+        predicted = [span for span in spans if span[2] in SEVEN]
         for span in true:
-            counts[span[2], "tp" if any(_same(span, other) for other in told) else "fn"] += 1
-        for span in told:
+            counts[span[2], "tp" if any(_same(span, other) for other in predicted) else "fn"] += 1
+        for span in predicted:
             counts[span[2], "fp"] += not any(_same(span, other) for other in true)
     return {kind: (counts[kind, "tp"], counts[kind, "fp"], counts[kind, "fn"]) for kind in SEVEN}
 
@@ -244,16 +248,16 @@ def covered(planted: Planted, spans: Iterable[Span]) -> float:
 def found_structured(planted: Sequence[Planted]) -> list[bool]:
     """Whether each identifier is covered whole; of a split one, whether every message that holds a piece is known."""
     model = PrivacyModel(use_names=False)
-    whole = [one for one in planted if not one.texts]
-    spans = iter(model.find([one.text for one in whole], ["und"] * len(whole)))
+    unsplit = [item for item in planted if not item.texts]
+    spans = iter(model.find([item.text for item in unsplit], ["und"] * len(unsplit)))
     answers = []
-    for one in planted:
-        if not one.texts:
-            answers.append(covered(one, next(spans)) >= 0.99)
+    for identifier in planted:
+        if not identifier.texts:
+            answers.append(covered(identifier, next(spans)) >= 0.99)
             continue
-        pieces = split_spans(one.texts, reach=20)
-        alone = model.find(one.texts, ["und"] * len(one.texts))
-        answers.append(all(pieces.get(place) or alone[place] for place in range(len(one.texts))))
+        pieces = split_spans(identifier.texts, reach=20)
+        alone = model.find(identifier.texts, ["und"] * len(identifier.texts))
+        answers.append(all(pieces.get(place) or alone[place] for place in range(len(identifier.texts))))
     return answers
 
 
@@ -261,8 +265,8 @@ def print_planted(planted: Sequence[Planted], answers: Sequence[bool]) -> tuple[
     """Recall by class and by disguise, as tables; hits and size over all."""
     for title in ("kind", "disguise"):
         groups: dict[str, list[bool]] = defaultdict(list)
-        for one, answer in zip(planted, answers, strict=True):
-            groups[getattr(one, title)].append(answer)
+        for item, answer in zip(planted, answers, strict=True):
+            groups[getattr(item, title)].append(answer)
         rows = [(name, len(hits), interval(sum(hits), len(hits))) for name, hits in groups.items()]
         print(table((title, "planted", "recall (95 % Wilson)"), rows))
     return sum(answers), len(answers)
@@ -271,9 +275,9 @@ def print_planted(planted: Sequence[Planted], answers: Sequence[bool]) -> tuple[
 def named_texts(rows: Sequence[Planted]) -> dict[tuple[str, str], tuple[int, int, float]]:
     """By kind and language: how many were found with their type, of how many, and the mean share covered."""
     model = PrivacyModel()
-    found = model.find([one.text for one in rows], [one.language for one in rows])
+    found_spans = model.find([row.text for row in rows], [row.language for row in rows])
     groups: dict[tuple[str, str], list[tuple[bool, float]]] = defaultdict(list)
-    for one, spans in zip(rows, found, strict=True):
+    for one, spans in zip(rows, found_spans, strict=True):
         typed = any(s.type == one.kind and s.score >= SURE and s.overlaps(one.start, one.end) for s in spans)
         groups[one.kind, one.language].append((typed, covered(one, spans)))
     return {
@@ -285,11 +289,11 @@ def named_texts(rows: Sequence[Planted]) -> dict[tuple[str, str], tuple[int, int
 def false_positives(seed: int, size: int) -> dict[str, tuple[int, int]]:
     """By kind of harmless text: how many have a sure span, of how many."""
     rows = harmless(seed, size)
-    found = PrivacyModel().find(
+    found_spans = PrivacyModel().find(
         [r.text for r in rows], [r.language for r in rows], [r.allowed_names for r in rows]
     )
     counts: dict[str, tuple[int, int]] = {}
-    for row, spans in zip(rows, found, strict=True):
+    for row, spans in zip(rows, found_spans, strict=True):
         wrong, total = counts.get(row.kind, (0, 0))
         counts[row.kind] = (wrong + bool(_sure(spans)), total + 1)
     return counts
@@ -299,9 +303,9 @@ def real_recall(data: Path) -> list[tuple[str, str, int, str]]:
     """(set, gold type, gold spans, share touched by a sure span) on texts that nobody generated or tuned on."""
     rows: list[tuple[str, str, int, str]] = []
     for name, language, texts in (("meddocan_es", "es", _meddocan(data)), ("wnut17", "en", _wnut(data))):
-        found = PrivacyModel().find([row.text for row in texts], [language] * len(texts))
+        found_spans = PrivacyModel().find([row.text for row in texts], [language] * len(texts))
         counts: dict[str, tuple[int, int]] = {}
-        for row, spans in zip(texts, found, strict=True):
+        for row, spans in zip(texts, found_spans, strict=True):
             sure = _sure(spans)
             for start, end, kind in row.spans:
                 hits, total = counts.get(kind, (0, 0))
@@ -398,7 +402,7 @@ def main() -> None:
     planted = list(structured(args.seed, _PER_CLASS))
     plain = [(t, lang) for t, lang in messages if t.isascii()]
     numbers = [harm.text for harm in harmless(args.seed, 3_000)]
-    hidden = [one.text for one in planted if not one.texts and one.disguise != "plain"]
+    hidden = [item.text for item in planted if not item.texts and item.disguise != "plain"]
     rules, full = PrivacyModel(use_names=False), PrivacyModel()
     rate = {
         "rules, all chat": speed(texts, languages, rules),

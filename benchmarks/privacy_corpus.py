@@ -147,7 +147,7 @@ def names_and_addresses(
 ) -> list[Planted]:
     """`size` texts of each kind and language; `unseen_names` takes names of locales that no list of the detector holds."""
     rng = _seed(seed)
-    made = []
+    planted = []
     for (kind, language), sentences in templates.items():
         if unseen_names and (kind != "PERSON" or language not in _UNSEEN_LOCALES):
             continue
@@ -160,8 +160,10 @@ def names_and_addresses(
             )
             value = value.lower() if lower else value
             start = template.index("{}")
-            made.append(Planted(kind, "plain", language, template.format(value), start, start + len(value)))
-    return made
+            planted.append(
+                Planted(kind, "plain", language, template.format(value), start, start + len(value))
+            )
+    return planted
 
 
 # --- structured identifiers -----------------------------------------------------------------------------------------
@@ -263,9 +265,9 @@ def _base58(rng: random.Random) -> str:
 
 def _token(rng: random.Random, count: int, alphabet: str = string.ascii_letters + string.digits) -> str:
     while True:
-        made = "".join(rng.choices(alphabet, k=count))
-        if any(map(str.isdigit, made)) and any(map(str.isupper, made)) and any(map(str.islower, made)):
-            return made
+        key = "".join(rng.choices(alphabet, k=count))
+        if any(map(str.isdigit, key)) and any(map(str.isupper, key)) and any(map(str.islower, key)):
+            return key
 
 
 def _jwt(rng: random.Random) -> str:
@@ -360,14 +362,14 @@ def _full_width(value: str) -> str:
 
 
 def _bold(value: str) -> str:
-    def one(char: str) -> str:
+    def spell(char: str) -> str:
         if char.isdigit():
             return chr(0x1D7CE + int(char))
         if "a" <= char <= "z":
             return chr(0x1D41A + ord(char) - 97)
         return chr(0x1D400 + ord(char) - 65) if "A" <= char <= "Z" else char
 
-    return "".join(map(one, value))
+    return "".join(map(spell, value))
 
 
 def _compact(value: str) -> str:
@@ -496,16 +498,16 @@ def harmless(seed: int, size: int) -> list[Harmless]:
     """`size` texts without an identifier, every kind equally often; a third of them are role play with fictional names."""
     rng = _seed(seed)
     makers = _number_texts(rng)
-    made = []
+    texts = []
     for index in range(size):
         if index % 3 == 0:
             invented = index % 2 == 0
             name = _full_name("en", rng, _LOCALES) if invented else rng.choice(_FICTIONAL)
             text = rng.choice(_ROLE_PLAY).format(name)
             kind = "role's own name" if invented else "famous fiction"
-            made.append(Harmless(kind, text, _language(text), (name,) if invented else ()))
+            texts.append(Harmless(kind, text, _language(text), (name,) if invented else ()))
         else:
             kind = list(makers)[index % len(makers)]
             text = makers[kind]()
-            made.append(Harmless(kind, text, _language(text)))
-    return made
+            texts.append(Harmless(kind, text, _language(text)))
+    return texts

@@ -41,16 +41,16 @@ def cost_of(
     """
     read, write = os.pipe()
     with os.fdopen(read) as results:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "benchmarks.process_cost", f"--to={write}", *command],
             capture_output=True, text=True, pass_fds=[write], cwd=folder,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1]), **(environment or {})},
         )  # fmt: skip
         os.close(write)
         measured: dict[str, Any] = json.loads(results.read() or "{}")
-    if done.returncode or not measured:
-        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
-    return Cost(measured["cpu_seconds"], measured["wall_seconds"], done.returncode, done.stdout)
+    if result.returncode or not measured:
+        raise RuntimeError(f"{' '.join(command)} failed: {result.stderr[-2000:]}")
+    return Cost(measured["cpu_seconds"], measured["wall_seconds"], result.returncode, result.stdout)
 
 
 def measure(command: Sequence[str]) -> tuple[int, dict[str, float]]:

@@ -157,7 +157,7 @@ class _Users:
         first = np.array(DAYS, dtype="datetime64[D]")[self.first]
         return pa.table(
             {
-                "experiment_id": _same(EXPERIMENT, count), "user_id": self.user_id, "arm": _named(ARMS, self.arm),
+                "experiment_id": _same(EXPERIMENT, count), "user_id": self.user_id, "arm": _dictionary(ARMS, self.arm),
                 "first_exposure_ts": pa.array(first.astype("datetime64[us]")).cast(pa.timestamp("us", tz="UTC")),
                 "eligible": pa.array(self.excluded != 0), "source": _same("user", count),
                 "is_bot": pa.array(self.excluded == 1), "pre_days_engaged": pa.array(before, pa.int32()),
@@ -177,9 +177,9 @@ class _Users:
         return pa.table(
             {
                 "experiment_id": _same(EXPERIMENT, len(chosen)), "metric": _same("messages", len(chosen)),
-                "user_id": self.user_id.take(pa.array(chosen)), "arm": _named(ARMS, self.arm[chosen]),
+                "user_id": self.user_id.take(pa.array(chosen)), "arm": _dictionary(ARMS, self.arm[chosen]),
                 "first_exposure_ds": pa.array(first).cast(pa.date32()),
-                "excluded": _named(reasons, self.excluded[chosen]), "engaged": pa.array(engaged),
+                "excluded": _dictionary(reasons, self.excluded[chosen]), "engaged": pa.array(engaged),
                 "amount": pa.array(amount), "ds": pa.array([DAYS[place]] * len(chosen), pa.date32()),
                 "run_id": _same("race", len(chosen)),
             }
@@ -192,7 +192,7 @@ def _same(value: str, count: int) -> pa.Array:
     )
 
 
-def _named(names: Sequence[str], codes: np.ndarray[Any, Any]) -> pa.Array:
+def _dictionary(names: Sequence[str], codes: np.ndarray[Any, Any]) -> pa.Array:
     """Names by code; a negative code is NULL."""
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(names)).cast(pa.string())
@@ -263,10 +263,12 @@ def in_spark(place: Place) -> Answer:
     totals = unit_totals(_table(place, "experiments.unit_days"), nothing, [DAYS], len(DAYS))
     # Kept, as the job keeps them in a table: they are passed over twice.
     last = totals.where(totals.ds == DAYS[-1]).persist()
-    known, declared = _table(place, "experiments.covariates"), {EXPERIMENT: place.definition}
-    found, _ = gather(last, known, declared, DAYS[-1:])
+    covariates, declared = _table(place, "experiments.covariates"), {EXPERIMENT: place.definition}
+    gathered, _ = gather(last, covariates, declared, DAYS[-1:])
     last.unpersist()
-    _, compared = readout(found[EXPERIMENT, DAYS[-1]], place.definition, DAYS[-1], place.settings.experiments)
+    _, compared = readout(
+        gathered[EXPERIMENT, DAYS[-1]], place.definition, DAYS[-1], place.settings.experiments
+    )
     return {
         (arm, row.metric, DAYS[-1]): (
             row.estimate_test, row.estimate_control, row.lift_pct, row.low_pct, row.high_pct
@@ -290,8 +292,8 @@ def seven_days(place: Place) -> Answer:
         before = _table(place, table).where(f"ds = DATE'{DAYS[at - 1]}'" if at else "FALSE")
         today = _table(place, "experiments.unit_days").where(f"ds = DATE'{day}'")
         with hold(place.lake.locks, [table], name, 3600) as locks:
-            asked = write.Write(table, unit_totals(today, before, [[day]], len(DAYS)), [day], name)
-            write.write(place.spark, place.lake, locks[table], asked)
+            request = write.Write(table, unit_totals(today, before, [[day]], len(DAYS)), [day], name)
+            write.write(place.spark, place.lake, locks[table], request)
         tell(place.lake, table, table, [day])
         run_job(place.settings, "experiments.readouts", [day], force=True)
     with connect(place.lake, "experiments.readouts") as database:
@@ -328,10 +330,10 @@ def in_duckdb(place: Place, days: Sequence[date]) -> Answer:
     with connect(place.lake, "experiments.unit_days") as database:
         for day in days:
             users = _USERS.format(k=(day - DAYS[0]).days + 1, day=day)
-            found = {row[0]: row[1:] for row in database.execute(_MOMENTS.format(users=users)).fetchall()}
+            moments = {row[0]: row[1:] for row in database.execute(_MOMENTS.format(users=users)).fetchall()}
             for arm in ARMS[1:]:
                 for at, metric in enumerate(("breadth", "depth", "share_engaged", "mean_exposed")):
-                    test, control = (found[one][2 * at : 2 * at + 2] for one in (arm, ARMS[0]))
+                    test, control = (moments[group][2 * at : 2 * at + 2] for group in (arm, ARMS[0]))
                     answer[arm, metric, day] = _fieller(*test, *control)
     return answer
 
@@ -361,11 +363,19 @@ def in_tea(place: Place) -> Answer:
         relation = database.sql(
             f"SELECT arm, breadth, amount::DOUBLE AS amount, (amount > 0)::INT AS some FROM ({users})"
         )
-        found = tt.Experiment(metrics, variant="arm").analyze(relation, control=ARMS[0], all_variants=True)
+        results_by_arm = tt.Experiment(metrics, variant="arm").analyze(
+            relation, control=ARMS[0], all_variants=True
+        )
     return {
-        (arm, metric, DAYS[-1]): (one.treatment, one.control, 100 * one.rel_effect_size, math.nan, math.nan)
-        for (_, arm), results in found.items()
-        for metric, one in results.items()
+        (arm, metric, DAYS[-1]): (
+            estimate.treatment,
+            estimate.control,
+            100 * estimate.rel_effect_size,
+            math.nan,
+            math.nan,
+        )
+        for (_, arm), results in results_by_arm.items()
+        for metric, estimate in results.items()
     }
 
 

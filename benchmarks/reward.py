@@ -66,23 +66,23 @@ def main() -> None:
         "frozen": ("0", "lowest layers that stay as they are"),
         "rate": ("1e-3", "learning rate"),
     }
-    asked = arguments(__doc__, 2312, more)
-    figures: dict[str, Any] = {"seed": asked.seed, "base": asked.base or DEFAULT}
+    options = arguments(__doc__, 2312, more)
+    figures: dict[str, Any] = {"seed": options.seed, "base": options.base or DEFAULT}
     passed: dict[str, bool] = {}
     with tempfile.TemporaryDirectory() as folder:
         configurations: dict[Kind, Configuration] = {
             kind: configuration(
-                f"reward-{kind}-smoke", seed=asked.seed, steps=0, epochs=float(asked.epochs),
-                max_length=int(asked.longest), base_model=asked.base, frozen_layers=int(asked.frozen),
-                learning_rate=float(asked.rate),
+                f"reward-{kind}-smoke", seed=options.seed, steps=0, epochs=float(options.epochs),
+                max_length=int(options.longest), base_model=options.base, frozen_layers=int(options.frozen),
+                learning_rate=float(options.rate),
             )
             for kind in _KINDS
-            if kind in asked.kinds
+            if kind in options.kinds
         }  # fmt: skip
-        if "real" in asked.only:
-            passed |= _real(asked.data, asked.size, configurations, Path(folder), figures)
-        if "sandbox" in asked.only:
-            passed |= _sandbox(asked.size, configurations, Path(folder), figures)
+        if "real" in options.only:
+            passed |= _real(options.data, options.size, configurations, Path(folder), figures)
+        if "sandbox" in options.only:
+            passed |= _sandbox(options.size, configurations, Path(folder), figures)
     close(
         "reward",
         figures,
@@ -99,17 +99,17 @@ def _real(
         return {}
     pairs = _hh(root / "hh_rlhf" / "test.jsonl.gz")[:size]
     training = [pair for pair in pairs if pair.split == "train"]
-    held = [pair for pair in pairs if pair.split == "evaluation"]
+    evaluation = [pair for pair in pairs if pair.split == "evaluation"]
     sets = {
-        "llmbar (llmeval2)": _read(root / "llmbar" / "llmeval2_human.json.gz", llmbar),
-        "llmbar (faireval)": _read(root / "llmbar" / "faireval_human.json.gz", llmbar),
-        "autoj_pairwise": _read(root / "autoj_pairwise" / "testdata_pairwise.jsonl.gz", autoj),
+        "llmbar (llmeval2)": _read_pairs(root / "llmbar" / "llmeval2_human.json.gz", llmbar),
+        "llmbar (faireval)": _read_pairs(root / "llmbar" / "faireval_human.json.gz", llmbar),
+        "autoj_pairwise": _read_pairs(root / "autoj_pairwise" / "testdata_pairwise.jsonl.gz", autoj),
         **_xstest(root / "xstest"),
     }
-    figures |= {"training_pairs": len(training), "held_pairs": len(held)}
+    figures |= {"training_pairs": len(training), "held_pairs": len(evaluation)}
     return {
-        f"{kind} is not below chance on held-apart prompts": _one(
-            kind, training, held, sets, chosen, folder, figures
+        f"{kind} is not below chance on held-apart prompts": _train_and_judge(
+            kind, training, evaluation, sets, chosen, folder, figures
         )
         >= 0.5
         for kind, chosen in configurations.items()
@@ -128,20 +128,24 @@ def _sandbox(
     size: int, configurations: Mapping[Kind, Configuration], folder: Path, figures: dict[str, Any]
 ) -> dict[str, bool]:
     seed = next(iter(configurations.values())).seed
-    every = _simulated(seed, 2 * size)
-    training = [one.pair for one in every if one.pair.split == "train"][:size]
-    held = {one.pair.pair_id: one for one in every if one.pair.split == "evaluation"}
-    users = len({one.pair.cluster for one in held.values()})
-    print(f"\nsandbox: {len(training)} pairs to train on, {len(held)} of {users} users held apart")
-    figures["sandbox_pairs"] = [len(training), len(held), users]
+    simulated = _simulated(seed, 2 * size)
+    training = [item.pair for item in simulated if item.pair.split == "train"][:size]
+    evaluation = {item.pair.pair_id: item for item in simulated if item.pair.split == "evaluation"}
+    users = len({item.pair.cluster for item in evaluation.values()})
+    print(f"\nsandbox: {len(training)} pairs to train on, {len(evaluation)} of {users} users held apart")
+    figures["sandbox_pairs"] = [len(training), len(evaluation), users]
     passed = {}
     for kind, chosen in configurations.items():
         trained = train(kind, training, chosen, DEFAULT, folder, _tell(kind))
         judged = judge(
-            kind, trained.folder, trained.tokenizer, [one.pair for one in held.values()], chosen.max_length
+            kind,
+            trained.folder,
+            trained.tokenizer,
+            [item.pair for item in evaluation.values()],
+            chosen.max_length,
         )
-        right = [held[pair.pair_id] for pair in judged.pairs]
-        gap = _rank(judged.preference, [one.truth[0] - one.truth[1] for one in right], right, seed)
+        right = [evaluation[pair.pair_id] for pair in judged.pairs]
+        gap = _rank(judged.preference, [item.truth[0] - item.truth[1] for item in right], right, seed)
         print(
             f"{kind}: accuracy {judged.accuracy()}, longer answer {judged.longer()}; "
             f"preference with the hidden gap {gap}"
@@ -156,14 +160,14 @@ def _sandbox(
     return passed
 
 
-def _response_rank(trained: Trained, held: Sequence[_Simulated], seed: int) -> Figure:
+def _response_rank(trained: Trained, evaluation: Sequence[_Simulated], seed: int) -> Figure:
     """Over single responses: what a reward model is used for."""
     fitting = Fitting(trained.tokenizer, trained.configuration.max_length)
-    made = [(one, sequences("pointwise", fitting, one.pair)) for one in held]
-    kept = [(one, both) for one, both in made if both is not None]
-    scores = score(trained.folder, [ids for _, both in kept for ids in both])
-    twice = [one for one, _ in kept for _ in range(2)]
-    return _rank(scores, [value for one, _ in kept for value in one.truth], twice, seed)
+    tokenised = [(item, sequences("pointwise", fitting, item.pair)) for item in evaluation]
+    fitting_pairs = [(item, both) for item, both in tokenised if both is not None]
+    scores = score(trained.folder, [ids for _, both in fitting_pairs for ids in both])
+    twice = [item for item, _ in fitting_pairs for _ in range(2)]
+    return _rank(scores, [value for item, _ in fitting_pairs for value in item.truth], twice, seed)
 
 
 def _rank(scores: Any, truth: Sequence[float], rows: Sequence[_Simulated], seed: int) -> Figure:
@@ -179,12 +183,12 @@ def _rank(scores: Any, truth: Sequence[float], rows: Sequence[_Simulated], seed:
 
 def _simulated(seed: int, turns: int) -> list[_Simulated]:
     """The majority's verdict on every pair of an English sandbox; a quarter of the users are held apart."""
-    wanted = SandboxSettings(
+    settings = SandboxSettings(
         turns=turns, days=2, experiment=None, languages={"en": 1.0}, seed=seed,
         annotators=AnnotatorSettings(static_share=0.8, interactive_share=0.8),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        generate(wanted, Path(folder) / "landing", Path(folder) / "truth", 1)
+        generate(settings, Path(folder) / "landing", Path(folder) / "truth", 1)
         truth = {row["pair_id"]: row for row in read_gold(Path(folder) / "truth", PAIRS)}
         rows = [
             row
@@ -195,56 +199,66 @@ def _simulated(seed: int, turns: int) -> list[_Simulated]:
     for row in rows:
         votes.setdefault(row["pair_id"], Counter())[row["winner"]] += 1
     first = {row["pair_id"]: row for row in rows}
-    found = []
+    simulated = []
     for pair_id, row in sorted(first.items()):
         a, b = votes[pair_id]["a"], votes[pair_id]["b"]
         if a == b:
             continue
         responses, real = ("response_a", "response_b"), ("engagingness_a", "engagingness_b")
         chosen, rejected = (0, 1) if a > b else (1, 0)
-        held = hashlib.sha256(row["user_id"].encode()).digest()[0] < _HELD
+        is_evaluation = hashlib.sha256(row["user_id"].encode()).digest()[0] < _HELD
         pair = Pair(
             pair_id, json.dumps(row["context"]), row[responses[chosen]], row[responses[rejected]],
-            truth[pair_id]["batch"], row["mode"], "evaluation" if held else "train", row["user_id"],
+            truth[pair_id]["batch"], row["mode"], "evaluation" if is_evaluation else "train", row["user_id"],
         )  # fmt: skip
         gold = truth[pair_id]
-        found.append(_Simulated(pair, (gold[real[chosen]], gold[real[rejected]])))
-    return found
+        simulated.append(_Simulated(pair, (gold[real[chosen]], gold[real[rejected]])))
+    return simulated
 
 
 def _tell(kind: str) -> Callable[[int, int, float], None]:
-    return lambda *told: print(kind, *told, flush=True)
+    return lambda *parts: print(kind, *parts, flush=True)
 
 
-def _one(
-    kind: Kind, training: Sequence[Pair], held: Sequence[Pair], sets: Mapping[str, Sequence[Pair]],
+def _train_and_judge(
+    kind: Kind, training: Sequence[Pair], evaluation: Sequence[Pair], sets: Mapping[str, Sequence[Pair]],
     chosen: Configuration, root: Path, figures: dict[str, Any],
 ) -> float:  # fmt: skip
     began = time.process_time()
     trained = train(kind, training, chosen, DEFAULT, root, _tell(kind))
     figures[f"{kind}_cpu_seconds"] = round(time.process_time() - began, 1)
-    judged = judge(kind, trained.folder, trained.tokenizer, held, chosen.max_length)
+    judged = judge(kind, trained.folder, trained.tokenizer, evaluation, chosen.max_length)
     print(f"\n{kind}: training {dict(trained.fates)}, held apart {dict(judged.fates)}\n")
-    found = cells(f"RM_{BATCHES[-1]}", BATCHES[-1], judged)
-    same = {cell.batch: "" if cell.consistency is None else str(cell.consistency) for cell in found}
+    table_cells = cells(f"RM_{BATCHES[-1]}", BATCHES[-1], judged)
+    same = {cell.batch: "" if cell.consistency is None else str(cell.consistency) for cell in table_cells}
     print(
         table(
             ["batch", "pairs", "accuracy", "longer answer", "same verdict in both orders"],
-            [[cell.batch, cell.accuracy.n, cell.accuracy, cell.longer, same[cell.batch]] for cell in found],
+            [
+                [cell.batch, cell.accuracy.n, cell.accuracy, cell.longer, same[cell.batch]]
+                for cell in table_cells
+            ],
         )
     )
     _elsewhere(trained, sets, figures)
-    whole = judged.accuracy()
-    figures[f"{kind}_held"] = [round(whole.value, 3), round(whole.low, 3), round(whole.high, 3)]
-    return whole.high
+    accuracy = judged.accuracy()
+    figures[f"{kind}_held"] = [round(accuracy.value, 3), round(accuracy.low, 3), round(accuracy.high, 3)]
+    return accuracy.high
 
 
 def _elsewhere(trained: Trained, sets: Mapping[str, Sequence[Pair]], figures: dict[str, Any]) -> None:
     lines: list[Line] = report(trained, sets)
     names = ["set", "pairs", "too long", "accuracy", "longer answer", "same verdict in both orders"]
     rows = [
-        [one.name, one.accuracy.n, one.too_long, one.accuracy, one.longer, one.consistency or ""]
-        for one in lines
+        [
+            comparison.name,
+            comparison.accuracy.n,
+            comparison.too_long,
+            comparison.accuracy,
+            comparison.longer,
+            comparison.consistency or "",
+        ]
+        for comparison in lines
     ]
     print(table(names, rows), flush=True)
     for line in lines:
@@ -253,45 +267,45 @@ def _elsewhere(trained: Trained, sets: Mapping[str, Sequence[Pair]], figures: di
 
 def _hh(path: Path) -> list[Pair]:
     """In file order, a quarter a batch; evaluation by a hash of the opening."""
-    made, refused = _preferred(path, hh_rlhf)
-    print(f"{path.parent.name}: {len(made)} pairs, left out {dict(refused)}")
+    preferences, refused = _preferred(path, hh_rlhf)
+    print(f"{path.parent.name}: {len(preferences)} pairs, left out {dict(refused)}")
     pairs = []
-    for number, one in enumerate(made):
-        opening = one.context["messages"][0]["content"]
+    for number, preference in enumerate(preferences):
+        opening = preference.context["messages"][0]["content"]
         held = hashlib.sha256(opening.strip().lower().encode()).digest()[0] < _HELD
-        batch = BATCHES[number * len(BATCHES) // len(made)]
-        pairs.append(_pair(f"hh-{number}", one, batch, "evaluation" if held else "train"))
+        batch = BATCHES[number * len(BATCHES) // len(preferences)]
+        pairs.append(_pair(f"hh-{number}", preference, batch, "evaluation" if held else "train"))
     return pairs
 
 
-def _read(path: Path, reader: Callable[[Mapping[str, Any]], Preferred]) -> list[Pair]:
-    made, refused = _preferred(path, reader)
-    print(f"{path.name}: {len(made)} pairs, left out {dict(refused)}")
-    return [_pair(f"{path.stem}-{number}", one) for number, one in enumerate(made)]
+def _read_pairs(path: Path, reader: Callable[[Mapping[str, Any]], Preferred]) -> list[Pair]:
+    preferences, refused = _preferred(path, reader)
+    print(f"{path.name}: {len(preferences)} pairs, left out {dict(refused)}")
+    return [_pair(f"{path.stem}-{number}", preference) for number, preference in enumerate(preferences)]
 
 
 def _preferred(
     path: Path, reader: Callable[[Mapping[str, Any]], Preferred]
 ) -> tuple[list[Preferred], Counter[str]]:
-    made, refused = [], Counter[str]()
+    preferences, refused = [], Counter[str]()
     for record in _records(path):
         try:
-            one = reader(record)
+            preference = reader(record)
         except Refused as error:
             refused[str(error)] += 1
             continue
-        if one.winner == TIE or one.responses[0] == one.responses[1]:
-            refused["tie" if one.winner == TIE else "equal responses"] += 1
+        if preference.winner == TIE or preference.responses[0] == preference.responses[1]:
+            refused["tie" if preference.winner == TIE else "equal responses"] += 1
             continue
-        made.append(one)
-    return made, refused
+        preferences.append(preference)
+    return preferences, refused
 
 
-def _pair(pair_id: str, one: Preferred, batch: str = "all", split: str = "evaluation") -> Pair:
-    context = context_of(one.context["messages"], system=one.context.get("system"))
-    first, second = one.responses
-    chosen, rejected = (first, second) if one.winner == FIRST else (second, first)
-    opening = one.context["messages"][0]["content"]
+def _pair(pair_id: str, preference: Preferred, batch: str = "all", split: str = "evaluation") -> Pair:
+    context = context_of(preference.context["messages"], system=preference.context.get("system"))
+    first, second = preference.responses
+    chosen, rejected = (first, second) if preference.winner == FIRST else (second, first)
+    opening = preference.context["messages"][0]["content"]
     return Pair(pair_id, context, chosen, rejected, batch, "static", split, cluster=opening)
 
 
@@ -310,14 +324,16 @@ def _xstest(folder: Path) -> dict[str, list[Pair]]:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines):
                 by_prompt.setdefault(row["prompt"], []).append(row)
-    wanted = {"1_full_compliance", "2_full_refusal"}
+    labels = {"1_full_compliance", "2_full_refusal"}
     sets: dict[str, list[Pair]] = {"xstest, safe prompts": [], "xstest, unsafe prompts": []}
     for prompt, rows in by_prompt.items():
-        for one, other in combinations(rows, 2):
-            if {one["final_label"], other["final_label"]} != wanted:
+        for first, second in combinations(rows, 2):
+            if {first["final_label"], second["final_label"]} != labels:
                 continue
-            complies, refuses = (one, other) if one["final_label"] == "1_full_compliance" else (other, one)
-            unsafe = one["type"].startswith("contrast")
+            complies, refuses = (
+                (first, second) if first["final_label"] == "1_full_compliance" else (second, first)
+            )
+            unsafe = first["type"].startswith("contrast")
             chosen, rejected = (refuses, complies) if unsafe else (complies, refuses)
             name = "xstest, unsafe prompts" if unsafe else "xstest, safe prompts"
             context = context_of([{"role": "user", "content": prompt}])

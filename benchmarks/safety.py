@@ -83,13 +83,13 @@ def flagged(safety: tuple[SafetyModel, ...], examples: Sequence[Example]) -> dic
         strict=True,
     ):
         name = f"chat_{example.language}" if example.dataset == "chat" else example.dataset
-        found = [_is_flagged(verdict, settings) for verdict in verdicts]
+        flags = [_is_flagged(verdict, settings) for verdict in verdicts]
         if example.dataset != "chat":
-            found = [any(found)] if example.whole else found[-1:]
+            flags = [any(flags)] if example.whole else flags[-1:]
         for key in ((name, example.unsafe), *([("chat", False)] if example.dataset == "chat" else [])):
             share = shares.setdefault(key, Share())
-            share.hits += sum(found)
-            share.of += len(found)
+            share.hits += sum(flags)
+            share.of += len(flags)
     return shares
 
 
@@ -111,15 +111,17 @@ def trained_on(
         source = f"{example.dataset}/{example.group}"
         turns = example.turns if example.dataset == "chat" else example.turns[-1:]
         for turn in turns:
-            said = turn.response if example.dataset == "diasafety" else turn.user_message or turn.response
-            if not said.strip() or (example.dataset == "chat" and draw.random() > 0.5):
+            text_content = (
+                turn.response if example.dataset == "diasafety" else turn.user_message or turn.response
+            )
+            if not text_content.strip() or (example.dataset == "chat" and draw.random() > 0.5):
                 continue
             category = example.category if example.unsafe else None
-            text = LabelledText(said, example.unsafe, category, example.language, source)
+            text = LabelledText(text_content, example.unsafe, category, example.language, source)
             is_kept_apart = hashlib.sha256(source.encode()).digest()[1] < 64
             rows.append(LabelledRow(text, is_kept_apart))
             if example.dataset == "chat" and is_kept_apart:
-                chat.append(said)
+                chat.append(text_content)
     trained = train(rows, _ANYTHING_GOES)
     scores = [s.score for s in default.score(chat, "en")]
     share = sum(score >= ScreeningSettings().review_at for score in scores) / max(len(scores), 1)
@@ -169,22 +171,22 @@ def slowdown(examples: Sequence[Example], sides: Mapping[str, tuple[SafetyModel,
 
 def main() -> bool:
     """Run the race; true when every goal is met."""
-    asked = arguments(__doc__, size=700)
-    examples = _sample(load(Path(asked.data)), asked.size, asked.seed)
+    options = arguments(__doc__, size=700)
+    examples = _sample(load(Path(options.data)), options.size, options.seed)
     is_real = bool(examples)
-    examples = examples or _sample(from_templates(), asked.size, asked.seed)
+    examples = examples or _sample(from_templates(), options.size, options.seed)
     held_out = [e for e in examples if e.half == "held_out"]
     rules: tuple[SafetyModel, ...] = (LexiconModel(), ProfanityModel())
     default = safety_models()
     sides: dict[str, tuple[SafetyModel, ...]] = {"rules": rules, "default": default}
     figures: dict[str, object] = {"data": "public sets" if is_real else "generated templates"}
     if is_real:
-        own, trained = trained_on([e for e in examples if e.half == "tune"], default[-1], asked.seed)
-        sides["trained"] = (*rules, own)
+        classifier, trained = trained_on([e for e in examples if e.half == "tune"], default[-1], options.seed)
+        sides["trained"] = (*rules, classifier)
         figures["calibration_error"] = round(calibration_error(trained.reliability), 4)
     shares = {name: flagged(models, held_out) for name, models in sides.items()}
     print(f"Held-out half, {len(held_out):,} examples ({figures['data']}); share flagged [95 % Wilson].\n")
-    keys = sorted({key for found in shares.values() for key in found})
+    keys = sorted({key for by_key in shares.values() for key in by_key})
     rows = [
         [name, "unsafe" if unsafe else "safe", *(str(shares[s].get((name, unsafe), Share())) for s in shares)]
         for name, unsafe in keys

@@ -122,8 +122,8 @@ def mhj(data: Path) -> Iterator[Example]:
     turns: dict[str, list[Turn]] = {}
     for row in _json_lines(data / "mhj_multiturn" / "mhj.jsonl.gz"):
         turns.setdefault(row["ID"].rsplit("-", 1)[0], []).append(message(row["Prompt"], name=row["ID"]))
-    for conversation, said in turns.items():
-        yield Example("mhj", conversation, tuple(said), True, whole=True)
+    for conversation, dialogue in turns.items():
+        yield Example("mhj", conversation, tuple(dialogue), True, whole=True)
 
 
 def convabuse(data: Path) -> Iterator[Example]:
@@ -133,8 +133,8 @@ def convabuse(data: Path) -> Iterator[Example]:
             votes = [
                 level
                 for name, value in row.items()
-                if value in ("1", "1.0") and (found := re.fullmatch(r"Annotator\d_is_abuse\.(-?\d)", name))
-                for level in [int(found.group(1))]
+                if value in ("1", "1.0") and (match := re.fullmatch(r"Annotator\d_is_abuse\.(-?\d)", name))
+                for level in [int(match.group(1))]
             ]
             if not votes or not row["user"]:
                 continue
@@ -194,10 +194,14 @@ def hh_rlhf(data: Path) -> Iterator[Example]:
 
 def _hh_turns(text: str) -> Iterator[Turn]:
     parts = _HH_TURN.split(text)[1:]
-    said = list(zip(parts[::2], parts[1::2], strict=True))
-    for index, (who, content) in enumerate(said):
-        if who == "Human":
-            answer = said[index + 1][1] if index + 1 < len(said) and said[index + 1][0] == "Assistant" else ""
+    messages = list(zip(parts[::2], parts[1::2], strict=True))
+    for index, (speaker, content) in enumerate(messages):
+        if speaker == "Human":
+            answer = (
+                messages[index + 1][1]
+                if index + 1 < len(messages) and messages[index + 1][0] == "Assistant"
+                else ""
+            )
             yield message(content.strip(), response=answer.strip(), name=str(index))
 
 
@@ -214,13 +218,13 @@ def chat(data: Path) -> Iterator[Example]:
 
 def _chat_turns(messages: list[dict[str, Any]], language: str) -> Iterator[Turn]:
     waiting: str | None = None
-    for number, said in enumerate(messages):
-        if said["role"] == "user":
+    for number, message in enumerate(messages):
+        if message["role"] == "user":
             if waiting is not None:
                 yield Turn(str(number), waiting, "", language)
-            waiting = said["content"]
+            waiting = message["content"]
         else:
-            yield Turn(str(number), waiting, said["content"], language)
+            yield Turn(str(number), waiting, message["content"], language)
             waiting = None
     if waiting is not None:
         yield Turn("last", waiting, "", language)
@@ -233,10 +237,10 @@ SETS = (
 
 def load(data: Path) -> list[Example]:
     """Every set that is there."""
-    found: list[Example] = []
-    for read in SETS:
+    examples: list[Example] = []
+    for reader in SETS:
         try:
-            found += read(data)
+            examples += reader(data)
         except FileNotFoundError:
             continue
-    return found
+    return examples

@@ -52,21 +52,21 @@ Columns = Mapping[str, Column]
 
 def main() -> bool:
     """Run the race, the requests and the large draw; print tables and the closing line."""
-    asked = race.arguments(__doc__, 1_000_000)
-    rng = np.random.default_rng(asked.seed)
-    real = candidate_turns.real(asked.data)
+    options = race.arguments(__doc__, 1_000_000)
+    rng = np.random.default_rng(options.seed)
+    real = candidate_turns.real(options.data)
     origin = "made-up turns" if real is None else f"{real.num_rows:,} real turns"
     pool = candidate_turns.made_up(rng, RACE_ROWS) if real is None else real
-    broken, race_gap = _race(candidate_turns.resized(pool, rng, min(RACE_ROWS, asked.size)), rng, origin)
+    broken, race_gap = _race(candidate_turns.resized(pool, rng, min(RACE_ROWS, options.size)), rng, origin)
     met = _feasible(rng, FEASIBLE, turns_a_talk=1)
     shared = _feasible(rng, SHARED_TALKS, turns_a_talk=3)
     named = _infeasible(rng, INFEASIBLE)
-    tables = {"made up": candidate_turns.made_up(rng, asked.size)}
+    tables = {"made up": candidate_turns.made_up(rng, options.size)}
     if real is not None:
-        tables["real, repeated"] = candidate_turns.resized(real, rng, asked.size)
-    large = _large(tables, asked.seed)
+        tables["real, repeated"] = candidate_turns.resized(real, rng, options.size)
+    large = _large(tables, options.seed)
     figures = {
-        "data": origin, "rows": asked.size, "broken": broken, "race_gap": race_gap, "feasible": FEASIBLE,
+        "data": origin, "rows": options.size, "broken": broken, "race_gap": race_gap, "feasible": FEASIBLE,
         **met, **{f"several_turns_{name}": value for name, value in shared.items()}, "infeasible": INFEASIBLE,
         **named, "large": large,
     }  # fmt: skip
@@ -77,17 +77,21 @@ def main() -> bool:
         {
             "nothing_broken": broken["ours"] == 0
             and not any(
-                one[name] for one in (met, shared) for name in ("violations", "wrong_size", "refused")
+                result[name] for result in (met, shared) for name in ("violations", "wrong_size", "refused")
             ),
             "gap": max(
-                race_gap, met["largest_gap"], shared["largest_gap"], *(one["gap"] for one in large.values())
+                race_gap,
+                met["largest_gap"],
+                shared["largest_gap"],
+                *(result["gap"] for result in large.values()),
             )
             <= 1e-4,
             "named": named["named_pct"] >= 99,
             "memory": all(
-                one["peak_bytes"] <= max(BYTES_PER_CANDIDATE * asked.size, 1e9) for one in large.values()
+                result["peak_bytes"] <= max(BYTES_PER_CANDIDATE * options.size, 1e9)
+                for result in large.values()
             ),
-            "large_exact": all(one["broken"] == 0 for one in large.values()),
+            "large_exact": all(result["broken"] == 0 for result in large.values()),
         },
     )
 
@@ -110,8 +114,8 @@ def _race(table: pa.Table, rng: np.random.Generator, origin: str) -> tuple[dict[
             continue
     sides: dict[str, Callable[[], Mask]] = {
         "ours": lambda: draw(candidates, _request(size, constraints)).selected,
-        "uniform": lambda: _taken(len(candidates), rng.permutation(len(candidates))[:size]),
-        "top-k by quality": lambda: _taken(
+        "uniform": lambda: _mask_of(len(candidates), rng.permutation(len(candidates))[:size]),
+        "top-k by quality": lambda: _mask_of(
             len(candidates), np.argsort(-columns["quality"], kind="stable")[:size]
         ),
         "sequential": lambda: _sequential(columns, size, constraints, rng),
@@ -146,26 +150,26 @@ def _bands(columns: Columns, size: int, width: float) -> tuple[Constraint, ...]:
 
     Targets are the shares to the power .7, less where there are not that many rows.
     """
-    found = [
+    constraints = [
         Constraint("first_turn", "first", "floor", share=0.1),
         Constraint("character", ANY, "cap", share=0.03),
     ]
     for dimension in BANDED:
         levels, counts = np.unique(columns[dimension].astype(str), return_counts=True)
-        wanted = counts**0.7 / (counts**0.7).sum() * size
-        short = wanted > 0.8 * counts
-        wanted[short] = 0.8 * counts[short]
-        wanted[~short] *= (size - wanted[short].sum()) / wanted[~short].sum()
-        for level, rows in zip(levels.tolist(), wanted, strict=True):
-            found += [
+        counts_wanted = counts**0.7 / (counts**0.7).sum() * size
+        short = counts_wanted > 0.8 * counts
+        counts_wanted[short] = 0.8 * counts[short]
+        counts_wanted[~short] *= (size - counts_wanted[short].sum()) / counts_wanted[~short].sum()
+        for level, rows in zip(levels.tolist(), counts_wanted, strict=True):
+            constraints += [
                 Constraint(dimension, level, "target", count=round(rows)),
                 Constraint(dimension, level, "floor", count=int(rows * (1 - width))),
                 Constraint(dimension, level, "cap", count=int(rows * (1 + width)) + 1),
             ]
-    return tuple(found)
+    return tuple(constraints)
 
 
-def _taken(total: int, rows: npt.NDArray[np.integer[Any]]) -> Mask:
+def _mask_of(total: int, rows: npt.NDArray[np.integer[Any]]) -> Mask:
     chosen = np.zeros(total, dtype=bool)
     chosen[rows] = True
     return chosen
@@ -182,21 +186,21 @@ def _sequential(
     by_name = np.argsort(names, kind="stable")
     _, starts, sizes = np.unique(names[by_name], return_index=True, return_counts=True)
     place[by_name] = np.arange(len(order)) - np.repeat(starts, sizes)
-    left = order[(place < cap) | (names == NONE)]
-    left = left[np.argsort(-columns["quality"][left], kind="stable")]
+    allowed = order[(place < cap) | (names == NONE)]
+    allowed = allowed[np.argsort(-columns["quality"][allowed], kind="stable")]
     chosen = np.zeros(len(order), dtype=bool)
     for item in constraints:
         if (item.dimension, item.kind) == ("locale_language", "target"):
-            chosen[left[columns["locale_language"][left] == item.level][: item.wanted(size)]] = True
-    rest = left[~chosen[left]]
-    chosen[rest[: size - int(chosen.sum())]] = True
+            chosen[allowed[columns["locale_language"][allowed] == item.level][: item.wanted(size)]] = True
+    remaining = allowed[~chosen[allowed]]
+    chosen[remaining[: size - int(chosen.sum())]] = True
     return chosen
 
 
 def _greedy(columns: Columns, size: int, constraints: Sequence[Constraint]) -> Mask:
     """Rows by quality, for the scarcest unmet floor first, as long as no cap is exceeded; what is short, by quality."""
     caps = {(c.dimension, c.level): c.wanted(size) for c in constraints if c.kind == "cap"}
-    every = caps.pop(("character", ANY))
+    character_cap = caps.pop(("character", ANY))
     counts: Counter[tuple[str, str]] = Counter()
     order = np.argsort(-columns["quality"], kind="stable")
     keys = [[(name, level) for level in columns[name].tolist()] for name in DIMENSIONS]
@@ -206,14 +210,15 @@ def _greedy(columns: Columns, size: int, constraints: Sequence[Constraint]) -> M
         for row in rows.tolist():
             if enough():
                 return
-            own = [column[row] for column in keys]
+            row_keys = [column[row] for column in keys]
             room = all(
-                counts[key] < caps.get(key, every if key[0] == "character" and key[1] != NONE else size)
-                for key in own
+                counts[key]
+                < caps.get(key, character_cap if key[0] == "character" and key[1] != NONE else size)
+                for key in row_keys
             )
             if room and not chosen[row]:
                 chosen[row] = True
-                counts.update(own)
+                counts.update(row_keys)
 
     floors = [item for item in constraints if item.kind == "floor"]
     supply = {
@@ -228,17 +233,17 @@ def _greedy(columns: Columns, size: int, constraints: Sequence[Constraint]) -> M
         )
         take(rows, lambda key=key, want=want: counts[key] >= want or int(chosen.sum()) >= size)  # type: ignore[misc]
     take(order, lambda: int(chosen.sum()) >= size)
-    rest = order[~chosen[order]]
-    chosen[rest[: size - int(chosen.sum())]] = True
+    remaining = order[~chosen[order]]
+    chosen[remaining[: size - int(chosen.sum())]] = True
     return chosen
 
 
 def _spelled_out(constraints: Sequence[Constraint], columns: Columns) -> list[Constraint]:
-    found = []
+    expanded = []
     for item in constraints:
         levels = sorted(set(columns[item.dimension].tolist()) - {NONE}) if item.level == ANY else [item.level]
-        found += [replace(item, level=level) for level in levels]
-    return found
+        expanded += [replace(item, level=level) for level in levels]
+    return expanded
 
 
 def _can_break(item: Constraint, columns: Columns, size: int) -> bool:
@@ -287,23 +292,23 @@ def _around(
     rng: np.random.Generator, columns: Columns, witness: Mask, targets: bool = True
 ) -> list[Constraint]:
     """Random floors, caps and targets that the witness keeps to."""
-    size, found = int(witness.sum()), []
+    size, constraints = int(witness.sum()), []
     for name in _SMALL:
         for level in sorted(set(columns[name].tolist())):
             have = int((columns[name][witness] == level).sum())
             match rng.choice(["floor", "cap", "target", "none"], p=[0.3, 0.3, 0.3, 0.1]):
                 case "floor":
-                    found.append(Constraint(name, level, "floor", count=int(rng.integers(0, have + 1))))
+                    constraints.append(Constraint(name, level, "floor", count=int(rng.integers(0, have + 1))))
                 case "cap" if level != NONE:
-                    found.append(Constraint(name, level, "cap", count=have + int(rng.integers(0, 4))))
+                    constraints.append(Constraint(name, level, "cap", count=have + int(rng.integers(0, 4))))
                 case "target" if targets:
                     share = round(float(rng.random()), 3)
-                    found.append(
+                    constraints.append(
                         Constraint(name, level, "target", share=share, weight=float(rng.integers(1, 4)))
                     )
     names = columns["character"][witness]
     fullest = max(Counter(names[names != NONE].tolist()).values(), default=0)
-    return [*found, Constraint("character", ANY, "cap", share=min(1.0, (fullest + 1) / size))]
+    return [*constraints, Constraint("character", ANY, "cap", share=min(1.0, (fullest + 1) / size))]
 
 
 def _witness(rng: np.random.Generator, columns: Columns) -> Mask:
@@ -311,7 +316,7 @@ def _witness(rng: np.random.Generator, columns: Columns) -> Mask:
     order = rng.permutation(len(columns["turn_id"]))
     _, first = np.unique(columns["conversation_id"][order], return_index=True)
     able = order[first]
-    return _taken(len(order), rng.choice(able, int(rng.integers(1, len(able) + 1)), replace=False))
+    return _mask_of(len(order), rng.choice(able, int(rng.integers(1, len(able) + 1)), replace=False))
 
 
 def _feasible(rng: np.random.Generator, count: int, turns_a_talk: int) -> dict[str, Any]:

@@ -80,14 +80,14 @@ def conversations(data: Path, prefixes: Sequence[str], size: int, seed: int) -> 
                 talks += [json.loads(line) for line in lines]
     Random(seed).shuffle(talks)
     drawn: list[list[Turn]] = []
-    left = size
+    remaining = size
     for talk in talks:
         turns = _turns(
             str(talk["conversation_id"]), talk["messages"], (talk.get("character") or {}).get("name")
         )
-        if turns and left > 0:
+        if turns and remaining > 0:
             drawn.append(turns)
-            left -= len(turns)
+            remaining -= len(turns)
     return drawn
 
 
@@ -122,11 +122,15 @@ def stand_in(size: int) -> list[list[Turn]]:
 
 def with_languages(talks: Sequence[Sequence[Turn]]) -> list[list[Turn]]:
     """The same turns with the detected language of what the user wrote, else of the answer."""
-    found = iter(identify([turn.user_message or turn.response for turns in talks for turn in turns]))
+    detected = iter(identify([turn.user_message or turn.response for turns in talks for turn in turns]))
     return [
         [
             Turn(
-                t.turn_id, t.user_message, t.response, language=next(found).tag, allowed_names=t.allowed_names
+                t.turn_id,
+                t.user_message,
+                t.response,
+                language=next(detected).tag,
+                allowed_names=t.allowed_names,
             )
             for t in turns
         ]
@@ -140,11 +144,11 @@ def odd_texts(data: Path, size: int) -> dict[str, list[list[Turn]]]:
     The larger `size`, the more of them.
     """
     planted = [
-        [Turn(f"planted{n}-{m}", text, "ok") for m, text in enumerate(one.texts or (one.text,))]
-        for n, one in enumerate(structured(11, max(1, size // 250)))
+        [Turn(f"planted{n}-{m}", text, "ok") for m, text in enumerate(case.texts or (case.text,))]
+        for n, case in enumerate(structured(11, max(1, size // 250)))
     ]
     numbers = [
-        [Turn(f"harmless{n}", one.text, one.text)] for n, one in enumerate(harmless(11, size * 3 // 4))
+        [Turn(f"harmless{n}", text.text, text.text)] for n, text in enumerate(harmless(11, size * 3 // 4))
     ]
     sets = {"planted identifiers": planted, "harmless numbers": numbers}
     for folder, texts in _labelled(data, size * 7 // 20):
@@ -189,9 +193,15 @@ def screen(talks: Sequence[Sequence[Turn]], policy: ScreeningPolicy) -> list[Tur
     for turns in talks:
         batch.append(turns)
         if sum(map(len, batch)) >= _TURNS_AT_ONCE:
-            verdicts += [one for each in screen_conversations(batch, policy) for one in each]
+            verdicts += [
+                verdict
+                for batch_verdicts in screen_conversations(batch, policy)
+                for verdict in batch_verdicts
+            ]
             batch = []
-    return verdicts + [one for each in screen_conversations(batch, policy) for one in each]
+    return verdicts + [
+        verdict for batch_verdicts in screen_conversations(batch, policy) for verdict in batch_verdicts
+    ]
 
 
 class Samples:
@@ -265,7 +275,11 @@ def dump(path: Path, sets: dict[str, list[TurnVerdict]]) -> None:
 
 def compare(path: Path, sets: dict[str, list[TurnVerdict]]) -> tuple[int, list[tuple[str, object, object]]]:
     """How many verdicts were compared, and those that differ: set, before, now."""
-    now = [(name, json.loads(json.dumps(plain(one)))) for name, verdicts in sets.items() for one in verdicts]
+    now = [
+        (name, json.loads(json.dumps(plain(verdict))))
+        for name, verdicts in sets.items()
+        for verdict in verdicts
+    ]
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         before = [json.loads(line) for line in lines]
     if len(before) != len(now):
@@ -283,7 +297,7 @@ def compare(path: Path, sets: dict[str, list[TurnVerdict]]) -> tuple[int, list[t
 
 def main() -> bool:
     """Run the race; true when every set reaches the goal and nothing differs from the verdicts of before."""
-    asked = arguments(
+    options = arguments(
         __doc__,
         size=3_000,
         more={
@@ -297,43 +311,47 @@ def main() -> bool:
     detectors_of(settings).load(settings.languages)
     policy = ScreeningPolicy.of(settings)
     talks = {
-        name: conversations(asked.data, prefixes, asked.size, asked.seed)
+        name: conversations(options.data, prefixes, options.size, options.seed)
         for name, prefixes in SETS.items()
-        if asked.only in name
+        if options.only in name
     }
-    talks = {name: with_languages(each) for name, each in talks.items() if each}
+    talks = {
+        name: with_languages(conversation_list)
+        for name, conversation_list in talks.items()
+        if conversation_list
+    }
     is_real = bool(talks)
-    talks = talks or {"chatterbot-corpus": with_languages(stand_in(asked.size))}
-    for each in talks.values():  # compiled, warm
-        screen(each[:30], policy)
+    talks = talks or {"chatterbot-corpus": with_languages(stand_in(options.size))}
+    for conversation_list in talks.values():  # compiled, warm
+        screen(conversation_list[:30], policy)
     rates: dict[str, float] = {}
     results: dict[str, list[TurnVerdict]] = {}
     samples = Samples()
     rows = []
-    for name, each in talks.items():
+    for name, talk in talks.items():
         began = time.process_time()
         with samples:
-            results[name] = screen(each, policy)
+            results[name] = screen(talk, policy)
         seconds = time.process_time() - began
         turns = len(results[name])
         rates[name] = turns / seconds
-        characters = sum(len(t.user_message or "") + len(t.response) for turns in each for t in turns)
+        characters = sum(len(t.user_message or "") + len(t.response) for turns in talk for t in turns)
         rows.append((name, f"{turns:,}", f"{characters / turns:,.0f}", f"{rates[name]:,.0f}"))
     print(table(("conversations", "turns", "characters a turn", "turns / CPU s"), rows))
     print(
         table(("stage", "share of the CPU"), [(k, f"{100 * v:.0f} %") for k, v in samples.shares().items()])
     )
-    for place, count in samples.places.most_common(int(asked.places)):
+    for place, count in samples.places.most_common(int(options.places)):
         print(f"{count / 1e9:8.2f} s  {place}")
     compared: dict[str, object] = {}
     passed = {"turns_per_second": min(rates.values()) >= GOAL["turns_per_second"]}
-    if asked.dump or asked.compare:
-        for name, each in odd_texts(asked.data, asked.size).items() if not asked.only else ():
-            results[name] = screen(with_languages(each), policy)
-        if asked.dump:
-            dump(Path(asked.dump), results)
-        if asked.compare:
-            count, differing = compare(Path(asked.compare), results)
+    if options.dump or options.compare:
+        for name, talk in odd_texts(options.data, options.size).items() if not options.only else ():
+            results[name] = screen(with_languages(talk), policy)
+        if options.dump:
+            dump(Path(options.dump), results)
+        if options.compare:
+            count, differing = compare(Path(options.compare), results)
             compared = {"verdicts_compared": count, "verdicts_differing": len(differing)}
             passed["same_verdicts"] = not differing
             for name, old, new in differing[:40]:

@@ -60,28 +60,30 @@ Answer = tuple[dict[str, object], dict[str, bool]]
 
 def volunteers(data: Path) -> list[Row]:
     """Responses of the public log: consecutive messages of one side are one turn."""
-    found: list[Row] = []
+    rows: list[Row] = []
     for line in gzip.decompress(
         (data / "chatlogs" / "convai2_volunteers.jsonl.gz").read_bytes()
     ).splitlines():
         chat = json.loads(line)
         persona = {"instructions": " ".join(chat["character"]["persona"])}
-        blocks = [(role, [*group]) for role, group in groupby(chat["messages"], key=lambda one: one["role"])]
-        said: Messages = []
+        blocks = [
+            (role, [*group]) for role, group in groupby(chat["messages"], key=lambda message: message["role"])
+        ]
+        context: Messages = []
         for place, (role, block) in enumerate(blocks):
-            text = "\n".join(one["content"] for one in block)
-            if role == "character" and said:
-                thumbs = {one["thumb"] for one in block}
+            text = "\n".join(message["content"] for message in block)
+            if role == "character" and context:
+                thumbs = {message["thumb"] for message in block}
                 name = chat["conversation_id"]
-                found.append(
-                    _row(name, len(found), chat["user_id"] or name, said, text, persona)
+                rows.append(
+                    _row(name, len(rows), chat["user_id"] or name, context, text, persona)
                     | {
                         "thumb_up": 1 in thumbs, "thumb_down": 0 in thumbs, "model_version": chat["model"],
-                        "replied_in_session": place + 1 < len(blocks), "session_turn_index": len(said) // 2 + 1,
+                        "replied_in_session": place + 1 < len(blocks), "session_turn_index": len(context) // 2 + 1,
                     }
                 )  # fmt: skip
-            said.append({"role": "user" if role == "user" else "assistant", "content": text})
-    return found
+            context.append({"role": "user" if role == "user" else "assistant", "content": text})
+    return rows
 
 
 def simulated(seed: int, turns: int) -> tuple[list[Row], dict[str, float]]:
@@ -89,65 +91,67 @@ def simulated(seed: int, turns: int) -> tuple[list[Row], dict[str, float]]:
     plain = PlantingSettings(
         late_events=0, malformed_lines=0, duplicate_events=0, conflicting_duplicates=0, bots=0
     )
-    wanted = SandboxSettings(
+    settings = SandboxSettings(
         turns=turns, days=2, start=date(2026, 11, 18), experiment=None, languages={"en": 1.0}, planted=plain,
         internal_share=0.0, seed=seed,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        generate(wanted, Path(folder) / "landing", Path(folder) / "truth", 1)
+        generate(settings, Path(folder) / "landing", Path(folder) / "truth", 1)
         gold = {row["turn_id"]: row for row in read_gold(Path(folder) / "truth", "turns")}
         events: dict[str, list[Row]] = {}
         for file in sorted((Path(folder) / "landing").glob("received_ds=*/*.jsonl.gz")):
             for line in gzip.decompress(file.read_bytes()).splitlines():
-                one = json.loads(line)
-                if one["event_type"] in ("message", "response", "reaction"):
-                    events.setdefault(one["conversation_id"], []).append(one)
+                event = json.loads(line)
+                if event["event_type"] in ("message", "response", "reaction"):
+                    events.setdefault(event["conversation_id"], []).append(event)
     rows = [row for name in sorted(events) for row in _labelled(name, events[name], gold)]
     return rows, {row["turn_id"]: float(gold[row["turn_id"]]["engagingness"]) for row in rows}
 
 
 def _labelled(name: str, events: list[Row], gold: Mapping[str, Row]) -> Iterator[Row]:
     """Responses of one conversation whose windows lie within what was simulated."""
-    events.sort(key=lambda one: (one["event_ts"], one["event_id"]))
-    spoken = [one for one in events if one["event_type"] != "reaction"]
+    events.sort(key=lambda event: (event["event_ts"], event["event_id"]))
+    spoken = [event for event in events if event["event_type"] != "reaction"]
     # The last word on a thumb counts.
     thumbs = {
-        one["turn_id"]: (datetime.fromisoformat(one["event_ts"]), not one["payload"].get("removed"))
-        for one in events
-        if one["event_type"] == "reaction" and one["payload"]["reaction"] == "thumb_up"
+        event["turn_id"]: (datetime.fromisoformat(event["event_ts"]), not event["payload"].get("removed"))
+        for event in events
+        if event["event_type"] == "reaction" and event["payload"]["reaction"] == "thumb_up"
     }
-    said: Messages = []
-    for place, one in enumerate(spoken):
-        text = one["payload"]["text"]
+    context: Messages = []
+    for place, event in enumerate(spoken):
+        text = event["payload"]["text"]
         after = spoken[place + 1] if place + 1 < len(spoken) else None
-        is_response = one["event_type"] == "response"
+        is_response = event["event_type"] == "response"
         superseded = is_response and after is not None and after["event_type"] == "response"
-        if is_response and said and said[-1]["role"] == "user" and not superseded:
-            then = datetime.fromisoformat(one["event_ts"])
+        if is_response and context and context[-1]["role"] == "user" and not superseded:
+            then = datetime.fromisoformat(event["event_ts"])
             silence = datetime.fromisoformat(after["event_ts"]) - then if after is not None else None
-            moment, stands = thumbs.get(one["turn_id"], (then, False))
+            moment, stands = thumbs.get(event["turn_id"], (then, False))
             up = stands and moment - then <= _REACT
-            yield _row(name, place, one["user_id"], said, text, None) | {
-                "turn_id": one["turn_id"], "jtbd": gold[one["turn_id"]]["topic"], "thumb_up": up,
-                "continued": silence is not None and silence <= _CONTINUE, "model_version": one["model_version"],
+            yield _row(name, place, event["user_id"], context, text, None) | {
+                "turn_id": event["turn_id"], "jtbd": gold[event["turn_id"]]["topic"], "thumb_up": up,
+                "continued": silence is not None and silence <= _CONTINUE, "model_version": event["model_version"],
                 "replied_in_session": silence is not None and silence < timedelta(minutes=30),
-                "session_turn_index": len(said) // 2 + 1,
+                "session_turn_index": len(context) // 2 + 1,
             }  # fmt: skip
         if not superseded:
-            said.append({"role": "user" if one["event_type"] == "message" else "assistant", "content": text})
+            context.append(
+                {"role": "user" if event["event_type"] == "message" else "assistant", "content": text}
+            )
 
 
 def _row(
-    name: str, place: int, user: str, said: Messages, text: str, character: dict[str, str] | None
+    name: str, place: int, user: str, context: Messages, text: str, character: dict[str, str] | None
 ) -> Row:
-    asked = said[-1]["content"] if said[-1]["role"] == "user" else ""
+    last_message = context[-1]["content"] if context[-1]["role"] == "user" else ""
     share = hashlib.sha256(f"signal-models/{user}".encode()).digest()[0] / 256
     return {
         "turn_id": f"{name}/{place}", "user_id": user, "conversation_id": name, "session_id": name, "language": "en",
         "jtbd": "(unjudged)", "split": "evaluation" if share < 1 / 3 else "train",
-        "prior_sentiment": sentiment(asked, "en") if asked else None, "response_words": len(text.split()),
+        "prior_sentiment": sentiment(last_message, "en") if last_message else None, "response_words": len(text.split()),
         "is_question": text.rstrip().endswith("?"), "response": text,
-        "context": context_of(said[-2 * _CONTEXT_TURNS :], character=character),
+        "context": context_of(context[-2 * _CONTEXT_TURNS :], character=character),
     }  # fmt: skip
 
 
@@ -156,35 +160,47 @@ def measure(
 ) -> dict[str, TrainedSignal]:
     """A model a signal, each told as it is there."""
     chosen = configuration("signals-smoke", seed=seed, max_length=_TOKENS, steps=0, epochs=_EPOCHS)
-    made = pa.Table.from_pylist(rows, schema=_SCHEMA)
-    found = {}
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA)
+    trained = {}
     for signal in signals:
         try:
-            found[signal] = train_signal(folder, chosen, base_model(load_settings()), made, signal, most=size)
+            trained[signal] = train_signal(
+                folder, chosen, base_model(load_settings()), table, signal, most=size
+            )
         except TrainingRefused as error:
             print(f"{signal}: {error}\n")
             continue
-        _tell(signal, found[signal])
-    return found
+        _tell(signal, trained[signal])
+    return trained
 
 
 def _tell(signal: str, trained: TrainedSignal) -> None:
-    found = trained.evaluation
+    evaluation = trained.evaluation
     print(f"{signal}: {', '.join(f'{name[5:]} {n}' for name, n in trained.counts.items() if n)}\n")
-    lines = [["transformer", _told(found.overall.auc), _told(found.overall.precision), ""]]
-    lines += [
-        [name, _told(one.auc), _told(one.precision), _told(found.gains[name])]
-        for name, one in found.baselines.items()
+    lines = [
+        ["transformer", _figure_text(evaluation.overall.auc), _figure_text(evaluation.overall.precision), ""]
     ]
-    rate = found.overall.happened / max(found.overall.rows, 1)
-    print(f"{found.overall.rows} responses to {found.overall.users} users, rate {rate:.3f}\n")
+    lines += [
+        [
+            name,
+            _figure_text(baseline.auc),
+            _figure_text(baseline.precision),
+            _figure_text(evaluation.gains[name]),
+        ]
+        for name, baseline in evaluation.baselines.items()
+    ]
+    rate = evaluation.overall.happened / max(evaluation.overall.rows, 1)
+    print(f"{evaluation.overall.rows} responses to {evaluation.overall.users} users, rate {rate:.3f}\n")
     print(table(["model", "AUC", "average precision", "AUC of the transformer less it"], lines))
-    cells = [[one.cell, one.rows, one.happened, one.users, _told(one.auc)] for one in found.cells[1:]]
+    cells = [
+        [cell.cell, cell.rows, cell.happened, cell.users, _figure_text(cell.auc)]
+        for cell in evaluation.cells[1:]
+    ]
     print(table(["cell", "responses", "happened", "users", "AUC"], cells))
-    error = found.calibrated
+    error = evaluation.calibrated
     print(
         f"calibration error {error.error:.3f} (by chance {error.by_chance:.3f}, 95 % below {error.by_chance_most:.3f}; "
-        f"equal widths {error.error_by_width:.3f}); mean probability less rate {_told(error.gap)}\n"
+        f"equal widths {error.error_by_width:.3f}); mean probability less rate {_figure_text(error.gap)}\n"
     )
     print(
         table(
@@ -192,19 +208,26 @@ def _tell(signal: str, trained: TrainedSignal) -> None:
             [[b.rows, f"{b.predicted:.3f}", f"{b.observed:.3f}"] for b in error.bins],
         )
     )
-    print(table(["bias", "predictions", "verdict", "labels", "verdict"], [_bias(one) for one in found.bias]))
+    print(
+        table(
+            ["bias", "predictions", "verdict", "labels", "verdict"], [_bias(bias) for bias in evaluation.bias]
+        )
+    )
 
 
 def _bias(line: BiasLine) -> list[str]:
     sides = [
         text
-        for one in (line.predicted, line.labelled)
-        for text in (_told(Figure(one.estimate, one.low, one.high)), (one.status or "").replace("_", " "))
+        for finding in (line.predicted, line.labelled)
+        for text in (
+            _figure_text(Figure(finding.estimate, finding.low, finding.high)),
+            (finding.status or "").replace("_", " "),
+        )
     ]
     return [f"{line.predicted.contrast} {line.predicted.level or ''}", *sides]
 
 
-def _told(figure: Figure) -> str:
+def _figure_text(figure: Figure) -> str:
     if figure.value is None or figure.low is None or figure.high is None:
         return "too few"
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
@@ -212,11 +235,11 @@ def _told(figure: Figure) -> str:
 
 def truth_rank(trained: TrainedSignal, rows: list[Row], truth: Mapping[str, float], seed: int) -> Figure:
     """Spearman of probabilities with the hidden truth on evaluation users, with an interval over users."""
-    held = [row for row in rows if row["split"] == "evaluation"]
-    scores = trained.probabilities(pa.Table.from_pylist(held, schema=_SCHEMA).select(SEEN))
-    read = np.isfinite(scores)
-    x, y = scores[read], np.array([truth[row["turn_id"]] for row in held])[read]
-    users = [row["user_id"] for row, is_read in zip(held, read, strict=True) if is_read]
+    evaluation = [row for row in rows if row["split"] == "evaluation"]
+    scores = trained.probabilities(pa.Table.from_pylist(evaluation, schema=_SCHEMA).select(SEEN))
+    finite = np.isfinite(scores)
+    x, y = scores[finite], np.array([truth[row["turn_id"]] for row in evaluation])[finite]
+    users = [row["user_id"] for row, is_read in zip(evaluation, finite, strict=True) if is_read]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         return spearman(x, y, weights)
@@ -224,14 +247,14 @@ def truth_rank(trained: TrainedSignal, rows: list[Row], truth: Mapping[str, floa
     return Resamples.of(users, seed).interval(float(statistic(np.ones((1, len(x))))[0]), statistic)
 
 
-def _figures(found: Mapping[str, TrainedSignal]) -> dict[str, object]:
+def _figures(trained: Mapping[str, TrainedSignal]) -> dict[str, object]:
     return {
         signal: {
             name: round(value, 4)
-            for name, value in one.evaluation.metrics().items()
+            for name, value in model.evaluation.metrics().items()
             if name.split("_low")[0].split("_high")[0] in _SHOWN
         }
-        for signal, one in found.items()
+        for signal, model in trained.items()
     }
 
 
@@ -246,27 +269,27 @@ def on_volunteers(data: Path, seed: int, size: int, signals: str, folder: Path) 
     if not (data / "chatlogs" / "convai2_volunteers.jsonl.gz").is_file():
         print("no real data: part 1 is left out\n")
         return {"volunteers": "absent"}, {}
-    found = measure(volunteers(data), wanted(signals, _VOLUNTEERED), seed, size, folder)
-    aucs = [one.evaluation.overall.auc for one in found.values()]
-    told = {"every AUC has an interval": bool(aucs) and all(one.low is not None for one in aucs)}
-    return {"volunteers": _figures(found)}, told
+    trained = measure(volunteers(data), chosen_signals(signals, _VOLUNTEERED), seed, size, folder)
+    aucs = [auc.evaluation.overall.auc for auc in trained.values()]
+    met = {"every AUC has an interval": bool(aucs) and all(auc.low is not None for auc in aucs)}
+    return {"volunteers": _figures(trained)}, met
 
 
 def on_sandbox(data: Path, seed: int, size: int, signals: str, folder: Path) -> Answer:
     """Part 2."""
     rows, truth = simulated(seed, 3 * size)
-    found = measure(rows, wanted(signals, _SIMULATED), seed, size, folder)
-    ranks = {signal: truth_rank(one, rows, truth, seed) for signal, one in found.items()}
+    trained = measure(rows, chosen_signals(signals, _SIMULATED), seed, size, folder)
+    ranks = {signal: truth_rank(model, rows, truth, seed) for signal, model in trained.items()}
     for signal, rank in ranks.items():
-        print(f"{signal}: rank correlation of the score with the hidden engagingness {_told(rank)}\n")
+        print(f"{signal}: rank correlation of the score with the hidden engagingness {_figure_text(rank)}\n")
     rises = {f"p({signal}) rises with hidden quality": (rank.low or 0) > 0 for signal, rank in ranks.items()}
-    told = {signal: [rank.value, rank.low, rank.high] for signal, rank in ranks.items()}
-    return {"sandbox": _figures(found), "sandbox_truth": told}, rises
+    rank_figures = {signal: [rank.value, rank.low, rank.high] for signal, rank in ranks.items()}
+    return {"sandbox": _figures(trained), "sandbox_truth": rank_figures}, rises
 
 
-def wanted(signals: str, known: Sequence[str]) -> list[str]:
+def chosen_signals(signals: str, signal_names: Sequence[str]) -> list[str]:
     """Those of `known` that were asked for; all for an empty text."""
-    return [one for one in known if not signals or one in signals.split(",")]
+    return [name for name in signal_names if not signals or name in signals.split(",")]
 
 
 _VOLUNTEERED = ("thumb_up", "replied_in_session", "thumb_down")
@@ -287,10 +310,10 @@ def main() -> int:
     met: dict[str, bool] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.only.split(","):
-            found, passed = PARTS[name](
+            part_figures, passed = PARTS[name](
                 options.data, options.seed, options.size, options.signals, Path(folder)
             )
-            figures |= found
+            figures |= part_figures
             met |= passed
     return (
         0

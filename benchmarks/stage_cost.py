@@ -30,11 +30,11 @@ from jobs.stage import jobs_of, run_jobs
 def cpu_seconds() -> dict[str, float]:
     """CPU seconds so far: of this process, of Java, of the Python workers that Java started."""
     me = psutil.Process()
-    own = me.cpu_times()
+    cpu = me.cpu_times()
     seconds = {
-        "python": own.user + own.system,
+        "python": cpu.user + cpu.system,
         "java": 0.0,
-        "workers": own.children_user + own.children_system,
+        "workers": cpu.children_user + cpu.children_system,
     }
     for child in me.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):

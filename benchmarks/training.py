@@ -44,18 +44,20 @@ def main() -> None:
         "batch": ("4", "sequences"),
         "length": ("4096", "tokens of each"),
     }
-    asked = arguments(__doc__, 256, {**more, "rounds": ("3", "of the CPU race")})
+    options = arguments(__doc__, 256, {**more, "rounds": ("3", "of the CPU race")})
     import torch
 
-    figures: dict[str, Any] = {"seed": asked.seed, "pairs": asked.size}
+    figures: dict[str, Any] = {"seed": options.seed, "pairs": options.size}
     goal: dict[str, Any] = {"ours / bare TRL, CPU seconds, at most": _MOST_RATIO}
-    passed = {"ours / bare TRL": _race(asked.size, asked.seed, int(asked.rounds), figures)}
+    passed = {"ours / bare TRL": _race(options.size, options.seed, int(options.rounds), figures)}
     if torch.cuda.is_available():
         goal |= {"MFU eager, at least": _LEAST_EAGER, "MFU compiled, at least": _LEAST_COMPILED}
         for compiled, least in ((False, _LEAST_EAGER), (True, _LEAST_COMPILED)):
             name = f"MFU {'compiled' if compiled else 'eager'}"
-            found = _throughput(SHAPES[asked.shape], int(asked.batch), int(asked.length), compiled, figures)
-            passed[name] = found is not None and found >= least
+            mfu = _throughput(
+                SHAPES[options.shape], int(options.batch), int(options.length), compiled, figures
+            )
+            passed[name] = mfu is not None and mfu >= least
     else:
         print("no GPU here: tokens/s, utilisation and memory were not measured")
         figures["gpu"] = None
@@ -120,15 +122,15 @@ def _weights(folder: Path) -> dict[str, Any]:
 def _pairs(size: int) -> list[Pair]:
     """Packaged lines: an answer against the next conversation's."""
     lines = corpus_lines("english")
-    made = []
+    pairs = []
     for number in range(size):
         place = 2 * number % (len(lines) - 4)
-        asked = context_of([{"role": "user", "content": lines[place]}])
+        context = context_of([{"role": "user", "content": lines[place]}])
         better, worse = lines[place + 1], lines[place + 3]
-        made.append(
-            Pair(f"p{number}", asked, better, worse + " " * (better == worse), "260101", "static", "train")
+        pairs.append(
+            Pair(f"p{number}", context, better, worse + " " * (better == worse), "260101", "static", "train")
         )
-    return made
+    return pairs
 
 
 def _throughput(
@@ -137,30 +139,32 @@ def _throughput(
     """Tokens a second of a pairwise run at full length, after warming up; None for a card whose peak is not known."""
     import torch
 
-    asked = Configuration(
+    configuration = Configuration(
         job="reward-pairwise", learning_rate=1e-5, batch=batch, max_length=length, steps=_STEPS, bf16=True,
         gradient_checkpointing=True, compile=compiled, attention="sdpa", save_steps=10**6,
     )  # fmt: skip
     torch.cuda.reset_peak_memory_stats()
-    seconds = _seconds_a_step(shape, asked)
+    seconds = _seconds_a_step(shape, configuration)
     tokens = batch * length / seconds
     weights = shape.layers * shape.layer
     flops = 6 * weights + 6 * shape.layers * shape.hidden * length
     card = torch.cuda.get_device_name(0)
     peak = next((value for name, value in PEAKS.items() if name in card), None)
     used = None if peak is None else tokens * flops / peak
-    planned = plan(shape, asked).needed
+    planned = plan(shape, configuration).needed
     name = "compiled" if compiled else "eager"
-    held = torch.cuda.max_memory_reserved() / GIB
+    reserved = torch.cuda.max_memory_reserved() / GIB
     figures |= {
         "gpu": card, f"{name}_tokens_per_s": round(tokens), f"{name}_mfu": None if used is None else round(used, 3),
-        f"{name}_memory_gib": round(held, 1), f"{name}_memory_planned_gib": round(planned, 1),
+        f"{name}_memory_gib": round(reserved, 1), f"{name}_memory_planned_gib": round(planned, 1),
     }  # fmt: skip
-    print(f"{card}, {name}: {tokens:,.0f} tokens/s, MFU {used}, {held:.1f} GiB held, {planned:.1f} planned")
+    print(
+        f"{card}, {name}: {tokens:,.0f} tokens/s, MFU {used}, {reserved:.1f} GiB held, {planned:.1f} planned"
+    )
     return used
 
 
-def _seconds_a_step(shape: Shape, asked: Configuration) -> float:
+def _seconds_a_step(shape: Shape, configuration: Configuration) -> float:
     import torch
     from datasets import Dataset
     from transformers import AutoModelForSequenceClassification, LlamaConfig, TrainerCallback
@@ -170,11 +174,13 @@ def _seconds_a_step(shape: Shape, asked: Configuration) -> float:
     config = LlamaConfig(
         vocab_size=shape.vocabulary, hidden_size=shape.hidden, intermediate_size=shape.intermediate,
         num_hidden_layers=shape.layers, num_attention_heads=shape.heads, num_key_value_heads=shape.kv_heads,
-        max_position_embeddings=asked.max_length, num_labels=1, pad_token_id=0, use_cache=False,
+        max_position_embeddings=configuration.max_length, num_labels=1, pad_token_id=0, use_cache=False,
     )  # fmt: skip
     with torch.device("cuda"):
         model = AutoModelForSequenceClassification.from_config(config, attn_implementation="sdpa")
-    rows = torch.randint(1, shape.vocabulary, (asked.batch * _STEPS, asked.max_length)).tolist()
+    rows = torch.randint(
+        1, shape.vocabulary, (configuration.batch * _STEPS, configuration.max_length)
+    ).tolist()
     times: list[float] = []
 
     class Clock(TrainerCallback):  # type: ignore[misc]
@@ -185,7 +191,7 @@ def _seconds_a_step(shape: Shape, asked: Configuration) -> float:
     with tempfile.TemporaryDirectory() as folder:
         trainer = BinaryTrainer(
             model=model,
-            args=trainer_arguments(asked, Path(folder), len(rows)),
+            args=trainer_arguments(configuration, Path(folder), len(rows)),
             train_dataset=Dataset.from_dict({"input_ids": rows, "labels": [n % 2 for n in range(len(rows))]}),
         )
         trainer.add_callback(Clock())

@@ -154,11 +154,11 @@ def _record_raw_read(settings: Settings, opened: Opened, raw: bool, reader: str)
     from infra.lake import Lake, ledger
 
     now, run_id = datetime.now(UTC), f"pull-{uuid.uuid4().hex[:12]}"
-    read = {
+    row = {
         "turn_id": f"{opened.snapshot} {opened.snapshot.filter_hash}", "turn_ds": now.date(),
         "reader": reader.strip(), "read_ts": now, "ds": now.date(), "run_id": run_id,
     }  # fmt: skip
-    ledger.append(Lake.of(settings), "ops.raw_reads", [read], run_id)
+    ledger.append(Lake.of(settings), "ops.raw_reads", [row], run_id)
 
 
 class _ProgressBar:

@@ -117,8 +117,10 @@ def check(experiment: Experiment) -> None:
     from infra.settings import load_settings
 
     checks = checks_of(load_settings(), experiment)
-    for each in checks:
-        err.print(f"{'[green]ok[/green]   ' if each.ok else '[red]ALARM[/red]'} {each.what}", highlight=False)
-        if not each.ok:
-            err.print(f"        {each.remedy}", highlight=False, markup=False)
-    raise typer.Exit(0 if all(each.ok for each in checks) else 1)
+    for result in checks:
+        err.print(
+            f"{'[green]ok[/green]   ' if result.ok else '[red]ALARM[/red]'} {result.what}", highlight=False
+        )
+        if not result.ok:
+            err.print(f"        {result.remedy}", highlight=False, markup=False)
+    raise typer.Exit(0 if all(result.ok for result in checks) else 1)

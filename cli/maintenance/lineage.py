@@ -87,12 +87,12 @@ def _print_models(settings: Settings, format: Format) -> None:
         err.print("No model is registered yet. Train one: flywheel train --help")
 
 
-def _print_model(settings: Settings, named: str, format: Format, files: int) -> None:
+def _print_model(settings: Settings, name: str, format: Format, files: int) -> None:
     from rich.tree import Tree
 
     from jobs.maintenance.lineage import of_model
 
-    lineage = of_model(settings, named)
+    lineage = of_model(settings, name)
     if format is Format.table:
         tree = Tree(_title(lineage))
         _add_model(tree, lineage, files)
@@ -101,11 +101,11 @@ def _print_model(settings: Settings, named: str, format: Format, files: int) -> 
         _print_json(asdict(lineage))
 
 
-def _print_short(settings: Settings, named: str) -> None:
+def _print_short(settings: Settings, name: str) -> None:
     """Model, training tables, the tables and landed files behind them, and the code: a few lines."""
     from jobs.maintenance.lineage import of_model
 
-    lineage = of_model(settings, named)
+    lineage = of_model(settings, name)
     out.print(_title(lineage), highlight=False)
     for snapshot, source in zip(lineage.model.snapshots, lineage.sources, strict=True):
         tables, files = _origins(source)
@@ -114,7 +114,7 @@ def _print_short(settings: Settings, named: str) -> None:
         line = f"  {snapshot}: {rows}{behind}; {len(files):,} landed file(s)"
         out.print(escape(line), highlight=False, soft_wrap=True)
     code = lineage.model.tags.get("code_commit", "unknown")[:12]
-    out.print(f"  code {code}; the whole tree: flywheel lineage {escape(named)}", highlight=False)
+    out.print(f"  code {code}; the whole tree: flywheel lineage {escape(name)}", highlight=False)
 
 
 def _origins(source: Source) -> tuple[set[str], set[str]]:
@@ -148,10 +148,10 @@ def _add_model(tree: Tree, lineage: ModelLineage, files: int) -> None:
             tree.add(f"{label}: {escape(tags[key])}{dirty}")
     for snapshot, source in zip(lineage.model.snapshots, lineage.sources, strict=True):
         where = f", where {snapshot.where}" if snapshot.where else ""
-        gone = "  [red]no longer readable[/red]" if str(snapshot) in lineage.gone else ""
+        note = "  [red]no longer readable[/red]" if str(snapshot) in lineage.gone else ""
         split = snapshot.split or "both splits"
         label = f"{snapshot}: {snapshot.rows:,} rows of {split}{where}, filter {snapshot.filter_hash}"
-        _add_source(tree.add(f"[bold]{escape(label)}[/bold]{gone}"), source, files, is_root=True)
+        _add_source(tree.add(f"[bold]{escape(label)}[/bold]{note}"), source, files, is_root=True)
     for parent in lineage.parents:
         _add_model(tree.add("made with " + _title(parent)), parent, files)
 
@@ -188,8 +188,12 @@ def _print_table(settings: Settings, name: str, version: str, format: Format) ->
     if format is not Format.table:
         _print_json(
             [
-                {"model": each.model.named, "aliases": each.model.aliases, "through": each.through}
-                for each in derived
+                {
+                    "model": descendant.model.named,
+                    "aliases": descendant.model.aliases,
+                    "through": descendant.through,
+                }
+                for descendant in derived
             ]
         )
         return
@@ -207,15 +211,15 @@ def _print_table(settings: Settings, name: str, version: str, format: Format) ->
 def _add_derived(tree: Tree, derived: list[Derived]) -> None:
     """Add models as leaves; paths with the same beginning share their branches."""
     branches: dict[tuple[str, ...], Tree] = {}
-    for each in derived:
+    for descendant in derived:
         branch = tree
-        for n in range(1, len(each.through)):
-            path = each.through[: n + 1]
+        for n in range(1, len(descendant.through)):
+            path = descendant.through[: n + 1]
             if path not in branches:
-                branches[path] = branch.add(escape(each.through[n]))
+                branches[path] = branch.add(escape(descendant.through[n]))
             branch = branches[path]
-        aliases = f" ({', '.join(each.model.aliases)})" if each.model.aliases else ""
-        branch.add(f"[bold]{escape(each.model.named)}[/bold]{escape(aliases)}")
+        aliases = f" ({', '.join(descendant.model.aliases)})" if descendant.model.aliases else ""
+        branch.add(f"[bold]{escape(descendant.model.named)}[/bold]{escape(aliases)}")
 
 
 def _print_json(content: Any) -> None:

@@ -26,12 +26,12 @@ def setup() -> None:
     from infra.settings import load_settings
 
     settings = load_settings()
-    for what, prepare in STEPS:
+    for step, prepare in STEPS:
         started = time.monotonic()
-        with Heartbeat(what, seconds=10.0):
+        with Heartbeat(step, seconds=10.0):
             answer = prepare(settings)
         err.print(
-            f"[green]ready[/green]    {what}: {answer} ({time.monotonic() - started:.0f} s)", highlight=False
+            f"[green]ready[/green]    {step}: {answer} ({time.monotonic() - started:.0f} s)", highlight=False
         )
 
 
@@ -71,8 +71,8 @@ def _base_model(settings: Settings) -> str:
     from models.training.base import base_model
 
     base = base_model(settings)
-    named = settings.training.base_model
-    return named if named == base else f"{named or 'embedded'}, {base.rpartition('/')[2]}"
+    setting = settings.training.base_model
+    return setting if setting == base else f"{setting or 'embedded'}, {base.rpartition('/')[2]}"
 
 
 STEPS: tuple[tuple[str, Callable[[Settings], str]], ...] = (

@@ -171,10 +171,10 @@ def agreement(
     """
     from infra.settings import load_settings
 
-    given = {"pointwise_config": pointwise, "pairwise_config": pairwise}
+    configs = {"pointwise_config": pointwise, "pairwise_config": pairwise}
     lines = run_training(
         load_settings(), "preherding.agreement", until, table, apart=apart.value, agreement_reviews=reviews,
-        reward_kinds=("pointwise", "pairwise"), **{name: config for name, config in given.items() if config},
+        reward_kinds=("pointwise", "pairwise"), **{name: config for name, config in configs.items() if config},
     )  # fmt: skip
     print_agreement(lines, format)
 

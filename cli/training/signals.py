@@ -81,7 +81,7 @@ def signals(
     shipped = config in ("smoke", "cluster", "cluster-70b")
     chosen = {
         "signals_config": f"signals-{config}" if shipped else config, "signal_rows": most, "alias": alias,
-        "signals": tuple(each.value for each in signal or Signal), "signal_calibration": calibration.value,
+        "signals": tuple(s.value for s in signal or Signal), "signal_calibration": calibration.value,
     }  # fmt: skip
     training = settings.training.model_copy(update=chosen)
     labelled = sorted(ledger.days_run(Lake.of(settings), "signals.labels", "signals.labels"))
@@ -199,8 +199,8 @@ def _print_biases(evaluation: Evaluation) -> None:
     """Print the biases that are present in the predictions or in the labels that they were learnt from."""
     from models.signals.ranking import Figure
 
-    shown = [line for line in evaluation.bias if "present" in (line.predicted.status, line.labelled.status)]
-    for line in shown:
+    biased = [line for line in evaluation.bias if "present" in (line.predicted.status, line.labelled.status)]
+    for line in biased:
         sides = [
             f"{side} {figure_text(Figure(statistic.estimate, statistic.low, statistic.high))}"
             f"{' (present)' * (statistic.status == 'present')}"
@@ -210,7 +210,7 @@ def _print_biases(evaluation: Evaluation) -> None:
         err.print(
             f"{evaluation.signal}, {line.predicted.bias}: {'; '.join(sides)}", highlight=False, soft_wrap=True
         )
-    if not shown:
+    if not biased:
         err.print(
             f"{evaluation.signal}: none of the biases of section 3.5.5 shows, or there is too little data."
         )

@@ -1,4 +1,4 @@
-"""What one user does, day by day: returns, opens chats, writes, reads, reacts, goes on or leaves.
+"""The behaviour of one user, day by day: returns, opens chats, writes, reads, reacts, goes on or leaves.
 
 A user is a generator that yields the context to be answered and is sent the response, so that a caller can
 serve many users in one batch. Streams are kept apart by purpose and by session, and a turn takes a fixed number
@@ -185,14 +185,14 @@ class Session:
         while self.turn < limit and self.now < self.end_of_day:
             draws = [self.luck.random() for _ in range(TURN_DRAWS)]
             opinions = [self.luck.random() for _ in range(DRAWS)]
-            said = self._write(draws, farewell)
+            sent = self._write(draws, farewell)
             self.turn += 1
             if draws[0] < behaviour.unanswered_rate and not farewell:
                 self.now += 20.0 + 60.0 * draws[1]
                 if draws[2] < 0.5:
                     break
                 continue
-            seen = yield from self._answer(said, draws[3], closing=farewell)
+            seen = yield from self._answer(sent, draws[3], closing=farewell)
             stays, pause = self._decide(seen.engagingness, draws)
             says_goodbye = (
                 not stays and not farewell and draws[7] < self.settings.biases.ending_flattery * 0.4
@@ -220,16 +220,16 @@ class Session:
 
     def _write(self, draws: list[float], farewell: bool) -> Plant:
         """Send the user's message, sometimes in two parts, and its gold."""
-        user, known = self.user, grammar(self.user.language)
+        user, lexicon = self.user, grammar(self.user.language)
         planted = self.planter.next() if not (farewell or user.is_bot) else None
         text = user_message(user.speaker, self.thread.topic, self.words, opening=self.turn == 0)
         if user.is_bot:
-            text = f"{known.tails[0]} {self.turn % 3}"
+            text = f"{lexicon.tails[0]} {self.turn % 3}"
         elif farewell:
-            text = known.tails[1]
+            text = lexicon.tails[1]
         elif self.turn > 0 and 0.0 < self.settings.behaviour.voiced_mood > self.words.random():
-            text = f"{pick(self.words, known.moods['good' if self.mood > 0.0 else 'bad'])} {text}"
-        said = planted or Plant(text)
+            text = f"{pick(self.words, lexicon.moods['good' if self.mood > 0.0 else 'bad'])} {text}"
+        sent = planted or Plant(text)
         if self.family is not None and self.turn == 0:
             family = self.family
             row = {
@@ -238,20 +238,20 @@ class Session:
                 "step": family.step,
                 "language": user.language,
             }
-            said = Plant(family.text, "near_duplicates", row)
-        event_id = self._message(said.text)
-        if said.table:
+            sent = Plant(family.text, "near_duplicates", row)
+        event_id = self._message(sent.text)
+        if sent.table:
             self.product.trace.gold.add(
-                said.table,
+                sent.table,
                 event_id=event_id,
                 conversation_id=self.thread.conversation_id,
                 where="user_message",
-                **said.row,
+                **sent.row,
             )
         elif draws[9] < self.settings.behaviour.consecutive_message_rate and not farewell and not user.is_bot:
             self.now += 2.0 + 10.0 * draws[1]
-            self._message(known.short[int(draws[2] * len(known.short))])
-        return said
+            self._message(lexicon.short[int(draws[2] * len(lexicon.short))])
+        return sent
 
     def _message(self, text: str) -> str:
         by_day = self.product.trace.messages_by_day
@@ -259,21 +259,21 @@ class Session:
         self.thread.say(Message("user", text))
         return self.product.log("message", self.now, self.thread, {"text": text})
 
-    def _answer(self, said: Plant | None, place: float, closing: bool) -> Generator[Request, str, Seen]:
+    def _answer(self, sent: Plant | None, place: float, closing: bool) -> Generator[Request, str, Seen]:
         """Ask for a response and serve it; a dull one may be rejected and asked for again, once."""
-        seen = yield from self._serve(said, 0, closing, self.now + 1.0 + 6.0 * place)
+        seen = yield from self._serve(sent, 0, closing, self.now + 1.0 + 6.0 * place)
         behaviour = self.settings.behaviour
         logit = behaviour.regenerate_base + behaviour.regenerate_slope * (1.0 - 2.0 * seen.engagingness)
-        again = self.planting.random() < sigmoid(logit)
-        if again and said is not None and not closing and not self.user.is_bot:
+        regenerate = self.planting.random() < sigmoid(logit)
+        if regenerate and sent is not None and not closing and not self.user.is_bot:
             del self.thread.messages[-1]
             at = seen.served + 3.0 + 8.0 * place
             self.product.log("regenerate", at, self.thread, {}, turn_id=seen.turn_id)
-            seen = yield from self._serve(said, 1, closing, at + 1.0 + 6.0 * place)
+            seen = yield from self._serve(sent, 1, closing, at + 1.0 + 6.0 * place)
         return seen
 
     def _serve(
-        self, said: Plant | None, attempt: int, closing: bool, at: float
+        self, sent: Plant | None, attempt: int, closing: bool, at: float
     ) -> Generator[Request, str, Seen]:
         thread, user, product = self.thread, self.user, self.product
         context = Context(
@@ -285,7 +285,7 @@ class Session:
             closing=closing and self.settings.biases.ending_flattery > 0,
         )
         answer = yield self.version, context
-        served = plant_in_response(answer, said, self.settings.planted, user.language, self.planting)
+        served = plant_in_response(answer, sent, self.settings.planted, user.language, self.planting)
         message = Message("assistant", served.text)
         score = self.world.truth(thread.messages, message, self.character)
         flattery = count_phrases("flattery", message.features) > 0

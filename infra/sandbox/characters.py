@@ -1,4 +1,4 @@
-"""Who users talk to: characters with a topic, traits and instructions, and how popular they are."""
+"""Characters that users talk to: topic, traits and instructions, and how popular they are."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Character:
 
 def fill(language: str, topic: str, draw: Random, name: str | None = None) -> dict[str, str]:
     """Slots of a template, drawn in a fixed order so that streams stay in step."""
-    known = grammar(language)
-    things = known.things[topic]
+    lexicon = grammar(language)
+    things = lexicon.things[topic]
     return {
         "thing": pick(draw, things),
         "thing2": pick(draw, things),
-        "name": name or pick(draw, known.names),
-        "city": pick(draw, known.cities),
-        "time": pick(draw, known.times),
-        "feeling": pick(draw, known.feelings),
+        "name": name or pick(draw, lexicon.names),
+        "city": pick(draw, lexicon.cities),
+        "time": pick(draw, lexicon.times),
+        "feeling": pick(draw, lexicon.feelings),
         "n": str(2 + int(draw.random() * 97)),
     }
 
@@ -47,17 +47,17 @@ def make_characters(seed: int, count: int, languages: dict[str, float]) -> tuple
         topic = every_topic[index % len(every_topic)]
         language = draw.choices(tags, weights=[languages[tag] for tag in tags])[0]
         traits = tuple(draw.sample(every_trait, 2))
-        known = grammar(language)
-        name = f"{pick(draw, known.names)} {index}"
+        lexicon = grammar(language)
+        name = f"{pick(draw, lexicon.names)} {index}"
         slots = fill(language, topic, draw, name) | {"trait": traits[0], "trait2": traits[1]}
-        lines = [render(line, slots) for line in known.instructions if draw.random() < 0.8]
+        lines = [render(line, slots) for line in lexicon.instructions if draw.random() < 0.8]
         cast.append(
             Character(
                 character_id=f"ch{index:04d}",
                 name=name,
                 topic=topic,
                 traits=traits,
-                instructions=" ".join(lines) or render(known.instructions[0], slots),
+                instructions=" ".join(lines) or render(lexicon.instructions[0], slots),
                 language=language,
                 creator_id=f"creator{index % max(1, count // 3):04d}",
             )
@@ -69,9 +69,9 @@ def revised(character: Character, seed: int) -> Character:
     """The character after an edit of its creator: another second trait, one more sentence."""
     draw = Random(f"{seed}|revision|{character.character_id}")
     other = pick(draw, tuple(t for t in trait_names() if t not in character.traits))
-    known = grammar(character.language)
+    lexicon = grammar(character.language)
     extra = render(
-        known.instructions[0],
+        lexicon.instructions[0],
         fill(character.language, character.topic, draw, character.name)
         | {"trait": character.traits[0], "trait2": other},
     )

@@ -86,23 +86,23 @@ def _weights(seed: int) -> dict[tuple[str, str], Factors]:
 @lru_cache(maxsize=1)
 def _phrases() -> dict[str, tuple[tuple[str, ...], frozenset[str]]]:
     """By kind: phrases to find as substrings, and single words to find as words, of all languages."""
-    found = {}
+    by_kind = {}
     for kind in ("refusal", "preaching", "templated", "flattery"):
-        every = [phrase for language in LANGUAGES for phrase in grammar(language).markers[kind]]
-        single = frozenset(phrase for phrase in every if " " not in phrase)
-        found[kind] = (tuple(phrase for phrase in every if " " in phrase), single)
-    return found
+        phrases = [phrase for language in LANGUAGES for phrase in grammar(language).markers[kind]]
+        single = frozenset(phrase for phrase in phrases if " " not in phrase)
+        by_kind[kind] = (tuple(phrase for phrase in phrases if " " in phrase), single)
+    return by_kind
 
 
 @lru_cache(maxsize=1)
 def _unsafe_stems() -> frozenset[str]:
     words: set[str] = set()
     for language in LANGUAGES:
-        known = grammar(language)
+        lexicon = grammar(language)
         benign = {
-            s for template in known.lookalikes for part in template[::2] for s in Features(part).content
+            s for template in lexicon.lookalikes for part in template[::2] for s in Features(part).content
         }
-        for hazard in known.hazards:
+        for hazard in lexicon.hazards:
             for template in (*hazard.lines, *(part for parts in hazard.parts for part in parts)):
                 words.update(s for part in template[::2] for s in Features(part).content)
         words -= benign
@@ -117,8 +117,8 @@ def count_phrases(kind: str, features: Features) -> int:
     """How many phrases of a kind (refusal, preaching, templated, flattery) the text holds."""
     phrases, single = _phrases()[kind]
     lower = features.lower
-    found = sum(1 for phrase in phrases if phrase in lower)
-    return found + len(single.intersection(features.words)) if single else found
+    count = sum(1 for phrase in phrases if phrase in lower)
+    return count + len(single.intersection(features.words)) if single else count
 
 
 def asks_something_unsafe(features: Features) -> bool:
@@ -128,26 +128,26 @@ def asks_something_unsafe(features: Features) -> bool:
 
 @lru_cache(maxsize=4096)
 def _markers(traits: tuple[str, ...], language: str) -> frozenset[str]:
-    known = grammar(language if language in LANGUAGES else "en").traits
+    trait_table = grammar(language if language in LANGUAGES else "en").traits
     stems = {stem(trait) for trait in traits}
     for trait in traits:
-        if trait in known:
-            stems |= known[trait].markers
+        if trait in trait_table:
+            stems |= trait_table[trait].markers
     return frozenset(stems)
 
 
-def _length(words: int, asked: int) -> float:
+def _length(words: int, user_words: int) -> float:
     if words == 0:
         return 0.0
-    wanted = min(60.0, max(18.0, 12.0 + 1.1 * asked))
-    return math.exp(-0.5 * (math.log(words / wanted) / 0.6) ** 2)
+    ideal = min(60.0, max(18.0, 12.0 + 1.1 * user_words))
+    return math.exp(-0.5 * (math.log(words / ideal) / 0.6) ** 2)
 
 
 def _relevance(user: Features, response: Features) -> float:
     if not user.content:
         return 0.5
-    taken = len(response.stems.intersection(user.content))
-    value = taken / min(3, len(user.content))
+    shared = len(response.stems.intersection(user.content))
+    value = shared / min(3, len(user.content))
     if value < 0.5 and user.topic and user.topic == response.topic:
         value = 0.5
     return min(1.0, value)
@@ -156,7 +156,7 @@ def _relevance(user: Features, response: Features) -> float:
 def factors(context: Sequence[Message], response: str | Message, character: Character | None) -> Factors:
     """Measure a response to a conversation (oldest message first; may be empty, as for a greeting)."""
     message = response if isinstance(response, Message) else Message("assistant", response)
-    text, own = message.text, message.features
+    text, features = message.text, message.features
     user: Features | None = None
     copied, earlier = 0.0, 0
     for previous in reversed(context[-8:]):
@@ -164,34 +164,36 @@ def factors(context: Sequence[Message], response: str | Message, character: Char
             user = user or previous.features
         elif earlier < 3:
             earlier += 1
-            if own.trigrams:
-                shared = len(own.trigrams & previous.features.trigrams)
-                copied = max(copied, shared / len(own.trigrams))
+            if features.trigrams:
+                shared = len(features.trigrams & previous.features.trigrams)
+                copied = max(copied, shared / len(features.trigrams))
     same = 1.0
     refused = 0.0
     if user is not None:
-        known = {user.language, own.language}
-        same = 1.0 if len(known) == 1 or UNDETERMINED in known else 0.0
-        if count_phrases("refusal", own) and not asks_something_unsafe(user):
+        languages = {user.language, features.language}
+        same = 1.0 if len(languages) == 1 or UNDETERMINED in languages else 0.0
+        if count_phrases("refusal", features) and not asks_something_unsafe(user):
             refused = 1.0
-    count = len(own.words)
-    heard = len(own.stems & _markers(character.traits, own.language)) if character is not None else 0
-    within = own.within
-    stock = count_phrases("templated", own)
+    count = len(features.words)
+    voiced = (
+        len(features.stems & _markers(character.traits, features.language)) if character is not None else 0
+    )
+    within = features.within
+    stock = count_phrases("templated", features)
     return Factors(
-        relevance=_relevance(user, own) if user is not None else 0.5,
-        traits=min(1.0, heard / 2),
+        relevance=_relevance(user, features) if user is not None else 0.5,
+        traits=min(1.0, voiced / 2),
         follow_up=1.0 if text.rstrip(' "*)\n')[-1:] in ("?", "？", "؟") else 0.0,
         same_language=same,
         length=_length(count, len(user.words) if user is not None else 6),
         repetition=min(1.0, max(2.0 * within, copied)),
         templated=min(1.0, 0.6 * stock),
         refusal=refused,
-        preaching=1.0 if count_phrases("preaching", own) else 0.0,
+        preaching=1.0 if count_phrases("preaching", features) else 0.0,
         broken_markdown=1.0 if broken_markdown(text) else 0.0,
         wall_of_text=min(1.0, (count - 120) / 120) if count > 120 and "\n" not in text.strip() else 0.0,
-        language_switch=own.switch,
-        loop=1.0 if within > 0.5 or stuck(own.words) else 0.0,
+        language_switch=features.switch,
+        loop=1.0 if within > 0.5 or stuck(features.words) else 0.0,
     )
 
 
@@ -210,14 +212,14 @@ class Engagingness:
         self, context: Sequence[Message], response: str | Message, character: Character | None
     ) -> float:
         """Engagingness in (0, 1) of a response to the context. Never fails, whatever the text."""
-        found = factors(context, response, character)
+        values = factors(context, response, character)
         language, topic = UNDETERMINED, ""
         for previous in reversed(context):
             if previous.role == "user":
                 language, topic = previous.features.language, previous.features.topic
                 break
         total = BIAS
-        for weight, value in zip(self.weights_for(language, topic), found, strict=True):
+        for weight, value in zip(self.weights_for(language, topic), values, strict=True):
             if value:
                 total += weight * value
         return 1.0 / (1.0 + math.exp(-total))

@@ -62,13 +62,13 @@ def _answer(waiting: list[tuple[Product, object, Request]], policies: dict[str, 
         responses = policies[version].respond([waiting[place][2][1] for place in places])
         for place, response in zip(places, responses, strict=True):
             answers[place] = response
-    going_on = []
+    active = []
     for (product, stay, _), answer in zip(waiting, answers, strict=True):
         try:
-            going_on.append((product, stay, stay.send(answer)))  # type: ignore[attr-defined]
+            active.append((product, stay, stay.send(answer)))  # type: ignore[attr-defined]
         except StopIteration:
             continue
-    return going_on
+    return active
 
 
 def expose(product: Product, experiment: ExperimentSettings, arm: str) -> None:
@@ -84,14 +84,14 @@ def expose(product: Product, experiment: ExperimentSettings, arm: str) -> None:
     assigned = product.start + experiment.start_day * DAY
     for day, at in sorted(first.items()):
         arms = [arm, "test" if arm == "control" else "control"] if both and day == min(first) else [arm]
-        for place, shown in enumerate(arms):
+        for place, exposed_arm in enumerate(arms):
             product.log(
                 "exposure",
                 at - 0.5 + 0.2 * place,
                 None,
                 {
                     "experiment_id": experiment.experiment_id,
-                    "arm": shown,
+                    "arm": exposed_arm,
                     "assigned_ts": assigned,
                     "eligible": user.source == "user",
                 },

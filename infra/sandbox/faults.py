@@ -1,4 +1,4 @@
-"""What goes wrong between a phone and the landing zone: late, early, repeated, contradictory and broken lines."""
+"""Delivery faults between a phone and the landing zone: late, early, repeated, contradictory and broken lines."""
 
 from __future__ import annotations
 
@@ -100,14 +100,14 @@ def _faulty(
         )
         early = {**event, "event_ts": event["event_ts"] + ahead}
         return [Line(received, event_id, encode(as_logged(early, received)))]
-    again = received + 1.0 + 1.5 * DAY * draw.random() ** 4
+    redelivered = received + 1.0 + 1.5 * DAY * draw.random() ** 4
     second = dict(event)
     if fault == "conflicting_duplicate":
         second["payload"] = {**event["payload"], "text": f"edited {int(draw.random() * 1e6)}"}
-    gold.add("event_faults", **row, received_ds=day_of(again).isoformat())
+    gold.add("event_faults", **row, received_ds=day_of(redelivered).isoformat())
     return [
         Line(received, event_id, encode(as_logged(event, received))),
-        Line(again, event_id, encode(as_logged(second, again))),
+        Line(redelivered, event_id, encode(as_logged(second, redelivered))),
     ]
 
 

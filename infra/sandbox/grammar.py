@@ -1,4 +1,4 @@
-"""What can be said: the lexicon files and corpus lines of each language, compiled once per process."""
+"""The grammar of each language: its lexicon files and corpus lines, compiled once per process."""
 
 from __future__ import annotations
 

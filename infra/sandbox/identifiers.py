@@ -235,8 +235,8 @@ def plant(
     language: str, draw: Random, obfuscated_share: float, *, split: bool = False
 ) -> tuple[Planted, ...]:
     """A message with an identifier, or two messages with its halves when `split`."""
-    known = classes_of(language)
-    entity = known[int(draw.random() * len(known))]
+    classes = classes_of(language)
+    entity = classes[int(draw.random() * len(classes))]
     if split:
         entity = ("PHONE_NUMBER", "CREDIT_CARD", "EMAIL_ADDRESS")[int(draw.random() * 3)]
     faker = _faker(language)
@@ -253,24 +253,24 @@ def plant(
         lead = head or f"{label}: "
         first = Planted(lead + value[:cut], len(lead), len(lead) + cut, entity, value, "split")
         return first, Planted(tail, 0, len(tail), entity, value, "split")
-    shown = OBFUSCATIONS[name](value) if disguise else value
+    surface = OBFUSCATIONS[name](value) if disguise else value
     before, after = carrier.replace("{label}", label).split("{value}")
     return (
         Planted(
-            before + shown + after,
+            before + surface + after,
             len(before),
-            len(before) + len(shown),
+            len(before) + len(surface),
             entity,
             value,
-            name if disguise and shown != value else "none",
+            name if disguise and surface != value else "none",
         ),
     )
 
 
 def private_lookalike(language: str, draw: Random) -> str:
     """A benign text with a number or name that looks private: versions, orders, fiction."""
-    known = grammar(language)
-    thing = known.things["technology"][int(draw.random() * 12)]
+    lexicon = grammar(language)
+    thing = lexicon.things["technology"][int(draw.random() * 12)]
     number = _digits(draw, 8)
     return (
         f"{thing} v{number[0]}.{number[1]}.{number[2:4]}",

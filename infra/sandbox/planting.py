@@ -1,4 +1,4 @@
-"""What is planted in texts as they are written, so that answers answer it and gold knows the final offsets."""
+"""Planting in texts as they are written, so that answers react to it and gold has the final offsets."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ class MessagePlanter:
         draw, rates = self.draw, self.settings
         split = draw.random() < rates.identifier_split
         group = f"{draw.getrandbits(48):012x}"
-        found = plant(self.language, draw, rates.identifier_obfuscated, split=split)
+        identifiers = plant(self.language, draw, rates.identifier_obfuscated, split=split)
         plants = [
-            Plant(p.text, "identifiers", identifier_row(p, self.language, group, part, len(found)))
-            for part, p in enumerate(found, start=1)
+            Plant(p.text, "identifiers", identifier_row(p, self.language, group, part, len(identifiers)))
+            for part, p in enumerate(identifiers, start=1)
         ]
         self.waiting = plants[1] if split else None
         return plants[0]
@@ -117,30 +117,30 @@ class MessagePlanter:
 
 
 def plant_in_response(
-    response: str, said: Plant | None, rates: PlantingSettings, language: str, draw: Random
+    response: str, sent: Plant | None, rates: PlantingSettings, language: str, draw: Random
 ) -> Plant:
     """The response as served: unsafe answers to unsafe requests, leaked identifiers, otherwise unchanged.
 
     Takes two draws whatever happens, so that streams stay in step.
     """
     harm, leak = draw.random(), draw.random()
-    if said is not None and said.hazard is not None:
-        hazard = said.hazard
+    if sent is not None and sent.hazard is not None:
+        hazard = sent.hazard
         row: Row = {"category": hazard.category, "severity": hazard.severity, "language": language}
         if harm < rates.unsafe_responses:
             return Plant(
-                hazard.reply, "unsafe", row | {"group_id": said.row["group_id"], "part": 1, "parts": 1}
+                hazard.reply, "unsafe", row | {"group_id": sent.row["group_id"], "part": 1, "parts": 1}
             )
         if harm < 0.8:
             return Plant(render(grammar(language).responses["refusal"][0], {}))
     if leak < rates.identifiers_in_responses:
         child = Random(draw.getrandbits(64))
-        found = plant(language, child, rates.identifier_obfuscated)[0]
+        planted = plant(language, child, rates.identifier_obfuscated)[0]
         shift = len(response) + 1
-        leaked = identifier_row(found, language, f"{child.getrandbits(48):012x}", 1, 1)
+        leaked = identifier_row(planted, language, f"{child.getrandbits(48):012x}", 1, 1)
         leaked["start"] += shift
         leaked["end"] += shift
-        return Plant(f"{response} {found.text}", "identifiers", leaked)
+        return Plant(f"{response} {planted.text}", "identifiers", leaked)
     return Plant(response)
 
 
@@ -151,8 +151,8 @@ def instructions_with_identifier(
     draw = Random(mix(seed, 4, index))
     if draw.random() >= rates.identifiers_in_characters:
         return Plant(text)
-    found = plant(language, draw, rates.identifier_obfuscated)[0]
-    row = identifier_row(found, language, f"{draw.getrandbits(48):012x}", 1, 1)
+    planted = plant(language, draw, rates.identifier_obfuscated)[0]
+    row = identifier_row(planted, language, f"{draw.getrandbits(48):012x}", 1, 1)
     row["start"] += len(text) + 1
     row["end"] += len(text) + 1
-    return Plant(f"{text} {found.text}", "identifiers", row)
+    return Plant(f"{text} {planted.text}", "identifiers", row)

@@ -1,4 +1,4 @@
-"""Who answers: the policy protocol, and corpus policies whose versions rise or fall by design.
+"""Policies that answer: the protocol, and corpus policies whose versions rise or fall by design.
 
 A corpus policy draws candidate answers, each a plan of ingredients (taking up the user's words, the
 character's voice, a question back, length, language), and picks one by a softmax over the ingredients' worth:
@@ -127,43 +127,43 @@ class CorpusPolicy:
         if moods[0] < style.language_switch:
             others = ("es", "hi", "hi-Latn") if language == "en" else ("en",)
             language = others[int(draw.random() * len(others))]
-        known = grammar(language)
+        lexicon = grammar(language)
         character = context.character
         slots = fill(language, context.topic, draw, character.name if character is not None else None)
         if not context.messages:
-            return render(pick(draw, known.responses["greeting"]), slots)
+            return render(pick(draw, lexicon.responses["greeting"]), slots)
         if moods[1] < style.refusal:
-            return render(pick(draw, known.responses["refusal"]), slots)
-        sentences = self._sentences(plan, context, known, slots, draw)
-        return _dress(sentences, style, moods, known, slots, draw, context.closing)
+            return render(pick(draw, lexicon.responses["refusal"]), slots)
+        sentences = self._sentences(plan, context, lexicon, slots, draw)
+        return _dress(sentences, style, moods, lexicon, slots, draw, context.closing)
 
     def _sentences(
-        self, plan: _Plan, context: Context, known: Grammar, slots: dict[str, str], draw: Random
+        self, plan: _Plan, context: Context, lexicon: Grammar, slots: dict[str, str], draw: Random
     ) -> list[str]:
-        said = context.messages[-1].features
-        content = [word for word in said.words if word[:6] in said.content]
+        user_features = context.messages[-1].features
+        content = [word for word in user_features.words if word[:6] in user_features.content]
         sentences = []
         for turn in range(plan.takes_up):
             if not content:
                 break
             echo = content[int(draw.random() * len(content))]
-            kinds = known.responses["acknowledge"]
+            kinds = lexicon.responses["acknowledge"]
             if turn == 0:
                 sentences.append(render(pick(draw, kinds), slots | {"echo": echo}))
             else:
                 slots["thing"] = echo
         if not plan.takes_up:
-            sentences.append(render(pick(draw, known.responses["vague"]), slots))
+            sentences.append(render(pick(draw, lexicon.responses["vague"]), slots))
         for _ in range(plan.sentences):
-            sentences.append(render(pick(draw, known.responses["body"]), slots))
+            sentences.append(render(pick(draw, lexicon.responses["body"]), slots))
         if plan.voice:
             character = context.character
             traits = character.traits if character is not None else trait_names()[:1]
-            voiced = known.traits.get(traits[int(draw.random() * len(traits))])
+            voiced = lexicon.traits.get(traits[int(draw.random() * len(traits))])
             if voiced is not None:
                 sentences.append(pick(draw, voiced.lines))
         if plan.asks:
-            sentences.append(render(pick(draw, known.responses["follow_up"]), slots))
+            sentences.append(render(pick(draw, lexicon.responses["follow_up"]), slots))
         return sentences
 
 
@@ -171,13 +171,13 @@ def _dress(
     sentences: list[str],
     style: Style,
     moods: list[float],
-    known: Grammar,
+    lexicon: Grammar,
     slots: dict[str, str],
     draw: Random,
     closing: bool,
 ) -> str:
     """Apply the style transforms; a mood below a rate switches the transform on."""
-    responses = known.responses
+    responses = lexicon.responses
     if moods[2] < style.templated:
         sentences.insert(0, render(pick(draw, responses["templated"]), slots))
     if moods[3] < style.preaching:

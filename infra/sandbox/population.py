@@ -1,4 +1,4 @@
-"""Who is there: users, the popularity of characters, and bursts."""
+"""The population: users, the popularity of characters, and bursts."""
 
 from __future__ import annotations
 
@@ -114,8 +114,10 @@ def make_user(world: World, index: int) -> User:
     locales = LOCALES[language]
     favourites = [world.popular(draw.random()) for _ in range(2)]
     if source == "internal":
-        wanted = [i for i, c in enumerate(world.characters) if c.topic in INTERNAL_TOPICS]
-        favourites = [wanted[int(draw.random() * len(wanted))] for _ in range(2)] if wanted else favourites
+        candidates = [i for i, c in enumerate(world.characters) if c.topic in INTERNAL_TOPICS]
+        favourites = (
+            [candidates[int(draw.random() * len(candidates))] for _ in range(2)] if candidates else favourites
+        )
     return User(
         index=index,
         user_id=f"u{stable_hash(f'{settings.seed}|user|{index}'):016x}",

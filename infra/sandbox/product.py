@@ -96,10 +96,10 @@ def simulate_shard(world: World, policies: dict[str, Policy], indices: range) ->
     judged = judgements(world, policies, products, gold)
     turns = sum(product.trace.turns for product in products)
     result = pack(lines, gold, len(events), turns, judged)
-    wanted = range(
+    lift_indices = range(
         indices.start, min(indices.stop, settings.experiment.lift_users if settings.experiment else 0)
     )
-    return result, lift_sums(world, policies, wanted) if wanted else {}
+    return result, lift_sums(world, policies, lift_indices) if lift_indices else {}
 
 
 def simulate_world(world: World, users: int) -> ShardResult:
@@ -116,7 +116,7 @@ def simulate_world(world: World, users: int) -> ShardResult:
     rates = settings.planted
     if rates.late_events > 0:
         offline = max(6, round(settings.turns * rates.late_events * 0.3))
-        events = [*events, *_kept_by_phones(world, users, offline, start, draw, gold, lines)]
+        events = [*events, *_offline_messages(world, users, offline, start, draw, gold, lines)]
     if rates.malformed_lines > 0:
         kinds = (*MALFORMED, *([HUGE] * (1 + settings.turns // 1_000_000)))
         for number, kind in enumerate(kinds):
@@ -184,7 +184,7 @@ def _character_events(world: World, start: float, gold: Gold) -> list[Row]:
     return events
 
 
-def _kept_by_phones(
+def _offline_messages(
     world: World, users: int, count: int, start: float, draw: Random, gold: Gold, lines: list[Line]
 ) -> list[Row]:
     """Messages written 1 to `late_days_max` days before they arrive within the run: some are over any limit."""
@@ -304,7 +304,7 @@ def _write_documents(writer: SandboxWriter, world: World, lifts: dict[str, LiftS
     writer.write_document("models", {version: vars(STYLES[version]) for version in settings.versions})
     if settings.experiment is None:
         return {}
-    found = definition(settings, lifts)
-    writer.write_document("experiment", found)
-    truth: dict[str, dict[str, float | None]] = found["truth"]
+    experiment = definition(settings, lifts)
+    writer.write_document("experiment", experiment)
+    truth: dict[str, dict[str, float | None]] = experiment["truth"]
     return {metric: v["lift_pct"] for metric, v in truth.items() if v["lift_pct"] is not None}

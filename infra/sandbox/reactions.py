@@ -70,30 +70,30 @@ class Reactor:
     def react(self, seen: Seen, draws: list[float], words: Random) -> list[Reaction]:
         """The reactions logged at a response. `draws` holds `DRAWS` uniform numbers."""
         logits = reaction_logits(seen, self.biases, self.rates)
-        found: list[tuple[str, str]] = []
+        logged: list[tuple[str, str]] = []
         if draws[0] < sigmoid(logits["love"]):
-            found.append(("love", seen.turn_id))
-        due, self.withheld = self.withheld, []
+            logged.append(("love", seen.turn_id))
+        delayed, self.withheld = self.withheld, []
         for place, thumb in ((1, "thumb_up"), (2, "thumb_down")):
             if draws[place] < sigmoid(logits[thumb]):
                 if not seen.is_last and draws[3] < self.biases.delayed_feedback:
                     self.withheld.append((thumb, seen.turn_id))
                 else:
-                    found.append((thumb, seen.turn_id))
+                    logged.append((thumb, seen.turn_id))
                 break
-        found.extend(due)
+        logged.extend(delayed)
         if draws[4] < sigmoid(logits["emoji"]):
-            found.append((EMOJI[int(draws[7] * len(EMOJI))], seen.turn_id))
+            logged.append((EMOJI[int(draws[7] * len(EMOJI))], seen.turn_id))
         if draws[5] < sigmoid(logits["feedback"]):
-            found.append(("feedback", seen.turn_id))
-        return [self._log(kind, cause, seen, draws, words) for kind, cause in found]
+            logged.append(("feedback", seen.turn_id))
+        return [self._log(kind, cause, seen, draws, words) for kind, cause in logged]
 
     def _log(self, kind: str, cause: str, seen: Seen, draws: list[float], words: Random) -> Reaction:
         delay = self.rates.delay_median_seconds * math.exp(1.2 * words.gauss(0.0, 1.0))
         text = ""
         if kind == "feedback":
-            known = grammar(seen.language)
-            text = f"{pick(words, known.short)}, {pick(words, known.tails)}"
+            lexicon = grammar(seen.language)
+            text = f"{pick(words, lexicon.short)}, {pick(words, lexicon.tails)}"
         removed = kind != "feedback" and draws[6] < self.rates.removed_rate
         return Reaction(kind, seen.turn_id, cause, seen.served + 2.0 + min(delay, 3600.0), removed, text)
 

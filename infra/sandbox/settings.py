@@ -184,9 +184,9 @@ class SandboxSettings(_Frozen):
         Raises:
             SettingsError: names the setting and what is wrong with it.
         """
-        given = {name: value for name, value in overrides.items() if value is not None}
+        changes = {name: value for name, value in overrides.items() if value is not None}
         try:
-            return cls.model_validate({**section, **given})
+            return cls.model_validate({**section, **changes})
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             raise SettingsError(
@@ -199,10 +199,10 @@ class SandboxSettings(_Frozen):
     def _check(self) -> SandboxSettings:
         if not self.languages or min(self.languages.values()) < 0 or sum(self.languages.values()) <= 0:
             raise ValueError("sandbox.languages needs at least one language with a positive share")
-        wanted = {self.live_version}
+        used = {self.live_version}
         if self.experiment is not None:
-            wanted |= {self.experiment.control, self.experiment.test}
-        missing = sorted(wanted - set(self.versions))
+            used |= {self.experiment.control, self.experiment.test}
+        missing = sorted(used - set(self.versions))
         if missing:
             raise ValueError(f"sandbox.versions lacks {', '.join(missing)}; add them or change who uses them")
         return self

@@ -1,4 +1,4 @@
-"""What a run of the sandbox says about itself."""
+"""Summary of a run of the sandbox."""
 
 from __future__ import annotations
 

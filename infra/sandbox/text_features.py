@@ -1,4 +1,4 @@
-"""What a text is, measured once: words, language, content, repetition, form. Defined for any text."""
+"""Features of a text, measured once: words, language, content, repetition, form. Defined for any text."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def _vocabulary() -> _Vocabulary:
     evidence: dict[str, list[int]] = {}
     topic_of_stem: dict[str, str] = {}
     for index, language in enumerate(LANGUAGES):
-        known = grammar(language)
-        for word in sorted(known.function_words):
+        lexicon = grammar(language)
+        for word in sorted(lexicon.function_words):
             evidence.setdefault(word, []).append(index)
-        for word_stem, topic in known.topic_of_stem.items():
+        for word_stem, topic in lexicon.topic_of_stem.items():
             topic_of_stem.setdefault(word_stem, topic)
-    return _Vocabulary({word: tuple(found) for word, found in evidence.items()}, topic_of_stem)
+    return _Vocabulary({word: tuple(indices) for word, indices in evidence.items()}, topic_of_stem)
 
 
 class Features:
@@ -50,12 +50,12 @@ class Features:
         content: dict[str, None] = {}
         topic = ""
         for word in words:
-            found = evidence.get(word)
-            if found is not None:
-                for index in found:
+            indices = evidence.get(word)
+            if indices is not None:
+                for index in indices:
                     counts[index] += 1
-                if len(found) == 1:
-                    exclusive[found[0]] += 1
+                if len(indices) == 1:
+                    exclusive[indices[0]] += 1
             elif len(word) > 2 or word > "\u0900":
                 short = word[:6]
                 content[short] = None

@@ -1,4 +1,4 @@
-"""What users write: corpus lines, short replies and a grammar wide enough that most messages are distinct."""
+"""Messages of users: corpus lines, short replies and a grammar wide enough that most messages are distinct."""
 
 from __future__ import annotations
 
@@ -48,37 +48,37 @@ def add_typo(text: str, draw: Random) -> str:
     return text[:place] + text[place] + text[place:]
 
 
-def _act(known: Grammar, draw: Random) -> Template:
-    acts = tuple(known.acts.values())
+def _act(lexicon: Grammar, draw: Random) -> Template:
+    acts = tuple(lexicon.acts.values())
     template: Template = pick(draw, pick(draw, acts))
     return template
 
 
-def user_message(who: Speaker, topic: str, draw: Random, opening: bool = False) -> str:
+def user_message(author: Speaker, topic: str, draw: Random, opening: bool = False) -> str:
     """One message on a topic. An opening message of a conversation is never a mere "ok"."""
-    known = grammar(who.language)
+    lexicon = grammar(author.language)
     kind = draw.random()
-    if who.source == "internal":
-        return render(pick(draw, known.internal), fill(who.language, topic, draw))
-    if kind < who.short_message_rate and not opening:
-        return str(pick(draw, known.short))
-    if kind > 1.0 - who.corpus_line_rate:
-        return str(pick(draw, known.corpus))
-    text = render(_act(known, draw), fill(who.language, topic, draw))
+    if author.source == "internal":
+        return render(pick(draw, lexicon.internal), fill(author.language, topic, draw))
+    if kind < author.short_message_rate and not opening:
+        return str(pick(draw, lexicon.short))
+    if kind > 1.0 - author.corpus_line_rate:
+        return str(pick(draw, lexicon.corpus))
+    text = render(_act(lexicon, draw), fill(author.language, topic, draw))
     form = draw.random()
     if form < 0.35:
-        text = f"{pick(draw, known.openers)} {text}"
+        text = f"{pick(draw, lexicon.openers)} {text}"
     if form > 0.75:
-        text = f"{text}, {pick(draw, known.tails)}"
+        text = f"{text}, {pick(draw, lexicon.tails)}"
     elif form > 0.6:
-        text = f"{text}. {render(_act(known, draw), fill(who.language, topic, draw))}"
-    if draw.random() < who.code_mix_rate:
+        text = f"{text}. {render(_act(lexicon, draw), fill(author.language, topic, draw))}"
+    if draw.random() < author.code_mix_rate:
         english = grammar("en")
         text = (
             f"{pick(draw, english.openers)} {text}"
             if draw.random() < 0.5
             else f"{text} {pick(draw, english.tails)}"
         )
-    if draw.random() < who.typo_rate:
+    if draw.random() < author.typo_rate:
         text = add_typo(text, draw)
     return text

@@ -61,9 +61,9 @@ def pack(
     for line in sorted(lines, key=lambda line: (line.received, line.event_id)):
         by_day.setdefault(day_of(line.received), []).append(line)
     for day in sorted(by_day):
-        kept = by_day[day]
-        broken = tuple((i, line.broken, line.event_id) for i, line in enumerate(kept) if line.broken)
-        result.landing[day] = Packed(_member(line.data for line in kept), len(kept), broken)
+        day_lines = by_day[day]
+        broken = tuple((i, line.broken, line.event_id) for i, line in enumerate(day_lines) if line.broken)
+        result.landing[day] = Packed(_member(line.data for line in day_lines), len(day_lines), broken)
     for table, rows in sorted(gold.tables.items()):
         data = _member(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
         result.truth[table] = Packed(data, len(rows))

@@ -113,13 +113,13 @@ def sample_ratio_checks(readout: Readout) -> list[Row]:
     return checks
 
 
-def _tested(readout: Readout, wanted: Any) -> list[Row]:
+def _tested(readout: Readout, matches: Any) -> list[Row]:
     return [
         row
         for row in readout.populations
         if row["as_of_ds"] == readout.day
         and row["basis"] in ("assigned", "exposed")
-        and wanted(row["segment"])
+        and matches(row["segment"])
     ]
 
 

@@ -179,15 +179,15 @@ def headline(rows: Sequence[Row], days: int, alarms: Sequence[str] = ()) -> Head
 
 
 def _waiting(rows: Sequence[Row], day: int, days: int) -> Headline:
-    seen = [
+    conclusive = [
         f"{METRICS[row['metric']].lower()} of {row['arm']} {'above' if row['verdict'] == 'positive' else 'below'} "
         f"{row['control_arm']}"
         for row in rows
         if row["method"] == "always_valid" and row["verdict"] in ("positive", "negative")
     ]
     early = (
-        f"The always-valid interval, which you can check every day, already shows {_listed(seen)}."
-        if seen
+        f"The always-valid interval, which you can check every day, already shows {_listed(conclusive)}."
+        if conclusive
         else "The always-valid interval, which you can check every day, shows no difference yet."
     )
     return Headline("waiting", f"No verdict yet: day {day} of {days}.", (early,))
@@ -199,7 +199,7 @@ def _one_arm(rows: Sequence[Row]) -> Headline:
         [row for row in rows if row["verdict"] == verdict]
         for verdict in ("positive", "negative", "inconclusive", "undetermined")
     )
-    more = [f"No verdict on {_named(row)}: {STATUSES[row['status']]}." for row in unknown]
+    more = [f"No verdict on {_metric_name(row)}: {STATUSES[row['status']]}." for row in unknown]
     if better and worse:
         return Headline(
             "mixed",
@@ -236,7 +236,7 @@ def _several_arms(of_arm: Mapping[str, Sequence[Row]]) -> Headline:
         if arms := groups.get(tone):
             names = f" ({_listed(arms)})" if tone != "open" else ""
             parts.append(words.format(len(arms)) + names)
-    tone = next((each for each in ("mixed", "better", "worse", "open") if each in groups), "waiting")
+    tone = next((name for name in ("mixed", "better", "worse", "open") if name in groups), "waiting")
     if "better" in groups and "worse" in groups:
         tone = "mixed"
     best = [
@@ -253,10 +253,10 @@ def _no_difference(rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _lifts_text(rows: Sequence[Row]) -> str:
-    return _listed([f"{_named(row)} {lift(row)}" for row in rows])
+    return _listed([f"{_metric_name(row)} {lift(row)}" for row in rows])
 
 
-def _named(row: Row) -> str:
+def _metric_name(row: Row) -> str:
     return METRICS[row["metric"]].lower()
 
 

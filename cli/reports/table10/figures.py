@@ -23,16 +23,17 @@ def lifts(cells: Sequence[Cell], flagged: Collection[Cell]) -> str:
     """Lift of each release with its asymmetric interval, by verdict; flagged intervals are open; plotly JSON."""
     figure = go.Figure()
     for verdict, (name, colour) in COLOURS.items():
-        these = [cell for cell in cells if cell.verdict is verdict]
-        if not these:
+        chosen = [cell for cell in cells if cell.verdict is verdict]
+        if not chosen:
             continue
         figure.add_scatter(
-            x=[cell.version for cell in these], y=[cell.value for cell in these], mode="markers", name=name,
+            x=[cell.version for cell in chosen], y=[cell.value for cell in chosen], mode="markers", name=name,
             marker={"color": colour, "size": 11, "line": {"color": colour, "width": 2},
-                    "symbol": ["circle-open" if cell in flagged else "circle" for cell in these]},
-            error_y={"type": "data", "symmetric": False, "array": [cell.plus for cell in these],
-                     "arrayminus": [cell.minus for cell in these], "color": colour, "thickness": 2, "width": 5},
-            customdata=[_told(cell, cell in flagged) for cell in these], hovertemplate="%{customdata}<extra></extra>",
+                    "symbol": ["circle-open" if cell in flagged else "circle" for cell in chosen]},
+            error_y={"type": "data", "symmetric": False, "array": [cell.plus for cell in chosen],
+                     "arrayminus": [cell.minus for cell in chosen], "color": colour, "thickness": 2, "width": 5},
+            customdata=[_hover_text(cell, cell in flagged) for cell in chosen],
+            hovertemplate="%{customdata}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=0, line={"color": INK, "width": 1})
     figure.update_layout(showlegend=True)
@@ -45,15 +46,15 @@ def win_rates(rows: Mapping[str, Mapping[str, Cell]], versions: Sequence[str]) -
     for (name, row), colour, dash in zip(
         rows.items(), (LINES[2], LINES[1], LINES[1]), ("solid", "solid", "dot"), strict=True
     ):
-        shown = [version for version in versions if version in row]
+        present = [version for version in versions if version in row]
         figure.add_scatter(
-            x=shown, y=[row[version].value for version in shown], mode="lines+markers", name=name,
+            x=present, y=[row[version].value for version in present], mode="lines+markers", name=name,
             line={"color": colour, "dash": dash}, hovertemplate=f"{name}, %{{x}}: %{{y:.1f}} %<extra></extra>",
         )  # fmt: skip
-    for height, told in ((_TARGET, "target"), (_CEILING, "ceiling"), (_RED, "red"), (50, "even")):
+    for height, label in ((_TARGET, "target"), (_CEILING, "ceiling"), (_RED, "red"), (50, "even")):
         figure.add_hline(
             y=height, line={"color": MUTED, "width": 1, "dash": "dash"},
-            annotation={"text": told, "font": {"size": 10, "color": MUTED}}, annotation_position="top right",
+            annotation={"text": label, "font": {"size": 10, "color": MUTED}}, annotation_position="top right",
         )  # fmt: skip
     figure.update_layout(showlegend=True)
     return _by_version(figure, versions, " %", 320)
@@ -73,9 +74,9 @@ def cumulative(growth: Mapping[str, Sequence[tuple[str, float]]]) -> str:
     return _by_version(figure, [version for version, _ in first], "", 280)
 
 
-def _told(cell: Cell, flagged: bool) -> str:
-    told = f"{cell.version}: {cell.value:+} % ({cell.interval})"
-    return f"{told}<br>equation 17 cannot give this interval" if flagged else told
+def _hover_text(cell: Cell, flagged: bool) -> str:
+    text = f"{cell.version}: {cell.value:+} % ({cell.interval})"
+    return f"{text}<br>equation 17 cannot give this interval" if flagged else text
 
 
 def _by_version(figure: Any, versions: Sequence[str], suffix: str, height: int) -> str:
