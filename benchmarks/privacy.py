@@ -367,17 +367,15 @@ def race(texts: Sequence[str], rows: Sequence[Labelled]) -> tuple[dict[str, floa
     return documents, {name: quality(rows, find([row.text for row in rows])) for name, find in sides.items()}
 
 
-def main() -> None:
-    """Print the tables and the closing line."""
-    args = arguments(__doc__, 20_000)
-    messages, chat_is = chat(args.data, args.seed, args.size)
-    rows, rows_are = seven_entities(args.data, args.seed)
-    texts, languages = [text for text, _ in messages], [language for _, language in messages]
-    print(f"# Privacy\n\nSpeed on {chat_is}, quality on {rows_are}.\n")
-
-    documents, by_side = race(texts[:_PEER_TEXTS], rows)
-    scores = {name: rates(kinds.values()) for name, kinds in by_side.items()}
-    print(f"## The rules, {len(texts[:_PEER_TEXTS]):,} chat texts and {len(rows):,} labelled ones\n")
+def _print_rules(
+    texts: int,
+    labelled: int,
+    documents: Mapping[str, float],
+    by_side: Mapping[str, Any],
+    scores: Mapping[str, tuple[float, float, float]],
+) -> None:
+    """Speed and quality of every side."""
+    print(f"## The rules, {texts:,} chat texts and {labelled:,} labelled ones\n")
     print(
         table(
             ("side", "docs/s/core", "ours is", "precision", "recall", "F1"),
@@ -399,9 +397,14 @@ def main() -> None:
         )
     )
 
-    planted = list(structured(args.seed, _PER_CLASS))
+
+def _print_paths(
+    messages: Sequence[tuple[str, str]], planted: Sequence[Planted], seed: int
+) -> tuple[dict[str, float], float]:
+    """Our documents per CPU second by path, and the share of chat texts that the names are looked for in."""
+    texts, languages = [text for text, _ in messages], [language for _, language in messages]
     plain = [(t, lang) for t, lang in messages if t.isascii()]
-    numbers = [harm.text for harm in harmless(args.seed, 3_000)]
+    numbers = [harm.text for harm in harmless(seed, 3_000)]
     hidden = [item.text for item in planted if not item.texts and item.disguise != "plain"]
     rules, full = PrivacyModel(use_names=False), PrivacyModel()
     rate = {
@@ -411,40 +414,67 @@ def main() -> None:
         "rules, disguised identifiers": speed(hidden, ["und"] * len(hidden), rules),
         "rules and names, all chat": speed(texts[:5_000], languages[:5_000], full),
     }
-    asked = sum(map(worth_reading, texts)) / len(texts)
+    read_share = sum(map(worth_reading, texts)) / len(texts)
     print("## Ours by path\n")
     print(table(("path", "docs/s/core"), [(name, f"{value:,.0f}") for name, value in rate.items()]))
-    print(f"{100 * asked:.1f} % of the chat texts needed the entity model or the name lists.\n")
+    print(f"{100 * read_share:.1f} % of the chat texts needed the entity model or the name lists.\n")
+    return rate, read_share
 
-    print(f"## Planted identifiers: {len(CLASSES)} classes, {_PER_CLASS} each in every disguise that fits\n")
-    hits, size = print_planted(planted, found_structured(planted))
-    print(f"All: {interval(hits, size)} of {size:,}.\n")
 
+def _print_names(seed: int) -> dict[tuple[str, str], tuple[int, int, float]]:
+    """Names and addresses in held-out sentences; returns those with names of known countries."""
     print("## Names and addresses on sentences held out from rule writing\n")
-    held = named_texts(names_and_addresses(HELD_OUT, args.seed, 250))
-    unseen = named_texts(names_and_addresses(HELD_OUT, args.seed, 250, unseen_names=True))
+    held_out = named_texts(names_and_addresses(HELD_OUT, seed, 250))
+    unseen = named_texts(names_and_addresses(HELD_OUT, seed, 250, unseen_names=True))
     print(
         table(
             ("kind, language", "recall (95 % Wilson)", "characters covered"),
             [
                 (f"{kind}, {language}{note}", interval(found, total), f"{share:.3f}")
-                for part, note in ((held, ""), (unseen, ", names of other countries"))
+                for part, note in ((held_out, ""), (unseen, ", names of other countries"))
                 for (kind, language), (found, total, share) in part.items()
             ],
         )
     )
-    wrong = false_positives(args.seed, 2_400)
+    return held_out
+
+
+def _print_harmless(seed: int) -> float:
+    """Harmless texts that are flagged, by kind; returns their share."""
+    wrong = false_positives(seed, 2_400)
     false_share = sum(n for n, _ in wrong.values()) / sum(total for _, total in wrong.values())
     print("## Harmless texts\n")
     print(table(("kind", "texts", "flagged"), [(kind, total, n) for kind, (n, total) in wrong.items()]))
     print(f"{100 * false_share:.2f} % flagged.\n")
+    return false_share
+
+
+def main() -> None:
+    """Print the tables and the closing line."""
+    args = arguments(__doc__, 20_000)
+    messages, chat_is = chat(args.data, args.seed, args.size)
+    rows, rows_are = seven_entities(args.data, args.seed)
+    texts = [text for text, _ in messages]
+    print(f"# Privacy\n\nSpeed on {chat_is}, quality on {rows_are}.\n")
+
+    documents, by_side = race(texts[:_PEER_TEXTS], rows)
+    scores = {name: rates(kinds.values()) for name, kinds in by_side.items()}
+    _print_rules(len(texts[:_PEER_TEXTS]), len(rows), documents, by_side, scores)
+    planted = list(structured(args.seed, _PER_CLASS))
+    rate, read_share = _print_paths(messages, planted, args.seed)
+    print(f"## Planted identifiers: {len(CLASSES)} classes, {_PER_CLASS} each in every disguise that fits\n")
+    hits, size = print_planted(planted, found_structured(planted))
+    print(f"All: {interval(hits, size)} of {size:,}.\n")
+
+    held_out = _print_names(args.seed)
+    false_share = _print_harmless(args.seed)
     real = real_recall(args.data)
     if real:
         print("## Texts that nobody generated, as they are\n")
         print(table(("set", "gold type", "spans", "touched by a span (95 % Wilson)"), real))
 
     precision, recall, f1 = scores["ours"]
-    worst = min(found / total for found, total, _ in held.values())
+    worst = min(found / total for found, total, _ in held_out.values())
     passed = {
         "f1": f1 >= GOAL["f1"],
         "precision": precision >= GOAL["precision"],
@@ -461,7 +491,7 @@ def main() -> None:
         "recall": round(recall, 4),
         "times_presidio": round(documents["ours"] / documents["presidio"], 1),
         "docs_per_second": {name: round(value) for name, value in {**documents, **rate}.items()},
-        "names_asked_share": round(asked, 4),
+        "names_asked_share": round(read_share, 4),
         "planted_recall": round(hits / size, 4),
         "held_out_recall": round(worst, 4),
         "false_positive_share": round(false_share, 4),
