@@ -54,7 +54,7 @@ def agreement(
     base: str,
     root: Path,
     reviews: int = 3,
-    told: Callable[[str], Progress] | None = None,
+    progress_for: Callable[[str], Progress] | None = None,
 ) -> list[Line]:
     """Train and judge all of it, pointwise and pairwise as there are configurations.
 
@@ -73,12 +73,14 @@ def agreement(
         _check(sets, single, agreed, reviews)
         fresh, tokenizer = classifier(resolved(configuration.base_model or base), configuration.seed)
         lines.append(_line(kind, BASELINE, 0, fresh, tokenizer, single, agreed, configuration))
-        for name, made in sets.items():
-            check_apart(made.pairs, single)
-            progress = told(f"{kind}, {name}") if told else None
-            trained = train(kind, made.pairs, configuration, base, root, progress)
+        for name, pair_set in sets.items():
+            check_apart(pair_set.pairs, single)
+            progress = progress_for(f"{kind}, {name}") if progress_for else None
+            trained = train(kind, pair_set.pairs, configuration, base, root, progress)
             lines.append(
-                _line(kind, name, len(made.pairs), trained.folder, tokenizer, single, agreed, configuration)
+                _line(
+                    kind, name, len(pair_set.pairs), trained.folder, tokenizer, single, agreed, configuration
+                )
             )
     return lines
 
@@ -101,7 +103,7 @@ def _line(
 
 
 def _check(sets: Mapping[str, PairSet], single: Sequence[Pair], agreed: Sequence[Pair], reviews: int) -> None:
-    empty = [name for name, made in sets.items() if not made.pairs]
+    empty = [name for name, pair_set in sets.items() if not pair_set.pairs]
     if empty or not single or not agreed:
         raise TrainingRefused(
             f"too few pairs have {reviews} labels or more: nothing for {', '.join(empty) or 'evaluation'}",

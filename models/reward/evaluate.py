@@ -48,7 +48,7 @@ class Judged:
     def where(self, keep: Callable[[Pair], bool]) -> Judged:
         """Of these pairs only."""
         rows = np.array([keep(pair) for pair in self.pairs], dtype=np.bool_)
-        chosen = tuple(pair for pair, kept in zip(self.pairs, rows, strict=True) if kept)
+        chosen = tuple(pair for pair, is_kept in zip(self.pairs, rows, strict=True) if is_kept)
         consistent = None if self.consistent is None else self.consistent[rows]
         return Judged(chosen, self.preference[rows], consistent, self.fates)
 
@@ -86,11 +86,16 @@ def judge(
     """
     fitting = Fitting(tokenizer, longest)
     fitted = [sequences(kind, fitting, pair) for pair in pairs]
-    kept = [row for row, made in enumerate(fitted) if made is not None]
-    flat = [one for made in fitted if made is not None for one in made]
+    fitting_rows = [row for row, sequences_of_pair in enumerate(fitted) if sequences_of_pair is not None]
+    flat = [
+        sequence
+        for sequences_of_pair in fitted
+        if sequences_of_pair is not None
+        for sequence in sequences_of_pair
+    ]
     logits = score(model, flat, tokens=tokens) if flat else np.empty(0, dtype=np.float32)
     first, second = logits[0::2], logits[1::2]
-    chosen = tuple(pairs[row] for row in kept)
+    chosen = tuple(pairs[row] for row in fitting_rows)
     if kind == "pointwise":
         return Judged(chosen, np.asarray(first - second, dtype=np.float32), None, dict(fitting.counts))
     both = BothOrders(first, second)

@@ -105,8 +105,8 @@ class _Design:
         names = [name or f"\0{row}" for row, name in enumerate(clusters)] or [str(row) for row in range(n)]
         if len(names) != n:
             raise ValueError(f"{len(names)} clusters for {n} values")
-        found, place = np.unique(names, return_inverse=True)
-        groups = len(found)
+        unique_names, place = np.unique(names, return_inverse=True)
+        groups = len(unique_names)
         if groups == n or groups < 2:
             return cls(groups, 1.0, groups == n)
         apart = values - values.mean()

@@ -74,7 +74,7 @@ def matrix(
     configuration: Configuration,
     base: str,
     root: Path,
-    told: Callable[[str], Progress] | None = None,
+    progress_for: Callable[[str], Progress] | None = None,
     newest: int = 0,
 ) -> list[Row]:
     """Train one model for every batch that has training pairs, and judge all of them on all batches.
@@ -92,10 +92,10 @@ def matrix(
     before: tuple[str, Judged] | None = None
     for until in sorted({pair.batch for pair in training})[-newest:]:
         name = f"RM_{until}"
-        some = [pair for pair in training if pair.batch <= until]
-        trained = train(kind, some, configuration, base, root, told(name) if told else None)
+        learnt = [pair for pair in training if pair.batch <= until]
+        trained = train(kind, learnt, configuration, base, root, progress_for(name) if progress_for else None)
         judged = judge(kind, trained.folder, trained.tokenizer, evaluation, configuration.max_length)
-        rows.append(Row(trained, len(some), tuple(cells(name, until, judged, before))))
+        rows.append(Row(trained, len(learnt), tuple(cells(name, until, judged, before))))
         before = (until, judged)
     return rows
 
@@ -120,23 +120,23 @@ def cells(name: str, until: str, judged: Judged, before: tuple[str, Judged] | No
     """
     places = sorted({(pair.mode, pair.batch) for pair in judged.pairs})
     watched = [place for place in places if before is not None and place[1] <= before[0]]
-    made = []
+    result = []
     for mode, batch in [*places, *((mode, ALL) for mode in sorted({mode for mode, _ in places}))]:
-        some = judged.where(lambda pair, m=mode, b=batch: pair.mode == m and b in (ALL, pair.batch))  # type: ignore[misc]
+        subset = judged.where(lambda pair, m=mode, b=batch: pair.mode == m and b in (ALL, pair.batch))  # type: ignore[misc]
         change = None
         if before is not None and (mode, batch) in watched:
             change = _change(judged, before[1], mode, batch, len(watched))
-        made.append(
+        result.append(
             Cell(
-                name, until, batch, mode, batch != ALL and batch > until, some.accuracy(), some.longer(),
-                some.consistency(), change, None if change is None else verdict(change),
+                name, until, batch, mode, batch != ALL and batch > until, subset.accuracy(), subset.longer(),
+                subset.consistency(), change, None if change is None else verdict(change),
             )
         )  # fmt: skip
-    return made
+    return result
 
 
 def _change(judged: Judged, before: Judged, mode: str, batch: str, places: int) -> Difference:
-    new, old = (_hits(one, mode, batch) for one in (judged, before))
+    new, old = (_hits(side, mode, batch) for side in (judged, before))
     both = sorted(new.keys() & old.keys())
     of = {pair.pair_id: pair.cluster for pair in judged.pairs}
     return difference(

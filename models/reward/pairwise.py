@@ -64,20 +64,20 @@ def sequence(tokenizer: Any, context: Messages, first: str, second: str) -> list
 def both_orders(fitting: Fitting, context: Messages, a: str, b: str) -> Sequence[list[int]] | None:
     """The sequences of (a, b) and of (b, a), after the same turns; None where they do not fit."""
 
-    def build(said: Messages) -> Sequence[list[int]]:
-        return [sequence(fitting.tokenizer, said, a, b), sequence(fitting.tokenizer, said, b, a)]
+    def build(turns: Messages) -> Sequence[list[int]]:
+        return [sequence(fitting.tokenizer, turns, a, b), sequence(fitting.tokenizer, turns, b, a)]
 
     return fitting.fit(context, build)
 
 
 def columns(pairs: Sequence[Pair], fitting: Fitting, seed: int) -> dict[str, list[Any]]:
     """A sequence and t of equation 3 for each pair; `fitting` counts what did not fit."""
-    made: dict[str, list[Any]] = {"input_ids": [], "labels": []}
+    result: dict[str, list[Any]] = {"input_ids": [], "labels": []}
     for pair in pairs:
         fitted = both_orders(fitting, messages(pair.context), pair.chosen, pair.rejected)
         if fitted is None:
             continue
         first = chosen_first(pair.pair_id, seed)
-        made["input_ids"].append(fitted[0 if first else 1])
-        made["labels"].append(1 if first else 0)
-    return made
+        result["input_ids"].append(fitted[0 if first else 1])
+        result["labels"].append(1 if first else 0)
+    return result

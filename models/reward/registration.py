@@ -74,17 +74,17 @@ def train_and_register(
     trained = train(kind, data.training, configuration, base, folder_of_runs(settings), progress)
     judged = judge(kind, trained.folder, trained.tokenizer, data.evaluation, configuration.max_length)
     until = max(pair.batch for pair in data.training)
-    found = tuple(cells(f"RM_{until}", until, judged))
-    made = register(
+    all_cells = tuple(cells(f"RM_{until}", until, judged))
+    registered = register(
         settings,
         NAMES[kind],
         trained.folder,
         lineage(data, trained, until),
-        metrics(data, trained, judged, found),
+        metrics(data, trained, judged, all_cells),
         _probe(trained, data.evaluation),
         alias=alias,
     )
-    return Model(trained, judged, found, made, data.source)
+    return Model(trained, judged, all_cells, registered, data.source)
 
 
 def lineage(data: Data, trained: Trained, until: str) -> Lineage:
@@ -105,25 +105,27 @@ def lineage(data: Data, trained: Trained, until: str) -> Lineage:
     )
 
 
-def metrics(data: Data, trained: Trained, judged: Judged, found: Sequence[Cell]) -> dict[str, float]:
+def metrics(data: Data, trained: Trained, judged: Judged, all_cells: Sequence[Cell]) -> dict[str, float]:
     """Counts and accuracies by name, for the registry."""
-    told: dict[str, float] = {f"labels_{fate}": float(n) for fate, n in data.training_counts.items()}
-    told |= {f"training_{fate}": float(n) for fate, n in trained.fates.items()}
-    told |= {f"evaluation_{fate}": float(n) for fate, n in judged.fates.items()}
-    told |= {f"leakage_{name}": value for name, value in data.leakage.figures().items()}
-    for cell in found:
+    figures: dict[str, float] = {f"labels_{fate}": float(n) for fate, n in data.training_counts.items()}
+    figures |= {f"training_{fate}": float(n) for fate, n in trained.fates.items()}
+    figures |= {f"evaluation_{fate}": float(n) for fate, n in judged.fates.items()}
+    figures |= {f"leakage_{name}": value for name, value in data.leakage.figures().items()}
+    for cell in all_cells:
         if cell.batch == ALL:
-            told[f"accuracy_{cell.mode}"] = cell.accuracy.value
-            told[f"accuracy_{cell.mode}_low"] = cell.accuracy.low
-            told[f"accuracy_{cell.mode}_high"] = cell.accuracy.high
-            told[f"longer_{cell.mode}"] = cell.longer.value
-            told[f"pairs_{cell.mode}"] = float(cell.accuracy.n)
+            figures[f"accuracy_{cell.mode}"] = cell.accuracy.value
+            figures[f"accuracy_{cell.mode}_low"] = cell.accuracy.low
+            figures[f"accuracy_{cell.mode}_high"] = cell.accuracy.high
+            figures[f"longer_{cell.mode}"] = cell.longer.value
+            figures[f"pairs_{cell.mode}"] = float(cell.accuracy.n)
             if cell.consistency is not None:
-                told[f"position_consistency_{cell.mode}"] = cell.consistency.value
-    return told
+                figures[f"position_consistency_{cell.mode}"] = cell.consistency.value
+    return figures
 
 
 def _probe(trained: Trained, pairs: Sequence[Pair]) -> list[list[int]]:
     fitting = Fitting(trained.tokenizer, trained.configuration.max_length)
-    made = (sequences(trained.kind, fitting, pair) for pair in pairs[: 2 * _PROBE])
-    return [one for some in made if some is not None for one in some][:_PROBE]
+    fitted = (sequences(trained.kind, fitting, pair) for pair in pairs[: 2 * _PROBE])
+    return [
+        sequence for pair_sequences in fitted if pair_sequences is not None for sequence in pair_sequences
+    ][:_PROBE]

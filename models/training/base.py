@@ -72,10 +72,10 @@ def resolved(name: str) -> str:
 
 def embedded() -> Path:
     """The folder of `tiny-llama` and its tokenizer, under the user's cache, named by a hash of the text and recipe."""
-    return made_once(user_cache() / "base" / _content_name(), _make)
+    return filled_once(user_cache() / "base" / _content_name(), _make)
 
 
-def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+def filled_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """The folder, which `make` fills if it is not there.
 
     It is written aside and renamed: of two processes that make it at once, both read what the faster one made.
@@ -111,10 +111,10 @@ def _tokenizer() -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    made.train_from_iterator(
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.train_from_iterator(
         _lines(),
         trainers.BpeTrainer(
             vocab_size=_VOCABULARY,
@@ -124,7 +124,7 @@ def _tokenizer() -> Any:
         ),
     )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="<|pad|>", bos_token="<|bos|>", eos_token="<|eot|>",
+        tokenizer_object=bpe, pad_token="<|pad|>", bos_token="<|bos|>", eos_token="<|eot|>",
         additional_special_tokens=list(SPECIAL[3:]), model_max_length=_SHAPE["max_position_embeddings"],
     )  # fmt: skip
     tokenizer.chat_template = TEMPLATE
@@ -158,9 +158,9 @@ def _model(tokenizer: Any) -> Any:
 def _stream(tokenizer: Any) -> list[int]:
     lines = list(_lines())
     ids: list[int] = []
-    for asked, answer in zip(lines[::2], lines[1::2], strict=False):
-        said = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-        ids += tokenizer.apply_chat_template(said, return_dict=True)["input_ids"]
+    for question, answer in zip(lines[::2], lines[1::2], strict=False):
+        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        ids += tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
     return ids
 
 
@@ -198,5 +198,5 @@ def base_hashes(base: str) -> tuple[str, str]:
                 setting="training.base_model",
                 hint="Fetch it once where there is a network.",
             ) from None
-    made = manifest(folder)
-    return made.weights_hash, made.tokenizer_hash
+    files = manifest(folder)
+    return files.weights_hash, files.tokenizer_hash

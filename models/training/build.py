@@ -9,7 +9,7 @@ from models.training.configuration import Configuration
 
 
 def build(
-    chosen: Configuration, base: str, pos_weight: float | None, folder: Path, rows: Any
+    configuration: Configuration, base: str, pos_weight: float | None, folder: Path, rows: Any
 ) -> tuple[Any, Any]:
     """The trainer that the configuration's job asks for, over prepared rows, and its tokenizer.
 
@@ -22,27 +22,27 @@ def build(
     from models.training.arguments import adapters, arguments
     from models.training.sequences import classifier, freeze
 
-    options = {"attn_implementation": chosen.attention} if chosen.attention else {}
+    options = {"attn_implementation": configuration.attention} if configuration.attention else {}
     # Frozen weights need no more; trained ones are kept in float32, and computed with in half precision.
-    frozen = chosen.lora is not None and chosen.bf16 and torch.cuda.is_available()
-    model, tokenizer = classifier(base, chosen.seed, "bfloat16" if frozen else "float32", **options)
-    freeze(model, chosen.frozen_layers)
-    peft = None if chosen.lora is None else adapters(chosen.lora, tokenizer, _vocabulary(base))
-    if chosen.job == "reward-pointwise":
+    frozen = configuration.lora is not None and configuration.bf16 and torch.cuda.is_available()
+    model, tokenizer = classifier(base, configuration.seed, "bfloat16" if frozen else "float32", **options)
+    freeze(model, configuration.frozen_layers)
+    peft = None if configuration.lora is None else adapters(configuration.lora, tokenizer, _vocabulary(base))
+    if configuration.job == "reward-pointwise":
         from models.reward.pointwise import trainer
 
-        return trainer(model, tokenizer, rows, chosen, folder, peft), tokenizer
+        return trainer(model, tokenizer, rows, configuration, folder, peft), tokenizer
     from models.training.binary import BinaryTrainer
 
     if peft is not None:
         from peft import get_peft_model
 
         model = get_peft_model(model, peft)
-        if chosen.gradient_checkpointing:
+        if configuration.gradient_checkpointing:
             model.enable_input_require_grads()
     return BinaryTrainer(
         model=model,
-        args=arguments(chosen, folder, len(rows)),
+        args=arguments(configuration, folder, len(rows)),
         train_dataset=rows,
         processing_class=tokenizer,
         pos_weight=pos_weight,

@@ -1,4 +1,4 @@
-"""What a run tells while it runs, when it stops itself, and which of its checkpoints are whole."""
+"""Progress reports of a run, its stop on a loss that is not finite, and which checkpoints are complete."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def whole_checkpoint(folder: Path) -> str | None:
 
     Only the first rank removes, and before any rank trains; the others skip what has no mark all the same.
     """
-    found = sorted(folder.glob(f"{CHECKPOINT}-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
-    whole = [path for path in found if (path / _WHOLE).is_file()]
+    checkpoints = sorted(folder.glob(f"{CHECKPOINT}-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
+    complete = [path for path in checkpoints if (path / _WHOLE).is_file()]
     if os.environ.get("RANK", "0") == "0":
-        for path in set(found) - set(whole):
+        for path in set(checkpoints) - set(complete):
             shutil.rmtree(path, ignore_errors=True)
-    return str(whole[-1]) if whole else None
+    return str(complete[-1]) if complete else None
 
 
 def callbacks(folder: Path, progress: Progress | None) -> list[Any]:
-    """Those that every run has."""
+    """The callbacks that every run has."""
     from transformers import TrainerCallback
 
-    class Told(TrainerCallback):  # type: ignore[misc]
-        """Reports, beats and stops."""
+    class RunCallback(TrainerCallback):  # type: ignore[misc]
+        """Reports progress, writes the heartbeat, and stops on a loss that is not finite."""
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             loss = (logs or {}).get("loss")
@@ -57,7 +57,7 @@ def callbacks(folder: Path, progress: Progress | None) -> list[Any]:
                     progress(state.global_step, state.max_steps, float(loss))
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            """All of it is on disk now, on every rank."""
+            """Mark the checkpoint as complete once every rank has written its part."""
             import torch.distributed as ranks
 
             if ranks.is_available() and ranks.is_initialized():
@@ -65,10 +65,10 @@ def callbacks(folder: Path, progress: Progress | None) -> list[Any]:
             if state.is_world_process_zero:
                 (folder / f"{CHECKPOINT}-{state.global_step}" / _WHOLE).touch()
 
-    return [Told()]
+    return [RunCallback()]
 
 
 def _beat(file: Path, step: int, steps: int, loss: float) -> None:
-    """Whoever watches sees by its time that the run is alive."""
+    """Write the heartbeat file: its time shows that the run is alive."""
     state = {"step": step, "steps": steps, "loss": loss, "time": time.time()}
     write_file(file, json.dumps(state), durable=False)

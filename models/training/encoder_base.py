@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.cache import user_cache
-from models.training.base import MARKERS, made_once
+from models.training.base import MARKERS, filled_once
 
 TEMPLATE = (
     "{{ '[CLS]' }}{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '[SEP]' }}{% endfor %}"
@@ -31,7 +31,7 @@ def encoder() -> Path:
     source = _source()
     size = (source / "model.safetensors").stat().st_size
     recipe = repr((_RECIPE, TEMPLATE, _SEED, _MEAN_WEIGHT, size)).encode()
-    return made_once(user_cache() / "base" / f"minilm-{hashlib.sha256(recipe).hexdigest()[:16]}", _make)
+    return filled_once(user_cache() / "base" / f"minilm-{hashlib.sha256(recipe).hexdigest()[:16]}", _make)
 
 
 def _source() -> Path:
@@ -56,7 +56,7 @@ def _make(folder: Path) -> None:
         model: Any = BertModel.from_pretrained(source, config=config)
         with torch.no_grad():
             _mean_over_tokens(model.encoder.layer[-1], config.hidden_size)
-            _as_it_is(model.pooler, config.hidden_size)
+            _identity_pooler(model.pooler, config.hidden_size)
         model.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64)
         model.save_pretrained(folder)
 
@@ -91,7 +91,7 @@ def _mean_over_tokens(layer: Any, width: int) -> None:
     layer.output.dense.bias.zero_()
 
 
-def _as_it_is(pooler: Any, width: int) -> None:
+def _identity_pooler(pooler: Any, width: int) -> None:
     """tanh is near the identity at a third of a normalised state."""
     import torch
 

@@ -1,4 +1,4 @@
-"""Sequences that fit a model's length: the oldest turns go first, every cut is counted, nothing is lost in silence."""
+"""Sequences that fit a model's length: the oldest turns go first, every cut is counted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Fitting:
 
     def __init__(self, tokenizer: Any, longest: int) -> None:
         self.tokenizer = tokenizer
-        # Where nobody said what the model reads, this is 1e30.
+        # model_max_length is 1e30 where the tokenizer does not set it.
         self.longest = int(min(longest, tokenizer.model_max_length))
         self.counts: Counter[str] = Counter({WHOLE: 0, SHORTENED: 0, TOO_LONG: 0})
 
@@ -42,18 +42,21 @@ class Fitting:
         pinned = context[:1] if context and context[0]["role"] == "system" else []
         turns = context[len(pinned) :]
         for dropped in range(max(len(turns), 1)):
-            made = build([*pinned, *turns[dropped:]])
-            if max(map(len, made)) <= self.longest:
+            sequences = build([*pinned, *turns[dropped:]])
+            if max(map(len, sequences)) <= self.longest:
                 self.counts[SHORTENED if dropped else WHOLE] += 1
-                return made
+                return sequences
         self.counts[TOO_LONG] += 1
         return None
 
     def answered(self, context: Messages, *responses: str) -> Sequence[Ids] | None:
         """The context with each response after it, one sequence a response (equation 1, equation 6)."""
 
-        def build(said: Messages) -> Sequence[Ids]:
-            return [chat(self.tokenizer, [*said, {"role": "assistant", "content": one}]) for one in responses]
+        def build(turns: Messages) -> Sequence[Ids]:
+            return [
+                chat(self.tokenizer, [*turns, {"role": "assistant", "content": response}])
+                for response in responses
+            ]
 
         return self.fit(context, build)
 
@@ -66,10 +69,10 @@ class Fitting:
         Raises:
             TrainingRefused: more than 5 % did not fit.
         """
-        lost, of = self.counts[TOO_LONG], sum(self.counts.values())
-        if lost > _LARGEST_LOSS * of:
+        too_long, total = self.counts[TOO_LONG], sum(self.counts.values())
+        if too_long > _LARGEST_LOSS * total:
             raise TrainingRefused(
-                f"{lost} of {of} {what} do not fit into {self.longest} tokens even with one turn of context",
+                f"{too_long} of {total} {what} do not fit into {self.longest} tokens even with one turn of context",
                 setting="max_length",
                 hint="Raise it in the run configuration: what is left out is not left out at random.",
             )

@@ -1,4 +1,4 @@
-"""Whether a model would see its own exam: users, conversations and texts that stand on both sides of the split.
+"""Leakage between training and evaluation: users, conversations and texts that are on both sides of the split.
 
 Run before every training (LOG-8). Texts meet by the rule of curation (`models.text.lexical`): candidates by MinHash,
 then an edit ratio of the whole and of its last message. Nothing that is reported or raised quotes a text or an id.
@@ -35,7 +35,7 @@ class LeakageReport:
 
     Attributes:
         users, conversations: distinct ids on both sides; None where a side has no such column.
-        rows_without_user: rows of both sides whose user nobody knows: for them only texts are compared.
+        rows_without_user: rows of both sides without a user id: for them only texts are compared.
         exact: training rows whose text equals an evaluation text but for case, punctuation and spacing.
         near: further training rows whose text is nearly an evaluation text.
         evaluation_hit: evaluation rows whose text, exactly or nearly, is in training.
@@ -152,16 +152,16 @@ def measure_leakage(
 
 
 def _batches(rows: Opened | pa.Table) -> Iterator[pa.RecordBatch]:
-    found = rows.to_batches() if isinstance(rows, pa.Table) else rows.batches()
-    for batch in found:
+    batches = rows.to_batches() if isinstance(rows, pa.Table) else rows.batches()
+    for batch in batches:
         if "context" not in batch.schema.names:
             raise TrainingRefused(
                 "rows without a column context cannot be compared",
                 hint="Open the snapshot with the columns context, response, user_id and conversation_id.",
             )
-        wanted = batch.select([name for name in _READ if name in batch.schema.names])
-        for start in range(0, wanted.num_rows, _ROWS_AT_ONCE):
-            yield wanted.slice(start, _ROWS_AT_ONCE)
+        columns = batch.select([name for name in _READ if name in batch.schema.names])
+        for start in range(0, columns.num_rows, _ROWS_AT_ONCE):
+            yield columns.slice(start, _ROWS_AT_ONCE)
 
 
 def _without_user(batch: pa.RecordBatch) -> int:
@@ -173,14 +173,16 @@ def _without_user(batch: pa.RecordBatch) -> int:
 def _normals(batch: pa.RecordBatch, text: Text) -> list[Normal]:
     names = [name for name in _RESPONSES if name in batch.schema.names]
     columns = [batch[name].to_pylist() for name in names]
-    made = []
+    normals = []
     for row, context in enumerate(batch["context"].to_pylist()):
         # A character's instructions are shared by thousands: they make no two conversations alike.
-        said = [one["content"] for one in messages(context) if one["role"] != "system"]
-        last = said.pop() if text == "prompt" and said else "\n".join(column[row] or "" for column in columns)
+        parts = [message["content"] for message in messages(context) if message["role"] != "system"]
+        last = (
+            parts.pop() if text == "prompt" and parts else "\n".join(column[row] or "" for column in columns)
+        )
         # The normal form takes its parts by line: the first two are what came before the message.
-        made.append(normalise(f"{' '.join(chr(10).join(said).split())}\n\n{last}"))
-    return made
+        normals.append(normalise(f"{' '.join(chr(10).join(parts).split())}\n\n{last}"))
+    return normals
 
 
 class _Ids:

@@ -1,4 +1,4 @@
-"""How long rows are in a base model's tokens, and what becomes of those that do not fit: counted, never silent."""
+"""How long rows are in a base model's tokens, and what becomes of those that do not fit, counted."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ def fit_lengths(
     sequences: list[tuple[Ids, ...]] = []
     take = _fit if on_excess == "shorten" else _whole
     for number, (_, context, responses) in enumerate(_rows(rows)):
-        made = take(fitting, context, responses)
-        if made is not None:
+        fitted = take(fitting, context, responses)
+        if fitted is not None:
             kept.append(number)
-            sequences.append(made)
+            sequences.append(fitted)
     if on_excess == "refuse" and fitting.counts[TOO_LONG]:
         raise TrainingRefused(
             f"{fitting.counts[TOO_LONG]} of {fitting.counts.total()} rows have more than {longest} tokens",
@@ -123,38 +123,40 @@ def _rows(rows: Opened | pa.Table) -> Iterator[tuple[str, Messages, tuple[str, .
                 "rows without a column context have no prompt to count",
                 hint="Give rows of curation.samples, annotation.preferences or the like.",
             )
-        said = [batch[name].to_pylist() for name in _RESPONSES if name in names]
+        response_columns = [batch[name].to_pylist() for name in _RESPONSES if name in names]
         splits = batch["split"].to_pylist() if "split" in names else [""] * batch.num_rows
         for row, context in enumerate(batch["context"].to_pylist()):
-            responses = tuple(column[row] for column in said if column[row] is not None)
+            responses = tuple(column[row] for column in response_columns if column[row] is not None)
             yield splits[row] or "", messages(context), responses
 
 
 def _sequences(tokenizer: Any, context: Messages, responses: tuple[str, ...]) -> tuple[Ids, ...]:
     if not responses:
         return (chat(tokenizer, context),)
-    return tuple(chat(tokenizer, [*context, {"role": "assistant", "content": one}]) for one in responses)
+    return tuple(
+        chat(tokenizer, [*context, {"role": "assistant", "content": response}]) for response in responses
+    )
 
 
 def _fit(fitting: Fitting, context: Messages, responses: tuple[str, ...]) -> tuple[Ids, ...] | None:
-    made = fitting.fit(context, lambda said: _sequences(fitting.tokenizer, said, responses))
-    return None if made is None else tuple(made)
+    sequences = fitting.fit(context, lambda turns: _sequences(fitting.tokenizer, turns, responses))
+    return None if sequences is None else tuple(sequences)
 
 
 def _whole(fitting: Fitting, context: Messages, responses: tuple[str, ...]) -> tuple[Ids, ...] | None:
-    made = _sequences(fitting.tokenizer, context, responses)
-    fits = max(map(len, made)) <= fitting.longest
+    sequences = _sequences(fitting.tokenizer, context, responses)
+    fits = max(map(len, sequences)) <= fitting.longest
     fitting.counts[WHOLE if fits else TOO_LONG] += 1
-    return made if fits else None
+    return sequences if fits else None
 
 
 def _report(split: str, tokens: list[int], fates: Counter[str], longest: int) -> LengthReport:
     # The least number of tokens that the share has at most: a length that occurs, not a mean of two.
-    found = np.quantile(np.array(tokens), QUANTILES, method="inverted_cdf")
+    lengths = np.quantile(np.array(tokens), QUANTILES, method="inverted_cdf")
     return LengthReport(
         split=split,
         rows=len(tokens),
-        quantiles={share: int(value) for share, value in zip(QUANTILES, found, strict=True)},
+        quantiles={share: int(value) for share, value in zip(QUANTILES, lengths, strict=True)},
         longest=longest,
         over=fates[SHORTENED] + fates[TOO_LONG],
         shortened=fates[SHORTENED],

@@ -68,7 +68,7 @@ class Plan:
     Attributes:
         parameters: of the whole model.
         gathered: layers that FSDP2 has whole at one time, or the half-precision copy of a model that is not sharded.
-        available: of the GPU; 0 where nobody said.
+        available: of the GPU; 0 where it is not known.
     """
 
     parameters: int
@@ -84,23 +84,23 @@ class Plan:
     @property
     def needed(self) -> float:
         """All of it, with the CUDA context and fragments."""
-        held = self.weights + self.gradients + self.optimiser + self.gathered + self.activations
-        return held * (1 + _FRAGMENTS) + _CONTEXT_GIB
+        state = self.weights + self.gradients + self.optimiser + self.gathered + self.activations
+        return state * (1 + _FRAGMENTS) + _CONTEXT_GIB
 
     @property
     def fits(self) -> bool:
-        """Where nobody said what is there, it is taken to."""
+        """Whether a GPU has room for it; True where `available` is not known."""
         return not self.available or self.needed <= self.available
 
     def lines(self) -> list[str]:
         """What a person reads before a big start."""
-        told = "" if not self.available else f" of {self.available:.0f}"
+        limit = "" if not self.available else f" of {self.available:.0f}"
         return [
             f"{self.parameters / 1e9:.2f} B parameters, {self.trained / 1e9:.2f} B of them trained, "
             f"on {self.processes} process(es); on each, GiB:",
             f"  weights {self.weights:.1f}, gradients {self.gradients:.1f}, optimiser {self.optimiser:.1f}, "
             f"gathered {self.gathered:.1f}, activations {self.activations:.1f}",
-            f"  with context and fragments {self.needed:.1f}{told}",
+            f"  with context and fragments {self.needed:.1f}{limit}",
         ]
 
 
@@ -133,18 +133,18 @@ def plan(shape: Shape, configuration: Configuration, available: float = 0.0) -> 
     shards = cluster.processes if cluster.sharded else 1
     trained = shape.parameters if lora is None else _adapters(shape, lora.rank, lora.targets)
     # Frozen weights are kept in half precision; trained ones, their gradients and both moments in float32.
-    kept = (
+    weights = (
         4 * shape.parameters if lora is None or not configuration.bf16 else 2 * shape.parameters + 4 * trained
     )
-    whole = 2 * shape.layer + shape.vocabulary * shape.hidden if cluster.sharded else shape.parameters
+    gathered = 2 * shape.layer + shape.vocabulary * shape.hidden if cluster.sharded else shape.parameters
     return Plan(
         parameters=shape.parameters,
         trained=trained,
         processes=cluster.processes,
-        weights=kept / shards / GIB,
+        weights=weights / shards / GIB,
         gradients=4 * trained / shards / GIB,
         optimiser=8 * trained / shards / GIB,
-        gathered=(2 * whole / GIB) if (configuration.bf16 and lora is None) or cluster.sharded else 0.0,
+        gathered=(2 * gathered / GIB) if (configuration.bf16 and lora is None) or cluster.sharded else 0.0,
         activations=activations(shape, configuration) / GIB,
         available=available or cluster.memory_gib,
     )
@@ -158,7 +158,7 @@ def activations(shape: Shape, configuration: Configuration) -> float:
     sequences = configuration.batch * (2 if configuration.job == "reward-pointwise" else 1)
     tokens = sequences * configuration.max_length
     size = 2 if configuration.bf16 else 4
-    layer = tokens * _kept(shape, size)
+    layer = tokens * _activation_bytes(shape, size)
     if configuration.attention == "eager":
         layer += 3 * size * shape.heads * tokens * configuration.max_length
     if configuration.gradient_checkpointing:
@@ -166,7 +166,7 @@ def activations(shape: Shape, configuration: Configuration) -> float:
     return shape.layers * layer
 
 
-def _kept(shape: Shape, size: int) -> int:
+def _activation_bytes(shape: Shape, size: int) -> int:
     """Bytes that autograd keeps of one token in one layer, counted over the layer's operations.
 
     In float32, which the residual stream and norms stay in: both norms, their input and what they scaled (4 h). In the
@@ -184,13 +184,13 @@ def planned_here(configuration: Configuration, base: str) -> Plan:
     """
     import torch
 
-    here, wanted = torch.cuda.device_count(), configuration.cluster.gpus
-    available = torch.cuda.get_device_properties(0).total_memory / GIB if here else 0.0
+    present, required = torch.cuda.device_count(), configuration.cluster.gpus
+    available = torch.cuda.get_device_properties(0).total_memory / GIB if present else 0.0
     planned = plan(shape_of(configuration.base_model or base), configuration, available)
     check(planned, configuration)
-    if here < wanted:
+    if present < required:
         raise TrainingRefused(
-            f"the configuration wants {wanted} GPUs a node, this machine has {here}",
+            f"the configuration wants {required} GPUs a node, this machine has {present}",
             setting="cluster.gpus",
             hint=f"Start it where they are, or take {configuration.job}-smoke.",
         )
@@ -214,22 +214,22 @@ def check(planned: Plan, configuration: Configuration) -> None:
 
 def advice(planned: Plan, configuration: Configuration) -> list[str]:
     """What would make room, the cheapest first."""
-    told = []
+    suggestions = []
     if not configuration.gradient_checkpointing:
-        told.append("Set gradient_checkpointing.")
+        suggestions.append("Set gradient_checkpointing.")
     if configuration.batch > 1:
-        told.append("Halve batch and double accumulate.")
+        suggestions.append("Halve batch and double accumulate.")
     state = planned.weights + planned.gradients + planned.optimiser
     if not configuration.cluster.sharded:
-        told.append("Spread the state over GPUs: cluster.sharded with an FSDP2 accelerate file.")
+        suggestions.append("Spread the state over GPUs: cluster.sharded with an FSDP2 accelerate file.")
     else:
         room = planned.available - _CONTEXT_GIB - (planned.gathered + planned.activations) * (1 + _FRAGMENTS)
         if room > 0:
             needed = state * planned.processes * (1 + _FRAGMENTS) / room
-            told.append(f"At this batch {int(needed) + 1} such GPUs would do.")
+            suggestions.append(f"At this batch {int(needed) + 1} such GPUs would do.")
     if configuration.lora is None:
-        told.append("Train adapters (a [lora] table) instead of all weights.")
-    return told
+        suggestions.append("Train adapters (a [lora] table) instead of all weights.")
+    return suggestions
 
 
 def _adapters(shape: Shape, rank: int, targets: tuple[str, ...]) -> int:

@@ -41,10 +41,10 @@ class Repeats:
         """All of them are there: index their MinHash bands."""
         if not self._normals:
             return
-        made = signatures(self._normals)
-        self._whole, self._message = made.whole_sketch, made.message_sketch
-        order = np.argsort(made.bands.ravel(), kind="stable")
-        self._keys, self._owners = made.bands.ravel()[order], order // BANDS
+        minhash = signatures(self._normals)
+        self._whole, self._message = minhash.whole_sketch, minhash.message_sketch
+        order = np.argsort(minhash.bands.ravel(), kind="stable")
+        self._keys, self._owners = minhash.bands.ravel()[order], order // BANDS
 
     def rows_hit(self) -> int:
         """Evaluation rows whose text was found in training."""
@@ -66,22 +66,24 @@ class Repeats:
 
     def _near(self, distinct: Sequence[Normal]) -> set[int]:
         """Keys of those that are nearly an evaluation text, which is noted as hit."""
-        found: set[int] = set()
+        keys: set[int] = set()
         if not distinct or not self._normals:
-            return found
-        made = signatures(distinct)
-        for here, there in self._meetings(made.bands.ravel()):
-            alike = sketches_agree(made.whole_sketch[here], self._whole[there])
-            alike &= sketches_agree(made.message_sketch[here], self._message[there])
-            pairs = np.unique(np.stack([here[alike], there[alike]]), axis=1)
-            one = [distinct[row] for row in pairs[0].tolist()]
-            two = [self._normals[row] for row in pairs[1].tolist()]
-            if not one:
+            return keys
+        minhash = signatures(distinct)
+        for training, evaluation in self._meetings(minhash.bands.ravel()):
+            alike = sketches_agree(minhash.whole_sketch[training], self._whole[evaluation])
+            alike &= sketches_agree(minhash.message_sketch[training], self._message[evaluation])
+            pairs = np.unique(np.stack([training[alike], evaluation[alike]]), axis=1)
+            train_texts = [distinct[row] for row in pairs[0].tolist()]
+            evaluation_texts = [self._normals[row] for row in pairs[1].tolist()]
+            if not train_texts:
                 continue
-            for close in np.flatnonzero(similarities(one, two, self._similarity)).tolist():
-                found.add(one[close].key)
-                self._hit.add(two[close].key)
-        return found
+            for close in np.flatnonzero(
+                similarities(train_texts, evaluation_texts, self._similarity)
+            ).tolist():
+                keys.add(train_texts[close].key)
+                self._hit.add(evaluation_texts[close].key)
+        return keys
 
     def _meetings(self, bands: Int64s) -> Iterator[tuple[Int64s, Int64s]]:
         """Pairs (training text, evaluation text) that share a band, in chunks of bounded size."""

@@ -40,15 +40,17 @@ class Spec:
 
     def write(self, file: Path) -> None:
         """As JSON, whole or not at all."""
-        told = {"base": self.base, "pos_weight": self.pos_weight}
-        text = json.dumps({**told, "configuration": self.configuration.model_dump(mode="json")}, indent=1)
+        fields = {"base": self.base, "pos_weight": self.pos_weight}
+        text = json.dumps({**fields, "configuration": self.configuration.model_dump(mode="json")}, indent=1)
         write_file(file, text)
 
     @classmethod
     def read(cls, file: Path) -> Spec:
         """The inverse of `write`."""
-        told = json.loads(file.read_text(encoding="utf-8"))
-        return cls(Configuration.model_validate(told["configuration"]), told["base"], told["pos_weight"])
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        return cls(
+            Configuration.model_validate(fields["configuration"]), fields["base"], fields["pos_weight"]
+        )
 
 
 def prepare(
@@ -98,9 +100,9 @@ def start(folder: Path, progress: Progress | None = None) -> Path:
     """
     with _alone(folder):
         if not done(folder):
-            chosen = Spec.read(folder / _SPEC).configuration
-            if chosen.cluster.accelerate:
-                _launch(chosen, folder)
+            configuration = Spec.read(folder / _SPEC).configuration
+            if configuration.cluster.accelerate:
+                _launch(configuration, folder)
             else:
                 execute(folder, progress)
         _clear(folder)
@@ -160,9 +162,9 @@ def launch_command(configuration: Configuration) -> list[str]:
     """
     name = configuration.cluster.accelerate
     file = SHIPPED / name if (SHIPPED / name).is_file() else Path(name)
-    told = yaml.safe_load(file.read_text(encoding="utf-8"))
-    if told.get("distributed_type") == "MULTI_CPU":
-        ranks = str(told["num_processes"])
+    accelerate = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if accelerate.get("distributed_type") == "MULTI_CPU":
+        ranks = str(accelerate["num_processes"])
         return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", ranks]
     return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
 
@@ -181,8 +183,8 @@ def execute(folder: Path, progress: Progress | None = None) -> None:
         trainer, tokenizer = build(spec.configuration, spec.base, spec.pos_weight, folder, rows)
         # Not transformers' own lines on stdout, which belongs to whoever asked for the run.
         trainer.remove_callback(PrinterCallback)
-        for one in callbacks(folder, progress):
-            trainer.add_callback(one)
+        for callback in callbacks(folder, progress):
+            trainer.add_callback(callback)
         trainer.train(resume_from_checkpoint=whole_checkpoint(folder))
         _leave(trainer, tokenizer, spec, folder)
 

@@ -38,22 +38,22 @@ def score(
 
     network = load(model, device, precision) if isinstance(model, str | Path) else model
     longest = int(getattr(network.config, "max_position_embeddings", 0) or 2**31)
-    wrong = sum(not 0 < len(one) <= longest for one in sequences)
+    wrong = sum(not 0 < len(sequence) <= longest for sequence in sequences)
     if wrong:
         raise TrainingRefused(
             f"{wrong} of {len(sequences)} sequences are empty or longer than the model's {longest} tokens",
             hint="Fit them to the model first, and count what that cuts.",
         )
-    made = np.empty(len(sequences), dtype=np.float32)
+    logits = np.empty(len(sequences), dtype=np.float32)
     was_training = network.training
     network.eval()
     try:
         with torch.inference_mode():
-            for rows in batches([len(one) for one in sequences], tokens):
-                made[rows] = _logits(network, [sequences[row] for row in rows])
+            for rows in batches([len(sequence) for sequence in sequences], tokens):
+                logits[rows] = _logits(network, [sequences[row] for row in rows])
     finally:
         network.train(was_training)
-    return made
+    return logits
 
 
 def load(folder: str | Path, device: str = "", precision: str = "") -> Any:
@@ -70,10 +70,10 @@ def load(folder: str | Path, device: str = "", precision: str = "") -> Any:
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = getattr(torch, precision or ("bfloat16" if place == "cuda" else "float32"))
     with quiet():
-        network, told = AutoModelForSequenceClassification.from_pretrained(
+        network, loading_info = AutoModelForSequenceClassification.from_pretrained(
             str(folder), dtype=dtype, output_loading_info=True
         )
-    if lacking := lacking_weights(told):
+    if lacking := lacking_weights(loading_info):
         raise TrainingRefused(
             f"{len(lacking)} weights are not in the folder, such as {lacking[0]}",
             hint="Score with a trained classifier, not with a base model or an adapter alone.",
@@ -86,15 +86,15 @@ def load(folder: str | Path, device: str = "", precision: str = "") -> Any:
     return network.to(place).eval()
 
 
-def lacking_weights(told: Mapping[str, Any]) -> list[str]:
-    """Weights that a folder lacks, or has in another shape, of what `from_pretrained` told of loading it."""
-    return sorted({*map(str, told["missing_keys"]), *map(str, told["mismatched_keys"])})
+def lacking_weights(loading_info: Mapping[str, Any]) -> list[str]:
+    """Weights that a folder lacks, or has in another shape, by the loading info of `from_pretrained`."""
+    return sorted({*map(str, loading_info["missing_keys"]), *map(str, loading_info["mismatched_keys"])})
 
 
 def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
     """Row numbers by rising length, in batches that hold at most `tokens` with padding, or a single sequence."""
     batch: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda one: lengths[one]):
+    for row in sorted(range(len(lengths)), key=lambda number: lengths[number]):
         if batch and (len(batch) + 1) * lengths[row] > tokens:
             yield batch
             batch = []
@@ -108,5 +108,5 @@ def _logits(network: Any, sequences: Sequence[Sequence[int]]) -> npt.NDArray[np.
 
     ids, mask = padded(sequences, network.config.pad_token_id)
     place = next(network.parameters()).device
-    found = network(input_ids=ids.to(place), attention_mask=mask.to(place)).logits
-    return np.asarray(found.squeeze(-1).float().cpu().numpy(), dtype=np.float32)
+    logits = network(input_ids=ids.to(place), attention_mask=mask.to(place)).logits
+    return np.asarray(logits.squeeze(-1).float().cpu().numpy(), dtype=np.float32)

@@ -24,7 +24,7 @@ _LLAMA = (
 """Llama 3's turns: its pre-trained models know the tokens and come without a template."""
 
 
-def chat(tokenizer: Any, said: Messages) -> list[int]:
+def chat(tokenizer: Any, conversation: Messages) -> list[int]:
     """Token ids of chat messages by the tokenizer's template. Text that spells a control token stays text.
 
     Raises:
@@ -32,7 +32,9 @@ def chat(tokenizer: Any, said: Messages) -> list[int]:
     """
     from jinja2.exceptions import TemplateError
 
-    inert = [{"role": one["role"], "content": plain(tokenizer, one["content"])} for one in said]
+    inert = [
+        {"role": message["role"], "content": plain(tokenizer, message["content"])} for message in conversation
+    ]
     try:
         ids: list[int] = tokenizer.apply_chat_template(inert, return_dict=True)[IDS]
     except TemplateError as error:
@@ -46,13 +48,15 @@ def chat(tokenizer: Any, said: Messages) -> list[int]:
 def plain(tokenizer: Any, text: str) -> str:
     """The text with the tokenizer's control tokens spelled apart: a user who writes one opens no turn with it."""
     # Those that were added are found in raw text, wherever they stand; `all_special_tokens` names only some of them.
-    added = tuple(str(one) for one in tokenizer.added_tokens_decoder.values())
-    return _control(added).sub(lambda found: f"{found[0][:1]} {found[0][1:]}", text)
+    added = tuple(str(token) for token in tokenizer.added_tokens_decoder.values())
+    return _control(added).sub(lambda match: f"{match[0][:1]} {match[0][1:]}", text)
 
 
 @cache
 def _control(tokens: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(re.escape(one) for one in sorted({*tokens, *MARKERS}, key=len, reverse=True)))
+    return re.compile(
+        "|".join(re.escape(token) for token in sorted({*tokens, *MARKERS}, key=len, reverse=True))
+    )
 
 
 def classifier(base: str, seed: int, dtype: str = "float32", **options: Any) -> tuple[Any, Any]:
@@ -113,7 +117,7 @@ def freeze(model: Any, layers: int) -> None:
 def tokenizer_of(base: str) -> Any:
     """The tokenizer of a base model, with a chat template, `MARKERS` and a padding token.
 
-    Raises TrainingRefused where there is none, or one whose template nobody knows.
+    Raises TrainingRefused where there is none, or one without a known template.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers import AutoTokenizer
@@ -122,8 +126,8 @@ def tokenizer_of(base: str) -> Any:
         tokenizer: Any = AutoTokenizer.from_pretrained(base)
     except (OSError, ValueError) as error:
         raise _unreadable(base, error) from error
-    known = tokenizer.get_vocab()
-    if not tokenizer.chat_template and all(token in known for token in _HEADERS):
+    vocabulary = tokenizer.get_vocab()
+    if not tokenizer.chat_template and all(token in vocabulary for token in _HEADERS):
         tokenizer.chat_template = _LLAMA
     if not tokenizer.chat_template:
         raise TrainingRefused(
@@ -131,14 +135,14 @@ def tokenizer_of(base: str) -> Any:
             setting="training.base_model",
             hint="Take its instruct variant, or save a tokenizer with a chat_template beside the weights.",
         )
-    if missing := [marker for marker in MARKERS if marker not in known]:
+    if missing := [marker for marker in MARKERS if marker not in vocabulary]:
         tokenizer.add_special_tokens(
             {"additional_special_tokens": missing}, replace_extra_special_tokens=False
         )
     if tokenizer.pad_token is None:
         # Llama 3.1 keeps one for this; its end of turn must not do, since padding marks where a sequence ends.
-        kept = "<|finetune_right_pad_id|>"
-        tokenizer.add_special_tokens({"pad_token": kept if kept in known else "<|pad|>"})
+        reserved = "<|finetune_right_pad_id|>"
+        tokenizer.add_special_tokens({"pad_token": reserved if reserved in vocabulary else "<|pad|>"})
     tokenizer.padding_side = "right"
     # `Fitting` measures sequences before it cuts them: a long one is no news.
     tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
@@ -147,7 +151,7 @@ def tokenizer_of(base: str) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars of loading and saving, nor what libraries say to each other: what a run prints is its own."""
+    """No progress bars of loading and saving, no warnings of libraries: only the run's own lines are printed."""
     import datasets
     from transformers.utils import logging
 

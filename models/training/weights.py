@@ -56,8 +56,8 @@ class Manifest:
         return self._hash(*_TOKENIZER)
 
     def _hash(self, *patterns: str) -> str:
-        chosen = [[name, *self.files[name]] for name in sorted(self.files) if _is(name, patterns)]
-        return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
+        entries = [[name, *self.files[name]] for name in sorted(self.files) if _is(name, patterns)]
+        return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
 
     def json(self) -> str:
         """The manifest as it is kept."""
@@ -71,34 +71,34 @@ def manifest(folder: Path) -> Manifest:
         RegistrationRefused: it has no configuration or no weights in safetensors.
     """
     names = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
-    chosen = [name for name in names if _is(name, _MODEL)]
+    model_files = [name for name in names if _is(name, _MODEL)]
     if "adapter_config.json" in names:
         raise RegistrationRefused(
             f"{folder.name} is an adapter: the model that it adapts would be looked for where it lay",
             hint="Merge it first (merge_and_unload), then save_pretrained.",
         )
-    if "config.json" not in chosen or not any(name.endswith(".safetensors") for name in chosen):
+    if "config.json" not in model_files or not any(name.endswith(".safetensors") for name in model_files):
         raise RegistrationRefused(
             f"{folder.name} has no config.json with weights in safetensors",
             hint="Write it with save_pretrained.",
         )
-    files = {name: (folder.joinpath(name).stat().st_size, _sha256(folder / name)) for name in chosen}
-    return Manifest(str(folder.resolve()), files, tuple(name for name in names if name not in chosen))
+    files = {name: (folder.joinpath(name).stat().st_size, _sha256(folder / name)) for name in model_files}
+    return Manifest(str(folder.resolve()), files, tuple(name for name in names if name not in model_files))
 
 
 def read_manifest(file: Path) -> Manifest:
     """A manifest that was kept. Raises RegistrationRefused when it is damaged."""
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        files = {str(name): (int(size), str(digest)) for name, (size, digest) in kept["files"].items()}
-        return Manifest(str(kept["place"]), files)
+        document = json.loads(file.read_text(encoding="utf-8"))
+        files = {str(name): (int(size), str(digest)) for name, (size, digest) in document["files"].items()}
+        return Manifest(str(document["place"]), files)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise RegistrationRefused(f"a model's manifest cannot be read: {type(error).__name__}") from None
 
 
-def check_unchanged(folder: Path, wanted: Manifest) -> None:
+def check_unchanged(folder: Path, registered: Manifest) -> None:
     """Raises RegistrationRefused when a file of the manifest is gone from the folder or is another."""
-    for name, (size, digest) in wanted.files.items():
+    for name, (size, digest) in registered.files.items():
         file = folder / name
         if not file.is_file() or file.stat().st_size != size or _sha256(file) != digest:
             raise RegistrationRefused(
@@ -112,5 +112,5 @@ def _is(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as read:
-        return hashlib.file_digest(read, "sha256").hexdigest()
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
