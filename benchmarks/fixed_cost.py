@@ -29,6 +29,7 @@ from infra.lake.migrate import migrate
 from infra.sandbox import SandboxSettings, generate
 from infra.settings import Settings, load_settings
 from infra.spark import session
+from infra.spark.archive import make_archive
 from jobs.runner import run_job
 from jobs.submission import submission
 
@@ -51,6 +52,7 @@ Medians = dict[str, tuple[float, float]]
 def small_lake(home: Path, turns: int, seed: int) -> Settings:
     """A lake with one landed and conformed day of about so many turns."""
     settings = load_settings(home=home)
+    make_archive(settings)  # as `flywheel setup` does
     migrate(settings)
     sandbox = SandboxSettings.of(settings.sandbox, turns=turns, start=str(DAY), days=1, seed=seed)
     generate(sandbox, Path(Lake.of(settings).landing), Path(settings.resolve("truth")))

@@ -15,10 +15,11 @@ from infra.lake import Lake, ledger
 from infra.lake.locks import TableLock
 from infra.memory import PeakMemory
 from infra.settings import Settings
-from jobs.declaration import Job, Reach
+from jobs.declaration import Job, Reach, is_landed
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
     from jobs.landing.zone import LandingFile
@@ -80,7 +81,13 @@ class JobContext:
         """
         from pyspark.sql import functions as F
 
+        from infra.spark import small
+
         wanted = self._allowed(table, days)
+        last = self.days[-1] if wanted is None and self._reach(table).up_to else None
+        delta = self.lake.open(table, self.version(table))
+        if small.is_small(delta, wanted, last):
+            return small.frame_of(self.spark, delta, _rows(delta, wanted, last))
         frame = (
             self.spark.read.format("delta")
             .option("versionAsOf", self.version(table))
@@ -88,22 +95,30 @@ class JobContext:
         )
         if wanted is not None:
             return frame.where(F.col("ds").isin(sorted(wanted)))
-        return frame.where(F.col("ds") <= F.lit(self.days[-1])) if self._reach(table).up_to else frame
+        return frame if last is None else frame.where(F.col("ds") <= F.lit(last))
 
     def read_arrow(
         self, table: str, days: Iterable[date] | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """The same rows as `read`, as an Arrow table, without a JVM."""
-        import pyarrow.compute as pc
-
         wanted = self._allowed(table, days)
-        condition = None
-        if wanted is not None:
-            condition = pc.field("ds").isin(sorted(wanted))
-        elif self._reach(table).up_to:
-            condition = pc.field("ds") <= self.days[-1]
-        dataset = self.lake.open(table, self.version(table)).to_pyarrow_dataset()
-        return dataset.to_table(columns=list(columns) if columns is not None else None, filter=condition)
+        last = self.days[-1] if wanted is None and self._reach(table).up_to else None
+        return _rows(self.lake.open(table, self.version(table)), wanted, last, columns)
+
+    def reads_little(self) -> bool:
+        """Whether everything that the job may read is so little that Spark does not compile code for it."""
+        from infra.spark.small import SMALL_BYTES, is_small
+
+        landed = 0
+        for name, reach in self.job.reads.items():
+            days = set(self.days_reached(name)) if reach.is_bounded else None
+            if is_landed(name):
+                landed += sum(file.size for day in self.days for file in self._landed(name, day))
+            elif name in self.versions and not is_small(
+                self.lake.open(name, self.versions[name]), days, self.days[-1] if reach.up_to else None
+            ):
+                return False
+        return landed <= SMALL_BYTES
 
     def version(self, table: str) -> int:
         """The version of a table that the run reads.
@@ -130,11 +145,13 @@ class JobContext:
 
     def landed_files(self, zone: str) -> list[LandingFile]:
         """The finished files of a landing zone that arrived on the days of the run, by day and name."""
+        self._allowed(zone, None)
+        return [file for day in self.days for file in self._landed(zone, day)]
+
+    def _landed(self, zone: str, day: date) -> list[LandingFile]:
         from jobs.landing.zone import landing_files
 
-        self._allowed(zone, None)
-        root = self.lake.landing_of(zone)
-        return [file for day in self.days for file in landing_files(root, day)]
+        return landing_files(self.lake.landing_of(zone), day)
 
     def days_reached(self, table: str) -> list[date]:
         """The days that the job reads of a table, sorted; only for a reach of certain days."""
@@ -258,3 +275,21 @@ class JobContext:
             }
             for result in results
         ]
+
+
+def _rows(
+    delta: DeltaTable,
+    days: Iterable[date] | None,
+    last: date | None,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """Rows of certain days, or up to a last day, or all."""
+    import pyarrow.compute as pc
+
+    condition = None
+    if days is not None:
+        condition = pc.field("ds").isin(sorted(days))
+    elif last is not None:
+        condition = pc.field("ds") <= last
+    dataset = delta.to_pyarrow_dataset()
+    return dataset.to_table(columns=list(columns) if columns is not None else None, filter=condition)

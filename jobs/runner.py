@@ -16,7 +16,7 @@ from infra.lake import Lake, ledger
 from infra.lake.locks import hold
 from infra.memory import PeakMemory
 from infra.settings import Settings, span_of
-from infra.spark import has_ended, session
+from infra.spark import compile_queries, has_ended, session
 from jobs.context import JobContext
 from jobs.declaration import Engine, Job, all_jobs, job
 from jobs.plan import Due, Plan, fingerprint
@@ -91,6 +91,8 @@ def run_job(
             for table in sorted(set(declared.tables_read) - set(declared.pinned)):
                 context.versions[table] = lake.version(table)
             context.versions.update(pinned_versions(declared, settings, lake) | plan.versions)
+            if context.engine is not None:
+                compile_queries(context.engine, settings.spark.conf, not context.reads_little())
             try:
                 result = importlib.import_module(declared.module).run(context)
                 missing = [

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from infra.spark.session import activity, has_ended, session, spark_conf
+from infra.spark.small import compile_queries
 
-__all__ = ["activity", "has_ended", "session", "spark_conf"]
+__all__ = ["activity", "compile_queries", "has_ended", "session", "spark_conf"]

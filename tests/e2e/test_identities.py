@@ -6,6 +6,7 @@ import ast
 import gzip
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 
 from infra.contracts import contract, table_names
 from infra.lake.sql import connect
+from infra.spark import small
 from jobs.declaration import is_landed
-from tests.e2e.conftest import DAYS, Product, pipeline
+from tests.e2e.conftest import DAYS, Product, pipeline, written_tables
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("product")]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -253,3 +255,15 @@ def test_the_delta_log_bounds_nothing_that_anybody_wrote(product: Product) -> No
                 assert not said & {*stats.get("minValues", {}), *stats.get("nullCount", {})}, name
                 bounded |= set(stats.get("minValues", {}))
     assert {"user_id", "turn_id", "event_ts"} <= bounded
+
+
+@pytest.mark.nightly
+def test_many_rows_are_read_as_few_are(
+    product: Product, copied: Callable[[], Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small product is read through Arrow and interpreted; a large one by Spark, with compiled code."""
+    monkeypatch.setattr(small, "SMALL_ROWS", -1)
+    copy = copied()
+    copy.run_all(force=True)
+    for table in sorted(set(written_tables())):
+        assert copy.rows(table) == product.rows(table), table
