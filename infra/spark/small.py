@@ -52,6 +52,8 @@ def frame_of(spark: SparkSession, table: DeltaTable, rows: pa.Table) -> DataFram
     from pyspark.sql.types import StructType
 
     schema = StructType.fromJson(json.loads(table.schema().to_json()))
+    if not rows.num_rows:
+        rows = rows.schema.empty_table()  # PySpark fails on nested columns without a chunk
     return spark.createDataFrame(rows, schema=schema)
 
 

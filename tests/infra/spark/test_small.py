@@ -96,6 +96,7 @@ RUN = {"state": "succeeded"}
         ),
         ("curation.screened", [TURN | {"turn_id": "t", "reasons": ["a", "b"]}, TURN | {"turn_id": "u"}]),
         ("curation.embeddings", [{"embedding": [0.1, -2.5]}]),
+        ("traffic.characters", []),  # nested columns
         ("ops.runs", [RUN | {"rows_rejected": {"bad": 2}}, RUN | {"rows_rejected": {}}]),
     ],
 )
