@@ -65,7 +65,7 @@ def prepare(
     Args:
         root: where runs have their folders.
         base: hub id or folder of the base model.
-        columns: `chosen_ids`, `rejected_ids` and optionally `margin` for `reward-pointwise`; else `input_ids` and
+        columns: those of `pointwise.columns` for `reward-pointwise`; else `input_ids` and
             `labels`.
 
     Raises:

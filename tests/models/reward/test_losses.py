@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +36,19 @@ def test_the_pointwise_loss_is_equation_1_with_margin_and_centre() -> None:
     assert with_both.item() == pytest.approx(by_hand, rel=1e-6)
 
 
+def test_labels_of_one_pair_cost_what_they_cost_one_by_one() -> None:
+    generator = torch.Generator().manual_seed(3)
+    chosen, rejected = torch.randn(2, 4, generator=generator)
+    labels = torch.tensor([[1.0, 0.0], [3.0, 1.0], [2.0, 2.0], [0.0, 1.0]])
+    together = pointwise.pointwise_loss(chosen, rejected, 0.0, 0.02, labels)
+    better, worse = [], []
+    for c, r, (of_chosen, of_rejected) in zip(chosen, rejected, labels.int().tolist(), strict=True):
+        better += [c] * of_chosen + [r] * of_rejected
+        worse += [r] * of_chosen + [c] * of_rejected
+    one_by_one = pointwise.pointwise_loss(torch.stack(better), torch.stack(worse), 0.0, 0.02)
+    assert together.item() == pytest.approx(one_by_one.item(), rel=1e-6)
+
+
 @pytest.mark.parametrize("margin", [0.0, 0.5])
 def test_the_trainer_computes_that_loss(tmp_path: Path, margin: float) -> None:
     from datasets import Dataset
@@ -46,15 +59,14 @@ def test_the_trainer_computes_that_loss(tmp_path: Path, margin: float) -> None:
     trainer = pointwise.trainer(model, tokenizer, Dataset.from_dict(columns), asked, tmp_path)
     assert trainer.args.max_length is None, "TRL would drop what it finds too long"
     logits = torch.tensor([[1.2], [-0.3], [2.0], [0.7], [0.4], [-1.0]], requires_grad=True)
-    batch: dict[str, Any] = {"attention_mask": torch.ones(6, 4)}
-    if margin:
-        batch["margin"] = torch.tensor(columns["margin"])
+    batch = trainer.data_collator([trainer.train_dataset[row] for row in range(3)])
+    assert batch["input_ids"].shape[0] == 6
     loss = trainer.compute_loss(lambda **_: SimpleNamespace(logits=logits), batch)
-    wanted = pointwise.pointwise_loss(logits[:3, 0], logits[3:, 0], margin, 0.02)
-    assert loss.item() == pytest.approx(wanted.item(), rel=1e-6)
+    expected = pointwise.pointwise_loss(logits[:3, 0], logits[3:, 0], margin, 0.02)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_a_margin_shrinks_with_the_agreement_of_labels() -> None:
+def test_a_pair_is_read_once_with_all_its_labels() -> None:
     from models.chat.preferences import all_labels
 
     rows = labels(planted(2), 3, noise=0.0)
@@ -62,9 +74,18 @@ def test_a_margin_shrinks_with_the_agreement_of_labels() -> None:
     dissent = next(row for row in rows if row["pair_id"] == first)
     dissent["winner"] = "b" if dissent["winner"] == "a" else "a"
     pairs = all_labels(rows).pairs
-    made = pointwise.columns(pairs, Fitting(tokenizer_of(tiny_base()), 128), margin=0.9)["margin"]
-    by_pair = [(pair.pair_id == first, round(m, 3)) for pair, m in zip(pairs, made, strict=True)]
-    assert sorted(by_pair) == [(False, 0.9)] * 3 + [(True, 0.0), (True, 0.3), (True, 0.3)]
+    fitting = Fitting(tokenizer_of(tiny_base()), 128)
+    table = pointwise.columns(pairs, fitting, margin=0.9)
+    assert sum(fitting.counts.values()) == 2
+    assert sorted(table[pointwise.LABELS]) == [[2, 1], [3, 0]]
+    by_labels = dict(zip(map(tuple, table[pointwise.LABELS]), table["margin"], strict=True))
+    assert by_labels == {(3, 0): pytest.approx(0.9), (2, 1): pytest.approx(0.3)}
+    majority = {pair.pair_id: Counter(p.chosen for p in pairs if p.pair_id == pair.pair_id) for pair in pairs}
+    texts = [fitting.tokenizer.decode(ids) for ids in table["chosen_ids"]]
+    for text, votes in zip(
+        texts, (majority[p] for p in dict.fromkeys(pair.pair_id for pair in pairs)), strict=True
+    ):
+        assert votes.most_common(1)[0][0] in text
 
 
 def test_the_better_response_stands_first_in_half_of_the_pairs_and_t_says_so() -> None:
