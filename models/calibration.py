@@ -19,7 +19,7 @@ from infra.errors import TrainingRefused
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 _BINS = 10
-_SLOPE_AT_LEAST = 1e-3
+_MIN_SLOPE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,21 @@ def reliability(
     """
     finite(probabilities)
     by_width = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
-    place = by_width if bins == "width" else _by_rank(probabilities)
+    bin_of_row = by_width if bins == "width" else _by_rank(probabilities)
     return tuple(
-        Reliability(int(inside.sum()), float(probabilities[inside].mean()), float(happened[inside].mean()))
-        for inside in (place == number for number in range(_BINS))
-        if inside.any()
+        Reliability(int(in_bin.sum()), float(probabilities[in_bin].mean()), float(happened[in_bin].mean()))
+        for in_bin in (bin_of_row == number for number in range(_BINS))
+        if in_bin.any()
     )
 
 
 def calibration_error(bins: Sequence[Reliability]) -> float:
     """Expected calibration error: the mean gap between prediction and observation, weighted by rows."""
-    rows = sum(each.rows for each in bins)
-    return sum(each.rows * abs(each.predicted - each.observed) for each in bins) / max(rows, 1)
+    rows = sum(reliability_bin.rows for reliability_bin in bins)
+    return sum(
+        reliability_bin.rows * abs(reliability_bin.predicted - reliability_bin.observed)
+        for reliability_bin in bins
+    ) / max(rows, 1)
 
 
 def error_by_chance(probabilities: Floats, seed: int, draws: int = 200) -> tuple[float, float]:
@@ -65,18 +68,19 @@ def error_by_chance(probabilities: Floats, seed: int, draws: int = 200) -> tuple
     Rows of the same user are not quite independent, so an error slightly above the quantile is no proof of
     miscalibration.
     """
-    place = _by_rank(probabilities)
-    rows = np.bincount(place, minlength=_BINS)
-    predicted = np.bincount(place, weights=probabilities, minlength=_BINS)
-    random = np.random.default_rng(seed)
+    bin_of_row = _by_rank(probabilities)
+    rows = np.bincount(bin_of_row, minlength=_BINS)
+    predicted = np.bincount(bin_of_row, weights=probabilities, minlength=_BINS)
+    rng = np.random.default_rng(seed)
     errors = [
         np.abs(
-            predicted - np.bincount(place, weights=random.random(len(place)) < probabilities, minlength=_BINS)
+            predicted
+            - np.bincount(bin_of_row, weights=rng.random(len(bin_of_row)) < probabilities, minlength=_BINS)
         )
         for _ in range(draws)
     ]
-    each = np.array([error.sum() / max(rows.sum(), 1) for error in errors])
-    return float(each.mean()), float(np.quantile(each, 0.95))
+    draw_errors = np.array([error.sum() / max(rows.sum(), 1) for error in errors])
+    return float(draw_errors.mean()), float(np.quantile(draw_errors, 0.95))
 
 
 def finite(probabilities: Floats) -> None:
@@ -146,8 +150,8 @@ def calibrate(logits: Floats, happened: Bools, kind: Literal["platt", "isotonic"
         return Calibration("isotonic", levels=tuple(map(float, levels)), values=tuple(map(float, values)))
     platt = LogisticRegression(C=1e6, max_iter=1000).fit(logits[:, None], happened)
     slope, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
-    if slope < _SLOPE_AT_LEAST:
-        slope = _SLOPE_AT_LEAST
+    if slope < _MIN_SLOPE:
+        slope = _MIN_SLOPE
         offset = float(np.log(happened.mean() / (1 - happened.mean())) - slope * logits.mean())
     return Calibration("platt", slope, offset)
 

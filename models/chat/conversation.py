@@ -30,14 +30,14 @@ def messages(context: str) -> Messages:
             {"role": str(message["role"]), "content": str(message["content"])}
             for message in fields["messages"]
         ]
-        opening = _system(fields)
+        system_prompt = _system(fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TrainingRefused(
             f"a context is not JSON of character and messages: {type(error).__name__}"
         ) from None
     if not {message["role"] for message in history} <= _ROLES:
         raise TrainingRefused("a context has a message that is neither the user's nor the assistant's")
-    return [*([{"role": "system", "content": opening}] if opening else []), *history]
+    return [*([{"role": "system", "content": system_prompt}] if system_prompt else []), *history]
 
 
 def context_of(

@@ -23,7 +23,7 @@ WINNERS = frozenset({"a", "b", "tie", "both_bad"})
 USED, DUPLICATE, TOO_FEW, DISAGREEMENT, NOT_DRAWN = (
     "used", "duplicate", "too_few_reviews", "disagreement", "not_drawn",
 )  # fmt: skip
-_OF_THE_PAIR = ("context", "response_a", "response_b", "mode", "split")
+_PAIR_COLUMNS = ("context", "response_a", "response_b", "mode", "split")
 
 Row = Mapping[str, Any]
 
@@ -66,7 +66,7 @@ def pairs(rows: Iterable[Row]) -> PairSet:
     Raises:
         TrainingRefused: a row lacks a column, or two rows contradict each other.
     """
-    return _derived(rows, 1, _each)
+    return _derived(rows, 1, _decided)
 
 
 def all_labels(rows: Iterable[Row], reviews: int = 3) -> PairSet:
@@ -75,7 +75,7 @@ def all_labels(rows: Iterable[Row], reviews: int = 3) -> PairSet:
     Raises:
         TrainingRefused: as `pairs`.
     """
-    return _derived(rows, reviews, _each)
+    return _derived(rows, reviews, _decided)
 
 
 def unanimous(rows: Iterable[Row], reviews: int = 3) -> PairSet:
@@ -108,32 +108,32 @@ def _derived(rows: Iterable[Row], reviews: int, choose: _Choose) -> PairSet:
         if len(labels) < reviews:
             counts[TOO_FEW] += len(labels)
             continue
-        chosen, fates = choose(labels)
-        counts += fates
-        derived += [_pair(label) for label in chosen]
+        selected, outcomes = choose(labels)
+        counts += outcomes
+        derived += [_pair(label) for label in selected]
     return PairSet(tuple(derived), dict(sorted(counts.items())))
 
 
-def _each(labels: Sequence[Row]) -> tuple[list[Row], Counter[str]]:
+def _decided(labels: Sequence[Row]) -> tuple[list[Row], Counter[str]]:
     decided = [label for label in labels if label["winner"] in ("a", "b")]
-    return decided, Counter(_fate(label) for label in labels)
+    return decided, Counter(_outcome(label) for label in labels)
 
 
 def _agreed(labels: Sequence[Row]) -> tuple[list[Row], Counter[str]]:
     if len({label["winner"] for label in labels}) > 1:
         return [], Counter({DISAGREEMENT: len(labels)})
-    decided, fates = _each(labels)
-    return decided[:1], fates
+    decided, outcomes = _decided(labels)
+    return decided[:1], outcomes
 
 
 def _drawn(labels: Sequence[Row], seed: int) -> tuple[list[Row], Counter[str]]:
     digest = hashlib.blake2b(f"{seed}|{labels[0]['pair_id']}".encode(), digest_size=8).digest()
     drawn = labels[int.from_bytes(digest, "big") % len(labels)]
-    decided, fates = _each([drawn])
-    return decided, fates + Counter({NOT_DRAWN: len(labels) - 1})
+    decided, outcomes = _decided([drawn])
+    return decided, outcomes + Counter({NOT_DRAWN: len(labels) - 1})
 
 
-def _fate(label: Row) -> str:
+def _outcome(label: Row) -> str:
     return USED if label["winner"] in ("a", "b") else str(label["winner"])
 
 
@@ -142,24 +142,24 @@ def _by_pair(rows: Iterable[Row]) -> tuple[dict[str, dict[str, Row]], Counter[st
     grouped: dict[str, dict[str, Row]] = {}
     counts: Counter[str] = Counter()
     for row in rows:
-        _check(row)
+        _check_row(row)
         labels = grouped.setdefault(row["pair_id"], {})
-        other = next(iter(labels.values()), row)
-        if any(row[name] != other[name] for name in _OF_THE_PAIR):
+        first_label = next(iter(labels.values()), row)
+        if any(row[name] != first_label[name] for name in _PAIR_COLUMNS):
             raise TrainingRefused("the labels of a pair are not all about the same pair", table=TABLE)
-        known = labels.get(row["annotator_id"])
-        if known is None:
+        previous = labels.get(row["annotator_id"])
+        if previous is None:
             labels[row["annotator_id"]] = row
             continue
-        if known["winner"] != row["winner"]:
+        if previous["winner"] != row["winner"]:
             raise TrainingRefused("an annotator judged a pair twice and differently", table=TABLE)
         counts[DUPLICATE] += 1
     return grouped, counts
 
 
-def _check(row: Row) -> None:
-    if lacking := [name for name in COLUMNS if row.get(name) is None]:
-        raise TrainingRefused(f"a row lacks {', '.join(lacking)}", table=TABLE)
+def _check_row(row: Row) -> None:
+    if missing := [name for name in COLUMNS if row.get(name) is None]:
+        raise TrainingRefused(f"a row lacks {', '.join(missing)}", table=TABLE)
     if row["winner"] not in WINNERS:
         raise TrainingRefused("a winner is neither a, b, tie nor both_bad", table=TABLE)
 

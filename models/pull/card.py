@@ -25,9 +25,9 @@ LEVELS: Final = (
 
 NONE: Final = "(none)"
 _OTHER: Final = "(other)"
-_MOST_LEVELS: Final = 200
-_SHOWN_LEVELS: Final = 20
-_MARK: Final = re.compile(r"\s*\[pii: \w+\]$")
+_MAX_LEVELS: Final = 200
+_MAX_SHOWN_LEVELS: Final = 20
+_PII_MARK: Final = re.compile(r"\s*\[pii: \w+\]$")
 _PII: Final = {
     "none": "No personal data is expected in it.",
     "pseudonyms": "It holds keyed hashes that stand for users: pseudonymous, not anonymous.",
@@ -70,20 +70,21 @@ def _level(value: object) -> str:
 
 def card(snapshot: Snapshot, schema: pa.Schema, tally: Tally, licence: str) -> dict[str, Any]:
     """The contents of card.json. The same rows give the same card, whoever pulls them and when."""
-    stated = contract(snapshot.table)
-    known = {column.name: column for column in stated.columns}
+    table_contract = contract(snapshot.table)
+    specs = {column.name: column for column in table_contract.columns}
     columns = [
         {
             "name": column.name, "type": str(column.type), "nulls": tally.nulls[column.name],
-            "comment": _MARK.sub("", known[column.name].comment) if column.name in known else "(not in the contract)",
-            "pii": known[column.name].pii if column.name in known else "unknown",
+            "comment": _PII_MARK.sub("", specs[column.name].comment)
+            if column.name in specs else "(not in the contract)",
+            "pii": specs[column.name].pii if column.name in specs else "unknown",
         }
         for column in schema
     ]  # fmt: skip
     strata = {"strata": len(tally.distinct.get("stratum", ())), "weight_sum": round(tally.weight, 6)}
     return {
         "table": snapshot.table,
-        "about": stated.comment,
+        "about": table_contract.comment,
         "version": snapshot.version,
         "where": snapshot.where,
         "split": snapshot.split,
@@ -95,22 +96,22 @@ def card(snapshot: Snapshot, schema: pa.Schema, tally: Tally, licence: str) -> d
         if "conversation_id" in tally.distinct
         else None,
         "sampling": strata if "weight" in schema.names else None,
-        "levels": {name: _most(tally.levels[name]) for name in LEVELS if name in tally.levels},
+        "levels": {name: _most_frequent(tally.levels[name]) for name in LEVELS if name in tally.levels},
         "columns": columns,
-        "key": list(stated.key),
-        "root": stated.root,
-        "pii": stated.pii,
-        "pii_statement": _PII.get(stated.pii, f"Stated as: {stated.pii}."),
-        "retention_days": stated.retention_days,
+        "key": list(table_contract.key),
+        "root": table_contract.root,
+        "pii": table_contract.pii,
+        "pii_statement": _PII.get(table_contract.pii, f"Stated as: {table_contract.pii}."),
+        "retention_days": table_contract.retention_days,
         "licence": licence,
     }
 
 
-def _most(counts: Counter[str]) -> dict[str, int]:
+def _most_frequent(counts: Counter[str]) -> dict[str, int]:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    largest = dict(ordered[:_MOST_LEVELS])
-    if rest := sum(count for _, count in ordered[_MOST_LEVELS:]):
-        largest[_OTHER] = rest
+    largest = dict(ordered[:_MAX_LEVELS])
+    if other_rows := sum(count for _, count in ordered[_MAX_LEVELS:]):
+        largest[_OTHER] = other_rows
     return largest
 
 
@@ -121,33 +122,36 @@ def readme(facts: Mapping[str, Any], loading: str, data_files: Mapping[str, str]
         loading: Python code that loads the folder `DIR`.
         data_files: split name to the pattern of its files; empty if `datasets` must not look for data files.
     """
-    raw = ["> **RAW TEXT. Keep it where access is as narrow as to the restricted root of the lake.**", ""]
+    raw_warning = [
+        "> **RAW TEXT. Give access only to those who may read the restricted root of the lake.**",
+        "",
+    ]
     return "\n".join(
         [
-            *_front(facts["table"], data_files), "",
+            *_front_matter(facts["table"], data_files), "",
             f"# {facts['table']}@{facts['version']}", "",
-            *(raw if facts["root"] == "restricted" else []),
+            *(raw_warning if facts["root"] == "restricted" else []),
             facts["about"], "",
             *_table(("", ""), _facts(facts)), "",
             "## Load", "", "```python", loading, "```", "",
             "## Columns", "", *_columns(facts["columns"]), "",
             *_levels(facts["levels"]),
             "## Personal data and licence", "", facts["pii_statement"],
-            f"The lake keeps rows for {facts['retention_days']} days. This copy does not follow: when a user is erased "
+            f"The lake keeps rows for {facts['retention_days']} days. This copy is not updated: when a user is erased "
             "or the retention ends, delete it and pull again.", "",
             f"Licence: {facts['licence']}", "",
             *(f"{note}\n" for note in facts["notes"]),
-            "Hashes of the files stand in `card.json`.", "",
+            "`card.json` holds the hashes of the files.", "",
         ]
     )  # fmt: skip
 
 
-def _front(table: str, data_files: Mapping[str, str]) -> list[str]:
-    front: dict[str, Any] = {"license": "other", "license_name": "see-below", "pretty_name": table}
+def _front_matter(table: str, data_files: Mapping[str, str]) -> list[str]:
+    front_matter: dict[str, Any] = {"license": "other", "license_name": "see-below", "pretty_name": table}
     if data_files:
         files = [{"split": name, "path": path} for name, path in data_files.items()]
-        front["configs"] = [{"config_name": "default", "data_files": files}]
-    return ["---", yaml.safe_dump(front, sort_keys=True).rstrip(), "---"]
+        front_matter["configs"] = [{"config_name": "default", "data_files": files}]
+    return ["---", yaml.safe_dump(front_matter, sort_keys=True).rstrip(), "---"]
 
 
 def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -187,7 +191,7 @@ def _levels(levels: Mapping[str, Mapping[str, int]]) -> list[str]:
         return []
     rows = []
     for name, counts in levels.items():
-        shown = list(counts.items())[:_SHOWN_LEVELS]
+        shown = list(counts.items())[:_MAX_SHOWN_LEVELS]
         more = [f"{len(counts) - len(shown)} more in card.json"] if len(counts) > len(shown) else []
         rows.append(
             (f"`{name}`", ", ".join([*(f"{_cell(level)} {count:,}" for level, count in shown), *more]))

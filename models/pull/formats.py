@@ -40,37 +40,39 @@ def loading(kind: str, split: str) -> tuple[str, dict[str, str]]:
 
 
 def _parquet(opened: Opened, batches: Iterator[pa.RecordBatch], folder: Path) -> Notes:
-    for path, part in _files(opened, batches, folder, "parquet"):
+    for path, file_batches in _files(opened, batches, folder, "parquet"):
         with pq.ParquetWriter(path, opened.schema, compression="zstd") as writer:
-            gathered: list[pa.RecordBatch] = []
-            for batch in part:
-                gathered.append(batch.cast(opened.schema))
-                if sum(gathered_batch.num_rows for gathered_batch in gathered) >= _ROWS_PER_GROUP:
-                    writer.write_table(pa.Table.from_batches(gathered))
-                    gathered = []
-            if gathered:
-                writer.write_table(pa.Table.from_batches(gathered))
+            buffered: list[pa.RecordBatch] = []
+            for batch in file_batches:
+                buffered.append(batch.cast(opened.schema))
+                if sum(buffered_batch.num_rows for buffered_batch in buffered) >= _ROWS_PER_GROUP:
+                    writer.write_table(pa.Table.from_batches(buffered))
+                    buffered = []
+            if buffered:
+                writer.write_table(pa.Table.from_batches(buffered))
     return []
 
 
 def _jsonl(opened: Opened, batches: Iterator[pa.RecordBatch], folder: Path) -> Notes:
-    lost = 0
-    for path, part in _files(opened, batches, folder, "jsonl"):
+    non_finite = 0
+    for path, file_batches in _files(opened, batches, folder, "jsonl"):
         with path.open("w", encoding="utf-8", newline="\n") as sink:
-            for batch in part:
-                lost += _lines(batch, sink, opened.snapshot.table)
+            for batch in file_batches:
+                non_finite += _write_lines(batch, sink, opened.snapshot.table)
     return (
-        [f"{lost} floating-point values that are no number in JSON (NaN, infinity) are null."] if lost else []
+        [f"{non_finite} floating-point values that JSON cannot represent (NaN, infinity) are null."]
+        if non_finite
+        else []
     )
 
 
-def _lines(batch: pa.RecordBatch, sink: IO[str], table: str) -> int:
-    lost = 0
+def _write_lines(batch: pa.RecordBatch, sink: IO[str], table: str) -> int:
+    non_finite = 0
     columns = []
     for field, column in zip(batch.schema, batch.columns, strict=True):
         if pa.types.is_floating(field.type):
             finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, field.type))
-            lost += finite.null_count - column.null_count
+            non_finite += finite.null_count - column.null_count
             column = finite
         values = column.to_pylist()
         columns.append(
@@ -80,17 +82,19 @@ def _lines(batch: pa.RecordBatch, sink: IO[str], table: str) -> int:
     try:
         for row in zip(*columns, strict=True):
             text = json.dumps(
-                dict(zip(names, row, strict=True)), ensure_ascii=False, allow_nan=False, default=_plain
+                dict(zip(names, row, strict=True)), ensure_ascii=False, allow_nan=False, default=_json_value
             )
             sink.write(text.translate(_LINE_ENDS) + "\n")
     except ValueError:
         raise PullRefused(
-            "a list holds NaN or infinity, which JSON does not have", table=table, hint="Pull it as parquet."
+            "a list holds NaN or infinity, which JSON cannot represent",
+            table=table,
+            hint="Pull it as parquet.",
         ) from None
-    return lost
+    return non_finite
 
 
-def _plain(value: object) -> str:
+def _json_value(value: object) -> str:
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, Decimal):
@@ -119,21 +123,21 @@ def _files(
     """Each file with its batches. Read all batches of a file before you take the next file."""
     (folder / "data").mkdir()
     name, files = opened.snapshot.split or _UNSPLIT, _file_count(opened)
-    left: list[pa.RecordBatch] = []
+    remainder: list[pa.RecordBatch] = []
 
-    def part() -> Iterator[pa.RecordBatch]:
-        room = ROWS_PER_FILE
-        while room:
-            batch = left.pop() if left else next(batches, None)
+    def file_batches() -> Iterator[pa.RecordBatch]:
+        remaining = ROWS_PER_FILE
+        while remaining:
+            batch = remainder.pop() if remainder else next(batches, None)
             if batch is None:
                 return
-            yield batch.slice(0, room)
-            if batch.num_rows > room:
-                left.append(batch.slice(room))
-            room -= min(room, batch.num_rows)
+            yield batch.slice(0, remaining)
+            if batch.num_rows > remaining:
+                remainder.append(batch.slice(remaining))
+            remaining -= min(remaining, batch.num_rows)
 
     for number in range(files):
-        yield folder / "data" / f"{name}-{number:05d}-of-{files:05d}.{ending}", part()
+        yield folder / "data" / f"{name}-{number:05d}-of-{files:05d}.{ending}", file_batches()
     # Exhaust the iterator, so that the caller's count of rows is complete.
     for _ in batches:
         pass

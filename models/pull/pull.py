@@ -25,7 +25,7 @@ from models.tables.scratch import Scratch
 Kind = Literal["parquet", "jsonl", "hf"]
 CARD: Final = "card.json"
 README: Final = "README.md"
-_SAME: Final = ("table", "version", "where", "split", "files_hash", "kind", "identity", "licence")
+_IDENTITY_FIELDS: Final = ("table", "version", "where", "split", "files_hash", "kind", "identity", "licence")
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ def pull(
         finally:
             scratch.remove()
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise _write_error(folder, error) from None
     return _pulled(folder, written, unchanged=False)
 
 
 def _expected_card(opened: Opened, kind: Kind, licence: str) -> dict[str, Any]:
     """The part of the card that is known before the rows are read; two pulls are the same if it is equal."""
-    unread = card(opened.snapshot, opened.schema, Tally(), licence)
-    return {**unread, "kind": kind, "identity": opened.identity}
+    without_rows = card(opened.snapshot, opened.schema, Tally(), licence)
+    return {**without_rows, "kind": kind, "identity": opened.identity}
 
 
 def _write(
@@ -92,16 +92,16 @@ def _write(
 ) -> dict[str, Any]:
     tally = Tally()
 
-    def counted() -> Iterator[pa.RecordBatch]:
+    def counted_batches() -> Iterator[pa.RecordBatch]:
         for batch in opened.batches():
             tally.add(batch)
             yield batch
             progress(tally.rows)
 
-    notes = WRITERS[kind](opened, counted(), folder)
+    notes = WRITERS[kind](opened, counted_batches(), folder)
     if tally.rows != opened.snapshot.rows:
         raise InputDamaged(
-            f"{tally.rows} rows were read where {opened.snapshot.rows} had been counted",
+            f"{tally.rows} rows were read, but {opened.snapshot.rows} were counted before",
             table=opened.snapshot.table,
             hint="Its files changed while they were read: pull again.",
         )
@@ -118,8 +118,8 @@ def _write(
         "files": files,
     }
     code, data_files = loading(kind, opened.snapshot.split)
-    _text(folder / README, readme(contents, code, data_files))
-    _text(folder / CARD, json.dumps(contents, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    _write_text(folder / README, readme(contents, code, data_files))
+    _write_text(folder / CARD, json.dumps(contents, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return contents
 
 
@@ -127,25 +127,25 @@ def _existing(folder: Path, expected: dict[str, Any]) -> Pulled:
     """The pull that the folder holds already. Raises PullRefused if it holds another, or is incomplete."""
     try:
         existing = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        differing = [name for name in _SAME if existing[name] != expected[name]]
+        differing = [name for name in _IDENTITY_FIELDS if existing[name] != expected[name]]
         files = {name: (file["bytes"], file["sha256"]) for name, file in existing["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise PullRefused(
             f"{folder} is not empty and holds no pull", hint="Give another --out; nothing in it was changed."
         ) from None
     if differing:
-        other = f"{existing['table']}@{existing['version']}"
+        existing_version = f"{existing['table']}@{existing['version']}"
         raise PullRefused(
-            f"{folder} holds another pull ({other}); it differs in {', '.join(differing)}",
+            f"{folder} holds another pull ({existing_version}); it differs in {', '.join(differing)}",
             table=expected["table"],
-            hint=f"Give another --out, or name the version: {other}.",
+            hint=f"Give another --out, or name the version: {existing_version}.",
         )
     on_disk = {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_file() and path.name not in (CARD, README)
     }
-    changed = [name for name in files.keys() & on_disk if not _is(folder / name, *files[name])]
+    changed = [name for name in files.keys() & on_disk if not _matches(folder / name, *files[name])]
     if changed or files.keys() - on_disk:
         raise PullRefused(
             f"{folder} does not match its card: {len(changed)} files changed, {len(files.keys() - on_disk)} missing",
@@ -160,7 +160,7 @@ def _pulled(folder: Path, contents: dict[str, Any], unchanged: bool) -> Pulled:
     return Pulled(folder, contents["rows"], len(contents["files"]), size, unchanged)
 
 
-def _is(path: Path, size: int, digest: str) -> bool:
+def _matches(path: Path, size: int, digest: str) -> bool:
     return path.stat().st_size == size and _hash(path) == digest
 
 
@@ -169,11 +169,11 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
-def _text(path: Path, text: str) -> None:
+def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _unwritable(folder: Path, error: OSError) -> DiskFull | PullRefused:
+def _write_error(folder: Path, error: OSError) -> DiskFull | PullRefused:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(
             "the disk filled up while pulling", hint="Give an --out with more room: nothing was left behind."

@@ -21,8 +21,8 @@ from models.training.weights import MANIFEST, Manifest, check_unchanged, read_ma
 
 IDENTITY, STORAGE = "identity", "storage"
 _BY_MANIFEST, _COPIED = "manifest", "copied"
-_LONGEST = 250
-_BATCH = 90
+_MAX_CHARACTERS = 250
+_BATCH_SIZE = 90
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ def enter(settings: Settings, entry: Entry, alias: str) -> Registered:
     tracking.check_names(entry.name, alias)
     client = tracking.client(settings)
     with tracking.registry_errors(settings):
-        known = tracking.all_versions(settings, entry.name, **{IDENTITY: entry.identity})
-        version = known[0] if known else _new_version(settings, client, entry)
+        existing = tracking.all_versions(settings, entry.name, **{IDENTITY: entry.identity})
+        version = existing[0] if existing else _new_version(settings, client, entry)
         if alias:
             client.set_registered_model_alias(entry.name, alias, version.version)
-    return Registered(entry.name, int(version.version), alias, str(version.run_id), not known)
+    return Registered(entry.name, int(version.version), alias, str(version.run_id), not existing)
 
 
 def stored(settings: Settings, version: Any, parent: Path | None = None) -> Path:
@@ -120,12 +120,12 @@ def _new_version(settings: Settings, client: Any, entry: Entry) -> Any:
             run.info.experiment_id, name=entry.name, source_run_id=run.info.run_id
         )
         # MLflow would look `models:/ID` up at the process's default tracking server, so use the location.
-        place = model.artifact_location
+        location = model.artifact_location
         try:
-            with tempfile.TemporaryDirectory() as aside:
-                client.log_model_artifacts(model.model_id, str(_upload_folder(entry, Path(aside))))
-            with tempfile.TemporaryDirectory() as aside:
-                entry.check(_unchanged_files(tracking.download(settings, place, Path(aside))))
+            with tempfile.TemporaryDirectory() as temporary:
+                client.log_model_artifacts(model.model_id, str(_upload_folder(entry, Path(temporary))))
+            with tempfile.TemporaryDirectory() as temporary:
+                entry.check(_unchanged_files(tracking.download(settings, location, Path(temporary))))
         except BaseException:
             client.finalize_logged_model(model.model_id, "FAILED")
             raise
@@ -135,7 +135,7 @@ def _new_version(settings: Settings, client: Any, entry: Entry) -> Any:
         storage = _BY_MANIFEST if entry.by_manifest else _COPIED
         return client.create_model_version(
             entry.name,
-            source=place,
+            source=location,
             run_id=run.info.run_id,
             model_id=model.model_id,
             tags={**entry.tags, IDENTITY: entry.identity, STORAGE: storage},
@@ -153,24 +153,24 @@ def _run_status(client: Any, run_id: str) -> Iterator[None]:
     client.set_terminated(run_id)
 
 
-def _upload_folder(entry: Entry, aside: Path) -> Path:
-    """Fill `aside` with what is uploaded: links to the model's files, or the manifest."""
+def _upload_folder(entry: Entry, folder: Path) -> Path:
+    """Fill the folder with what is uploaded: links to the model's files, or the manifest."""
     if entry.by_manifest is not None:
-        (aside / MANIFEST).write_text(entry.by_manifest.json(), encoding="utf-8")
+        (folder / MANIFEST).write_text(entry.by_manifest.json(), encoding="utf-8")
     else:
         for name in entry.files:
-            (aside / name).symlink_to((entry.folder / name).resolve())
-    return aside
+            (folder / name).symlink_to((entry.folder / name).resolve())
+    return folder
 
 
 def _log(client: Any, run_id: str, entry: Entry) -> None:
     from mlflow.entities import Metric, Param
 
-    moment = int(now().timestamp() * 1000)
-    metrics = [Metric(name, float(value), moment, 0) for name, value in sorted(entry.metrics.items())]
+    timestamp_ms = int(now().timestamp() * 1000)
+    metrics = [Metric(name, float(value), timestamp_ms, 0) for name, value in sorted(entry.metrics.items())]
     params = [Param(name, plain(value)) for name, value in flat(entry.parameters)]
-    for start in range(0, max(len(metrics), len(params)), _BATCH):
-        client.log_batch(run_id, metrics[start : start + _BATCH], params[start : start + _BATCH])
+    for start in range(0, max(len(metrics), len(params)), _BATCH_SIZE):
+        client.log_batch(run_id, metrics[start : start + _BATCH_SIZE], params[start : start + _BATCH_SIZE])
     for name, content in entry.documents.items():
         client.log_dict(run_id, content, name)
     if entry.inputs:
@@ -199,4 +199,4 @@ def plain(value: Any) -> str:
             hint="Give numbers, short texts and lists of them.",
         )
     text = str(value)
-    return text if len(text) <= _LONGEST and "\n" not in text else f"({len(text)} characters)"
+    return text if len(text) <= _MAX_CHARACTERS and "\n" not in text else f"({len(text)} characters)"

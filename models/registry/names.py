@@ -9,16 +9,16 @@ from infra.settings import Settings
 _FIXED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[0-9]+\Z")
 
 
-def resolved(settings: Settings, named: str) -> str:
+def resolved(settings: Settings, reference: str) -> str:
     """`name/version` of a registered model, or "" where the setting names none (a folder, a hub id, nothing).
 
     Args:
-        named: `name/3` or `name@alias`, with or without `models:/` before it.
+        reference: `name/3` or `name@alias`, with or without `models:/` before it.
 
     Raises:
         ModelUnknown, RegistryUnavailable: the alias cannot be resolved.
     """
-    name = named.removeprefix("models:/")
+    name = reference.removeprefix("models:/")
     if _FIXED.match(name):
         return name
     if "@" not in name or "/" in name:

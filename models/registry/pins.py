@@ -37,8 +37,10 @@ class Model:
 
     def reads(self, table: str, versions: Iterable[int] | None = None) -> bool:
         """Whether it was made from one of the versions (None: any) of the table."""
-        wanted = None if versions is None else set(versions)
-        return any(s.table == table and (wanted is None or s.version in wanted) for s in self.snapshots)
+        version_set = None if versions is None else set(versions)
+        return any(
+            s.table == table and (version_set is None or s.version in version_set) for s in self.snapshots
+        )
 
 
 def models(settings: Settings) -> list[Model]:
@@ -54,9 +56,9 @@ def models(settings: Settings) -> list[Model]:
     return [_model(version, aliases_by_name[version.name]) for version in versions]
 
 
-def model(settings: Settings, named: str) -> Model:
+def model(settings: Settings, reference: str) -> Model:
     """The version of `name@alias` or `name/3`. Raises ModelUnknown, RegistryUnavailable."""
-    version = tracking.version_of(settings, named)
+    version = tracking.version_of(settings, reference)
     return _model(version, tracking.aliases(settings, version.name))
 
 
@@ -77,13 +79,15 @@ def models_touching(settings: Settings, table: str, versions: Iterable[int] | No
     An erasure lists them (`ops.erasures.affected_models`), because it also removes pinned versions. Raises
     RegistryUnavailable.
     """
-    registered_models, wanted = models(settings), None if versions is None else set(versions)
-    touched = {registered.named for registered in registered_models if registered.reads(table, wanted)}
+    registered_models, version_set = models(settings), None if versions is None else set(versions)
+    touched = {registered.named for registered in registered_models if registered.reads(table, version_set)}
     while (
-        more := {registered.named for registered in registered_models if touched & set(registered.parents)}
+        descendants := {
+            registered.named for registered in registered_models if touched & set(registered.parents)
+        }
         - touched
     ):
-        touched |= more
+        touched |= descendants
     return [registered.named for registered in registered_models if registered.named in touched]
 
 
@@ -100,8 +104,8 @@ def trained_until(
     for parent in parents:
         last_day = model(settings, parent).tags.get("trained_until", "")
         days.append(date.fromisoformat(last_day) if last_day else None)
-    known = [day for day in days if day is not None]
-    return max(known) if known and len(known) == len(days) else None
+    known_days = [day for day in days if day is not None]
+    return max(known_days) if known_days and len(known_days) == len(days) else None
 
 
 def _last_day(settings: Settings, snapshot: Snapshot) -> date | None:

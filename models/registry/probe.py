@@ -38,15 +38,22 @@ def logits(folder: Path, probe: Sequence[list[int]]) -> tuple[Logits, str]:
     return values, str(model.dtype).removeprefix("torch.")
 
 
-def check_same(stored: Path, probe: Sequence[list[int]], wanted: Sequence[float], what: str) -> None:
-    """Raises RegistrationRefused when the stored model's logits of the probe differ from `wanted`."""
+def check_same(
+    stored: Path, probe: Sequence[list[int]], expected_logits: Sequence[float], compared_with: str
+) -> None:
+    """Raises RegistrationRefused when the stored model's logits of the probe differ from `expected_logits`."""
     actual, dtype = logits(stored, probe)
-    expected = np.asarray(wanted, dtype=np.float32)
-    scale = np.maximum(np.abs(expected), 1.0)
-    apart = float((np.abs(actual - expected) / scale).max()) if len(actual) == len(expected) else float("inf")
-    if not apart <= _TOLERANCE.get(dtype, _TOLERANCE["float32"]):
+    expected_array = np.asarray(expected_logits, dtype=np.float32)
+    scale = np.maximum(np.abs(expected_array), 1.0)
+    difference = (
+        float((np.abs(actual - expected_array) / scale).max())
+        if len(actual) == len(expected_array)
+        else float("inf")
+    )
+    if not difference <= _TOLERANCE.get(dtype, _TOLERANCE["float32"]):
         raise RegistrationRefused(
-            f"the stored model does not give the logits of {what}: they differ by {apart:.3g} on the probe",
+            f"the stored model does not give the logits of {compared_with}: "
+            f"they differ by {difference:.3g} on the probe",
             hint="Check that the adapters were merged and that the head was saved.",
         )
 
@@ -66,9 +73,9 @@ def _classifier(folder: Path) -> Any:
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise RegistrationRefused(f"the stored model cannot be loaded: {type(error).__name__}") from error
-    if lacking := lacking_weights(loading_info):
+    if missing := lacking_weights(loading_info):
         raise RegistrationRefused(
-            f"the folder lacks {len(lacking)} of the model's weights, {lacking[0]} among them: they would be random",
+            f"the folder lacks {len(missing)} of the model's weights, {missing[0]} among them: they would be random",
             hint="Save the trained classifier itself with save_pretrained, merged if it was LoRA.",
         )
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

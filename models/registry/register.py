@@ -93,7 +93,7 @@ def register(
     )
 
 
-def fetch(settings: Settings, named: str) -> Path:
+def fetch(settings: Settings, reference: str) -> Path:
     """The folder of `name@alias` or `name/3`: a copy in the user's cache, or the place in its manifest.
 
     Raises:
@@ -101,16 +101,16 @@ def fetch(settings: Settings, named: str) -> Path:
         RegistrationRefused: its files changed since they were registered.
         RegistryUnavailable: the registry does not answer.
     """
-    version = tracking.version_of(settings, named)
+    version = tracking.version_of(settings, reference)
     folder = (
         user_cache() / "models" / f"{version.name}-{version.version}-{version.tags.get(IDENTITY, '')[:16]}"
     )
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as aside:
-        source = stored(settings, version, Path(aside))
-        if not source.is_relative_to(aside):
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as temporary:
+        source = stored(settings, version, Path(temporary))
+        if not source.is_relative_to(temporary):
             return source  # stored by manifest: no copy
         with new_folder(folder) as draft:
             shutil.copytree(source, draft, symlinks=False, dirs_exist_ok=True)
@@ -133,8 +133,8 @@ def _register(
     from models.registry.probe import logits
 
     weights = manifest(folder)
-    wanted = expected if expected is not None else logits(folder, probe)[0].tolist()
-    what = "the trained one" if expected is not None else "the saved one"
+    expected_logits = expected if expected is not None else logits(folder, probe)[0].tolist()
+    compared_with = "the trained one" if expected is not None else "the saved one"
     large = weights.bytes > settings.tracking.copy_up_to_bytes
     tags = _tags(settings, lineage, weights)
     entry = Entry(
@@ -143,29 +143,33 @@ def _register(
         folder=folder,
         files=tuple(weights.files),
         identity=hashlib.sha256(f"{lineage.hash()}:{weights.content_hash}".encode()).hexdigest(),
-        check=partial(_check, weights, probe, wanted, what),
+        check=partial(_check_stored, weights, probe, expected_logits, compared_with),
         by_manifest=weights if large else None,
         parameters={**lineage.configuration, "seed": lineage.seed, "base_model": lineage.base_model},
         metrics=metrics,
         documents={"environment.json": environment(), "lineage.json": tags},
-        inputs=tuple(_input(settings, snapshot) for snapshot in lineage.snapshots),
+        inputs=tuple(_dataset_input(settings, snapshot) for snapshot in lineage.snapshots),
         tags={key: value if isinstance(value, str) else json.dumps(value) for key, value in tags.items()},
     )
     return enter(settings, entry, alias)
 
 
-def _check(
-    weights: Manifest, probe: Sequence[list[int]], wanted: Sequence[float], what: str, place: Path
+def _check_stored(
+    weights: Manifest,
+    probe: Sequence[list[int]],
+    expected_logits: Sequence[float],
+    compared_with: str,
+    stored_folder: Path,
 ) -> None:
     from models.registry.probe import check_same
 
-    check_unchanged(place, weights)
-    check_same(place, probe, wanted, what)
+    check_unchanged(stored_folder, weights)
+    check_same(stored_folder, probe, expected_logits, compared_with)
 
 
 def _tags(settings: Settings, lineage: Lineage, weights: Manifest) -> dict[str, Any]:
     """The tags of a version: texts, and values that are stored as JSON."""
-    program, until = code(), trained_until(settings, lineage.snapshots, lineage.parents)
+    code_version, last_day = code(), trained_until(settings, lineage.snapshots, lineage.parents)
     environment_text = json.dumps(environment(), sort_keys=True)
     return {
         "snapshots": [_snapshot_tag(snapshot) for snapshot in lineage.snapshots],
@@ -179,10 +183,10 @@ def _tags(settings: Settings, lineage: Lineage, weights: Manifest) -> dict[str, 
             :16
         ],
         "lineage_hash": lineage.hash(),
-        "trained_until": str(until) if until else "",
-        "code_commit": program.commit,
-        "code_dirty": str(program.dirty).lower(),
-        "code_changes_hash": program.changes_hash,
+        "trained_until": str(last_day) if last_day else "",
+        "code_commit": code_version.commit,
+        "code_dirty": str(code_version.dirty).lower(),
+        "code_changes_hash": code_version.changes_hash,
         "environment_hash": hashlib.sha256(environment_text.encode()).hexdigest()[:16],
         "bytes": str(weights.bytes),
         "left_behind": list(weights.left),
@@ -201,7 +205,7 @@ def shown(snapshot: Snapshot) -> str:
 
     if not snapshot.where:
         return ""
-    open_columns = (
+    non_personal = (
         {c.name for c in contract(snapshot.table).columns if c.pii == "none"}
         if snapshot.table in table_names()
         else set()
@@ -211,10 +215,10 @@ def shown(snapshot: Snapshot) -> str:
         columns = {column.name.lower() for column in condition.find_all(exp.Column)}
     except SqlglotError:
         columns = {""}
-    return snapshot.where if columns and columns <= open_columns else "(on personal columns; see filter_hash)"
+    return snapshot.where if columns and columns <= non_personal else "(on personal columns; see filter_hash)"
 
 
-def _input(settings: Settings, snapshot: Snapshot) -> Any:
+def _dataset_input(settings: Settings, snapshot: Snapshot) -> Any:
     """MLflow's dataset input. Its source drops version 0 and the table's id, so the tags hold them too."""
     from mlflow.data.delta_dataset_source import DeltaDatasetSource
     from mlflow.data.meta_dataset import MetaDataset

@@ -18,7 +18,7 @@ CANDIDATE, CHAMPION = "candidate", "champion"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}\Z")
 _RESERVED = frozenset({"latest"})
-_PAGE = 200
+_PAGE_SIZE = 200
 # A server that does not answer is an error after about a minute; MLflow's defaults wait for hours. Telemetry is off.
 _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -62,8 +62,8 @@ def registry_errors(settings: Settings) -> Iterator[None]:
         raise RegistryUnavailable(
             f"the model registry failed: {code}",
             setting="tracking.uri",
-            hint="Is the server up, and does it answer: curl $FLYWHEEL_TRACKING__URI/health? Without the setting, is "
-            "there room and permission in <project>/.flywheel?",
+            hint="Check that the server answers: curl $FLYWHEEL_TRACKING__URI/health. Without the setting, check the "
+            "free space and the permissions of <project>/.flywheel.",
         ) from error
 
 
@@ -84,7 +84,7 @@ def check_names(name: str, alias: str) -> None:
         )
 
 
-def version_of(settings: Settings, named: str) -> Any:
+def version_of(settings: Settings, reference: str) -> Any:
     """MLflow's model version of `name@alias` or `name/3`, with or without `models:/` before it.
 
     Raises:
@@ -94,7 +94,7 @@ def version_of(settings: Settings, named: str) -> Any:
     from mlflow.exceptions import MlflowException
 
     mlflow_client = client(settings)
-    model, at, alias = named.removeprefix("models:/").partition("@")
+    model, at, alias = reference.removeprefix("models:/").partition("@")
     number = ""
     if not at:
         model, _, number = model.partition("/")
@@ -108,7 +108,7 @@ def version_of(settings: Settings, named: str) -> Any:
             with registry_errors(settings):
                 raise
     raise ModelUnknown(
-        f"the registry has no {named}",
+        f"the registry has no {reference}",
         hint="Name a model as NAME@candidate or NAME/3; flywheel lineage lists the models.",
     )
 
@@ -121,7 +121,7 @@ def all_versions(settings: Settings, name: str = "", **tags: str) -> list[Any]:
     with registry_errors(settings):
         while True:
             page = mlflow_client.search_model_versions(
-                " AND ".join(conditions), max_results=_PAGE, page_token=token
+                " AND ".join(conditions), max_results=_PAGE_SIZE, page_token=token
             )
             versions += page
             if not (token := page.token):

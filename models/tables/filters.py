@@ -35,8 +35,8 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "=": lambda a, b: a == b, "<>": lambda a, b: a != b, "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
 }  # fmt: skip
-_MOST_VALUES: Final = 1_000
-_PARTS: Final = frozenset({"this", "expression", "expressions", "low", "high", "negate"})
+_MAX_VALUES: Final = 1_000
+_KNOWN_PARTS: Final = frozenset({"this", "expression", "expressions", "low", "high", "negate"})
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,22 @@ def parse_filter(where: str, schema: pa.Schema, table: str) -> Filter:
         statements = sqlglot.parse(f"SELECT 1 WHERE {where}", read=_DIALECT)
     except SqlglotError:
         raise SnapshotRefused("the condition is not SQL", table=table, hint=_HINT) from None
-    reader = _Reader(schema, table)
+    translator = _Translator(schema, table)
     select = statements[0] if len(statements) == 1 else None
     # What is no condition (a second statement, ORDER BY) shows as a further part.
     parts = (
         {name for name, value in select.args.items() if value} if isinstance(select, exp.Select) else set()
     )
     if not isinstance(select, exp.Select) or parts != {"expressions", "where"}:
-        raise reader.refused("more than one condition")
+        raise translator.refused("more than one condition")
     conjuncts = list(_conjuncts(select.args["where"].this))
-    translated = [(reader.expression(conjunct), reader.is_floating(conjunct)) for conjunct in conjuncts]
+    translated = [
+        (translator.expression(conjunct), translator.is_floating(conjunct)) for conjunct in conjuncts
+    ]
     return Filter(
         _all([expression for expression, floating in translated if not floating]),
         _all([expression for expression, floating in translated if floating]),
-        frozenset(reader.seen),
+        frozenset(translator.columns),
     )
 
 
@@ -94,12 +96,12 @@ def _all(expressions: Sequence[pc.Expression]) -> pc.Expression | None:
     return reduce(lambda a, b: a & b, expressions) if expressions else None
 
 
-class _Reader:
-    """Translates a condition; `seen` collects the columns that it names."""
+class _Translator:
+    """Translates a condition; `columns` collects the columns that it names."""
 
     def __init__(self, schema: pa.Schema, table: str) -> None:
         self._schema, self._table = schema, table
-        self.seen: set[str] = set()
+        self.columns: set[str] = set()
 
     def refused(self, what: str) -> SnapshotRefused:
         return SnapshotRefused(f"the condition holds {what}", table=self._table, hint=_HINT)
@@ -111,12 +113,12 @@ class _Reader:
         """The Arrow expression of a condition. Arrow's `&`, `|` and `~` follow SQL's three-valued logic."""
         node = node.unnest()
         # Refuse unknown parts (ESCAPE, SYMMETRIC): ignoring them would change the meaning.
-        if unknown := sorted({name for name, value in node.args.items() if value} - _PARTS):
+        if unknown := sorted({name for name, value in node.args.items() if value} - _KNOWN_PARTS):
             raise self.refused(f"{node.key.upper()} with {unknown[0]}, which this reader cannot apply")
         if node.args.get("negate"):  # NOT LIKE
-            plain = node.copy()
-            plain.set("negate", None)
-            return ~self.expression(plain)
+            without_negation = node.copy()
+            without_negation.set("negate", None)
+            return ~self.expression(without_negation)
         if isinstance(node, exp.And):
             return self.expression(node.left) & self.expression(node.right)
         if isinstance(node, exp.Or):
@@ -134,14 +136,14 @@ class _Reader:
         if isinstance(node, exp.Between):
             low, high = node.args["low"].unnest(), node.args["high"].unnest()
             return self._comparison(node.this, ">=", low) & self._comparison(node.this, "<=", high)
-        return self._other(node)
+        return self._other_condition(node)
 
-    def _other(self, node: exp.Expr) -> pc.Expression:
+    def _other_condition(self, node: exp.Expr) -> pc.Expression:
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
             return pc.field(self._name(node.this)).is_null()
         if isinstance(node, exp.In) and not node.args.get("query") and node.expressions:
-            if len(node.expressions) > _MOST_VALUES:
-                raise self.refused(f"a list of more than {_MOST_VALUES} values")
+            if len(node.expressions) > _MAX_VALUES:
+                raise self.refused(f"a list of more than {_MAX_VALUES} values")
             options = [self._comparison(node.this, "=", option.unnest()) for option in node.expressions]
             return _either(options)
         if isinstance(node, exp.Like):
@@ -157,22 +159,22 @@ class _Reader:
             raise self.refused("a LIKE with a backslash, which engines read differently")
         return pc.match_like(pc.field(name), pattern.this)
 
-    def _comparison(self, left: exp.Expr, sign: str, right: exp.Expr) -> pc.Expression:
+    def _comparison(self, left: exp.Expr, operator: str, right: exp.Expr) -> pc.Expression:
         if not isinstance(left, exp.Column):
-            left, right, sign = right, left, _MIRRORED[sign]
+            left, right, operator = right, left, _MIRRORED[operator]
         name = self._name(left)
-        kind, field = self._type(name), pc.field(name)
+        data_type, field = self._type(name), pc.field(name)
         if isinstance(right, exp.Column):
-            if kind != self._type(self._name(right)) or pa.types.is_floating(kind):
+            if data_type != self._type(self._name(right)) or pa.types.is_floating(data_type):
                 raise self.refused("a comparison of two columns of unlike or floating-point types")
-            return _OPERATORS[sign](field, pc.field(self._name(right)))
+            return _OPERATORS[operator](field, pc.field(self._name(right)))
         if isinstance(right, exp.Null):
-            return _OPERATORS[sign](field, pc.scalar(pa.scalar(None, kind)))
-        compared = _OPERATORS[sign](field, pc.scalar(self._constant(right, kind)))
+            return _OPERATORS[operator](field, pc.scalar(pa.scalar(None, data_type)))
+        compared = _OPERATORS[operator](field, pc.scalar(self._constant(right, data_type)))
         # NaN is above every number.
         return (
             compared | pc.is_nan(field)
-            if pa.types.is_floating(kind) and sign in (">", ">=", "<>")
+            if pa.types.is_floating(data_type) and operator in (">", ">=", "<>")
             else compared
         )
 
@@ -189,56 +191,60 @@ class _Reader:
                 table=self._table,
                 hint=f"Columns are {', '.join(self._schema.names)}; put text constants in single quotes.",
             )
-        self.seen.add(matching[0])
+        self.columns.add(matching[0])
         return str(matching[0])
 
     def _type(self, name: str) -> pa.DataType:
         return self._schema.field(name).type
 
-    def _constant(self, node: exp.Expr, kind: pa.DataType) -> pa.Scalar:
+    def _constant(self, node: exp.Expr, data_type: pa.DataType) -> pa.Scalar:
         negative = isinstance(node, exp.Neg)
         node = node.this if isinstance(node, exp.Neg) else node
-        if isinstance(node, exp.Cast) and node.to.this in _DATED:
+        if isinstance(node, exp.Cast) and node.to.this in _DATE_TYPES:
             node = node.this  # DATE '2026-11-20'
-        if isinstance(node, exp.Boolean) and pa.types.is_boolean(kind) and not negative:
+        if isinstance(node, exp.Boolean) and pa.types.is_boolean(data_type) and not negative:
             return pa.scalar(bool(node.this))
         if not isinstance(node, exp.Literal):
             raise self.refused(f"{node.key.upper()} where a constant is expected")
         text = f"-{node.this}" if negative else str(node.this)
         try:
-            value = _text_value(text, kind) if node.is_string and not negative else _number(text, kind, node)
+            value = (
+                _text_value(text, data_type)
+                if node.is_string and not negative
+                else _number(text, data_type, node)
+            )
         except (ValueError, InvalidOperation, OverflowError, pa.ArrowException):
             value = None
         if value is None:
-            raise self.refused(f"a constant that does not fit a column of type {kind}")
+            raise self.refused(f"a constant that does not fit a column of type {data_type}")
         return value
 
 
-_DATED: Final = frozenset(
+_DATE_TYPES: Final = frozenset(
     {exp.DataType.Type[name] for name in ("DATE", "TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMPTZ")}
 )
 
 
-def _text_value(text: str, kind: pa.DataType) -> pa.Scalar | None:
-    if pa.types.is_string(kind):
+def _text_value(text: str, data_type: pa.DataType) -> pa.Scalar | None:
+    if pa.types.is_string(data_type):
         return pa.scalar(text)
-    if pa.types.is_date(kind):
-        return pa.scalar(date.fromisoformat(text), kind)
-    if pa.types.is_timestamp(kind):
-        moment = datetime.fromisoformat(text)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return pa.scalar(aware if kind.tz else aware.astimezone(UTC).replace(tzinfo=None), kind)
+    if pa.types.is_date(data_type):
+        return pa.scalar(date.fromisoformat(text), data_type)
+    if pa.types.is_timestamp(data_type):
+        timestamp = datetime.fromisoformat(text)
+        aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+        return pa.scalar(aware if data_type.tz else aware.astimezone(UTC).replace(tzinfo=None), data_type)
     return None
 
 
-def _number(text: str, kind: pa.DataType, node: exp.Literal) -> pa.Scalar | None:
+def _number(text: str, data_type: pa.DataType, node: exp.Literal) -> pa.Scalar | None:
     if node.is_string:
         return None
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(data_type):
         return pa.scalar(int(text), pa.int64()) if text.lstrip("-").isdigit() else pa.scalar(float(text))
-    if pa.types.is_floating(kind):
+    if pa.types.is_floating(data_type):
         return pa.scalar(float(text))
-    return pa.scalar(Decimal(text), kind) if pa.types.is_decimal(kind) else None
+    return pa.scalar(Decimal(text), data_type) if pa.types.is_decimal(data_type) else None
 
 
 def _either(options: list[pc.Expression]) -> pc.Expression:

@@ -62,10 +62,10 @@ def versions_left(folder: Folder) -> list[int]:
     """
     commits, checkpoints = _log(folder)
     files = set(folder.walk())
-    readable, linked = [], False
+    readable, can_replay = [], False
     for number in range(max([*commits, *checkpoints], default=-1) + 1):
-        linked = number in checkpoints or (number in commits and (linked or number == 0))
-        if linked:
+        can_replay = number in checkpoints or (number in commits and (can_replay or number == 0))
+        if can_replay:
             readable.append(number)
     broken = list(_broken(folder, commits, files))
     return [n for n in readable if not any(first <= n < end for first, end in broken)]
@@ -73,27 +73,27 @@ def versions_left(folder: Folder) -> list[int]:
 
 def _broken(folder: Folder, commits: Mapping[int, str], files: set[str]) -> Iterator[tuple[int, int]]:
     """Half-open ranges of versions that contain a missing file."""
-    born: dict[str, int] = {}
+    added_in: dict[str, int] = {}
     for number in sorted(commits):
         for action in _actions(folder, commits[number]):
             if added := action.get("add"):
-                born.setdefault(unquote(added["path"]), number)
+                added_in.setdefault(unquote(added["path"]), number)
             elif removed := action.get("remove"):
                 path = unquote(removed["path"])
                 # A file added before the log begins belongs to every version from 0 on.
-                first = born.pop(path, 0)
+                first = added_in.pop(path, 0)
                 if path not in files:
                     yield first, number
-    yield from ((first, max(commits) + 1) for path, first in born.items() if path not in files)
+    yield from ((first, max(commits) + 1) for path, first in added_in.items() if path not in files)
 
 
 def ranges(numbers: Sequence[int]) -> str:
     """Numbers as text such as `0, 3..7`; only the latest ranges if there are many."""
-    ranges: list[list[int]] = []
+    merged: list[list[int]] = []
     for number in numbers:
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
+        if merged and number == merged[-1][1] + 1:
+            merged[-1][1] = number
         else:
-            ranges.append([number, number])
-    shown = [f"{first}" if first == last else f"{first}..{last}" for first, last in ranges[-_SHOWN_RANGES:]]
-    return ", ".join([*(["..."] if len(ranges) > _SHOWN_RANGES else []), *shown])
+            merged.append([number, number])
+    shown = [f"{first}" if first == last else f"{first}..{last}" for first, last in merged[-_SHOWN_RANGES:]]
+    return ", ".join([*(["..."] if len(merged) > _SHOWN_RANGES else []), *shown])

@@ -151,7 +151,7 @@ def open_snapshot(
         InputDamaged: a file is damaged.
     """
     lake = Lake.of(settings)
-    name, number = _parsed(table)
+    name, number = _parse_table(table)
     if contract(name).root == "restricted" and not raw:
         raise SnapshotRefused(
             "the table holds text as users wrote it, before screening",
@@ -162,15 +162,15 @@ def open_snapshot(
     source = Source(
         name, version.folder, version.schema, _columns(version, columns), _filter(version, where, split)
     )
-    holding = [file for file in version.files if source.may_hold(file)]
-    version.check_files(lake, holding)
-    units = tuple(source.units(replace(version, files=tuple(holding))))
+    relevant_files = [file for file in version.files if source.may_hold(file)]
+    version.check_files(lake, relevant_files)
+    units = tuple(source.units(replace(version, files=tuple(relevant_files))))
     rows = sum(unit.rows for unit in units)
     snapshot = Snapshot(name, version.version, where.strip(), split, rows, version.files_hash)
     return Opened(snapshot, source, units)
 
 
-def _parsed(table: str) -> tuple[str, int | None]:
+def _parse_table(table: str) -> tuple[str, int | None]:
     name, at, version = table.partition("@")
     if at and not version.isdecimal():
         raise SnapshotRefused(

@@ -1,8 +1,8 @@
 """Read the row groups of a table version in a fixed order, in pieces that ranks and workers divide and can resume.
 
-A row's place is its number among the selected rows. Opening a version counts the selected rows of each row group once.
-So each rank reads only its own row groups, ranks differ by at most one row, and a resumed run skips row groups without
-decoding them.
+A row's position is its number among the selected rows. Opening a version counts the selected rows of each row group
+once. So each rank reads only its own row groups, ranks differ by at most one row, and a resumed run skips row groups
+without decoding them.
 """
 
 from __future__ import annotations
@@ -75,21 +75,21 @@ class Source:
         Raises:
             InputDamaged: a file cannot be read.
         """
-        skip, left = piece.skip + start, piece.take - start
+        skip, remaining = piece.skip + start, piece.take - start
         units = list(piece.units)
         while units and skip >= units[0].rows:
             skip -= units.pop(0).rows
-        if left <= 0:
+        if remaining <= 0:
             return
         with _readable(self.table):
             for batch in self._filtered(_joined(units)):
                 if skip >= batch.num_rows:
                     skip -= batch.num_rows
                     continue
-                cut = batch.slice(skip, left)
-                skip, left = 0, left - cut.num_rows
+                cut = batch.slice(skip, remaining)
+                skip, remaining = 0, remaining - cut.num_rows
                 yield cut
-                if left == 0:
+                if remaining == 0:
                     return
 
     def units(self, version: TableVersion) -> list[Unit]:
@@ -111,8 +111,8 @@ class Source:
     def _units_of(self, file: DataFile) -> list[Unit]:
         fragment = self._fragment(file, None)
         parts = fragment.split_by_row_group(filter=self.filter.pushed, schema=self.schema)
-        counted = [(part.row_groups[0].id, self._count(part)) for part in parts]
-        return [Unit(file, number, rows) for number, rows in counted if rows]
+        counts = [(part.row_groups[0].id, self._count(part)) for part in parts]
+        return [Unit(file, number, rows) for number, rows in counts if rows]
 
     def _count(self, fragment: pads.ParquetFileFragment) -> int:
         # `count_rows` of a single row group counts the whole file (pyarrow 25).
@@ -121,22 +121,30 @@ class Source:
         if self.filter.exact is None:
             scanner = self._dataset([fragment]).scanner(columns=[], filter=self.filter.pushed)
             return sum(batch.num_rows for batch in scanner.to_batches())
-        narrow = Source(self.table, self.folder, self.schema, tuple(sorted(self.filter.columns)), self.filter)
-        return sum(batch.num_rows for batch in narrow._scanned([fragment]))
+        filter_source = Source(
+            self.table, self.folder, self.schema, tuple(sorted(self.filter.columns)), self.filter
+        )
+        return sum(batch.num_rows for batch in filter_source._scanned([fragment]))
 
     def _filtered(self, groups: Sequence[tuple[DataFile, list[int]]]) -> Iterator[pa.RecordBatch]:
         return self._scanned([self._fragment(file, numbers) for file, numbers in groups])
 
     def _scanned(self, fragments: Sequence[pads.ParquetFileFragment]) -> Iterator[pa.RecordBatch]:
         exact = self.filter.exact
-        wanted = list(self.columns)
-        read = wanted if exact is None else [*wanted, *sorted(self.filter.columns - set(wanted))]
+        output_columns = list(self.columns)
+        scan_columns = (
+            output_columns
+            if exact is None
+            else [*output_columns, *sorted(self.filter.columns - set(output_columns))]
+        )
         scanner = self._dataset(fragments).scanner(
-            columns=read, filter=self.filter.pushed, batch_size=BATCH_ROWS
+            columns=scan_columns, filter=self.filter.pushed, batch_size=BATCH_ROWS
         )
         for batch in scanner.to_batches():
             if exact is not None:
-                selected = pa.Table.from_batches([batch]).filter(exact).select(wanted).combine_chunks()
+                selected = (
+                    pa.Table.from_batches([batch]).filter(exact).select(output_columns).combine_chunks()
+                )
                 batch = next(iter(selected.to_batches()), batch.slice(0, 0))
             if batch.num_rows:
                 yield batch
@@ -185,21 +193,21 @@ def pieces(units: Sequence[Unit], rank: int, world: int) -> list[Piece]:
     """
     total = sum(unit.rows for unit in units)
     first, last = total * rank // world, total * (rank + 1) // world
-    closed: list[Piece] = []
-    gathered: list[Unit] = []
-    skip = take = place = 0
+    complete: list[Piece] = []
+    pending: list[Unit] = []
+    skip = take = position = 0
     for unit in units:
-        low, high = max(first, place), min(last, place + unit.rows)
+        low, high = max(first, position), min(last, position + unit.rows)
         if high > low:
-            if not gathered:
-                skip = low - place
-            gathered.append(unit)
+            if not pending:
+                skip = low - position
+            pending.append(unit)
             take += high - low
             if take >= ROWS_PER_PIECE:
-                closed.append(Piece(tuple(gathered), skip, take))
-                gathered, take = [], 0
-        place += unit.rows
-    return [*closed, Piece(tuple(gathered), skip, take)] if gathered else closed
+                complete.append(Piece(tuple(pending), skip, take))
+                pending, take = [], 0
+        position += unit.rows
+    return [*complete, Piece(tuple(pending), skip, take)] if pending else complete
 
 
 class _readable:

@@ -65,12 +65,16 @@ class _PieceExamples(_BaseExamplesIterable):  # type: ignore[misc]
     def shuffle_data_sources(self, generator: np.random.Generator) -> _PieceExamples:
         """The pieces in another order."""
         order = generator.permutation(len(self._pieces)).tolist()
-        return self._with(tuple(self._pieces[place] for place in order))
+        return self._with(tuple(self._pieces[index] for index in order))
 
     def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> _PieceExamples:
         """The pieces of one of several workers."""
-        chosen = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
-        return self._with(tuple(self._pieces[place] for place in chosen if place < len(self._pieces)))
+        piece_indices = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
+        return self._with(
+            tuple(
+                self._pieces[piece_index] for piece_index in piece_indices if piece_index < len(self._pieces)
+            )
+        )
 
     def reshard_data_sources(self) -> _PieceExamples:
         """The same pieces: they are small enough."""
@@ -100,9 +104,9 @@ class _PieceExamples(_BaseExamplesIterable):  # type: ignore[misc]
             self._state_dict["row"] += rows
 
     def _batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
-        first, row = 0, 0
+        first_piece, row = 0, 0
         if self._state_dict:
-            first, row = self._state_dict["piece"], self._state_dict["row"]
+            first_piece, row = self._state_dict["piece"], self._state_dict["row"]
             if self._state_dict["of"] != self._identity:
                 raise TrainingRefused(
                     "the saved state belongs to another version, filter, choice of columns, rank or number of ranks",
@@ -110,7 +114,7 @@ class _PieceExamples(_BaseExamplesIterable):  # type: ignore[misc]
                     hint="Resume with the table@version, condition, split, rank and number of ranks of the run that "
                     "saved it, or start anew.",
                 )
-        for number in range(first, len(self._pieces)):
+        for number in range(first_piece, len(self._pieces)):
             for batch in self._source.batches(self._pieces[number], row):
                 yield str(number), batch
             row = 0

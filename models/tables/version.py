@@ -68,11 +68,13 @@ class TableVersion:
             VersionGone: files were vacuumed; names the versions that are left.
             InputDamaged: a file has another size than the log says.
         """
-        listed = list(files)
-        sizes = self.folder.sizes([file.path for file in listed])
-        if gone := sizes.count(None):
-            raise _gone(lake, self.table, self.version, f"{gone} of its {len(listed)} files were vacuumed")
-        if any(size != file.size for size, file in zip(sizes, listed, strict=True)):
+        expected = list(files)
+        sizes = self.folder.sizes([file.path for file in expected])
+        if missing := sizes.count(None):
+            raise _version_gone(
+                lake, self.table, self.version, f"{missing} of its {len(expected)} files were vacuumed"
+            )
+        if any(size != file.size for size, file in zip(sizes, expected, strict=True)):
             raise InputDamaged(
                 f"a file of version {self.version} has another size than the log says",
                 table=self.table,
@@ -97,7 +99,9 @@ def open_version(lake: Lake, table: str, version: int | None = None) -> TableVer
         for number, features in protocols(folder):
             if version is None or number <= version:
                 _check_features(table, number if version is None else version, features)
-        raise _gone(lake, table, version, f"its log cannot be replayed ({type(error).__name__})") from None
+        raise _version_gone(
+            lake, table, version, f"its log cannot be replayed ({type(error).__name__})"
+        ) from None
     number = int(delta.version())
     _check_protocol(table, number, delta)
     return TableVersion(table, number, folder, _schema(delta), _files(table, number, delta))
@@ -146,13 +150,13 @@ def _files(table: str, version: int, delta: DeltaTable) -> tuple[DataFile, ...]:
     return tuple(sorted(files, key=lambda file: file.path))
 
 
-def _gone(lake: Lake, table: str, version: int | None, why: str) -> VersionGone:
-    left = versions_left(lake.folder(table))
-    available = f"There are: {ranges(left)}." if left else "No version of it can be read."
-    if version is not None and left and version > left[-1]:
-        why = "there is no such version yet"
+def _version_gone(lake: Lake, table: str, version: int | None, reason: str) -> VersionGone:
+    readable = versions_left(lake.folder(table))
+    available = f"Readable versions: {ranges(readable)}." if readable else "No version of it can be read."
+    if version is not None and readable and version > readable[-1]:
+        reason = "there is no such version yet"
     return VersionGone(
-        f"version {'latest' if version is None else version} cannot be had: {why}",
+        f"version {'latest' if version is None else version} cannot be read: {reason}",
         table=table,
-        hint=f"{available} Pin versions that must last: flywheel vacuum spares those that registered models name.",
+        hint=f"{available} Pin versions that must last: flywheel vacuum keeps those that registered models name.",
     )

@@ -127,7 +127,7 @@ def test_json_lines_are_one_row_each_and_hold_no_nan(filled: Settings, tmp_path:
     assert rows[1]["context"] == ROWS["context"][1].as_py()
     assert (rows[0]["ds"], rows[1]["locale"]) == ("2026-11-20", None)
     assert card(tmp_path / "p")["notes"] == [
-        "1 floating-point values that are no number in JSON (NaN, infinity) are null."
+        "1 floating-point values that JSON cannot represent (NaN, infinity) are null."
     ]
 
 

@@ -223,12 +223,13 @@ def test_a_vacuumed_version_is_refused_and_says_what_is_left(settings: Settings)
     opened = open_snapshot(settings, f"{SAMPLES}@1")
     DeltaTable(path).vacuum(0, dry_run=False, enforce_retention_duration=False)
     with pytest.raises(
-        VersionGone, match=r"version 1 cannot be had: 2 of its 2 files were vacuumed.*There are: 2\.\.5"
+        VersionGone,
+        match=r"version 1 cannot be read: 2 of its 2 files were vacuumed.*Readable versions: 2\.\.5",
     ):
         open_snapshot(settings, f"{SAMPLES}@1")
     with pytest.raises(InputDamaged, match="cannot be read"):
         read(opened)  # opened before: it must not end early as if it were whole
-    with pytest.raises(VersionGone, match=r"version 99 cannot be had: there is no such version yet"):
+    with pytest.raises(VersionGone, match=r"version 99 cannot be read: there is no such version yet"):
         open_snapshot(settings, f"{SAMPLES}@99")
     assert open_snapshot(settings, f"{SAMPLES}@3").snapshot.rows == 7
 
@@ -243,7 +244,7 @@ def test_a_lake_at_a_uri_is_read_alike(tmp_path: Path) -> None:
     assert sorted(numbers(pickle.loads(pickle.dumps(opened.streaming())))) == list(range(3, 20))
     DeltaTable(path).optimize.z_order(["n"])
     DeltaTable(path).vacuum(0, dry_run=False, enforce_retention_duration=False)
-    with pytest.raises(VersionGone, match=r"2 of its 2 files were vacuumed.*There are: 1\.\.3"):
+    with pytest.raises(VersionGone, match=r"2 of its 2 files were vacuumed.*Readable versions: 1\.\.3"):
         open_snapshot(settings, f"{SAMPLES}@0")
 
 
@@ -255,7 +256,7 @@ def test_a_version_whose_log_was_cleaned_up_is_refused(settings: Settings) -> No
     log_file(path, 0).unlink()
     log_file(path, 1).unlink()
     for gone in (0, 1, 2):
-        with pytest.raises(VersionGone, match=r"There are: 3\."):
+        with pytest.raises(VersionGone, match=r"Readable versions: 3\."):
             open_snapshot(settings, f"{SAMPLES}@{gone}")
     assert open_snapshot(settings, SAMPLES).snapshot.rows == 12
 
