@@ -14,18 +14,18 @@ from models.signals.model import SEEN, Bools, Floats, texts
 from models.text.sentiment import sentiment
 
 
-def length_features(seen: pa.Table) -> Floats:
+def length_features(rows: pa.Table) -> Floats:
     """log(1 + words) of the response, and its square: users may like neither very short nor very long responses."""
-    words = np.log1p([len(text.split()) for text in texts(seen, "response")])
+    words = np.log1p([len(text.split()) for text in texts(rows, "response")])
     return np.column_stack([words, words**2])
 
 
-def sentiment_features(seen: pa.Table) -> Floats:
+def sentiment_features(rows: pa.Table) -> Floats:
     """VADER's compound of the user message and of the response, and whether each is known."""
-    inputs = zip(texts(seen, "context"), texts(seen, "response"), texts(seen, "language"), strict=True)
+    inputs = zip(texts(rows, "context"), texts(rows, "response"), texts(rows, "language"), strict=True)
     pairs = [
-        (sentiment(_last_user_message(context), tongue), sentiment(response, tongue))
-        for context, response, tongue in inputs
+        (sentiment(_last_user_message(context), language), sentiment(response, language))
+        for context, response, language in inputs
     ]
     values = np.array([[0.0 if value is None else value for value in pair] for pair in pairs]).reshape(-1, 2)
     is_known = np.array([[value is not None for value in pair] for pair in pairs], dtype=float).reshape(-1, 2)
@@ -50,7 +50,7 @@ class Baseline:
         """`length_only` or `sentiment_only`."""
         return self._name
 
-    def fit(self, seen: pa.Table, labels: Bools) -> Baseline:
+    def fit(self, rows: pa.Table, labels: Bools) -> Baseline:
         """Fit on training rows without class weights, so that log-odds match the training rate.
 
         Raises:
@@ -65,18 +65,18 @@ class Baseline:
                 f"{len(labels)} training rows have one outcome only", hint="Give more days."
             )
         model = make_pipeline(StandardScaler(), LogisticRegression(C=100.0, max_iter=1000))
-        self._fitted = model.fit(FEATURES[self._name](seen.select(SEEN)), labels)
+        self._fitted = model.fit(FEATURES[self._name](rows.select(SEEN)), labels)
         return self
 
-    def logits(self, seen: pa.Table) -> Floats:
+    def logits(self, rows: pa.Table) -> Floats:
         """Log-odds, one a row."""
-        decisions = self._fitted.decision_function(FEATURES[self._name](seen.select(SEEN)))
+        decisions = self._fitted.decision_function(FEATURES[self._name](rows.select(SEEN)))
         return np.asarray(decisions, dtype=np.float64)
 
 
-def baselines(seen: pa.Table, labels: Bools, names: Sequence[str] = tuple(FEATURES)) -> tuple[Baseline, ...]:
+def baselines(rows: pa.Table, labels: Bools, names: Sequence[str] = tuple(FEATURES)) -> tuple[Baseline, ...]:
     """Every baseline, fitted on the same training rows as the model that it is compared with."""
-    return tuple(Baseline(name).fit(seen, labels) for name in names)
+    return tuple(Baseline(name).fit(rows, labels) for name in names)
 
 
 def _last_user_message(context: str) -> str:

@@ -22,7 +22,7 @@ UNJUDGED = "(unjudged)"
 _REACTIONS = frozenset({"love", "thumb_up", "thumb_down", "feedback"})
 _PRAISE = frozenset({"love", "thumb_up"})
 _MOOD = {"love": 1, "thumb_up": 1, "continued": 1, "thumb_down": -1, "feedback": -1}
-"""Side of 1 on which the odds ratio shows a mood bias: users in a good mood praise more and stay longer."""
+"""1: an odds ratio above 1 shows a mood bias; -1: below 1. Users in a good mood praise more and stay longer."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class BiasLine:
 
 
 def contrasts_of(signal: str) -> Mapping[tuple[str, str], Contrast]:
-    """The compared groups, with the side of 1 on which a model of this signal shows the bias.
+    """The compared groups, with the sign of the log odds ratio that shows the bias in a model of this signal.
 
     For `continued`, the contrasts on session ends have no verdict: the signal itself is about the end of a session.
     """
@@ -93,38 +93,38 @@ def cells(rows: pd.DataFrame, signal: str, hits: npt.NDArray[np.float64]) -> pd.
     responses = responses[responses.session_turn_index >= 1]
     last = responses.replied_in_session.eq(False)
     session = responses.groupby("session_id")
-    several = session.hit.transform("size")
+    session_size = session.hit.transform("size")
     first = responses.session_turn_index.eq(session.session_turn_index.transform("min"))
     ended = last.groupby(responses.session_id).transform("any")
     mood = responses.prior_sentiment.astype(float)
-    moody = (mood >= POSITIVE) | (mood <= NEGATIVE)
-    picked = [
+    has_mood = (mood >= POSITIVE) | (mood <= NEGATIVE)
+    comparisons = [
         ("positive_negative_ratio", "odds_by_jtbd", responses.jtbd, responses.jtbd != UNJUDGED),
-        ("ending_bias", "last_response", _named(last, "last", "earlier"), ended & (several >= 2)),
+        ("ending_bias", "last_response", _levels(last, "last", "earlier"), ended & (session_size >= 2)),
         (
-            "delayed_feedback", "first_response", _named(first, "first", "later"),
-            ended & (several >= 3) & ~last,
+            "delayed_feedback", "first_response", _levels(first, "first", "later"),
+            ended & (session_size >= 3) & ~last,
         ),
         (
             "delayed_feedback", "clarifying_question",
-            _named(responses.is_question.eq(True), "question", "statement"), responses.is_question.notna(),
+            _levels(responses.is_question.eq(True), "question", "statement"), responses.is_question.notna(),
         ),
         (
             "delayed_feedback", "long_response",
-            _named(responses.response_words >= LONG_WORDS, "long", "short"), responses.response_words.notna(),
+            _levels(responses.response_words >= LONG_WORDS, "long", "short"), responses.response_words.notna(),
         ),
-        ("prior_sentiment", "positive_message", _named(mood >= POSITIVE, "positive", "negative"), moody),
+        ("prior_sentiment", "positive_message", _levels(mood >= POSITIVE, "positive", "negative"), has_mood),
     ]  # fmt: skip
     parts = [
-        responses.loc[chosen, ["user_id", "hit"]].assign(
-            bias=bias, contrast=contrast, level=level[chosen], reaction=signal
+        responses.loc[is_included, ["user_id", "hit"]].assign(
+            bias=bias, contrast=contrast, level=level[is_included], reaction=signal
         )
-        for bias, contrast, level, chosen in picked
+        for bias, contrast, level, is_included in comparisons
     ]
     keys = ["bias", "contrast", "level", "reaction", "user_id"]
     grouped = pd.concat(parts, ignore_index=True).groupby(keys).hit
     return grouped.agg(responses="size", hits="sum").astype(float).reset_index()
 
 
-def _named(is_so: pd.Series[bool], yes: str, no: str) -> pd.Series[str]:
-    return is_so.map({True: yes, False: no})
+def _levels(condition: pd.Series[bool], if_true: str, if_false: str) -> pd.Series[str]:
+    return condition.map({True: if_true, False: if_false})

@@ -42,7 +42,7 @@ class Ratio:
 
     contrast: str
     spread: str
-    each: str
+    job_ratio: str
     bias: str = "positive_negative_ratio"
 
     @property
@@ -60,7 +60,7 @@ THUMBS_BY_JOB = Ratio(
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two groups of responses. `sign` is the side of 1 on which their odds ratio exposed/reference shows the bias.
+    """Two groups of responses. `sign` 1: an odds ratio exposed/reference above 1 shows the bias; -1: below 1.
 
     None: a related figure without a verdict, because it also depends on the quality of responses.
     """
@@ -146,21 +146,23 @@ def odds_ratio(
 ) -> Statistic:
     """The statistic of one contrast; its verdict is not yet adjusted for multiple tests."""
     contrast = contrasts[key]
-    counted = _counted(key, None, contrast.meaning, cells)
+    counts = _counts(key, None, contrast.meaning, cells)
     reactions = sorted(set(cells.reaction))
     groups = {contrast.reference, contrast.exposed}
-    enough = [groups <= _levels_with_outcomes(cells[cells.reaction == reaction]) for reaction in reactions]
-    if not enough or not all(enough) or counted.users < LEAST_USERS:
-        return replace(counted, status="too_few")
+    has_outcomes = [
+        groups <= _levels_with_outcomes(cells[cells.reaction == reaction]) for reaction in reactions
+    ]
+    if not has_outcomes or not all(has_outcomes) or counts.users < LEAST_USERS:
+        return replace(counts, status="too_few")
     exposed = (cells.level == contrast.exposed).to_numpy(float)
-    each = [(cells.reaction == reaction).to_numpy(float) for reaction in reactions]
-    fitted = _fit(cells, np.column_stack([*each, *(indicator * exposed for indicator in each)]))
-    mean = fitted.t_test(np.repeat([0.0, 1 / len(each)], len(each)))
+    indicators = [(cells.reaction == reaction).to_numpy(float) for reaction in reactions]
+    fitted = _fit(cells, np.column_stack([*indicators, *(indicator * exposed for indicator in indicators)]))
+    mean = fitted.t_test(np.repeat([0.0, 1 / len(indicators)], len(indicators)))
     low, high = mean.conf_int(LEVEL)[0]
     log_ratio = float(mean.effect[0])
     verdict: Status = "present" if log_ratio * (contrast.sign or 0) > 0 else "not_shown"
     return replace(
-        counted,
+        counts,
         estimate=float(np.exp(log_ratio)),
         low=float(np.exp(low)),
         high=float(np.exp(high)),
@@ -171,14 +173,14 @@ def odds_ratio(
 
 def _by_job(ratio: Ratio, cells: pd.DataFrame) -> tuple[Statistic, list[Statistic]]:
     """The spread over jobs to be done, and the ratio in each; rare jobs are pooled."""
-    whole = _counted(ratio.key, None, ratio.spread, cells)
+    overall = _counts(ratio.key, None, ratio.spread, cells)
     cells = cells.assign(level=cells.level.where(cells.level.isin(_levels_with_outcomes(cells)), RARE))
     cells = cells.groupby(["level", "user_id"], as_index=False)[["responses", "hits"]].sum()
     frequent = sorted(_levels_with_outcomes(cells))
-    jobs = [_counted(ratio.key, str(level), ratio.each, job) for level, job in cells.groupby("level")]
+    jobs = [_counts(ratio.key, str(level), ratio.job_ratio, job) for level, job in cells.groupby("level")]
     cells = cells[cells.level.isin(frequent)]
     if len(frequent) < 2 or cells.user_id.nunique() < LEAST_USERS:
-        return replace(whole, status="too_few"), [replace(job, status="too_few") for job in jobs]
+        return replace(overall, status="too_few"), [replace(job, status="too_few") for job in jobs]
     fitted = _fit(cells, np.column_stack([(cells.level == level).to_numpy(float) for level in frequent]))
     bounds = dict(zip(frequent, np.exp(fitted.conf_int(LEVEL)), strict=True))
     odds = dict(zip(frequent, np.exp(fitted.params), strict=True))
@@ -192,7 +194,7 @@ def _by_job(ratio: Ratio, cells: pd.DataFrame) -> tuple[Statistic, list[Statisti
     low, high = tau_interval(fitted.params, variances)
     q = _cochran_q(0.0, fitted.params, variances)
     spread = replace(
-        whole,
+        overall,
         estimate=tau(fitted.params, variances),
         low=low,
         high=high,
@@ -216,13 +218,13 @@ def tau_interval(
     return _tau_at(float(low), effects, variances), _tau_at(float(high), effects, variances)
 
 
-def _tau_at(wanted: float, effects: npt.NDArray[np.float64], variances: npt.NDArray[np.float64]) -> float:
-    if _cochran_q(0.0, effects, variances) <= wanted:
+def _tau_at(target_q: float, effects: npt.NDArray[np.float64], variances: npt.NDArray[np.float64]) -> float:
+    if _cochran_q(0.0, effects, variances) <= target_q:
         return 0.0
-    top = 1.0
-    while _cochran_q(top, effects, variances) > wanted:
-        top *= 4
-    root = brentq(lambda squared: _cochran_q(squared, effects, variances) - wanted, 0.0, top)
+    upper = 1.0
+    while _cochran_q(upper, effects, variances) > target_q:
+        upper *= 4
+    root = brentq(lambda tau_squared: _cochran_q(tau_squared, effects, variances) - target_q, 0.0, upper)
     return float(np.sqrt(root))
 
 
@@ -249,7 +251,7 @@ def _levels_with_outcomes(cells: pd.DataFrame) -> set[str]:
     return {str(level) for level in groups.index[has_both]}
 
 
-def _counted(key: tuple[str, str], level: str | None, meaning: str, cells: pd.DataFrame) -> Statistic:
+def _counts(key: tuple[str, str], level: str | None, meaning: str, cells: pd.DataFrame) -> Statistic:
     return Statistic(
         key[0], key[1], level, meaning, int(cells.responses.sum()), round(cells.hits.sum()), cells.user_id.nunique()
     )  # fmt: skip
@@ -257,13 +259,13 @@ def _counted(key: tuple[str, str], level: str | None, meaning: str, cells: pd.Da
 
 def _adjusted(lines: Sequence[Statistic]) -> list[Statistic]:
     """The lines with Holm's p where they have a verdict; `present` stays only where that p is below the level."""
-    known = [line.p_value for line in lines if line.status in ("present", "not_shown")]
-    adjusted = iter(multipletests(known, method="holm")[1] if known else ())
+    p_values = [line.p_value for line in lines if line.status in ("present", "not_shown")]
+    adjusted = iter(multipletests(p_values, method="holm")[1] if p_values else ())
     adjusted_lines: list[Statistic] = []
     for line in lines:
         if line.status in ("present", "not_shown"):
             p_adjusted = float(next(adjusted))
-            shown = line.status == "present" and p_adjusted < LEVEL
-            line = replace(line, p_adjusted=p_adjusted, status="present" if shown else "not_shown")
+            is_present = line.status == "present" and p_adjusted < LEVEL
+            line = replace(line, p_adjusted=p_adjusted, status="present" if is_present else "not_shown")
         adjusted_lines.append(line)
     return adjusted_lines

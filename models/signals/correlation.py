@@ -42,7 +42,7 @@ class WinRate:
         """Whether both models have the same winner; None if the data are too few."""
         if self.by_preference.value is None or self.by_signal.value is None:
             return None
-        return _side(self.by_preference.value) == _side(self.by_signal.value)
+        return _winner(self.by_preference.value) == _winner(self.by_signal.value)
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ def agreement(scores: pd.DataFrame, seed: int = 7) -> Agreement:
     x, y = scored.preference.to_numpy(float), scored.signal.to_numpy(float)
     users = scored.user_id.nunique()
     first, second = _pairs_of_turns(scored)
-    won = np.sign(x[first] - x[second]) * np.sign(y[first] - y[second])
-    decided = won != 0
+    concordance = np.sign(x[first] - x[second]) * np.sign(y[first] - y[second])
+    untied = concordance != 0
     return Agreement(
         len(scored),
         users,
         _figure(scored.user_id, lambda w: spearman(x, y, w), seed),
-        int(decided.sum()),
-        _figure(scored.user_id.to_numpy()[first[decided]], lambda w: _mean(w, won[decided] > 0), seed),
+        int(untied.sum()),
+        _figure(scored.user_id.to_numpy()[first[untied]], lambda w: _mean(w, concordance[untied] > 0), seed),
         _win_rates(scored, seed) if "policy" in scored else (),
         _trend(scored, seed) if "policy" in scored else (),
     )
@@ -131,10 +131,16 @@ def compare(settings: Settings, reward: str, signal: str, rows: SignalRows, long
     }
     ids = {name: table[name].to_pylist() for name in ("turn_id", "user_id")}
     result = agreement(pd.DataFrame({**ids, **scored, "policy": table["model_version"].to_pylist()}))
-    judged, by = tracking.version_of(settings, reward), tracking.version_of(settings, signal)
+    reward_version, signal_version = (
+        tracking.version_of(settings, reward),
+        tracking.version_of(settings, signal),
+    )
     with tracking.registry_errors(settings):
         tracking.client(settings).set_model_version_tag(
-            judged.name, judged.version, f"agreement.{by.name}.{by.version}", json.dumps(result.metrics())
+            reward_version.name,
+            reward_version.version,
+            f"agreement.{signal_version.name}.{signal_version.version}",
+            json.dumps(result.metrics()),
         )
     return result
 
@@ -143,20 +149,20 @@ def _ranks(values: Floats, weights: Floats) -> Floats:
     order = np.argsort(values, kind="stable")
     _, level = np.unique(values, return_inverse=True)
     ends = np.flatnonzero(np.append(np.diff(values[order]) != 0, True))
-    upto = np.cumsum(weights[:, order], axis=1)[:, ends]
-    below = np.concatenate([np.zeros((len(weights), 1)), upto[:, :-1]], axis=1)
-    return np.asarray(((below + upto) / 2)[:, level])
+    cumulative = np.cumsum(weights[:, order], axis=1)[:, ends]
+    below = np.concatenate([np.zeros((len(weights), 1)), cumulative[:, :-1]], axis=1)
+    return np.asarray(((below + cumulative) / 2)[:, level])
 
 
 def _pairs_of_turns(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     pairs = [
         pair
-        for places in rows.groupby("turn_id").indices.values()
-        if len(places) > 1
-        for pair in combinations(sorted(places), 2)
+        for positions in rows.groupby("turn_id").indices.values()
+        if len(positions) > 1
+        for pair in combinations(sorted(positions), 2)
     ]
-    places_of_pairs = np.array(pairs, dtype=np.intp).reshape(-1, 2)
-    return places_of_pairs[:, 0], places_of_pairs[:, 1]
+    pair_positions = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    return pair_positions[:, 0], pair_positions[:, 1]
 
 
 def _win_rates(rows: pd.DataFrame, seed: int) -> tuple[WinRate, ...]:
@@ -174,10 +180,10 @@ def _win_rates(rows: pd.DataFrame, seed: int) -> tuple[WinRate, ...]:
             for name in ("preference", "signal")
         }
         if len(left):
-            by = {name: _figure(users, _mean_of(won), seed) for name, won in wins.items()}
+            figures = {name: _figure(users, _mean_of(outcomes), seed) for name, outcomes in wins.items()}
             difference = _figure(users, _mean_of(wins["signal"] - wins["preference"]), seed)
             turns = rows.turn_id.to_numpy()[left]
-            rates.append(WinRate(a, b, len(set(turns)), by["preference"], by["signal"], difference))
+            rates.append(WinRate(a, b, len(set(turns)), figures["preference"], figures["signal"], difference))
     return tuple(rates)
 
 
@@ -208,5 +214,5 @@ def _mean_of(values: np.ndarray) -> Callable[[Floats], Floats]:
     return lambda weights: _mean(weights, values)
 
 
-def _side(share: float) -> int:
+def _winner(share: float) -> int:
     return 0 if abs(share - 0.5) <= 0.01 else (1 if share > 0.5 else -1)

@@ -66,12 +66,12 @@ class Evaluation:
 
     def _figures(self) -> Iterator[tuple[str, float | None]]:
         for cell in self.cells:
-            place = "" if cell.cell == "all" else f"{cell.cell.replace('=', '.')}."
+            prefix = "" if cell.cell == "all" else f"{cell.cell.replace('=', '.')}."
             yield from (
-                (f"{place}rows", cell.rows), (f"{place}happened", cell.happened), (f"{place}users", cell.users)
+                (f"{prefix}rows", cell.rows), (f"{prefix}happened", cell.happened), (f"{prefix}users", cell.users)
             )  # fmt: skip
-            yield from _figure(f"{place}auc", cell.auc)
-            yield from _figure(f"{place}pr_auc", cell.precision)
+            yield from _figure(f"{prefix}auc", cell.auc)
+            yield from _figure(f"{prefix}pr_auc", cell.precision)
         yield from _figure("auc_within_jobs", self.within_job)
         for name, baseline in self.baselines.items():
             yield from _figure(f"{name}.auc", baseline.auc)
@@ -81,9 +81,9 @@ class Evaluation:
         for line in self.bias:
             level = f".{line.predicted.level}" if line.predicted.level else ""
             for side, statistic in (("predicted", line.predicted), ("labelled", line.labelled)):
-                place = f"bias.{line.predicted.contrast}{level}.{side}"
-                yield from _figure(place, Figure(statistic.estimate, statistic.low, statistic.high))
-                yield f"{place}.p_adjusted", statistic.p_adjusted
+                prefix = f"bias.{line.predicted.contrast}{level}.{side}"
+                yield from _figure(prefix, Figure(statistic.estimate, statistic.low, statistic.high))
+                yield f"{prefix}.p_adjusted", statistic.p_adjusted
 
     def _calibration(self) -> Iterator[tuple[str, float | None]]:
         calibrated = self.calibrated
@@ -94,10 +94,10 @@ class Evaluation:
         )  # fmt: skip
         yield from _figure("calibration.gap", calibrated.gap)
         for number, reliability_bin in enumerate(calibrated.bins):
-            place = f"calibration.bin{number}"
+            prefix = f"calibration.bin{number}"
             yield from (
-                (f"{place}.rows", reliability_bin.rows), (f"{place}.predicted", reliability_bin.predicted),
-                (f"{place}.observed", reliability_bin.observed),
+                (f"{prefix}.rows", reliability_bin.rows), (f"{prefix}.predicted", reliability_bin.predicted),
+                (f"{prefix}.observed", reliability_bin.observed),
             )  # fmt: skip
 
 
@@ -119,14 +119,14 @@ def evaluate(
     users = [str(value) for value in rows["user_id"].to_pylist()]
     jobs = [str(value) for value in rows["jtbd"].to_pylist()]
     judged = [job != UNJUDGED for job in jobs]
-    of_judged = np.array(judged, dtype=bool)
+    judged_mask = np.array(judged, dtype=bool)
     return Evaluation(
         signal,
         by_cell(probabilities, happened, users, {"jtbd": jobs}, seed),
         calibrated(probabilities, happened, users, seed),
         within(
-            probabilities[of_judged],
-            happened[of_judged],
+            probabilities[judged_mask],
+            happened[judged_mask],
             [job for job, is_judged in zip(jobs, judged, strict=True) if is_judged],
             [user for user, is_judged in zip(users, judged, strict=True) if is_judged],
             seed,
@@ -140,7 +140,7 @@ def evaluate(
 def calibrated(probabilities: Floats, happened: Bools, users: list[str], seed: int) -> Calibrated:
     """Reliability in ten bins of equally many rows, its error, and that error by chance."""
     bins = reliability(probabilities, happened, "mass")
-    by_chance, most = error_by_chance(probabilities, seed)
+    by_chance, by_chance_most = error_by_chance(probabilities, seed)
 
     def gap(weights: Floats) -> Floats:
         return np.asarray((weights * (probabilities - happened)).sum(axis=1) / weights.sum(axis=1))
@@ -150,7 +150,7 @@ def calibrated(probabilities: Floats, happened: Bools, users: list[str], seed: i
         bins,
         calibration_error(bins),
         by_chance,
-        most,
+        by_chance_most,
         calibration_error(reliability(probabilities, happened)),
         Resamples.of(users, seed).interval(value, gap),
     )

@@ -23,7 +23,7 @@ RANKING = ("continued", "thumb_up")
 """The signals that the paper uses to rank candidates of rejection sampling (section 2.3.2)."""
 _PREFIX = "signal-"
 _WEIGHTS, _UNKNOWN_SIGNAL = "weights_hash", "unknown"
-_WHY = {
+_REASONS = {
     "continued": "whether users continue depends on the state of the session, not on the response alone",
     "love": "users give love to flattery, most of all at the end of a conversation",
     "thumb_up": "thumbs come late and at the end, and depend on mood and task: it would teach flattery and length",
@@ -56,20 +56,22 @@ def allow_as_reward(settings: Settings, model: str, on: date | None = None) -> N
     signal = _signal_of(settings, version)
     if signal is None:
         return
-    named = f"{version.name}/{version.version}"
+    version_name = f"{version.name}/{version.version}"
     today = on or datetime.now(UTC).date()
-    overrides = [override for override in settings.signal_models.reward_overrides if override.model == named]
+    overrides = [
+        override for override in settings.signal_models.reward_overrides if override.model == version_name
+    ]
     valid = [override for override in overrides if today <= override.expires]
     if not valid:
-        ended = (
+        expired_note = (
             f"; its override ended on {max(override.expires for override in overrides)}" if overrides else ""
         )
         raise RewardRefused(
-            f"{named} predicts a user signal and may not be a reward (sections 2.3.2, 3.5.5): "
-            f"{_WHY.get(signal, 'its labels are biased')}{ended}",
+            f"{version_name} predicts a user signal and may not be a reward (sections 2.3.2, 3.5.5): "
+            f"{_REASONS.get(signal, 'its labels are biased')}{expired_note}",
             setting="signal_models.reward_overrides",
             hint="Use a preference model. To allow it for a time, add {model = "
-            f'"{named}", approved_by, reason, expires}}: it is recorded on the version.',
+            f'"{version_name}", approved_by, reason, expires}}: it is recorded on the version.',
         )
     _record(settings, version, max(valid, key=lambda override: override.expires))
 
@@ -107,15 +109,15 @@ def _signal_of(settings: Settings, version: Any) -> str | None:
     """
     tags = dict(version.tags)
     if tags.get(KIND_TAG) == KIND or str(version.name).startswith(_PREFIX):
-        named = str(version.name).removeprefix(_PREFIX).replace("-", "_")
-        return str(tags.get(SIGNAL_TAG) or (named if named in SIGNALS else _UNKNOWN_SIGNAL))
+        signal_in_name = str(version.name).removeprefix(_PREFIX).replace("-", "_")
+        return str(tags.get(SIGNAL_TAG) or (signal_in_name if signal_in_name in SIGNALS else _UNKNOWN_SIGNAL))
     if not tags.get(_WEIGHTS):
         raise RewardRefused(
-            f"it is unknown what {version.name}/{version.version} was trained to predict: it has no lineage",
+            f"{version.name}/{version.version} has no lineage, so what it predicts is unknown",
             hint="Register it with models.registry.register.",
         )
-    twins = tracking.all_versions(settings, **{_WEIGHTS: tags[_WEIGHTS], KIND_TAG: KIND})
-    return str(dict(twins[0].tags).get(SIGNAL_TAG, _UNKNOWN_SIGNAL)) if twins else None
+    same_weights = tracking.all_versions(settings, **{_WEIGHTS: tags[_WEIGHTS], KIND_TAG: KIND})
+    return str(dict(same_weights[0].tags).get(SIGNAL_TAG, _UNKNOWN_SIGNAL)) if same_weights else None
 
 
 def _record(settings: Settings, version: Any, override: RewardOverrideSettings) -> None:
@@ -126,12 +128,15 @@ def _record(settings: Settings, version: Any, override: RewardOverrideSettings) 
         "expires": str(override.expires),
     }
     key = f"{OVERRIDE_TAG}.{override.expires}"
-    known = json.loads(version.tags[key]) if key in version.tags else {}
-    if {name: known.get(name) for name in decision} == decision:
+    recorded = json.loads(version.tags[key]) if key in version.tags else {}
+    if {name: recorded.get(name) for name in decision} == decision:
         return
-    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    used_from = datetime.now(UTC).isoformat(timespec="seconds")
     client = tracking.client(settings)
     with tracking.registry_errors(settings):
         client.set_model_version_tag(
-            version.name, version.version, key, json.dumps({**decision, "used_from": moment}, sort_keys=True)
+            version.name,
+            version.version,
+            key,
+            json.dumps({**decision, "used_from": used_from}, sort_keys=True),
         )

@@ -24,18 +24,18 @@ class SignalModel(Protocol):
         """Name of the model family: `transformer`, `length_only`, ..."""
         ...
 
-    def logits(self, seen: pa.Table) -> Floats:
+    def logits(self, rows: pa.Table) -> Floats:
         """Uncalibrated log-odds, one a row of `SEEN` columns; NaN for a row that the model cannot read."""
         ...
 
 
-def known(table: pa.Table, signal: str) -> pa.Table:
+def labelled(table: pa.Table, signal: str) -> pa.Table:
     """The rows whose signal is known. An unknown signal (NULL) is no negative label."""
     return table.filter(pc.is_valid(table[signal]))
 
 
 def happened(table: pa.Table, signal: str) -> Bools:
-    """s of equation 7 for rows of `known`."""
+    """s of equation 7 for rows of `labelled`."""
     return np.asarray(table[signal].to_numpy(zero_copy_only=False), dtype=bool)
 
 

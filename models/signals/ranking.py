@@ -18,9 +18,9 @@ Bools = npt.NDArray[np.bool_]
 DRAWS = 1_000
 LEAST_USERS = 20
 LEAST_OUTCOMES = 10
-_AT_ONCE = 2_000_000
+_MAX_WEIGHTS = 2_000_000
 # There is an interval only if nearly all resamples have both outcomes.
-_MOST_EMPTY = 0.02
+_MAX_UNDEFINED = 0.02
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Resamples:
     def of(cls, users: Sequence[str] | npt.NDArray[np.object_], seed: int, draws: int = DRAWS) -> Resamples:
         """`draws` resamples of as many users as there are, with replacement."""
         names, user = np.unique(np.asarray(users, dtype=str), return_inverse=True)
-        random = np.random.default_rng(seed)
-        times = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+        rng = np.random.default_rng(seed)
+        times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
         return cls(user, times)
 
     def figures(self, statistic: Callable[[Floats], Floats]) -> Floats:
@@ -75,7 +75,7 @@ class Resamples:
         Args:
             statistic: of weights (resamples, rows); NaN where it is not defined.
         """
-        step = max(1, _AT_ONCE // max(len(self.user), 1))
+        step = max(1, _MAX_WEIGHTS // max(len(self.user), 1))
         parts = [
             statistic(self.times[begin : begin + step][:, self.user].astype(float))
             for begin in range(0, len(self.times), step)
@@ -84,9 +84,9 @@ class Resamples:
 
     def interval(self, value: float, statistic: Callable[[Floats], Floats]) -> Figure:
         """The value with the 2.5 % and 97.5 % quantile of its resamples."""
-        drawn = self.figures(statistic)
-        finite = drawn[np.isfinite(drawn)]
-        if len(finite) < (1 - _MOST_EMPTY) * len(drawn):
+        resampled = self.figures(statistic)
+        finite = resampled[np.isfinite(resampled)]
+        if len(finite) < (1 - _MAX_UNDEFINED) * len(resampled):
             return Figure()
         low, high = np.quantile(finite, [0.025, 0.975])
         return Figure(value, float(low), float(high))
@@ -95,17 +95,17 @@ class Resamples:
 def auc(scores: Floats, happened: Bools) -> Callable[[Floats], Floats]:
     """The area under the ROC curve as a function of weights (resamples, rows)."""
     order = np.argsort(scores, kind="stable")
-    yes, ends = happened[order], _ends(scores[order])
+    is_positive, ends = happened[order], _ends(scores[order])
 
     def weighted(weights: Floats) -> Floats:
         sorted_weights = weights[:, order]
-        positive = np.cumsum(np.where(yes, sorted_weights, 0.0), axis=1)[:, ends]
-        negative = np.cumsum(np.where(yes, 0.0, sorted_weights), axis=1)[:, ends]
-        own = np.diff(positive, axis=1, prepend=0.0)
+        positive = np.cumsum(np.where(is_positive, sorted_weights, 0.0), axis=1)[:, ends]
+        negative = np.cumsum(np.where(is_positive, 0.0, sorted_weights), axis=1)[:, ends]
+        tied_positive = np.diff(positive, axis=1, prepend=0.0)
         below = np.concatenate([np.zeros((len(weights), 1)), negative[:, :-1]], axis=1)
         pairs = positive[:, -1] * negative[:, -1]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray((own * (below + negative) / 2).sum(axis=1) / pairs)
+            return np.asarray((tied_positive * (below + negative) / 2).sum(axis=1) / pairs)
 
     return weighted
 
@@ -113,16 +113,16 @@ def auc(scores: Floats, happened: Bools) -> Callable[[Floats], Floats]:
 def average_precision(scores: Floats, happened: Bools) -> Callable[[Floats], Floats]:
     """Average precision as a function of weights (resamples, rows): steps, no interpolation."""
     order = np.argsort(-scores, kind="stable")
-    yes, ends = happened[order], _ends(-scores[order])
+    is_positive, ends = happened[order], _ends(-scores[order])
 
     def weighted(weights: Floats) -> Floats:
         sorted_weights = weights[:, order]
-        everything = np.cumsum(sorted_weights, axis=1)[:, ends]
-        positive = np.cumsum(np.where(yes, sorted_weights, 0.0), axis=1)[:, ends]
-        own = np.diff(positive, axis=1, prepend=0.0)
+        total = np.cumsum(sorted_weights, axis=1)[:, ends]
+        positive = np.cumsum(np.where(is_positive, sorted_weights, 0.0), axis=1)[:, ends]
+        tied_positive = np.diff(positive, axis=1, prepend=0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            precision = np.where(everything > 0, positive / everything, 0.0)
-            return np.asarray((own * precision).sum(axis=1) / positive[:, -1])
+            precision = np.where(total > 0, positive / total, 0.0)
+            return np.asarray((tied_positive * precision).sum(axis=1) / positive[:, -1])
 
     return weighted
 
@@ -134,30 +134,30 @@ def _ends(ordered: Floats) -> npt.NDArray[np.intp]:
 
 def ranked(cell: str, scores: Floats, happened: Bools, users: Sequence[str], seed: int) -> Ranked:
     """AUC and average precision of one cell."""
-    counted = Ranked(cell, len(scores), int(happened.sum()), len(set(users)))
-    if counted.users < LEAST_USERS or not _enough(happened):
-        return counted
-    resamples, once = Resamples.of(users, seed), np.ones((1, len(scores)))
+    counts = Ranked(cell, len(scores), int(happened.sum()), len(set(users)))
+    if counts.users < LEAST_USERS or not _enough(happened):
+        return counts
+    resamples, unit_weights = Resamples.of(users, seed), np.ones((1, len(scores)))
     figures: dict[str, Figure] = {}
     for name, statistic in (
         ("auc", auc(scores, happened)),
         ("precision", average_precision(scores, happened)),
     ):
-        figures[name] = resamples.interval(float(statistic(once)[0]), statistic)
-    return Ranked(cell, counted.rows, counted.happened, counted.users, figures["auc"], figures["precision"])
+        figures[name] = resamples.interval(float(statistic(unit_weights)[0]), statistic)
+    return Ranked(cell, counts.rows, counts.happened, counts.users, figures["auc"], figures["precision"])
 
 
 def gain(scores: Floats, baseline: Floats, happened: Bools, users: Sequence[str], seed: int) -> Figure:
     """AUC of the scores minus that of a baseline, on the same responses and resamples of users."""
     if len(set(users)) < LEAST_USERS or not _enough(happened):
         return Figure()
-    ours, theirs = auc(scores, happened), auc(baseline, happened)
+    model_auc, baseline_auc = auc(scores, happened), auc(baseline, happened)
 
     def difference(weights: Floats) -> Floats:
-        return ours(weights) - theirs(weights)
+        return model_auc(weights) - baseline_auc(weights)
 
-    once = np.ones((1, len(scores)))
-    return Resamples.of(users, seed).interval(float(difference(once)[0]), difference)
+    unit_weights = np.ones((1, len(scores)))
+    return Resamples.of(users, seed).interval(float(difference(unit_weights)[0]), difference)
 
 
 def within(scores: Floats, happened: Bools, groups: Sequence[str], users: Sequence[str], seed: int) -> Figure:
@@ -166,19 +166,20 @@ def within(scores: Floats, happened: Bools, groups: Sequence[str], users: Sequen
     Each group has the weight of its number of pairs.
     """
     names = np.asarray(groups, dtype=str)
-    places = [np.flatnonzero(names == group) for group in sorted(set(groups))]
-    places = [rows for rows in places if happened[rows].any() and not happened[rows].all()]
-    if len(set(users)) < LEAST_USERS or not places or not _enough(happened):
+    group_rows = [np.flatnonzero(names == group) for group in sorted(set(groups))]
+    group_rows = [rows for rows in group_rows if happened[rows].any() and not happened[rows].all()]
+    if len(set(users)) < LEAST_USERS or not group_rows or not _enough(happened):
         return Figure()
-    parts = [(rows, happened[rows], auc(scores[rows], happened[rows])) for rows in places]
+    parts = [(rows, happened[rows], auc(scores[rows], happened[rows])) for rows in group_rows]
 
     def pooled(weights: Floats) -> Floats:
         wins, pairs = np.zeros(len(weights)), np.zeros(len(weights))
-        for rows, yes, statistic in parts:
-            own = weights[:, rows]
-            number = own[:, yes].sum(axis=1) * own[:, ~yes].sum(axis=1)
-            wins += np.where(number > 0, np.nan_to_num(statistic(own)) * number, 0.0)
-            pairs += number
+        for rows, is_positive, statistic in parts:
+            group_weights = weights[:, rows]
+            positive = group_weights[:, is_positive].sum(axis=1)
+            group_pairs = positive * group_weights[:, ~is_positive].sum(axis=1)
+            wins += np.where(group_pairs > 0, np.nan_to_num(statistic(group_weights)) * group_pairs, 0.0)
+            pairs += group_pairs
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(wins / pairs)
 
@@ -198,9 +199,15 @@ def by_cell(
     for dimension, levels in cells.items():
         labels = np.asarray(levels, dtype=object)
         for level in sorted(set(levels)):
-            inside = labels == level
+            in_level = labels == level
             results.append(
-                ranked(f"{dimension}={level}", scores[inside], happened[inside], list(user_ids[inside]), seed)
+                ranked(
+                    f"{dimension}={level}",
+                    scores[in_level],
+                    happened[in_level],
+                    list(user_ids[in_level]),
+                    seed,
+                )
             )
     return tuple(results)
 

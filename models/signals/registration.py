@@ -24,7 +24,7 @@ from models.training.base import base_hashes, base_model
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
 
-_PROBE = 8
+_PROBE_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,13 @@ def _lineage(rows: SignalRows, trained: TrainedSignal, base: str, job: Job) -> L
 
 def _probe(trained: TrainedSignal, table: pa.Table, job: Job) -> list[list[int]]:
     """Sequences of a few calibration rows, on which the stored model must agree with the trained one."""
-    from models.signals.model import SEEN, known
+    from models.signals.model import SEEN, labelled
 
-    rows = split_parts(known(table, trained.signal), job.configuration.seed).calibration.slice(0, 4 * _PROBE)
+    rows = split_parts(labelled(table, trained.signal), job.configuration.seed).calibration.slice(
+        0, 4 * _PROBE_ROWS
+    )
     sequences = [sequence for sequence in trained.model.sequences(rows.select(SEEN)) if sequence is not None]
-    return sequences[:_PROBE]
+    return sequences[:_PROBE_ROWS]
 
 
 def _numbers(calibration: Mapping[str, object]) -> dict[str, object]:

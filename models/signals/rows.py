@@ -31,13 +31,13 @@ SIGNALS = ("continued", "love", "thumb_up", "thumb_down", "feedback")
 """Table 2 of the paper, in the names of `signals.labels`."""
 USED = "used"
 
-_MEMORY = "2GB"
+_MEMORY_LIMIT = "2GB"
 _TYPES = {
     "STRING": "VARCHAR", "INT": "INTEGER", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "DATE": "DATE",
     "TIMESTAMP": "TIMESTAMPTZ", "ARRAY<STRING>": "VARCHAR[]",
 }  # fmt: skip
 _BATCH = 4_096
-_READ = {
+_COLUMNS = {
     "signals.labels": (
         "turn_id", "conversation_id", "session_id", "session_turn_index", "user_id", "character_id", "model_version",
         "source", "language", "split", "is_final", "response_ts", "replied_in_session", *SIGNALS, "ds",
@@ -53,7 +53,7 @@ _READ = {
     "signals.features": ("turn_id", "jtbd", "prior_sentiment", "response_words", "is_question", "ds"),
 }  # fmt: skip
 """Every column that is read. `signals.labels` holds later information; a model sees only its own label of it."""
-_NAMES = ("labels", "screened", "characters", "features")
+_TEMP_TABLES = ("labels", "screened", "characters", "features")
 
 # `context_later`: a regeneration after the response would leak later information, so the row is left out.
 _JUDGE = """
@@ -120,14 +120,17 @@ def signal_rows(
     conditions = _conditions(days, settings.sampling.context_days)
     opened = {
         table: open_snapshot(
-            settings, _at(table, versions or {}), where=conditions.get(table, ""), columns=_READ[table]
+            settings,
+            _at_version(table, versions or {}),
+            where=conditions.get(table, ""),
+            columns=_COLUMNS[table],
         )
-        for table in _READ
+        for table in _COLUMNS
     }
     with tempfile.TemporaryDirectory(prefix="flywheel-signals-") as folder:
         connection = _connect(Path(folder))
         try:
-            for (table, rows), name in zip(opened.items(), _NAMES, strict=True):
+            for (table, rows), name in zip(opened.items(), _TEMP_TABLES, strict=True):
                 _load(connection, name, table, iter(rows.batches()))
             counts = assemble(connection, settings.sampling.context_turns)
             if not counts.get(USED):
@@ -136,7 +139,7 @@ def signal_rows(
                     table="signals.labels",
                     hint="Give other --days, or see flywheel plan.",
                 )
-            table = _on_disk(connection, Path(folder) / "rows.arrow")
+            table = _memory_mapped(connection, Path(folder) / "rows.arrow")
         finally:
             connection.close()
         yield SignalRows(table, counts, tuple(rows.snapshot for rows in opened.values()))
@@ -156,7 +159,7 @@ def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         config={
             "temp_directory": str(folder / "spill"),
-            "memory_limit": _MEMORY,
+            "memory_limit": _MEMORY_LIMIT,
             "preserve_insertion_order": False,
         }
     )
@@ -169,7 +172,9 @@ def _load(
 ) -> None:
     """Create a table of the connection from batches, with the types of its contract even if there are no rows."""
     columns = {
-        column.name: _TYPES[column.type] for column in contract(table).columns if column.name in _READ[table]
+        column.name: _TYPES[column.type]
+        for column in contract(table).columns
+        if column.name in _COLUMNS[table]
     }
     connection.execute(f"CREATE TEMP TABLE {name} ({', '.join(f'{c} {t}' for c, t in columns.items())})")
     first = next(batches, None)
@@ -181,7 +186,7 @@ def _load(
     connection.unregister("reader")
 
 
-def _on_disk(connection: duckdb.DuckDBPyConnection, path: Path) -> pa.Table:
+def _memory_mapped(connection: duckdb.DuckDBPyConnection, path: Path) -> pa.Table:
     """Write the rows to disk and read them through a memory map, so that training's memory does not grow with them."""
     reader = connection.execute(_ROWS).fetch_record_batch(_BATCH)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
@@ -207,7 +212,7 @@ def _conditions(days: Sequence[date], context_days: int) -> dict[str, str]:
     }
 
 
-def _at(table: str, versions: Mapping[str, int]) -> str:
+def _at_version(table: str, versions: Mapping[str, int]) -> str:
     return f"{table}@{versions[table]}" if table in versions else table
 
 

@@ -15,7 +15,7 @@ from infra.errors import TrainingRefused
 from models.calibration import Calibration, calibrate
 from models.signals.baselines import FEATURES, baselines
 from models.signals.evaluation import Evaluation, evaluate
-from models.signals.model import SEEN, Bools, Floats, happened, known
+from models.signals.model import SEEN, Bools, Floats, happened, labelled
 from models.signals.transformer import Transformer, fit
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
@@ -54,9 +54,9 @@ class TrainedSignal:
     leakage: LeakageReport
     counts: Mapping[str, int] = field(default_factory=dict)
 
-    def probabilities(self, seen: pa.Table) -> Floats:
+    def probabilities(self, rows: pa.Table) -> Floats:
         """Calibrated probabilities, one a row; NaN where a row is too long."""
-        return calibrated(self.calibration, self.model.logits(seen))
+        return calibrated(self.calibration, self.model.logits(rows))
 
 
 def split_parts(table: pa.Table, seed: int, most: int = 0) -> Parts:
@@ -73,12 +73,12 @@ def split_parts(table: pa.Table, seed: int, most: int = 0) -> Parts:
     if shared := len(set(users[is_evaluation]) & set(users[~is_evaluation])):
         raise TrainingRefused(f"{shared} users are on both sides of the split", hint="Run flywheel plan.")
     calibrates = np.array(
-        [_hash("calibration", seed, user) < CALIBRATION_SHARE for user in users], dtype=bool
+        [_unit_hash("calibration", seed, user) < CALIBRATION_SHARE for user in users], dtype=bool
     )
     train = np.flatnonzero(~is_evaluation & ~calibrates)
     if most and len(train) > most:
         turns = table["turn_id"].to_pylist()
-        drawn = sorted(train.tolist(), key=lambda row: _hash("drawn", seed, turns[row]))
+        drawn = sorted(train.tolist(), key=lambda row: _unit_hash("drawn", seed, turns[row]))
         train = np.sort(np.array(drawn[:most], dtype=np.intp))
     return Parts(
         table.take(pa.array(train)),
@@ -87,7 +87,7 @@ def split_parts(table: pa.Table, seed: int, most: int = 0) -> Parts:
     )
 
 
-def apart(parts: Parts) -> tuple[Parts, LeakageReport]:
+def without_repeats(parts: Parts) -> tuple[Parts, LeakageReport]:
     """The parts without training and calibration rows whose text (context and response) repeats an evaluation row.
 
     Raises:
@@ -99,10 +99,10 @@ def apart(parts: Parts) -> tuple[Parts, LeakageReport]:
     report.refuse(allowed=1.0)
     is_kept = np.ones(parts.train.num_rows + parts.calibration.num_rows, dtype=bool)
     is_kept[list(report.leaking)] = False
-    first = parts.train.num_rows
+    train_count = parts.train.num_rows
     return Parts(
-        parts.train.filter(pa.array(is_kept[:first])),
-        parts.calibration.filter(pa.array(is_kept[first:])),
+        parts.train.filter(pa.array(is_kept[:train_count])),
+        parts.calibration.filter(pa.array(is_kept[train_count:])),
         parts.evaluation,
     ), report
 
@@ -131,28 +131,28 @@ def train_signal(
     Raises:
         TrainingRefused: too few rows of an outcome for training or calibration; the message has the numbers.
     """
-    whole = split_parts(known(table, signal), configuration.seed, most)
-    _check_parts(signal, whole)
-    parts, leakage = apart(whole)
+    all_parts = split_parts(labelled(table, signal), configuration.seed, most)
+    _check_parts(signal, all_parts)
+    parts, leakage = without_repeats(all_parts)
     _check_parts(signal, parts)
-    seen, labels = parts.train.select(SEEN), happened(parts.train, signal)
-    model, run, fitted = fit(root, configuration, base, seen, labels, progress)
+    train_rows, labels = parts.train.select(SEEN), happened(parts.train, signal)
+    model, run, length_counts = fit(root, configuration, base, train_rows, labels, progress)
     logits = model.logits(parts.calibration)
-    read = np.isfinite(logits)
-    calibration = calibrate(logits[read], happened(parts.calibration, signal)[read], kind)
-    evaluation, unread = _judge(signal, model, calibration, parts, configuration.seed)
+    is_readable = np.isfinite(logits)
+    calibration = calibrate(logits[is_readable], happened(parts.calibration, signal)[is_readable], kind)
+    evaluation, unreadable = _evaluate_model(signal, model, calibration, parts, configuration.seed)
     counts = {
-        "rows.unknown": table.num_rows - known(table, signal).num_rows,
+        "rows.unknown": table.num_rows - labelled(table, signal).num_rows,
         "rows.train": parts.train.num_rows,
         "rows.calibration": parts.calibration.num_rows,
         "rows.evaluation": parts.evaluation.num_rows,
         "rows.repeats_evaluation": len(leakage.leaking),
-        "rows.not_drawn": known(table, signal).num_rows - len(leakage.leaking) - sum(
+        "rows.not_drawn": labelled(table, signal).num_rows - len(leakage.leaking) - sum(
             part.num_rows for part in (parts.train, parts.calibration, parts.evaluation)
         ),
-        **{f"rows.train.{name}": number for name, number in fitted.items()},
-        "rows.calibration.too_long": int((~read).sum()),
-        "rows.evaluation.too_long": unread,
+        **{f"rows.train.{name}": number for name, number in length_counts.items()},
+        "rows.calibration.too_long": int((~is_readable).sum()),
+        "rows.evaluation.too_long": unreadable,
     }  # fmt: skip
     return TrainedSignal(signal, model, run, calibration, evaluation, leakage, counts)
 
@@ -160,24 +160,26 @@ def train_signal(
 def calibrated(calibration: Calibration, logits: Floats) -> Floats:
     """Probabilities of log-odds; NaN stays."""
     probabilities = np.full(len(logits), np.nan)
-    read = np.isfinite(logits)
-    probabilities[read] = calibration(logits[read])
+    is_readable = np.isfinite(logits)
+    probabilities[is_readable] = calibration(logits[is_readable])
     return probabilities
 
 
-def _judge(
+def _evaluate_model(
     signal: str, model: Transformer, calibration: Calibration, parts: Parts, seed: int
 ) -> tuple[Evaluation, int]:
     """The evaluation, and how many rows the model could not read; its baselines are evaluated without them too."""
     probabilities = calibrated(calibration, model.logits(parts.evaluation))
-    read = np.isfinite(probabilities)
-    rows = parts.evaluation.filter(pa.array(read))
+    is_readable = np.isfinite(probabilities)
+    rows = parts.evaluation.filter(pa.array(is_readable))
     baseline_logits = {
         baseline.name: baseline.logits(rows)
         for baseline in baselines(parts.train, happened(parts.train, signal), tuple(FEATURES))
     }
-    evaluation = evaluate(signal, rows, happened(rows, signal), probabilities[read], baseline_logits, seed)
-    return evaluation, int((~read).sum())
+    evaluation = evaluate(
+        signal, rows, happened(rows, signal), probabilities[is_readable], baseline_logits, seed
+    )
+    return evaluation, int((~is_readable).sum())
 
 
 def _check_parts(signal: str, parts: Parts) -> None:
@@ -199,7 +201,7 @@ def _check_enough(signal: str, part: str, labels: Bools, least: int) -> None:
         )
 
 
-def _hash(purpose: str, seed: int, key: str) -> float:
+def _unit_hash(purpose: str, seed: int, key: str) -> float:
     """In [0, 1)."""
     digest = hashlib.blake2b(f"{purpose}|{seed}|{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -32,7 +32,7 @@ class Transformer:
         longest: most tokens of a sequence; older turns are left out.
 
     Attributes:
-        fitted: rows by how they fitted that length, added up over all calls.
+        length_counts: rows by how they fitted that length, added up over all calls.
     """
 
     name = "transformer"
@@ -46,25 +46,27 @@ class Transformer:
         self._network: Any = None
 
     @property
-    def fitted(self) -> Mapping[str, int]:
+    def length_counts(self) -> Mapping[str, int]:
         """Number of whole, shortened and too long rows."""
         return self._fitting.counts
 
-    def sequences(self, seen: pa.Table) -> list[list[int] | None]:
+    def sequences(self, rows: pa.Table) -> list[list[int] | None]:
         """Token ids of each row; None where the last message and the response are too long together."""
-        return _sequences(self._fitting, seen)
+        return _sequences(self._fitting, rows)
 
-    def logits(self, seen: pa.Table) -> Floats:
+    def logits(self, rows: pa.Table) -> Floats:
         """Log-odds, one a row; NaN where the row is too long."""
         from models.training.scoring import load, score
 
         if self._network is None:
             self._network = load(self.folder)
-        sequences = self.sequences(seen)
-        read = [row for row, sequence in enumerate(sequences) if sequence is not None]
+        sequences = self.sequences(rows)
+        readable = [index for index, sequence in enumerate(sequences) if sequence is not None]
         values = np.full(len(sequences), np.nan)
-        if read:
-            values[read] = score(self._network, [sequence for sequence in sequences if sequence is not None])
+        if readable:
+            values[readable] = score(
+                self._network, [sequence for sequence in sequences if sequence is not None]
+            )
         return values
 
 
@@ -72,7 +74,7 @@ def fit(
     root: Path,
     configuration: Configuration,
     base: str,
-    seen: pa.Table,
+    rows: pa.Table,
     labels: Bools,
     progress: Progress | None = None,
 ) -> tuple[Transformer, Path, Mapping[str, int]]:
@@ -91,7 +93,7 @@ def fit(
     fitting = Fitting(tokenizer_of(base), configuration.max_length)
     examples = [
         (ids, int(label))
-        for ids, label in zip(_sequences(fitting, seen), labels.tolist(), strict=True)
+        for ids, label in zip(_sequences(fitting, rows), labels.tolist(), strict=True)
         if ids is not None
     ]
     fitting.check("responses")
@@ -114,8 +116,8 @@ def positive_weight(configuration: Configuration, labels: Sequence[int]) -> floa
     positive = sum(labels)
     if not 0 < positive < len(labels):
         raise TrainingRefused(f"{len(labels)} training rows have one outcome only", hint="Give more days.")
-    wanted = configuration.pos_weight
-    return (len(labels) - positive) / positive if wanted == "balanced" else wanted
+    weight = configuration.pos_weight
+    return (len(labels) - positive) / positive if weight == "balanced" else weight
 
 
 def calibrated_folder(model: Path, run: Path, calibration: Calibration) -> Path:
@@ -142,10 +144,10 @@ def calibration_of(folder: Path) -> Calibration:
         ) from None
 
 
-def _sequences(fitting: Any, seen: pa.Table) -> list[list[int] | None]:
-    read = zip(texts(seen.select(SEEN), "context"), texts(seen, "response"), strict=True)
-    fitted = (fitting.answered(messages(context), response) for context, response in read)
-    return [None if fit_result is None else fit_result[0] for fit_result in fitted]
+def _sequences(fitting: Any, rows: pa.Table) -> list[list[int] | None]:
+    pairs = zip(texts(rows.select(SEEN), "context"), texts(rows, "response"), strict=True)
+    fit_results = (fitting.answered(messages(context), response) for context, response in pairs)
+    return [None if fit_result is None else fit_result[0] for fit_result in fit_results]
 
 
 def _linked(source: str, target: str) -> None:

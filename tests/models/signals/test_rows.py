@@ -12,7 +12,7 @@ from infra.errors import TrainingRefused
 from infra.lake import Lake
 from infra.settings import Settings
 from models.chat.conversation import messages
-from models.signals.model import happened, known
+from models.signals.model import happened, labelled
 from models.signals.rows import signal_rows
 from tests.conftest import migrated, put, settings_for
 from tests.models.signals.product import NOON, turn
@@ -94,10 +94,10 @@ def test_unknown_is_not_false(tmp_path: Path) -> None:
         for n, value in enumerate((True, False, None))
     ]
     with signal_rows(lake_of(tmp_path, turns)) as found:
-        rows = known(found.table, "love")
+        rows = labelled(found.table, "love")
         assert rows["turn_id"].to_pylist() == ["t0", "t1"]
         assert happened(rows, "love").tolist() == [True, False]
-        assert known(found.table, "continued").num_rows == 0
+        assert labelled(found.table, "continued").num_rows == 0
 
 
 def test_a_response_is_shown_with_what_was_there_and_nothing_after(tmp_path: Path) -> None:

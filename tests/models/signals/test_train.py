@@ -16,10 +16,10 @@ from models.calibration import Calibration
 from models.registry import tracking
 from models.registry.register import fetch
 from models.signals.baselines import baselines
-from models.signals.model import SEEN, happened, known
+from models.signals.model import SEEN, happened, labelled
 from models.signals.registration import Job, Outcome, train_and_register
 from models.signals.rows import SignalRows, signal_rows
-from models.signals.train import apart, split_parts, train_signal
+from models.signals.train import split_parts, train_signal, without_repeats
 from models.signals.transformer import Transformer, calibration_of, positive_weight
 from models.training.base import base_model
 from models.training.configuration import configuration
@@ -108,7 +108,7 @@ def test_shuffled_labels_are_at_chance(product: Settings, rows: SignalRows, tmp_
 
 
 def test_parts_are_apart_by_user_and_do_not_move(rows: SignalRows) -> None:
-    table = known(rows.table, "thumb_up")
+    table = labelled(rows.table, "thumb_up")
     parts = split_parts(table, 7)
     users = [set(one["user_id"].to_pylist()) for one in (parts.train, parts.calibration, parts.evaluation)]
     assert len(set.union(*users)) == sum(len(one) for one in users)
@@ -128,21 +128,21 @@ def test_parts_are_apart_by_user_and_do_not_move(rows: SignalRows) -> None:
 
 
 def test_training_rows_that_repeat_an_evaluation_row_are_left_out(rows: SignalRows) -> None:
-    parts = split_parts(known(rows.table, "thumb_up"), 7)
+    parts = split_parts(labelled(rows.table, "thumb_up"), 7)
     # The first two evaluation rows again, in the words of two training users.
     copied = parts.train.slice(0, 2)
     for name in ("context", "response"):
         place = copied.schema.get_field_index(name)
         copied = copied.set_column(place, name, parts.evaluation.slice(0, 2)[name])
     more = pa.concat_tables([parts.train.slice(2), copied])
-    found, report = apart(dataclasses.replace(parts, train=more))
+    found, report = without_repeats(dataclasses.replace(parts, train=more))
     assert len(report.leaking) == report.exact == 2
     assert found.train["turn_id"].to_pylist() == parts.train["turn_id"].to_pylist()[2:]
 
 
 def test_models_see_nothing_but_what_was_there(rows: SignalRows) -> None:
     """A baseline fitted on the whole table gives the same answer to a table without labels, users and times."""
-    table = known(rows.table, "thumb_up")
+    table = labelled(rows.table, "thumb_up")
     for one in baselines(table, happened(table, "thumb_up")):
         np.testing.assert_array_equal(one.logits(table), one.logits(table.select(SEEN)))
 

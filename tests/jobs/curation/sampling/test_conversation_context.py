@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from jobs.curation.sampling.conversation_context import contexts, unsafe_contexts
-from models.signals.rows import _READ, USED, _load, assemble
+from models.signals.rows import _COLUMNS, USED, _load, assemble
 from tests.jobs.curation.conftest import Bench
 
 _TURNS = 2
@@ -78,8 +78,8 @@ def test_both_engines_show_the_same_words_and_refuse_the_same_turns(bench: Bench
     }  # fmt: skip
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        for table, name in zip(_READ, ("labels", "screened", "characters", "features"), strict=True):
-            made = pa.Table.from_pylist([{c: row.get(c) for c in _READ[table]} for row in rows[table]])
+        for table, name in zip(_COLUMNS, ("labels", "screened", "characters", "features"), strict=True):
+            made = pa.Table.from_pylist([{c: row.get(c) for c in _COLUMNS[table]} for row in rows[table]])
             _load(connection, name, table, iter(made.to_batches()))
         assemble(connection, _TURNS)
         judged = connection.execute("SELECT turn_id, outcome, context FROM judged").fetchall()
