@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,11 @@ class Weights:
     slope: float = 1.0
     offset: float = 0.0
 
+    @cached_property
+    def _category_columns(self) -> Floats:
+        """Shape (BUCKETS, categories), in rows: scipy copies a transposed view whole at every product."""
+        return np.ascontiguousarray(self.category.T)
+
     def harm_logits(self, rows: sparse.csr_matrix) -> npt.NDArray[np.float64]:
         """Uncalibrated log-odds of harm, one a row of counts."""
         return np.asarray(_weighted(rows, self.idf) @ self.harm, dtype=np.float64) + self.bias
@@ -79,7 +85,7 @@ class Weights:
 
     def likeliest(self, rows: sparse.csr_matrix) -> list[str]:
         """The likeliest category of each row, given that it is unsafe."""
-        scores = _weighted(rows, self.idf) @ self.category.T
+        scores = _weighted(rows, self.idf) @ self._category_columns
         return [self.categories[index] for index in np.asarray(scores).argmax(axis=1)]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -140,12 +141,11 @@ def _vocabulary() -> dict[str, tuple[str, ...]]:
 
 def _known_shares(words: Sequence[str]) -> dict[str, float]:
     """Share of the words that each chat language knows."""
-    vocabulary = _vocabulary()
-    shares = dict.fromkeys(_WORD_LISTS, 0.0)
-    for word in words:
-        for tag in vocabulary.get(word, ()):
-            shares[tag] += 1 / len(words)
-    return shares
+    counts = dict.fromkeys(_WORD_LISTS, 0)
+    for tags, known in Counter(map(_vocabulary().get, words)).items():
+        for tag in tags or ():
+            counts[tag] += known
+    return {tag: count / len(words) for tag, count in counts.items()}
 
 
 def _identify_one(text: str) -> Language:

@@ -255,6 +255,11 @@ class RomanisedHindi:
         return frozenset(w for w in self.hindi if len(w) >= 4 and w not in self.other and w not in _AMBIGUOUS)
 
     @cached_property
+    def _hindi_forms(self) -> frozenset[str]:
+        """Every word that `score` counts as Hindi."""
+        return self._certain | self._likely | _SHARED_FUNCTION_WORDS
+
+    @cached_property
     def _cache(self) -> dict[str, _Evidence]:
         return {}
 
@@ -310,6 +315,8 @@ class RomanisedHindi:
             known: share of the words that the vocabulary of each other chat language knows.
             guess: log-probability that fastText gives the likeliest of those languages.
         """
+        if self._hindi_forms.isdisjoint(words):
+            return 0.0
         signs = self.signs(words, known, guess)
         hindi, foreign = sum(signs[:3]), signs[10]
         if not hindi or (foreign > _MOSTLY_FOREIGN and foreign > 2 * hindi):
