@@ -18,12 +18,12 @@ with `preherding.score_model`, for the sampling of a later generation. To score 
 - `TrainingRefused` that names a lost batch: a decision, not a fault. Look at the new batch's labels
   (`flywheel sql "SELECT * FROM preherding.rm_accuracy"`); with more labels the next run decides anew.
 - `SubmissionFailed`: the command failed, fell silent, or passed a bound of `queue.*`; the message says which, and it
-  has been ended. Read its output, clear the task: a training goes on from its last whole checkpoint.
+  has been ended. Read its output, clear the task: a training continues from its last complete checkpoint.
 - `TrainingRefused` otherwise: users on both sides of the split, or pairs that contradict each other: the message says.
-- `RegistrationRefused`: what was stored does not give the trained model's logits. No version was made.
+- `RegistrationRefused`: what was stored does not reproduce the trained model's logits. No version was created.
 - `RegistryUnavailable`: MLflow does not answer (`tracking.uri`). Nothing was registered; clear the task.
-- `SettingsError` in `preherding.score`: the model does not record until which day it was trained, because its tables
-  were vacuumed.
+- `SettingsError` in `preherding.score`: the model has no record of the last day that it was trained on, because its
+  tables were vacuumed.
 """
 
 from __future__ import annotations

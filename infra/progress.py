@@ -54,4 +54,4 @@ class Heartbeat:
         while not self._stop.wait(self._seconds):
             seconds = time.monotonic() - self._started
             detail = self._detail()
-            report(f"  {self._name}: at work for {seconds:.0f} s{f', {detail}' if detail else ''}")
+            report(f"  {self._name}: running for {seconds:.0f} s{f', {detail}' if detail else ''}")

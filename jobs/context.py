@@ -128,7 +128,7 @@ class JobContext:
         """
         if table not in self.versions:
             if table not in {*self.job.tables_read, *self.job.writes}:
-                raise ContractError(f"{self.job.name} does not declare that it reads it", table=table)
+                raise ContractError(f"{self.job.name} does not declare that it reads this table", table=table)
             self.versions[table] = self.lake.version(table)
         return self.versions[table]
 
@@ -159,7 +159,7 @@ class JobContext:
 
     def _reach(self, table: str) -> Reach:
         if table not in self.job.reads:
-            raise ContractError(f"{self.job.name} does not declare that it reads it", table=table)
+            raise ContractError(f"{self.job.name} does not declare that it reads this table", table=table)
         return self.job.reads[table]
 
     def _allowed(self, table: str, days: Iterable[date] | None) -> set[date] | None:
@@ -178,7 +178,7 @@ class JobContext:
             wanted = None if days is None else set(days)
             if wanted and reach.up_to and max(wanted) > self.days[-1]:
                 raise ContractError(
-                    f"{self.job.name} reads a day after its last one", table=table, day=max(wanted)
+                    f"{self.job.name} reads a day after the last day of the run", table=table, day=max(wanted)
                 )
         known = self.reads.get(table, set())
         self.reads[table] = None if wanted is None or known is None else known | wanted

@@ -187,7 +187,7 @@ def job(name: str) -> Job:
     for each in all_jobs():
         if each.name == name:
             return each
-    raise JobUnknown(f"no job {name}", hint=f"There are: {', '.join(j.name for j in all_jobs())}.")
+    raise JobUnknown(f"no job {name}", hint=f"Available: {', '.join(j.name for j in all_jobs())}.")
 
 
 def writer_of(table: str) -> Job | None:

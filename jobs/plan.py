@@ -249,7 +249,7 @@ class Plan:
                     continue
                 if day.isoformat() not in self.successes(writer):
                     raise UpstreamMissing(
-                        f"{job.name} reads a day that {writer.name} has not made",
+                        f"{job.name} reads a day that {writer.name} has not built",
                         table=table, day=day, hint=f"Run first: flywheel run {writer.name} --days {day}",
                     )  # fmt: skip
 

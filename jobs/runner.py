@@ -99,7 +99,7 @@ def run_job(
                     t for t in declared.writes if t not in {r["table_name"] for r in context.ledger_rows}
                 ]
                 if missing:
-                    raise ContractError(f"{name} ended without writing it", table=missing[0])
+                    raise ContractError(f"{name} ended without writing this table", table=missing[0])
             except Exception as error:
                 first = first_of(error)
                 _record_failure(context, first)
@@ -156,7 +156,7 @@ def run_stale(
         if only is None and declared.engine not in engines:
             for unit in units:
                 print(
-                    f"{unit.job} is due ({unit.reason}). On the GPU queue: "
+                    f"{unit.job} is due ({unit.reason}). To run it on the GPU queue: "
                     f"flywheel submit -- run {unit.job} --days {unit.span}",
                     file=sys.stderr, flush=True,
                 )  # fmt: skip
@@ -185,8 +185,8 @@ def _hint(error: Exception, settings: Settings, context: JobContext) -> str:
     if "java.lang.OutOfMemoryError" in str(error):
         return f"Java ran out of memory: {memory}."
     if context.engine is not None and has_ended(context.engine):  # it takes its own last words with it
-        return f"The engine ended during the job, mostly for lack of memory: {memory}, or leave the machine more room."
-    return "Set FLYWHEEL_DEBUG=1 to see the full trace, which may quote data."
+        return f"Spark stopped during the job, usually because memory ran out: {memory}, or free memory."
+    return "Set FLYWHEEL_DEBUG=1 to see the full trace. It may contain user data."
 
 
 def describe(error: BaseException) -> str:

@@ -84,7 +84,7 @@ def parse_rerun(text: str) -> tuple[bool, datetime | None]:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise SettingsError(
-            f"{text!r} does not say what to run again",
+            f"{text!r} is not a valid value",
             setting="--rerun",
             hint='Give "due", "all", or a time such as 2026-11-20T08:00:00+00:00.',
         )
@@ -110,6 +110,6 @@ def _run(
 def _line(summary: RunSummary, seconds: float) -> str:
     """One line for people: job, days, rows, seconds."""
     if summary.run_id is None:
-        return f"{summary.job:<28} nothing to do: all days stand"
+        return f"{summary.job:<28} nothing to do: all days are up to date"
     span = span_of(summary.days)
     return f"{summary.job:<28} {span:<24} {summary.rows_out:>10,} rows {seconds:>6.0f} s"

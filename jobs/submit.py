@@ -27,7 +27,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("names", nargs="+", help="stages (curation) or jobs (curation.screen), in order")
     parser.add_argument("--days", required=True, help="2026-11-20 or 2026-10-01..2026-11-20")
     parser.add_argument(
-        "--rerun", default="due", help="due; all: also days that stand; a time: what last ran before it"
+        "--rerun",
+        default="due",
+        help="due: only what is due; all: also days that are up to date; a time: whatever last ran before it",
     )
     options = parser.parse_args(arguments)
     try:

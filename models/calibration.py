@@ -87,7 +87,7 @@ def finite(probabilities: Floats) -> None:
     """Check that all values are finite. Raises TrainingRefused otherwise."""
     if not np.isfinite(probabilities).all():
         raise TrainingRefused(
-            "the classifier gave scores that are not finite", hint="Check the labelled table."
+            "the classifier returned scores that are not finite", hint="Check the labelled table."
         )
 
 
@@ -142,7 +142,7 @@ def calibrate(logits: Floats, happened: Bools, kind: Literal["platt", "isotonic"
     finite(logits)
     if happened.all() or not happened.any():
         raise TrainingRefused(
-            f"{len(happened)} calibration rows have one outcome only", hint="Give more days or users."
+            f"{len(happened)} calibration rows all have the same outcome", hint="Give more days or users."
         )
     if kind == "isotonic":
         fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(logits, happened)

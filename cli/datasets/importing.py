@@ -26,7 +26,7 @@ def import_logs(
     format: Annotated[
         ImportFormat,
         typer.Option(
-            help="chatlogs: one conversation a line; openai: OpenAI messages, one conversation a line."
+            help="chatlogs: one conversation per line; openai: OpenAI messages, one conversation per line."
         ),
     ],
     start: Annotated[str | None, typer.Option(help="First day for conversations without timestamps.")] = None,
@@ -36,8 +36,9 @@ def import_logs(
 ) -> None:
     """Import chat logs as landed events.
 
-    Writes event files into the landing zone and prints what happened to every line. Missing timestamps and user
-    ids are generated from the content, so that the same import gives the same events, and are marked as generated.
+    Writes event files to the landing zone and prints how many lines were imported, skipped or rejected. Missing
+    timestamps and user ids are generated and marked as such. They depend only on the content: importing again gives
+    the same events.
 
     \b
     Example:
@@ -51,8 +52,6 @@ def import_logs(
     first_day = parse_days(start)[0] if start else None
     summary = write_events(settings, Lake.of(settings).landing, path, format.value, first_day, days)
     if not summary.days:
-        raise LandingFileBroken(
-            f"{path.name} holds no conversation that could be imported", hint=str(summary)
-        )
+        raise LandingFileBroken(f"{path.name} has no conversation that can be imported", hint=str(summary))
     out.print(str(summary), highlight=False)
     out.print(f"Next: flywheel run traffic.land --days {min(summary.days)}..{max(summary.days)}")

@@ -56,8 +56,8 @@ def pull(
 ) -> None:
     """Export rows of a table version to a folder, with a data card.
 
-    The card (README.md) has schema, counts, hashes, licence and a note on personal data. Needs no JVM. The same pull
-    again changes nothing. A folder with anything else in it is refused.
+    The card (README.md) has the schema, counts, hashes, licence and a note on personal data. Needs no JVM. Repeating
+    a pull changes nothing. Fails if the folder contains anything else.
 
     \b
     Example:
@@ -92,7 +92,7 @@ def pull(
 def lengths(
     table: Table,
     longest: Annotated[
-        int, typer.Option("--max-length", min=1, help="Longest sequence of the training, in tokens.")
+        int, typer.Option("--max-length", min=1, help="Maximum sequence length in training, in tokens.")
     ] = 1024,
     where: Where = "",
     split: Annotated[Split | None, typer.Option(help="Only this split. Default: both.")] = None,
@@ -131,8 +131,8 @@ def lengths(
         return
     print_rows(rows, list(rows[0]), format)
     err.print(
-        f"over: longer than {longest:,} tokens; shortened: of those, rows that fit without their oldest turns; "
-        "lost: rows that do not fit."
+        f"over: rows longer than {longest:,} tokens; shortened: rows that fit after their oldest "
+        "turns are removed; lost: rows that do not fit."
     )
 
 
@@ -144,7 +144,7 @@ def _record_raw_read(settings: Settings, opened: Opened, raw: bool, reader: str)
         return
     if not reader.strip():
         raise PullRefused(
-            "a pull of raw text needs the name of its reader",
+            "to pull raw text, you must give your name",
             table=opened.snapshot.table,
             hint="Give --reader or set FLYWHEEL_REVIEWER. The name is recorded in ops.raw_reads.",
         )

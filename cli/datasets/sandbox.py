@@ -22,20 +22,22 @@ def sandbox(
     start: Annotated[str | None, typer.Option(help="First day. Default: sandbox.start.")] = None,
     days: Annotated[int | None, typer.Option(help="Number of days. Default: sandbox.days.")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Random seed. The same seed writes the same bytes.")
+        int | None, typer.Option(help="Random seed. The same seed writes identical files.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes. They do not change what is written.")] = 2,
+    workers: Annotated[
+        int, typer.Option(help="Number of worker processes. The output does not depend on it.")
+    ] = 2,
     bias: Annotated[
         str | None,
         typer.Option(
-            help="Turn on only one bias of section 3.5.5 (such as ending_bias), or none of them: fair."
+            help="Turn on one bias of section 3.5.5 only, such as ending_bias. fair turns all of them off."
         ),
     ] = None,
 ) -> None:
-    """Simulate days of traffic of a chat product.
+    """Simulate days of traffic for a chat product.
 
-    Writes event files into the landing zone, and beside the lake the truth behind them (planted identifiers,
-    near-duplicates, true lifts), so that results can be checked against it.
+    Writes event files to the landing zone. Also writes the ground truth next to the lake (planted identifiers,
+    near-duplicates, true lifts), so that you can check results against it.
 
     \b
     Example:
@@ -52,7 +54,7 @@ def sandbox(
     chosen = SandboxSettings.of(settings.sandbox, turns=turns, start=start, days=days, seed=seed)
     if bias is not None:
         if bias not in SCENARIOS:
-            raise typer.BadParameter(f"--bias is one of {', '.join(SCENARIOS)}")
+            raise typer.BadParameter(f"--bias must be one of {', '.join(SCENARIOS)}")
         chosen = scenario(bias, chosen)
     with Progress(console=err) as progress:
         task = progress.add_task("simulating", total=None)

@@ -19,8 +19,8 @@ def sql(
 ) -> None:
     """Query the tables and views of the lake in SQL.
 
-    Reads the Delta files directly: needs no JVM, takes no lock, and works while jobs run. `flywheel tables` lists
-    what there is to query.
+    Reads the Delta files directly: needs no JVM, takes no lock, and works while jobs run. `flywheel tables` lists the
+    tables and views.
 
     \b
     Example:

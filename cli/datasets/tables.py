@@ -64,7 +64,7 @@ def _written_by(table: str) -> str:
     if writer is not None:
         return writer.name
     stages = {"ops", *(job.stage for job in all_jobs())}
-    return "a command" if table.split(".")[0] in stages else "a stage to come"
+    return "a command" if table.split(".")[0] in stages else "a future stage"
 
 
 def columns_of(name: str) -> list[dict[str, Any]]:

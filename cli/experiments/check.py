@@ -50,7 +50,7 @@ def overview(settings: Settings) -> list[dict[str, Any]]:
                 "experiment_id": name,
                 "state": experiment.state(today)
                 if experiment
-                else "not declared: exposures are kept but not read out",
+                else "not declared: exposures are stored, but there is no readout",
                 "window": f"{experiment.start_ds}..{experiment.end_ds}" if experiment else "",
                 "arms": ", ".join(f"{arm} {share:g}" for arm, share in experiment.shares.items())
                 if experiment
@@ -118,7 +118,7 @@ def _days(settings: Settings, experiment: Definition) -> Check:
     window = [experiment.start_ds + timedelta(days=n) for n in range((last - experiment.start_ds).days + 1)]
     missing = [day for day in window if day not in read_out]
     return Check(
-        not missing, f"days read out: {len(window) - len(missing)} of {len(window)} completed days",
+        not missing, f"days with a readout: {len(window) - len(missing)} of {len(window)} completed days",
         f"Missing: {span_of(missing)}. flywheel plan shows what is due." if missing else "",
     )  # fmt: skip
 

@@ -12,8 +12,8 @@ from cli.console import Format, err, out, print_rows
 experiment_app = typer.Typer(
     no_args_is_help=True,
     help="Declare, plan and check A/B experiments.\n\n"
-    "A definition says what is tested, on which users and for how long. Declare it before the start: it cannot "
-    "change afterwards. `flywheel readout` shows the results.",
+    "A definition states what is tested, on which users and for how long. Declare it before the "
+    "start: you cannot change it afterwards. `flywheel readout` shows the results.",
 )
 
 Experiment = Annotated[str, typer.Argument(help="experiment_id. `flywheel experiment list` shows them.")]
@@ -24,9 +24,9 @@ DefinitionFile = Annotated[
 
 @experiment_app.command()
 def declare(file: DefinitionFile) -> None:
-    """Put an experiment's definition in force.
+    """Declare an experiment from its definition file.
 
-    Writes to experiments.definitions. Refused when the experiment has started and the definition would change.
+    Writes to experiments.definitions. Fails if the experiment has started and the definition has changed.
 
     \b
     Example:
@@ -47,7 +47,11 @@ def declare(file: DefinitionFile) -> None:
 def plan(
     file: Annotated[
         Path | None,
-        typer.Argument(exists=True, dir_okay=False, help="Definition to plan, on the lake's past traffic."),
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="Definition of the experiment to plan. Uses past traffic in the lake.",
+        ),
     ] = None,
     mean: Annotated[float | None, typer.Option(help="Without FILE: mean of the metric over users.")] = None,
     sd: Annotated[float | None, typer.Option(help="Without FILE: standard deviation over users.")] = None,
@@ -55,14 +59,14 @@ def plan(
         int | None, typer.Option(min=2, help="Users in each arm. Default: past users times the arm's share.")
     ] = None,
     lift: Annotated[
-        float | None, typer.Option(help="Show how many users this lift, in percent, needs.")
+        float | None, typer.Option(help="Show how many users you need to detect this lift, in percent.")
     ] = None,
     power: Annotated[
-        float, typer.Option(min=0.5, max=0.999, help="Probability to detect a true lift.")
+        float, typer.Option(min=0.5, max=0.999, help="Probability of detecting a true lift.")
     ] = 0.8,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Show the smallest lift that an experiment can detect, before it starts.
+    """Show the smallest lift that a planned experiment can detect.
 
     Reads past traffic (traffic.events) for the definition in FILE, or takes a mean and a standard deviation.
 
@@ -107,7 +111,7 @@ def list_(format: Annotated[Format, typer.Option(help="Output format.")] = Forma
 def check(experiment: Experiment) -> None:
     """Check whether an experiment's data can be trusted.
 
-    Checks its shares, exposures, days read out and sample ratios. Exit code 1 when a check fails.
+    Checks the shares, exposures, readouts and sample ratios. Exit code 1 if a check fails.
 
     \b
     Example:

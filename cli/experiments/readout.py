@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def readout(
     experiment: Experiment,
-    day: Annotated[str | None, typer.Option(help="As of this day. Default: the last day read out.")] = None,
+    day: Annotated[
+        str | None, typer.Option(help="As of this day. Default: the latest day with a readout.")
+    ] = None,
     segment: Annotated[str, typer.Option(help="all, or column=value. * shows every segment.")] = "all",
     method: Annotated[
         str, typer.Option(help="plain, winsorised, cuped or always_valid. * shows every method.")
@@ -92,7 +94,7 @@ def _raise_not_read_out(experiment: str, result: Readout) -> NoReturn:
     first, last = result.definition["start_ds"], result.definition["end_ds"]
     last = max(first, min(last, date.today() - timedelta(days=1)))
     raise ExperimentUnknown(
-        f"{experiment} was not read out on any day", table="experiments.readouts",
+        f"{experiment} has no readout", table="experiments.readouts",
         hint=f"flywheel plan shows what is due. Last job: flywheel run experiments.readouts --days {first}..{last}",
     )  # fmt: skip
 

@@ -16,10 +16,10 @@ def compact(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the files only.")] = False,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Merge the small files of a table, to read it faster.
+    """Merge the small files of a table, so that it reads faster.
 
-    Compacts tables with more than maintenance.compact_above_files files in a partition. Rows stay as they are. The old
-    files are deleted by `flywheel vacuum`.
+    Compacts tables with more than maintenance.compact_above_files files in a partition. Rows do not change. `flywheel
+    vacuum` deletes the old files.
 
     \b
     Example:
@@ -35,4 +35,4 @@ def compact(
     if rows:
         print_rows(rows, list(rows[0]), format)
     else:
-        err.print("No table has files enough to compact.")
+        err.print("No table has enough files to compact.")

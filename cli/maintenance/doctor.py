@@ -33,7 +33,7 @@ class Check:
 def doctor() -> None:
     """Check that this machine can run the flywheel.
 
-    Checks Python, Java, memory, disk, make and ports, and says how to get what is missing. Exit code 1 when
+    Checks Python, Java, memory, disk, make and ports, and shows how to install what is missing. Exit code 1 if
     something required is missing.
 
     \b
@@ -101,14 +101,15 @@ def _disk(settings: Settings) -> Check:
     root = settings.resolve(settings.lake.root)
     folder = local_path(root)
     if folder is None:
-        return Check(f"the lake lies in an object store: {root}", True)
+        return Check(f"the lake is in an object store: {root}", True)
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     return Check(
         f"{free / 1e9:.0f} GB free for the lake at {folder}",
         free >= max(settings.lake.minimum_free_bytes, MINIMUM_DISK_BYTES),
-        f"Free at least {MINIMUM_DISK_BYTES / 1e9:.0f} GB, or set lake.root in flywheel.toml to a disk with room.",
+        f"Free at least {MINIMUM_DISK_BYTES / 1e9:.0f} GB, or set lake.root in flywheel.toml to a "
+        "disk with more space.",
     )
 
 

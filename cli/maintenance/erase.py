@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def erase(
     users: Annotated[
         list[str] | None,
-        typer.Argument(help="User ids as the product writes them. Prefer --from: a shell keeps its history."),
+        typer.Argument(
+            help="User ids, as the product writes them. Prefer --from: your shell may save typed ids in its history."
+        ),
     ] = None,
     file: Annotated[
         str | None,
@@ -28,14 +30,16 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Delete all data of users, for good.
+    """Permanently delete all data of users.
 
-    What still arrives from them is refused. Deletes their rows from every table, every table version on disk and
-    the landed files. Unlike `flywheel vacuum` it keeps no version that holds their rows. Prints the registered
-    models that were trained on such versions, and the raw copies that somebody pulled: delete those by hand.
+    Deletes their rows from every table, every table version on disk and the landed files. Data that arrives from them
+    later is refused. Unlike `flywheel vacuum`, it also deletes versions that models use, if they contain rows of
+    these users. Prints the registered models that were trained on such versions. Also prints the raw copies that
+    somebody pulled: delete those manually.
 
-    Writes a certificate for each table to ops.erasures, with keyed hashes only. No job may run meanwhile. If it is
-    killed, run it again. Afterwards, `flywheel run --stale` rebuilds what was made from the rows.
+    Writes a certificate for each table to ops.erasures, with keyed hashes only. No job may run at the same time. If
+    the command is killed, run it again. Afterwards, `flywheel run --stale` rebuilds the tables that were built from
+    the rows.
 
     \b
     Examples:
@@ -71,13 +75,11 @@ def _print_follow_up(settings: Settings, places: list[Erased], users: int, dry_r
         f"{total:,} row(s) and line(s) {'would be deleted' if dry_run else 'deleted'}.", highlight=False
     )
     if unknown := users - len(set[str]().union(*(+place.rows for place in places))):
-        err.print(
-            f"{unknown} of {users} id(s) match no user of the lake. Check that they are spelt as in the product."
-        )
+        err.print(f"{unknown} of {users} id(s) match no user in the lake. Check the spelling.")
     if any(place.models for place in places):
         err.print(
-            "Models keep what they learnt from deleted rows: retrain the models named above and retire the old "
-            "versions.",
+            "Models keep what they learned from deleted rows. Retrain the models listed above and "
+            "retire the old versions.",
             highlight=False,
         )
     for table, reader, moment in pulled_copies(settings, [place.place for place in places if place.rows]):

@@ -40,16 +40,20 @@ def lineage(
         Format, typer.Option(help="table prints a tree; csv works for the list of models only.")
     ] = Format.table,
     files: Annotated[
-        int, typer.Option(min=0, help="Landed files to show for each zone. json shows all of them.")
+        int,
+        typer.Option(
+            min=0, help="Number of landed files to show for each landing zone. json shows all of them."
+        ),
     ] = _FILES,
     short: Annotated[
-        bool, typer.Option("--short", help="Of a model: one line for each table it was trained on.")
+        bool,
+        typer.Option("--short", help="For a model, show one line for each table that it was trained on."),
     ] = False,
 ) -> None:
-    """Show what a model was made from, or what depends on a table.
+    """Show what a model was built from, or which models depend on a table.
 
     For a model: its code, base model and settings, the table versions it was trained on, and the landed files that
-    they came from. For a table: every registered model that depends on it; an erasure affects those models.
+    they came from. For a table: every registered model that depends on it. An erasure affects those models.
 
     \b
     Examples:
@@ -109,7 +113,7 @@ def _print_short(settings: Settings, name: str) -> None:
     out.print(_title(lineage), highlight=False)
     for snapshot, source in zip(lineage.model.snapshots, lineage.sources, strict=True):
         tables, files = _origins(source)
-        behind = f"; made from {', '.join(sorted(tables))}" if tables else ""
+        behind = f"; built from {', '.join(sorted(tables))}" if tables else ""
         rows = f"{snapshot.rows:,} rows of {snapshot.split or 'both splits'}"
         line = f"  {snapshot}: {rows}{behind}; {len(files):,} landed file(s)"
         out.print(escape(line), highlight=False, soft_wrap=True)
@@ -183,7 +187,7 @@ def _print_table(settings: Settings, name: str, version: str, format: Format) ->
     from jobs.maintenance.lineage import of_table
 
     if version and not version.isdigit():
-        raise JobUnknown("the version of a table is a number", table=name, hint="Write stage.table@12.")
+        raise JobUnknown("a table version must be a number", table=name, hint="Write stage.table@12.")
     derived = of_table(settings, name, int(version) if version else None)
     if format is not Format.table:
         _print_json(

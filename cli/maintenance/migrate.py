@@ -6,10 +6,10 @@ from cli.console import out
 
 
 def migrate() -> None:
-    """Create the lake's tables, and update them to schemas/.
+    """Create the lake's tables, and update them to match schemas/.
 
-    Applies additive changes to tables that exist. Prints each change. A second call changes nothing. A change that
-    would lose data is refused.
+    Applies additive changes to existing tables and prints each change. A second call changes nothing. Refuses a
+    change that would lose data.
 
     \b
     Example:

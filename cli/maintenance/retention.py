@@ -12,17 +12,18 @@ from cli.console import Format, err, print_rows
 def retention(
     tables: Annotated[
         list[str] | None,
-        typer.Argument(help="Tables to look at, as stage.table. Default: all, and landed files."),
+        typer.Argument(help="Tables to check, as stage.table. Default: all tables and landed files."),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Delete. Without it, rows and files are only counted.")
+        bool,
+        typer.Option("--yes", help="Delete the rows and files. Without this option, they are only counted."),
     ] = False,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
     """Delete rows and files that are past their retention.
 
-    `flywheel tables TABLE` shows how many days a table keeps; raw text is kept for 90. Deleted rows leave the disk with
-    the first `flywheel vacuum` after maintenance.keep_deleted_hours. Deleted days are not planned again.
+    `flywheel tables TABLE` shows how many days a table keeps. Raw text is kept for 90 days. The first `flywheel
+    vacuum` after maintenance.keep_deleted_hours removes deleted rows from disk. Deleted days are not planned again.
 
     \b
     Examples:

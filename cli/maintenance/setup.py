@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def setup() -> None:
     """Fetch jars, convert encoders and fit models, once.
 
-    What is there already is left alone, so a second call takes two seconds. Everything is kept in the user's cache
-    (~/.cache/characterflywheel, or under XDG_CACHE_HOME). A job that misses something prepares it itself.
+    Skips what already exists, so a second call takes two seconds. Everything is kept in the user's cache
+    (~/.cache/characterflywheel, or under XDG_CACHE_HOME). If something is missing, the job that needs it prepares it.
 
     \b
     Example:
@@ -77,8 +77,8 @@ def _base_model(settings: Settings) -> str:
 
 STEPS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("Spark's jars", _jars),
-    ("a fast start of Java", _archive),
+    ("class archive for a faster start of Java", _archive),
     ("text encoders", _encoders),
     ("safety classifier", _safety),
-    ("base model of rewards and signals", _base_model),
+    ("base model for reward and signal models", _base_model),
 )

@@ -18,9 +18,9 @@ def vacuum(
 ) -> None:
     """Delete files that no table version in use needs.
 
-    A file is deleted once it has been out of its table for maintenance.keep_deleted_hours. Versions that
-    registered models were trained on are kept; when the registry does not answer, nothing is deleted. To remove
-    the rows of a user, use `flywheel erase`.
+    A file is deleted maintenance.keep_deleted_hours after it was removed from its table. Versions that registered
+    models were trained on are kept. If the model registry does not respond, nothing is deleted. To remove the rows of
+    a user, use `flywheel erase`.
 
     \b
     Examples:
@@ -33,7 +33,7 @@ def vacuum(
     rows, files = [], []
     for done in vacuum_tables(load_settings(), tables or (), dry_run):
         spared = [
-            f"{version} ({', '.join(models)}{'; already gone' if version in done.gone else ''})"
+            f"{version} ({', '.join(models)}{'; already deleted' if version in done.gone else ''})"
             for version, models in done.spared.items()
         ]
         files.append(done.files)

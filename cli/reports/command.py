@@ -11,7 +11,7 @@ def report() -> None:
     """Write the curation report, report/index.html.
 
     Reads the curation tables and the ledger. Shows where turns ended, what each dataset got, costs and data
-    quality. The page is one file that loads nothing from outside; the setting report.path moves it.
+    quality. The page is one file and loads nothing from the network. The setting report.path changes its folder.
 
     \b
     Example:

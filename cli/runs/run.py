@@ -27,18 +27,19 @@ def run(
     ] = None,
     stale: Annotated[
         bool,
-        typer.Option("--stale", help="Run everything that `flywheel plan` lists; of one JOB only, if given."),
+        typer.Option(
+            "--stale", help="Run everything that `flywheel plan` lists. With JOB, run only that job."
+        ),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Run also the days whose inputs did not change.")
+        bool, typer.Option("--force", help="Also run days whose inputs did not change.")
     ] = False,
 ) -> None:
-    """Run stages or jobs for some days, or what is stale.
+    """Run stages or jobs for a range of days, or everything that is stale.
 
-    All of them run in one Spark session. Days whose inputs and settings did not change are skipped.
-    `flywheel tables TABLE` shows what a job reads and writes. A run that was killed or failed leaves every table
-    whole: run it again, and it goes on at the job that is not done. A job that builds a dataset takes the range as
-    its window.
+    All jobs run in one Spark session. Days whose inputs and settings did not change are skipped. `flywheel tables
+    TABLE` shows what a job reads and writes. A killed or failed run leaves no table half written. Run it again: it
+    continues at the job that did not finish. A job that builds a dataset uses the range as its window.
 
     \b
     Examples:
@@ -53,7 +54,7 @@ def run(
     settings = load_settings()
     if stale:
         if names and len(names) > 1:
-            raise typer.BadParameter("--stale takes one JOB at most")
+            raise typer.BadParameter("--stale accepts at most one JOB")
         for summary in run_stale(settings, names[0] if names else None):
             if summary.run_id:
                 _print_summary(summary)

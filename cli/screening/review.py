@@ -11,8 +11,8 @@ from cli.console import Format, err, out, print_rows
 review_app = typer.Typer(
     no_args_is_help=True,
     help="Review turns that need a person's decision.\n\n"
-    "A decision holds for this content under this version of the screening policy. It makes the turn's day stale: "
-    "`flywheel run --stale` then applies it.",
+    "A decision applies to this content under this version of the screening policy. It marks the "
+    "turn's day as stale. `flywheel run --stale` then applies the decision.",
 )
 
 Turn = Annotated[str, typer.Argument(help="turn_id. `flywheel review list` shows them.")]

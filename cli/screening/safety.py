@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 safety_app = typer.Typer(
     no_args_is_help=True,
     help="Train and evaluate the safety classifier.\n\n"
-    "It learns from labelled text and reviewers' decisions, and is evaluated on users that it did not train on.",
+    "It learns from labelled text and reviewers' decisions, and is evaluated on held-out users.",
 )
 
 Labels = Annotated[
     Path | None,
     typer.Argument(
         exists=True,
-        help="JSONL(.gz), Parquet or Delta with the columns text (or context and response) and label, and if known "
-        "category, language, split, user.",
+        help=(
+            "JSONL(.gz), Parquet or Delta with the columns text (or context and response) and label. "
+            "Optional: category, language, split, user."
+        ),
     ),
 ]
 Reviews = Annotated[
@@ -45,18 +47,18 @@ def train(
     name: Annotated[str, typer.Option(help="Name in the registry. Empty: do not register.")] = "safety",
     alias: Annotated[str, typer.Option(help="Alias of the new version.")] = "candidate",
     pass_error: Annotated[
-        float, typer.Option(help="Allowed share of unsafe texts among passed ones (95 % upper bound).")
+        float, typer.Option(help="Maximum share of unsafe texts among texts that pass (95 % upper bound).")
     ] = 0.05,
     reject_error: Annotated[
-        float, typer.Option(help="Allowed share of safe texts among rejected ones (95 % upper bound).")
+        float, typer.Option(help="Maximum share of safe texts among rejected texts (95 % upper bound).")
     ] = 0.1,
     review_share: Annotated[
-        float, typer.Option(help="Allowed share of texts that a person must review.")
+        float, typer.Option(help="Maximum share of texts that a person must review.")
     ] = 0.25,
 ) -> None:
     """Train, calibrate and register a safety classifier.
 
-    Chooses thresholds that keep the error bounds below. Refuses to register a classifier that cannot keep them.
+    Chooses thresholds that meet the error limits below. Fails if no thresholds meet them, and registers nothing.
 
     \b
     Example:

@@ -54,7 +54,7 @@ def bias(
     print_rows(rows, _COLUMNS, format)
     err.print(
         "docs/analyst.md explains each line. Intervals count users, not responses; p is adjusted by Holm. These are "
-        "associations: users were not randomised, and one bias can show in the line of another."
+        "associations: users were not randomised, and one bias can affect the line of another."
     )
 
 

@@ -21,7 +21,8 @@ train_app = typer.Typer(
     no_args_is_help=True,
     help="Train and register models on curated tables.\n\n"
     "Each version is registered with its lineage. "
-    "A second run with the same rows and configuration trains nothing. A run that was killed continues where it was.",
+    "A second run with the same rows and configuration trains nothing. A run that was killed "
+    "continues where it stopped.",
 )
 
 train_app.command()(signals)
@@ -57,7 +58,7 @@ Kinds = Annotated[KindName, typer.Option(help="pointwise scores one response; pa
 Text = Annotated[
     Apart,
     typer.Option(
-        help="Drop training labels whose prompt, or whole pair, nearly repeats one of the evaluation set."
+        help="Drop training labels whose prompt, or whole pair, is a near-duplicate of one in the evaluation set."
     ),
 ]
 Output = Annotated[Format, typer.Option("--format", help="Output format.")]
@@ -81,8 +82,8 @@ def reward(
 ) -> None:
     """Train a reward model on all batches up to a date, evaluate it, and register it.
 
-    Reads annotation.preferences and evaluates on users that it did not train on. The accuracy is shown beside that of
-    choosing the longer response; ties count in neither. Registers reward-pointwise or reward-pairwise.
+    Reads annotation.preferences and evaluates on held-out users. Also shows the accuracy of always choosing the
+    longer response. Ties are not counted. Registers reward-pointwise or reward-pairwise.
 
     \b
     Example:
@@ -126,7 +127,7 @@ def matrix(
 ) -> None:
     """Train one reward model per batch and evaluate each on all batches (Table 8).
 
-    Writes to preherding.rm_accuracy. Exit code 1 when a model is worse than the one before it on some batch: the whole
+    Writes to preherding.rm_accuracy. Exit code 1 if a model is worse than the previous one on some batch: the whole
     interval of the change is below -0.02.
 
     \b
@@ -150,7 +151,7 @@ def agreement(
     table: Table = _TABLE,
     until: Until = "",
     apart: Text = Apart.prompt,
-    reviews: Annotated[int, typer.Option(min=2, help="Least number of labels of a pair.")] = 3,
+    reviews: Annotated[int, typer.Option(min=2, help="Minimum number of labels per pair.")] = 3,
     pointwise: Annotated[
         str,
         typer.Option(help="Run configuration of the pointwise model. Default: training.pointwise_config."),
@@ -190,13 +191,13 @@ def run_training(settings: Settings, job: str, until: str, table: str, **trainin
 
     name, _, version = table.partition("@")
     if name != _TABLE or (version and not version.isdecimal()):
-        raise typer.BadParameter(f"--table is {_TABLE}, or {_TABLE}@12 for one version of it")
+        raise typer.BadParameter(f"--table must be {_TABLE}, or {_TABLE}@12 for one version of it")
     days = ledger.days_run(Lake.of(settings), _TABLE, _TABLE)
     if not until and not days:
         from infra.errors import UpstreamMissing
 
         raise UpstreamMissing(
-            "no batch of judged pairs has been run", table=_TABLE,
+            "no batch of judged pairs has been processed yet", table=_TABLE,
             hint="Import pairs (flywheel preferences import --help), then: flywheel run annotation.preferences",
         )  # fmt: skip
     last = _day_of_batch(until) if until else max(days)
@@ -211,7 +212,7 @@ def _day_of_batch(until: str) -> date:
     try:
         return datetime.strptime(until, "%y%m%d").date()
     except ValueError:
-        raise typer.BadParameter(f"--until is a batch as YYMMDD, such as 260118, not {until}") from None
+        raise typer.BadParameter(f"--until must be a batch as YYMMDD, such as 260118, not {until}") from None
 
 
 def _of_kind(kind: KindName, config: str) -> dict[str, Any]:

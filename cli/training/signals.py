@@ -49,11 +49,11 @@ def signals(
     most: Annotated[
         int | None,
         typer.Option(
-            min=0, help=f"Most training rows per signal; 0 for all. Default: {_MOST_ON_CPU} without GPUs."
+            min=0, help=f"Maximum training rows per signal; 0: all. Default: {_MOST_ON_CPU} without GPUs."
         ),
     ] = None,
     calibration: Annotated[
-        Kind, typer.Option(help="Calibration. isotonic needs thousands of rows.")
+        Kind, typer.Option(help="Calibration method. isotonic needs thousands of rows.")
     ] = Kind.platt,
     pin: Annotated[
         list[str] | None,
@@ -145,7 +145,7 @@ def _pinned(pins: list[str]) -> Mapping[str, int]:
     for pin in pins:
         table, _, version = pin.partition("@")
         if not version.isdecimal():
-            raise typer.BadParameter("--pin is stage.table@VERSION")
+            raise typer.BadParameter("--pin must be stage.table@VERSION")
         versions[table] = int(version)
     return versions
 
@@ -183,9 +183,9 @@ def _print_outcomes(outcomes: list[Outcome], alias: str) -> None:
         _print_biases(outcome.trained.evaluation)
         err.print(f"Registered {outcome.registered}{f' as {alias}' if alias else ''}.", highlight=False)
     err.print(
-        "Intervals resample users, not responses. signal-continued and signal-thumb-up may rank candidates of "
-        "rejection sampling. All five are refused as RL rewards, unless signal_models.reward_overrides names the "
-        "version, a person, a reason and an end date.",
+        "Intervals resample users, not responses. signal-continued and signal-thumb-up may rank "
+        "candidates in rejection sampling. None of the five may be used as an RL reward, unless "
+        "signal_models.reward_overrides names the version, a person, a reason and an end date.",
         soft_wrap=True,
     )
     first = next((outcome.registered for outcome in outcomes if outcome.registered), None)
@@ -211,6 +211,4 @@ def _print_biases(evaluation: Evaluation) -> None:
             f"{evaluation.signal}, {line.predicted.bias}: {'; '.join(sides)}", highlight=False, soft_wrap=True
         )
     if not biased:
-        err.print(
-            f"{evaluation.signal}: none of the biases of section 3.5.5 shows, or there is too little data."
-        )
+        err.print(f"{evaluation.signal}: no bias of section 3.5.5 was found, or there is too little data.")

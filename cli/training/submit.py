@@ -21,10 +21,10 @@ def submit(
 ) -> None:
     """Run a flywheel command on the GPU queue and wait for it.
 
-    The setting queue.kind chooses the queue: local, slurm or kubernetes. The job is cancelled, and this command fails
-    with the reason, when the job writes no output and no progress for queue.heartbeat_minutes, runs longer than
-    queue.deadline_hours, or has not started after queue.waiting_hours. Ctrl-C cancels it too. If this command is
-    killed, run it again: it finds the job that still runs.
+    The setting queue.kind chooses the queue: local, slurm or kubernetes. The job is cancelled if it writes no output
+    and no progress for queue.heartbeat_minutes, runs longer than queue.deadline_hours, or has not started after
+    queue.waiting_hours. This command then fails with the reason. Ctrl-C also cancels the job. If this command is
+    killed, run it again: it finds the job that is still running.
 
     \b
     Example:

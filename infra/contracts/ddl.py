@@ -29,7 +29,7 @@ def parse(name: str, text: str) -> Contract:
     create, *alters = [s for s in sqlglot.parse(text, read=_DIALECT) if s is not None]
     table_node = create.find(exp.Table)
     if not isinstance(create, exp.Create) or table_node is None or table_node.sql() != name:
-        raise ContractError("the file must begin with CREATE TABLE of its own name", table=name)
+        raise ContractError("the file must begin with CREATE TABLE and the table's own name", table=name)
     properties = {
         p.name: p.args["value"].name for p in create.find_all(exp.Property) if p.name.startswith("flywheel.")
     }
@@ -90,7 +90,7 @@ def _delta_type(table: str, kind: exp.DataType | Any) -> Any:
             for part in inner
         ]
         return {"type": "struct", "fields": fields}
-    raise ContractError(f"type {text} is not one that every engine reads", table=table)
+    raise ContractError(f"type {text} is not supported by every engine", table=table)
 
 
 def _check(table: str, statement: Any) -> tuple[str, str]:

@@ -141,7 +141,7 @@ def view_names() -> tuple[str, ...]:
 def view_query(name: str) -> tuple[str, str]:
     """The (description, SELECT) of a view; the description is the leading comment of its file."""
     if name not in view_names():
-        raise JobUnknown(f"no view {name} is declared", hint=f"There are: {', '.join(view_names())}.")
+        raise JobUnknown(f"no view {name} is declared", hint=f"Available: {', '.join(view_names())}.")
     text = (SCHEMAS / "views" / f"{name.split('.')[1]}.sql").read_text(encoding="utf-8")
     lines = text.splitlines()
     comment = [line.removeprefix("--").strip() for line in lines if line.startswith("--")]
@@ -158,7 +158,7 @@ def contract(name: str) -> Contract:
         ContractError: its DDL lacks something that every table must state.
     """
     if name not in table_names():
-        raise JobUnknown(f"no table {name} is declared", hint=f"There are: {', '.join(table_names())}.")
+        raise JobUnknown(f"no table {name} is declared", hint=f"Available: {', '.join(table_names())}.")
     stage, table = name.split(".")
     text = (SCHEMAS / stage / f"{table}.sql").read_bytes()
     key = hashlib.sha256(b"%d %s %s" % (_CACHE_FORMAT, _parser_source(), text)).hexdigest()[:24]

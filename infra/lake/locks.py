@@ -147,7 +147,7 @@ class TableLock:
         return LockHeld(
             f"{owner} is writing the table",
             table=self._table,
-            hint=f"Wait for it, or stop it: its lock is free at once when it ends, {self._seconds:.0f} s after its "
+            hint=f"Wait for it, or stop it. Its lock is released when it ends, or {self._seconds:.0f} s after its "
             "last sign of life when its host dies. Nothing was changed.",
         )
 

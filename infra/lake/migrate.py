@@ -60,9 +60,9 @@ def pin_split(settings: Settings, root: Folder) -> None:
             stored = root.read(LAKE_FACTS)
     if json.loads(stored)["split"] != split:
         raise MigrationRefused(
-            "the split of a filled lake cannot change: evaluation users would become training users",
+            "the split cannot change once the lake has data: evaluation users would become training users",
             setting="split",
-            hint=f"Restore the values in {root}/{LAKE_FACTS}, or start another lake (lake.root).",
+            hint=f"Restore the values in {root}/{LAKE_FACTS}, or create another lake (lake.root).",
         )
 
 
@@ -152,7 +152,7 @@ def _alter_checks(lake: Lake, table: Contract) -> list[Change]:
             delta.alter.add_constraint({name: text})
         except DeltaError:
             raise _refused(
-                table, f"rows of the table break the new CHECK {name}", "Repair them first."
+                table, f"rows of the table violate the new CHECK {name}", "Repair them first."
             ) from None
         changes.append(Change(table.name, f"CHECK {name} added"))
     properties = _configuration(table)
@@ -168,7 +168,9 @@ def _normal(delta_type: object) -> str:
 
 def _refused(table: Contract, reason: str, hint: str = "") -> MigrationRefused:
     return MigrationRefused(
-        reason, table=table.name, hint=hint or "Write a new table and copy, or restore the DDL in schemas/."
+        reason,
+        table=table.name,
+        hint=hint or "Create a new table and copy the rows, or restore the DDL in schemas/.",
     )
 
 

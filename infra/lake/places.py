@@ -136,7 +136,7 @@ class Lake:
             raise DiskFull(
                 f"{free // 1_000_000} MB free on the lake's disk, {self.minimum_free_bytes // 1_000_000} MB needed",
                 setting="lake.minimum_free_bytes",
-                hint="Free disk space or move the lake (lake.root), then run again: nothing was changed.",
+                hint="Nothing was changed. Free disk space or move the lake (lake.root), then run again.",
             )
 
 

@@ -103,5 +103,5 @@ def _extension(version: str) -> str:
             return str(file.locate())
     raise EnvironmentMissing(
         f"the package duckdb-ext-delta has no Delta extension for DuckDB {version} on this platform",
-        hint="Install the pins of uv.lock (uv sync).",
+        hint="Install the versions in uv.lock (uv sync).",
     )

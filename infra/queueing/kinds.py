@@ -99,7 +99,7 @@ class Slurm:
         )  # fmt: skip
         job = stdout.strip().partition(";")[0]
         if not job.isdigit():
-            raise QueueAway("sbatch gave no job id")
+            raise QueueAway("sbatch returned no job id")
         return job
 
     def stage(self, job: str) -> Stage:
@@ -127,7 +127,7 @@ class Kubernetes:
             if not getattr(rules, setting):
                 raise SettingsError(
                     "a Kubernetes job needs an image and a volume claim", setting=f"queue.{setting}",
-                    hint="Name an image with this project and its environment, and the claim of its volume.",
+                    hint="Set an image that contains this project and its environment, and a volume claim.",
                 )  # fmt: skip
         self._rules = rules
 
@@ -176,7 +176,7 @@ class Kubernetes:
         try:
             status = json.loads(stdout).get("status", {})
         except ValueError:
-            raise QueueAway("kubectl gave no JSON") from None
+            raise QueueAway("kubectl returned no JSON") from None
         if status.get("succeeded") or status.get("failed"):
             return Stage.gone
         return Stage.running if status.get("ready") else Stage.waiting
@@ -202,11 +202,11 @@ def _call(*command: str, given: str = "") -> str:
         )
     except FileNotFoundError:
         raise SubmissionFailed(
-            f"there is no {command[0]} on this machine", setting="queue.kind",
+            f"{command[0]} is not installed on this machine", setting="queue.kind",
             hint="Submit from a machine of the cluster, or set queue.kind to local.",
         ) from None  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise QueueAway(f"{command[0]} does not answer") from None
+        raise QueueAway(f"{command[0]} does not respond") from None
     if result.returncode:
         raise QueueAway(f"{command[0]}: {_last_line(result.stderr.splitlines())}")
     return result.stdout

@@ -102,7 +102,7 @@ def _running(queue: Queue, folder: Path, command: list[str]) -> Job | None:
         raise SubmissionFailed(
             f"job {job.job} of another command still runs under the name {folder.name}",
             setting="queue.kind",
-            hint="Wait for it or end it, or give another --name.",
+            hint="Wait for it, stop it, or give another --name.",
         )
     return job
 
@@ -126,7 +126,7 @@ def _started(queue: Queue, folder: Path, command: list[str], home: Path) -> Job:
         raise SubmissionFailed(
             f"the queue refused {folder.name}: {error}",
             setting="queue.kind",
-            hint="Is it reachable from here?",
+            hint="Check that you can reach it from this machine.",
         ) from None
     write_file(folder / _JOB, json.dumps(asdict(job)))
     return job
@@ -152,12 +152,13 @@ def _watch(
         except QueueAway as error:
             stage, away = Stage.waiting if not running else Stage.running, away + 1
             if away > _LATE_POLLS:
-                raise _failed(folder, f"cannot be asked after: {error}") from None
+                raise _failed(folder, f"has an unknown state: {error}") from None
         if stage is Stage.gone:
             missing += 1
             if missing > _LATE_POLLS:
                 raise _failed(
-                    folder, "is gone without an exit code: killed, out of memory, or its machine died"
+                    folder,
+                    "ended without an exit code: it was killed, ran out of memory, or its machine failed",
                 )
         elif stage is Stage.running and not running:
             running, last_beat = time.monotonic(), time.monotonic()
@@ -183,9 +184,9 @@ def _check(rules: QueueSettings, folder: Path, job: Job, running: float, silent:
 
 def _failed(folder: Path, reason: str, setting: str | None = None) -> SubmissionFailed:
     return SubmissionFailed(
-        f"{folder.name} {reason}; it was ended" if setting else f"{folder.name} {reason}",
+        f"{folder.name} {reason}; it was stopped" if setting else f"{folder.name} {reason}",
         setting=setting,
-        hint=f"Read {folder / _OUTPUT}. Run it again: a training goes on from its last whole checkpoint.",
+        hint=f"Read {folder / _OUTPUT}. Then run it again: training continues from its last complete checkpoint.",
     )
 
 
@@ -193,9 +194,7 @@ def _stage(queue: Queue, job: Job) -> Stage:
     try:
         return queue.stage(job.job)
     except QueueAway as error:
-        raise SubmissionFailed(
-            f"job {job.job} cannot be asked after: {error}", setting="queue.kind"
-        ) from None
+        raise SubmissionFailed(f"job {job.job} has an unknown state: {error}", setting="queue.kind") from None
 
 
 def _end(queue: Queue, job: Job) -> None:
@@ -204,7 +203,7 @@ def _end(queue: Queue, job: Job) -> None:
     except QueueAway as error:
         # The first error is being raised already; that the job may still run must be reported too.
         raise SubmissionFailed(
-            f"job {job.job} could not be ended: {error}", setting="queue.kind", hint="End it by hand."
+            f"job {job.job} could not be stopped: {error}", setting="queue.kind", hint="Stop it manually."
         ) from None
 
 

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    home: Path = Field(default_factory=Path.cwd, description="The project: where flywheel.toml lies.")
+    home: Path = Field(default_factory=Path.cwd, description="Project folder, with flywheel.toml.")
     lake: LakeSettings = LakeSettings()
     spark: SparkSettings = SparkSettings()
     landing: LandingSettings = LandingSettings()

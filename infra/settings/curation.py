@@ -15,18 +15,21 @@ class ScreeningSettings(Section):
 
     languages: tuple[str, ...] = Field(
         ("en", "es", "hi", "hi-Latn", "de", "it", "fr", "zh"),
-        description="Languages let in; one without detectors is an error, any other text is rejected.",
+        description=(
+            "Accepted languages. A language without detectors is an error. Text in other languages is "
+            "rejected."
+        ),
     )
     context_turns: int = Field(
-        20, ge=0, le=200, description="W: turns before and after that a turn is judged with."
+        20, ge=0, le=200, description="W: number of turns before and after a turn that are screened with it."
     )
-    review_at: float = Field(0.4, ge=0, le=1, description="Safety score from which a person decides.")
+    review_at: float = Field(0.4, ge=0, le=1, description="Safety score from which a turn goes to review.")
     reject_at: float = Field(0.7, ge=0, le=1, description="Safety score from which a turn is rejected.")
     span_review_at: float = Field(
-        0.35, ge=0, le=1, description="Identifier score from which a person decides."
+        0.35, ge=0, le=1, description="Identifier score from which a turn goes to review."
     )
     redact_at: float = Field(
-        0.5, ge=0, le=1, description="Identifier score from which a span is an identifier."
+        0.5, ge=0, le=1, description="Identifier score from which a span counts as an identifier."
     )
     reject_types: tuple[str, ...] = Field(
         (
@@ -34,27 +37,29 @@ class ScreeningSettings(Section):
             "ES_NIE", "IT_FISCAL_CODE", "FR_NIR", "DE_TAX_ID", "UK_NINO", "UK_NHS", "BR_CPF", "CN_RESIDENT_ID",
             "US_PASSPORT", "IN_PASSPORT", "US_DRIVER_LICENSE", "US_BANK_NUMBER", "IN_VOTER", "NATIONAL_ID",
         ),
-        description="High-risk identifiers: the turn is rejected; any other is redacted and the turn passes.",
+        description="High-risk identifiers: the turn is rejected. Others are redacted and the turn passes.",
     )  # fmt: skip
     on_detector_error: Literal["reject", "review"] = Field(
-        "reject", description="Fate of a turn on which a detector failed; it never passes."
+        "reject", description="Outcome of a turn if a detector fails on it. It never passes."
     )
-    chunk_chars: int = Field(4_000, ge=200, description="Longer texts are read in chunks, never cut off.")
+    chunk_chars: int = Field(4_000, ge=200, description="Longer texts are split into chunks, not truncated.")
     chunk_overlap_chars: int = Field(400, ge=50, description="Overlap of the chunks.")
     max_text_chars: int = Field(200_000, ge=1_000, description="A longer text is rejected as oversize.")
     undetermined_max_letters: int = Field(
         40,
         ge=0,
-        description="A text of unknown language up to this long is read by every language's detectors.",
+        description="Text of unknown language up to this length is checked with the detectors of all languages.",
     )
     deadline_seconds: float = Field(
-        30.0, gt=0, description="A detector busy for longer with a text, or 256 of them, has failed on it."
+        30.0, gt=0, description="Time limit of a detector for one text, or for a batch of 256."
     )
-    use_names: bool = Field(True, description="Look for full names with the entity model and name lists.")
+    use_names: bool = Field(True, description="Detect full names with the entity model and name lists.")
     safety_model: str = Field(
         "",
-        description="Beside the rules: empty for the packaged classifier, else a trained classifier's folder, "
-        "models:/NAME@ALIAS, or Llama Guard by hub id or folder (section 2.6).",
+        description=(
+            "Classifier used in addition to the rules. Empty: the packaged one. Otherwise a trained "
+            "classifier's folder, models:/NAME@ALIAS, or Llama Guard by hub id or folder (section 2.6)."
+        ),
     )
 
     @model_validator(mode="after")
@@ -71,18 +76,26 @@ class SafetyTrainingSettings(Section):
 
     labels: str = Field(
         "",
-        description="JSONL(.gz), Parquet or Delta with text (or context and response) and label, from the project.",
+        description=(
+            "JSONL(.gz), Parquet or Delta with text (or context and response) and label. Relative to the "
+            "project."
+        ),
     )
-    reviews: bool = Field(True, description="Reviewers' decisions of this lake are labels too.")
+    reviews: bool = Field(True, description="Also use reviewers' decisions of this lake as labels.")
     model: str = Field("safety", description="Name of the registered model.")
-    alias: str = Field("candidate", description="Alias that the new version gets.")
+    alias: str = Field("candidate", description="Alias of the new version.")
     pass_error: float = Field(
-        0.05, gt=0, lt=1, description="Most unsafe texts among those that pass: 95 % upper bound."
+        0.05,
+        gt=0,
+        lt=1,
+        description="Maximum share of unsafe texts among texts that pass (95 % upper bound).",
     )
     reject_error: float = Field(
-        0.1, gt=0, lt=1, description="Most safe texts among those that are rejected: 95 % upper bound."
+        0.1, gt=0, lt=1, description="Maximum share of safe texts among rejected texts (95 % upper bound)."
     )
-    review_share: float = Field(0.25, ge=0, le=1, description="Largest share that a person must look at.")
+    review_share: float = Field(
+        0.25, ge=0, le=1, description="Maximum share of texts that a person must review."
+    )
 
 
 class EncoderSettings(Section):
@@ -96,24 +109,24 @@ class EncoderSettings(Section):
         "", description="Hub id or local path; empty: packaged MiniLM. Paper: DRAMA-1B (section 2.2.1)."
     )
     languages: tuple[str, ...] = Field(
-        ("en",), description="BCP-47 tags; a tag with a script counts only when named."
+        ("en",), description="BCP-47 tags. A tag with a script must be listed itself."
     )
     backend: Literal["auto", "torch", "openvino"] = Field(
         "auto",
-        description="auto: torch on a GPU, else the faster; what the first run chose is pinned in the lake.",
+        description="auto: torch on a GPU, else the faster one. The lake keeps the choice of the first run.",
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        description="auto: fp16 on a GPU, bf16 on a CPU that is clearly faster so; pinned with the backend.",
+        description="auto: fp16 on a GPU, bf16 on a CPU where it is clearly faster. Kept like the backend.",
     )
-    prompt: str = Field("", description="Put before every text, for a model trained with one.")
+    prompt: str = Field("", description="Prefix of every text, for models trained with one.")
     max_tokens: int = Field(
-        0, ge=0, description="Longest window; 0: the model's own. Longer texts have many."
+        0, ge=0, description="Longest window; 0: the model's limit. Longer texts have several windows."
     )
     dimension: int = Field(0, ge=0, description="Leading dimensions to keep (Matryoshka models); 0: all.")
     trust_remote_code: bool = Field(False, description="Run code that comes with the model. Read it first.")
     batch_tokens: int = Field(
-        0, ge=0, description="Tokens in one forward pass; 0: 1,024 on a CPU, 32,768 on a GPU."
+        0, ge=0, description="Tokens per forward pass; 0: 1,024 on a CPU, 32,768 on a GPU."
     )
 
 
@@ -121,9 +134,11 @@ class DiversitySettings(Section):
     """Phase II: what counts as the same prompt and how much of a day is kept (section 2.2.1)."""
 
     recipe: str = Field(
-        "prompt-1", description="Version of what prompt_text is made of; new name, new vectors."
+        "prompt-1", description="Name of the recipe of prompt_text. A new name recomputes the vectors."
     )
-    context_characters: int = Field(256, ge=0, description="Of the last assistant message, from its end.")
+    context_characters: int = Field(
+        256, ge=0, description="Characters taken from the end of the last assistant message."
+    )
     context_days: int = Field(7, ge=0, description="A last assistant message older than this is not context.")
     encoders: tuple[EncoderSettings, ...] = Field(
         (
@@ -136,34 +151,36 @@ class DiversitySettings(Section):
                 ),
             ),
         ),
-        description="In order of preference: a text goes to the first that knows its language.",
+        description="In order of preference: a text uses the first one that supports its language.",
     )
-    unknown_share: float = Field(0.05, ge=0, le=1, description="More unknown tokens: no semantic check.")
+    unknown_share: float = Field(
+        0.05, ge=0, le=1, description="With a larger share of unknown tokens, no semantic check."
+    )
     similarity: float = Field(
         0.95, gt=0, le=1, description="t: cosine from which two prompts are near-duplicates."
     )
     lexical_similarity: float = Field(
         0.85, gt=0, le=1, description="Edit ratio from which two normalised prompts are near-duplicates."
     )
-    keep_proportion: float = Field(0.8, ge=0, le=1, description="p: share of a day and split that is kept.")
+    keep_proportion: float = Field(0.8, ge=0, le=1, description="p: share of turns kept, per day and split.")
     horizon_days: int = Field(
-        90, ge=0, description="H: a day is compared with what this many days before it kept."
+        90, ge=0, description="H: number of earlier days whose kept turns a day is compared with."
     )
-    sources: tuple[str, ...] = Field(
-        ("user",), description="Traffic that is ranked; other sources are ineligible."
-    )
-    probes: int = Field(8, ge=1, description="Clusters in which a prompt looks for near-duplicates.")
+    sources: tuple[str, ...] = Field(("user",), description="Eligible traffic sources.")
+    probes: int = Field(8, ge=1, description="Number of clusters searched for near-duplicates of a prompt.")
     exhaustive_rows: int = Field(
-        20_000, ge=1, description="With fewer embeddings in a space everything is compared with everything."
+        20_000, ge=1, description="With fewer embeddings in a space, all pairs are compared."
     )
     rows_per_cluster: int = Field(
-        256, ge=1, description="Mean cluster size aimed at when centroids are trained."
+        256, ge=1, description="Target mean cluster size when centroids are trained."
     )
-    centroids_version: int = Field(1, ge=1, description="Raise it to train new centroids; old ones stay.")
-    centroid_sample: int = Field(100_000, ge=1, description="Embeddings that centroids are trained on.")
-    seed: int = Field(7, ge=0, description="Of the sample and of k-means.")
+    centroids_version: int = Field(1, ge=1, description="Increase to train new centroids. Old ones are kept.")
+    centroid_sample: int = Field(
+        100_000, ge=1, description="Number of embeddings that centroids are trained on."
+    )
+    seed: int = Field(7, ge=0, description="Seed of the sample and of k-means.")
     memory_bytes: int = Field(
-        256_000_000, ge=16_000_000, description="What one worker may hold while it compares vectors."
+        256_000_000, ge=16_000_000, description="Maximum memory of one worker while it compares vectors."
     )
 
 
@@ -173,11 +190,11 @@ class ConstraintSettings(Section):
     dimension: Literal[
         "first_turn", "character", "locale_language", "jtbd", "depth_band", "quality_band", "difficulty_band"
     ]
-    level: str = Field(description="A value of the dimension; * for each value on its own.")
+    level: str = Field(description="A value of the dimension. *: each value separately.")
     kind: Literal["floor", "cap", "target"]
-    share: float | None = Field(None, ge=0, le=1, description="Of the sample; or give count.")
-    count: int | None = Field(None, ge=0, description="Rows; or give share.")
-    weight: float = Field(1.0, gt=0, description="Price of a row's distance to a target.")
+    share: float | None = Field(None, ge=0, le=1, description="Share of the sample. Or set count.")
+    count: int | None = Field(None, ge=0, description="Number of rows. Or set share.")
+    weight: float = Field(1.0, gt=0, description="Weight of the distance to a target.")
 
     @model_validator(mode="after")
     def _one_amount(self) -> ConstraintSettings:
@@ -193,23 +210,23 @@ class DifficultyScoresSettings(Section):
     model_version: str = Field(description="Its registered version, trained on days before the window.")
     table_version: int = Field(ge=0, description="Delta version of preherding.scores to read.")
     quantiles: tuple[float, float] = Field(
-        (1 / 3, 2 / 3), description="Shares of scored turns that divide easy, medium and hard by variance."
+        (1 / 3, 2 / 3), description="Quantiles of variance that separate easy, medium and hard."
     )
 
     @model_validator(mode="after")
     def _rising(self) -> DifficultyScoresSettings:
         if not 0 < self.quantiles[0] < self.quantiles[1] < 1:
-            raise ValueError("quantiles must be two rising shares between 0 and 1")
+            raise ValueError("quantiles must be two increasing shares between 0 and 1")
         return self
 
 
 class SamplingSettings(Section):
     """Phase III: how a window of eligible turns becomes a dataset (section 2.2.1, Table 1)."""
 
-    name: str = Field("default", pattern=r"^[a-z0-9_]+$", description="First part of the dataset_id.")
-    seed: int = Field(7, ge=0, description="Of every draw: the same seed and inputs give the same rows.")
+    name: str = Field("default", pattern=r"^[a-z0-9_]+$", description="Prefix of the dataset_id.")
+    seed: int = Field(7, ge=0, description="Random seed. The same seed and inputs give the same rows.")
     sample_size: dict[Literal["train", "evaluation"], int] = Field(
-        default_factory=dict, description="K of a split in rows; wins over its share."
+        default_factory=dict, description="K of a split in rows. Overrides sample_share."
     )
     sample_share: dict[Literal["train", "evaluation"], float] = Field(
         {"train": 0.1, "evaluation": 0.1},
@@ -217,18 +234,20 @@ class SamplingSettings(Section):
     )
     relax: tuple[str, ...] = Field(
         (),
-        description="Floors and caps that may give way, the first one first, by the fewest rows the others need: "
-        "`cap character` or `floor locale_language=hi-IN/hi`. None by default.",
+        description=(
+            "Floors and caps that may be relaxed, in this order, each by as few rows as possible: `cap "
+            "character` or `floor locale_language=hi-IN/hi`. Default: none."
+        ),
     )
     allow_smaller: bool = Field(
         False,
-        description="Take the largest K at which all hard constraints hold (those of `relax` gave way before).",
+        description="Use the largest feasible K if the constraints conflict, after those in `relax` were relaxed.",
     )
     first_turn_floor: float = Field(
-        0.10, ge=0, le=1, description="Least share of first turns (Table 1: 10 %)."
+        0.10, ge=0, le=1, description="Minimum share of first turns (Table 1: 10 %)."
     )
     character_cap: float = Field(
-        0.03, ge=0, le=1, description="Largest share of one character (Table 1: 3 %); 1 switches it off."
+        0.03, ge=0, le=1, description="Maximum share of one character (Table 1: 3 %). 1: no cap."
     )
     targets: dict[str, Literal["traffic"] | dict[str, float]] = Field(
         {
@@ -237,42 +256,47 @@ class SamplingSettings(Section):
             "depth_band": "traffic",
             "difficulty_band": "traffic",
         },
-        description="Dimension to target shares by level, or to those of the user turns before Phase I.",
+        description="Maps a dimension to target shares by level. traffic: the shares of user turns before Phase I.",
     )
     target_weights: dict[str, float] = Field(
         default_factory=dict,
-        description="Dimension to the price of a row's distance to its targets; 1 if unnamed.",
+        description="Maps a dimension to the weight of its targets. Default: 1.",
     )
     constraints: tuple[ConstraintSettings, ...] = Field((), description="Further floors, caps and targets.")
     one_per_conversation: bool = Field(True, description="At most one turn of a conversation in a dataset.")
     depth_bands: tuple[int, ...] = Field(
-        (1, 5, 20), description="Last turn_index of each depth band but the open one: 1, 2-5, 6-20, 21+."
+        (1, 5, 20), description="Last turn_index of each depth band: 1, 2-5, 6-20. The last band is 21+."
     )
     quality_bands: tuple[float, ...] = Field(
-        (0.507, 0.547), description="Prompt quality that divides low, middle and high: thirds of real chat."
+        (0.507, 0.547),
+        description="Prompt quality that separates low, middle and high. Default: thirds of real chat.",
     )
     difficulty_bands: tuple[float, float] = Field(
-        (0.3, 0.45), description="Prompt difficulty that divides easy, medium and hard: thirds of real chat."
+        (0.3, 0.45),
+        description="Prompt difficulty that separates easy, medium and hard. Default: thirds of real chat.",
     )
     difficulty_scores: DifficultyScoresSettings | None = Field(
         None,
-        description="Band difficulty by the variance of these scores; unset: by an estimate of the text.",
+        description="Sets difficulty by the variance of these scores. Not set: estimated from the text.",
     )
     leak_similarity: float = Field(
-        0.95, gt=0, le=1, description="Cosine from which a training turn duplicates an evaluation turn."
+        0.95,
+        gt=0,
+        le=1,
+        description="Cosine from which a training turn counts as a duplicate of an evaluation turn.",
     )
-    context_turns: int = Field(20, ge=1, description="Most turns of context before a sampled one.")
+    context_turns: int = Field(20, ge=1, description="Maximum turns of context before a sampled turn.")
     context_days: int = Field(7, ge=0, description="Context older than this many days is not read.")
     max_gap: float = Field(1e-4, gt=0, description="Optimality gap to reach before the search stops.")
 
     @model_validator(mode="after")
     def _consistent(self) -> SamplingSettings:
         if list(self.depth_bands) != sorted(set(self.depth_bands)) or min(self.depth_bands, default=1) < 1:
-            raise ValueError("depth_bands must rise and start at 1 or later")
+            raise ValueError("depth_bands must increase and start at 1 or later")
         if len(self.quality_bands) != 2 or self.quality_bands[0] >= self.quality_bands[1]:
-            raise ValueError("quality_bands must be two rising numbers")
+            raise ValueError("quality_bands must be two increasing numbers")
         if self.difficulty_bands[0] >= self.difficulty_bands[1]:
-            raise ValueError("difficulty_bands must be two rising numbers")
+            raise ValueError("difficulty_bands must be two increasing numbers")
         if any(not 0 < share <= 1 for share in self.sample_share.values()):
             raise ValueError("sample_share must lie in (0, 1]")
         if any(size < 1 for size in self.sample_size.values()):
@@ -280,5 +304,5 @@ class SamplingSettings(Section):
         if any(weight <= 0 for weight in self.target_weights.values()):
             raise ValueError("target_weights must be positive")
         if bad := [rule for rule in self.relax if not re.fullmatch(r"(floor|cap) [a-z_]+(=.+)?", rule)]:
-            raise ValueError(f"relax names '<floor or cap> <dimension>[=<level>]', which {bad[0]!r} is not")
+            raise ValueError(f"relax: {bad[0]!r} is not '<floor or cap> <dimension>[=<level>]'")
         return self

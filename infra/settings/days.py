@@ -30,6 +30,6 @@ def parse_days(text: str) -> tuple[date, ...]:
         ) from None
     if end < start:
         raise SettingsError(
-            "the range of days runs backwards", setting="days", hint="Put the earlier day first."
+            "the range of days ends before it starts", setting="days", hint="Put the earlier day first."
         )
     return tuple(date.fromordinal(n) for n in range(start.toordinal(), end.toordinal() + 1))

@@ -18,8 +18,11 @@ class PreferencesSettings(Section):
 
     keep_unsafe: dict[str, str] = Field(
         default_factory=dict,
-        description="Source to the reason why its unsafe pairs are kept and tagged: red-team sets hold them on "
-        "purpose. Pairs of any other source are quarantined when unsafe. Privacy is screened all the same.",
+        description=(
+            "Maps a source to the reason why its unsafe pairs are kept and tagged, such as a red-team "
+            "set. Unsafe pairs of other sources are quarantined. Privacy screening applies to all "
+            "sources."
+        ),
     )
 
     @model_validator(mode="after")
@@ -51,35 +54,38 @@ class TrainingSettings(Section):
         "reward-pointwise-small",
         description="Run configuration of the scheduled training; *-cluster on GPUs.",
     )
-    pairwise_config: str = Field("reward-pairwise-smoke", description="The same of the pairwise model.")
+    pairwise_config: str = Field(
+        "reward-pairwise-smoke", description="Run configuration of the pairwise model."
+    )
     reward_kinds: tuple[RewardKind, ...] = Field(
-        ("pointwise", "pairwise"), min_length=1, description="Reward models that are trained."
+        ("pointwise", "pairwise"), min_length=1, description="Reward models to train."
     )
     apart: Literal["prompt", "whole"] = Field(
         "prompt",
-        description="What of an evaluation pair may not be met in training, nearly or exactly: its prompt or the pair.",
+        description="What training may not share with evaluation, exactly or nearly: the prompt, or the whole pair.",
     )
     matrix_batches: int = Field(
         0,
         ge=0,
-        description="Newest batches that get a model in preherding.reward_matrix; the gate needs 2. 0: all (Table 8).",
+        description=(
+            "Number of newest batches to train in preherding.reward_matrix; the gate needs 2. 0: all "
+            "(Table 8)."
+        ),
     )
-    agreement_reviews: int = Field(
-        3, ge=2, description="Labels that a pair of the agreement study has at least."
-    )
+    agreement_reviews: int = Field(3, ge=2, description="Minimum labels per pair in the agreement study.")
     signals_config: str = Field("signals-smoke", description="Run configuration of the signal models.")
     signals: tuple[Signal, ...] = Field(
         ("continued", "love", "thumb_up", "thumb_down", "feedback"),
         min_length=1,
-        description="User signals that get a model (Table 2).",
+        description="User signals to train models for (Table 2).",
     )
     signal_rows: int | None = Field(
         None,
         ge=0,
-        description="Most training rows of a signal; 0: all. Default: 1,500 without GPUs, all with them.",
+        description="Maximum training rows per signal; 0: all. Default: 1,500 without GPUs, all with GPUs.",
     )
     signal_calibration: Literal["platt", "isotonic"] = Field(
-        "platt", description="How log-odds become probabilities. isotonic needs thousands of rows."
+        "platt", description="Calibration method. isotonic needs thousands of rows."
     )
     alias: str = Field("candidate", description="Alias of newly registered versions. Empty: none.")
 
@@ -89,29 +95,29 @@ class RewardOverrideSettings(Section):
 
     model: str = Field(
         pattern=r"^[A-Za-z0-9_.-]+/[0-9]+$",
-        description="name/version; an alias would move under the decision.",
+        description="name/version. No alias: it could later name another version.",
     )
-    approved_by: str = Field(min_length=2, description="Who answers for it.")
+    approved_by: str = Field(min_length=2, description="Person who is responsible.")
     reason: str = Field(min_length=10, description="Why the biases of section 3.5.5 do not matter here.")
-    expires: date = Field(description="Last day, UTC, on which it holds.")
+    expires: date = Field(description="Last valid day, UTC.")
 
 
 class SignalModelsSettings(Section):
     """What user-signal models may be used for (sections 2.3.2, 3.5.5): ranking candidates, and no reward."""
 
     reward_overrides: tuple[RewardOverrideSettings, ...] = Field(
-        (), description="Exceptions; each is written on the model version when it is used."
+        (), description="Exceptions. Each is recorded on the model version when it is used."
     )
 
 
 class PreherdingSettings(Section):
     """Which registered reward model scores responses for the next generation's sampling (section 3.5.4)."""
 
-    name: str = Field(
-        "scores", pattern=r"^[a-z0-9_]+$", description="First part of the id of a scored window."
-    )
+    name: str = Field("scores", pattern=r"^[a-z0-9_]+$", description="Prefix of the id of a scored window.")
     score_model: str = Field(
         "",
-        description="reward-pointwise/3, or reward-pointwise@candidate, which is resolved when a window is scored; the "
-        "version stands in every row. Empty: nothing is scored.",
+        description=(
+            "reward-pointwise/3 or reward-pointwise@candidate. An alias is resolved when a window is "
+            "scored, and every row records the version. Empty: nothing is scored."
+        ),
     )

@@ -17,29 +17,30 @@ _SECRET = re.compile(
 class LakeSettings(Section):
     """Where tables lie. Access to raw text is access to `restricted_root`."""
 
-    root: str = Field("lake", description="Directory or URI of the lake; relative to the project.")
+    root: str = Field("lake", description="Folder or URI of the lake. Relative to the project.")
     restricted_root: str = Field(
         "", description="Raw text: landing, traffic, reviews. Default: <root>/restricted."
     )
-    curated_root: str = Field("", description="Everything after screening. Default: <root>/curated.")
+    curated_root: str = Field("", description="All data after screening. Default: <root>/curated.")
     landing: str = Field("", description="Event files. Default: <restricted_root>/landing.")
     storage_options: dict[str, str] = Field(
         default_factory=dict,
-        description="How to reach an object store, by names of delta-rs: aws_region, aws_endpoint_url, aws_allow_http. "
+        description="Options of an object store, with the names of delta-rs: aws_region, aws_endpoint_url, "
+        "aws_allow_http. "
         "Keys and tokens come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY).",
     )
     lock_seconds: int = Field(
-        300, ge=5, description="A writer that shows no sign of life for this long is dead."
+        300, ge=5, description="A writer that sends no heartbeat for this long counts as dead."
     )
     minimum_free_bytes: int = Field(
-        500_000_000, ge=0, description="A job refuses to start with less disk left."
+        500_000_000, ge=0, description="A job does not start with less free disk space."
     )
 
     @field_validator("storage_options")
     @classmethod
     def _no_secret(cls, options: dict[str, str]) -> dict[str, str]:
         if secret := sorted(name for name in options if _SECRET.search(name)):
-            raise ValueError(f"{secret[0]} is a secret: give it in the environment, never in the settings")
+            raise ValueError(f"{secret[0]} is a secret: set it in the environment, never in the settings")
         return options
 
 
@@ -48,10 +49,10 @@ class SparkSettings(Section):
 
     master: str = Field("local[*]", description="local[*], spark://..., yarn or k8s://...")
     driver_memory: str = "4g"
-    shuffle_partitions: int = Field(0, ge=0, description="0: 4 on local, Spark's own default elsewhere.")
+    shuffle_partitions: int = Field(0, ge=0, description="0: 4 on local, Spark's default elsewhere.")
     local_runs: Literal["short", "long"] = Field(
         "short",
-        description="On local: Java starts fast, or compiles for throughput (from some million rows).",
+        description="On local. short: Java starts fast. long: Java compiles for throughput (from a few million rows).",
     )
     conf: dict[str, str] = Field(default_factory=dict, description="Further spark.* settings, applied last.")
 
@@ -68,7 +69,7 @@ class TrackingSettings(Section):
     copy_up_to_bytes: int = Field(
         4_000_000_000,
         ge=0,
-        description="A larger model stays where it is and is registered by manifest: names, sizes, hashes.",
+        description="A larger model is not copied. It is registered by manifest: names, sizes, hashes.",
     )
 
 
@@ -76,28 +77,30 @@ class QueueSettings(Section):
     """Where GPU work is submitted, and when it is given up. A queue of several machines shares `home` and the lake."""
 
     kind: Literal["local", "slurm", "kubernetes"] = Field(
-        "local", description="A process of this machine, sbatch, or a Kubernetes job by kubectl."
+        "local", description="local: a process on this machine. slurm: sbatch. kubernetes: a job by kubectl."
     )
     heartbeat_minutes: float = Field(
         30.0,
         gt=0,
-        description="A command that writes neither output nor progress for so long hangs: it is ended.",
+        description="A command that writes no output and no progress for this long is stopped.",
     )
-    deadline_hours: float = Field(72.0, gt=0, description="A command that runs for longer is ended.")
+    deadline_hours: float = Field(72.0, gt=0, description="A command that runs longer is stopped.")
     waiting_hours: float = Field(
-        24.0, gt=0, description="One that has not started after so long is taken back."
+        24.0, gt=0, description="A command that has not started after this long is cancelled."
     )
-    poll_seconds: float = Field(15.0, gt=0, description="How often the queue is asked.")
+    poll_seconds: float = Field(15.0, gt=0, description="How often the queue is polled.")
     slurm_options: tuple[str, ...] = Field(
-        (), description='Of sbatch, such as "--partition=gpu", "--nodes=1", "--gres=gpu:8".'
+        (), description='Options of sbatch, such as "--partition=gpu", "--nodes=1", "--gres=gpu:8".'
     )
     kubernetes_namespace: str = "default"
-    kubernetes_image: str = Field("", description="Image with this project at the same path; required there.")
+    kubernetes_image: str = Field(
+        "", description="Image that contains this project at the same path. Required on Kubernetes."
+    )
     kubernetes_claim: str = Field(
-        "", description="Volume claim that holds the project and the lake, mounted at kubernetes_mount."
+        "", description="Volume claim with the project and the lake, mounted at kubernetes_mount."
     )
     kubernetes_mount: str = "/work"
-    kubernetes_gpus: int = Field(1, ge=0, description="nvidia.com/gpu of the pod.")
+    kubernetes_gpus: int = Field(1, ge=0, description="Number of GPUs of the pod (nvidia.com/gpu).")
 
 
 class MaintenanceSettings(Section):
@@ -106,22 +109,20 @@ class MaintenanceSettings(Section):
     keep_deleted_hours: int = Field(
         720,
         ge=0,
-        description="Vacuuming leaves files alone that were part of a table this recently: a job or a training that is "
-        "under way may be reading them.",
+        description="Vacuum keeps files that were part of a table this recently: "
+        "a running job or training may still read them.",
     )
     compact_above_files: int = Field(
-        16, ge=1, description="Files in a partition above which `flywheel compact` rewrites a table."
+        16, ge=1, description="`flywheel compact` rewrites a table with more files than this in a partition."
     )
 
 
 class ReportSettings(Section):
     """The static report."""
 
-    path: str = Field("report", description="Directory; relative to the project.")
+    path: str = Field("report", description="Folder. Relative to the project.")
     examples: int = Field(10, ge=0, description="Near-duplicate examples shown, redacted.")
-    map_points: int = Field(
-        1_500, ge=0, description="Prompts on the embedding map (seconds to lay out); 0: none."
-    )
+    map_points: int = Field(1_500, ge=0, description="Number of prompts on the embedding map. 0: no map.")
 
 
 class SecretSettings(Section):

@@ -12,21 +12,19 @@ from infra.settings.section import Section
 class LandingSettings(Section):
     """What a landed line must be to become an event."""
 
-    late_limit_days: int = Field(30, ge=0, description="An older event goes to quarantine (too_late).")
+    late_limit_days: int = Field(30, ge=0, description="Older events are quarantined (too_late).")
     future_tolerance_seconds: int = Field(
-        300, ge=0, description="An event further ahead of its receipt: future."
+        300, ge=0, description="Events further ahead of their receipt are quarantined (future)."
     )
-    max_line_bytes: int = Field(
-        1_000_000, ge=1_000, description="A longer line goes to quarantine (too_large)."
-    )
+    max_line_bytes: int = Field(1_000_000, ge=1_000, description="Longer lines are quarantined (too_large).")
 
 
 class TurnsSettings(Section):
     """How events become turns."""
 
-    session_gap_minutes: int = Field(30, ge=1, description="Silence that ends a session.")
+    session_gap_minutes: int = Field(30, ge=1, description="Minutes without an event that end a session.")
     first_turn_scope: Literal["conversation", "session"] = Field(
-        "conversation", description="Whose first turn counts as a first turn (Table 1)."
+        "conversation", description="Whether first turns are counted by conversation or by session (Table 1)."
     )
 
 

@@ -262,7 +262,7 @@ class Folder:
         scheme = self.uri.partition(_MARK)[0]
         if scheme not in _CREATES_EXCLUSIVELY:
             raise SettingsError(
-                f"{scheme}:// is not known to create a file exclusively, so that locks would not lock",
+                f"{scheme}:// cannot create a file exclusively, so locks would not work",
                 setting="lake.root",
                 hint=f"Use a local folder or one of {', '.join(sorted(_CREATES_EXCLUSIVELY))}.",
             )

@@ -159,7 +159,7 @@ def _translated_error(table: Contract, message: str) -> FlywheelError | None:
     if "No space left on device" in message or "Disk quota exceeded" in message:
         return DiskFull(
             "the disk filled up while writing", table=table.name,
-            hint="Free space, then run again: the table is as it was.",
+            hint="Free disk space, then run again. The table did not change.",
         )  # fmt: skip
     # Delta checks the condition of a replacing write as one more constraint, and names both in one message.
     violated = next((name for name in table.checks if name in message), None)
@@ -186,12 +186,12 @@ def check_scope(table: Contract, frame: pa.Table, scope: str | None) -> None:
 
 def _outside_error(table: Contract) -> ContractError:
     part = f"another {table.scope}" if table.scope else "other days"
-    return ContractError(f"the frame holds {part} than the write replaces", table=table.name)
+    return ContractError(f"the frame has rows of {part} than the write replaces", table=table.name)
 
 
 def _check_error(table: str, check: str, rows: int | None = None) -> ContractError:
     count = "rows" if rows is None else f"{rows} rows"
-    return ContractError(f"{count} break the CHECK {check}", table=table, hint="The table is as it was.")
+    return ContractError(f"{count} violate the CHECK {check}", table=table, hint="The table did not change.")
 
 
 def _same_content(table: Contract) -> str:

@@ -173,9 +173,9 @@ def _check_names(table: Contract, names: Sequence[str]) -> None:
     missing = [name for name in table.column_names if name not in names]
     extra = sorted(set(names) - set(table.column_names))
     if missing or extra:
-        raise ContractError(f"the frame lacks {missing} and has {extra} too many", table=table.name)
+        raise ContractError(f"missing columns: {missing}; unknown columns: {extra}", table=table.name)
     if len(set(names)) < len(names):
-        raise ContractError("the frame has two columns of one name", table=table.name)
+        raise ContractError("the frame has two columns with the same name", table=table.name)
 
 
 def _check_nulls(table: Contract, nulls: Mapping[str, int]) -> None:
@@ -187,7 +187,7 @@ def _check_nulls(table: Contract, nulls: Mapping[str, int]) -> None:
 def _check_key(table: Contract, twice: int) -> None:
     if twice:
         raise ContractError(
-            f"{twice} keys ({', '.join(table.key)}) stand more than once in the frame", table=table.name
+            f"{twice} keys ({', '.join(table.key)}) occur more than once in the frame", table=table.name
         )
 
 

@@ -106,7 +106,7 @@ def _suite(table: str) -> dict[str, Any] | None:
     suite: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if not suite.get("expectations"):
         raise ContractError(
-            "the suite holds no expectation", table=table, hint=f"Fix {path.name} or remove it."
+            "the suite has no expectations", table=table, hint=f"Fix {path.name} or remove it."
         )
     return suite
 

@@ -113,7 +113,7 @@ def _write_spark(
 def _check_units(table: Contract, request: Write, measure: frames.Measure) -> None:
     """A frame may hold only the days that it replaces."""
     if table.write == "replace_days" and (stray := sorted(set(measure.rows) - set(request.days))):
-        raise ContractError(f"the frame holds days it was not asked for: {stray[:3]}", table=table.name)
+        raise ContractError(f"the frame has days outside the run: {stray[:3]}", table=table.name)
 
 
 def _check_expectations(request: Write, staged: DataFrame | pa.Table) -> list[quality.Result]:
@@ -123,7 +123,7 @@ def _check_expectations(request: Write, staged: DataFrame | pa.Table) -> list[qu
             f"{len(failed)} critical expectation(s) failed: {', '.join(r.expectation for r in failed)}",
             table=request.table,
             day=span_of(request.days),
-            hint="See ops.quality for the counts; the table is as it was.",
+            hint="See ops.quality for the counts. The table did not change.",
         )
         error.results = results  # type: ignore[attr-defined]
         raise error

@@ -68,7 +68,7 @@ def parse_file(file: LandingFile, rules: JudgementRules) -> Iterator[LandedJudge
         LandingFileBroken: the file is damaged, is no JSON lines, or its last line is half written.
     """
     if file.name.endswith(".parquet"):
-        raise broken(file, "is Parquet: judgements land as .jsonl or .jsonl.gz")
+        raise broken(file, "is Parquet; judgements must be .jsonl or .jsonl.gz")
     for row in iter_rows(file, rules.max_line_bytes):
         landed = parse_row(row, file, rules)
         if not row.is_terminated and landed.reason in ("malformed_json", "not_utf8", "too_large"):

@@ -130,7 +130,7 @@ def _mark_changed(ctx: JobContext, settled: DataFrame, final: DataFrame, stored:
     Before the write: a run that dies in between marks too much, never too little.
     """
     taken = settled.where(F.col("line").isNull() & (F.col("fate") != KEPT)).select("ds").distinct().collect()
-    ctx.mark_stale(ctx.job.name, (row["ds"] for row in taken), "an earlier batch holds the same pairs")
+    ctx.mark_stale(ctx.job.name, (row["ds"] for row in taken), "an earlier batch has the same pairs")
     what = ["pair_id", "annotator_id", "content_hash", "winner"]
     lost = (
         stored.where(F.col("ds").isin(list(ctx.days)))
@@ -141,7 +141,7 @@ def _mark_changed(ctx: JobContext, settled: DataFrame, final: DataFrame, stored:
     if lost is not None:
         ran = ledger.days_run(ctx.lake, TABLE, ctx.job.name)
         later = (day for day in ran - set(ctx.days) if day > lost)
-        ctx.mark_stale(ctx.job.name, later, "an earlier batch let pairs go")
+        ctx.mark_stale(ctx.job.name, later, "an earlier batch no longer has some of the pairs")
 
 
 def _write(ctx: JobContext, final: DataFrame, policy: ScreeningPolicy) -> None:

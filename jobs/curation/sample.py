@@ -190,7 +190,8 @@ def solve(
 
 
 _WAYS_OUT = (
-    "sampling.relax names what may give way; sampling.allow_smaller takes the largest size that holds."
+    "To relax constraints, name them in sampling.relax. To accept the largest feasible size, set "
+    "sampling.allow_smaller."
 )
 
 
@@ -198,9 +199,11 @@ def _summary(solved: Solved) -> str:
     """Progress line for a split."""
     wanted = solved.request.size
     if solved.drawn is None:
-        return f"{solved.split}: nothing drawn" + (f", no size of {wanted:,} or less holds" if wanted else "")
+        return f"{solved.split}: nothing drawn" + (
+            f", no size up to {wanted:,} is feasible" if wanted else ""
+        )
     gave_way = "; ".join(
-        f"{relaxation.constraint.name} gave way by {relaxation.slack:,}"
+        f"{relaxation.constraint.name} was relaxed by {relaxation.slack:,}"
         for relaxation in solved.drawn.settled.relaxed
     )
     return (

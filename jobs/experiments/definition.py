@@ -106,15 +106,15 @@ class Definition(BaseModel):
         if len(self.shares) < 2:
             raise ValueError("shares: an experiment needs a control and at least one test arm")
         if sum(self.shares.values()) > 1 + 1e-9:
-            raise ValueError("shares: the arms take more than all users")
+            raise ValueError("shares: the shares add up to more than 1")
         if self.control_arm not in self.shares:
-            raise ValueError(f"control_arm: {self.control_arm!r} is no arm of shares")
+            raise ValueError(f"control_arm: {self.control_arm!r} is not an arm in shares")
         if self.end_ds < self.start_ds:
             raise ValueError("end_ds: the window ends before it starts")
         if unknown := sorted(set(self.metrics) - set(METRICS)):
-            raise ValueError(f"metrics: {unknown[0]!r} is none of {', '.join(METRICS)}")
+            raise ValueError(f"metrics: {unknown[0]!r} is not one of {', '.join(METRICS)}")
         if len(set(self.metrics)) < len(self.metrics) or len(set(self.segments)) < len(self.segments):
-            raise ValueError("metrics and segments: a name stands twice")
+            raise ValueError("metrics and segments: a name occurs twice")
         return self
 
 
@@ -136,7 +136,7 @@ def read_definition(path: Path) -> Definition:
         with path.open("rb") as file:
             return Definition.model_validate(tomllib.load(file))
     except tomllib.TOMLDecodeError as error:
-        raise DefinitionRefused(f"{path.name} is no TOML: {error}", hint="Mend the file.") from None
+        raise DefinitionRefused(f"{path.name} is not valid TOML: {error}", hint="Fix the file.") from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place, reason = (
@@ -165,7 +165,7 @@ def declare(settings: Settings, wanted: Definition, today: date | None = None) -
     longest = settings.experiments.max_window_days
     if wanted.window_days > longest:
         raise DefinitionRefused(
-            f"the window of {wanted.experiment_id} has {wanted.window_days} days, at most {longest} are read",
+            f"the window of {wanted.experiment_id} has {wanted.window_days} days; the maximum is {longest}",
             table=TABLE, setting="experiments.max_window_days", hint="Shorten the window or raise the setting.",
         )  # fmt: skip
     # Under the lock: two people who declare at once see each other.
@@ -174,7 +174,7 @@ def declare(settings: Settings, wanted: Definition, today: date | None = None) -
         _refuse_shared_salt(wanted, known)
         if (before := known.get(wanted.experiment_id)) is not None:
             if before == wanted and before.arms == wanted.arms:
-                return "declared already, nothing changed"
+                return "already declared, nothing changed"
             _refuse_started(lake, before, wanted, today)
         now = ledger.now()
         row = wanted.model_dump(mode="python") | {
@@ -188,7 +188,7 @@ def declare(settings: Settings, wanted: Definition, today: date | None = None) -
         mine.record([row])
         marked = _mark_window(settings, lake, wanted, mine.run_id)
     again = f"; {marked} day(s) that were run before are stale: flywheel run --stale" if marked else ""
-    return ("declared anew" if before else "declared") + again
+    return ("definition updated" if before else "declared") + again
 
 
 def definitions(lake: Lake, version: int | None = None) -> dict[str, Definition]:
@@ -212,7 +212,7 @@ def definition(lake: Lake, experiment_id: str) -> Definition:
 def undeclared(experiment_id: str, known: Iterable[str]) -> ExperimentUnknown:
     """The error for an experiment that is none of the known ones."""
     named = ", ".join(known)
-    known_ids = f"There are: {named}." if named else "None is declared."
+    known_ids = f"Available: {named}." if named else "No experiment is declared yet."
     return ExperimentUnknown(
         f"no experiment {experiment_id!r} is declared", table=TABLE,
         hint=f"{known_ids} Declare one: flywheel experiment declare FILE",
@@ -275,9 +275,9 @@ def _refuse_shared_salt(wanted: Definition, known: Mapping[str, Definition]) -> 
     for other in known.values():
         if other.salt == wanted.salt and other.experiment_id != wanted.experiment_id:
             raise DefinitionRefused(
-                f"{wanted.experiment_id} has the salt of {other.experiment_id}: the same users would be in the "
-                "same arms of both",
-                table=TABLE, setting="salt", hint="Give it a salt of its own.",
+                f"{wanted.experiment_id} has the same salt as {other.experiment_id}: users would get "
+                "the same arms in both experiments",
+                table=TABLE, setting="salt", hint="Use a different salt.",
             )  # fmt: skip
 
 
@@ -293,7 +293,7 @@ def _refuse_started(lake: Lake, before: Definition, wanted: Definition, today: d
         raise DefinitionRefused(
             f"{wanted.experiment_id} cannot change its {', '.join(changed)} any more: {why}",
             table=TABLE, day=before.start_ds,
-            hint="Declare a new experiment, with an id and a salt of its own.",
+            hint="Declare a new experiment with its own id and salt.",
         )  # fmt: skip
 
 

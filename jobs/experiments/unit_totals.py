@@ -245,7 +245,7 @@ def _stretches(ctx: JobContext, declared: Sequence[Definition]) -> tuple[list[li
             continue
         if last is not None and last not in days_done:
             raise UpstreamMissing(
-                "this day has no totals yet, and a later day is added to them",
+                "this day has no totals yet, and a later day needs them",
                 table="experiments.unit_totals", day=last,
                 hint=f"Run first: flywheel run experiments.unit_totals --days {last}",
             )  # fmt: skip

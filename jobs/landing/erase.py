@@ -96,7 +96,7 @@ def erase_lines(
         if owners and not dry_run:
             _replace(file, lambda out: _copy_lines(file, out, owners))
     except (EOFError, OSError, zlib.error, pa.ArrowException) as error:
-        raise broken(file, f"ends too early or is damaged ({type(error).__name__})") from None
+        raise broken(file, f"is truncated or damaged ({type(error).__name__})") from None
     return Counter(owners.values())
 
 

@@ -68,8 +68,10 @@ def refuse_broken(parsed: DataFrame, table: str, days: Sequence[date]) -> None:
     if broken:
         raise LandingFileBroken(
             "; ".join(broken), table=table, day=span_of(days),
-            hint="Deliver the whole file again (or end its name in .tmp while it is written), then run again: "
-            "the tables are as they were.",
+            hint=(
+                "Deliver the whole file again, then run again. While you write a file, end its name in "
+                ".tmp. The tables did not change."
+            ),
         )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def landing_files(landing: str | Folder, day: date) -> list[LandingFile]:
             raise LandingFileBroken(
                 f"{day_folder(day)}/{name} is neither .jsonl, .jsonl.gz nor .parquet",
                 day=day,
-                hint="Rename it, or end its name in .tmp while it is being written.",
+                hint="Rename it. While you write a file, end its name in .tmp.",
             )
         path = f"{day_folder(day)}/{name}"
         files.append(LandingFile(root.uri, path, day, entry.size, entry.modified_ns, root.options))
@@ -122,7 +122,7 @@ def iter_rows(file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
     """The rows of a file in order. Keeps one line (or one small Parquet batch) in memory.
 
     Raises:
-        LandingFileBroken: the file ends too early or is damaged (truncated gzip, Parquet without footer).
+        LandingFileBroken: the file is truncated or damaged (truncated gzip, Parquet without footer).
     """
     try:
         with file.folder.open(file.name) as source:
@@ -133,7 +133,7 @@ def iter_rows(file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
     except FileNotFoundError as error:
         raise broken(file, "was removed while it was being read") from error
     except (EOFError, zlib.error, OSError, pa.ArrowException) as error:
-        raise broken(file, f"ends too early or is damaged ({type(error).__name__})") from None
+        raise broken(file, f"is truncated or damaged ({type(error).__name__})") from None
 
 
 def broken(file: LandingFile, what: str) -> LandingFileBroken:
@@ -142,7 +142,7 @@ def broken(file: LandingFile, what: str) -> LandingFileBroken:
         f"{file.name} {what}",
         table="traffic.events",
         day=file.received_ds,
-        hint="Deliver the whole file again (or end its name in .tmp while it is written), then run the day again.",
+        hint="Deliver the whole file again, then run the day again. While you write a file, end its name in .tmp.",
     )
 
 

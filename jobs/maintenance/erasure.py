@@ -287,7 +287,7 @@ class _Erasure:
                 )
                 delta.delete(f"{column} IN ({listed}){narrowed}")
         if rows_left := self._matches(self.lake.open(name), name, owners).rows.total():
-            raise ErasureFailed(f"{rows_left} row(s) are left", table=name, hint="Call flywheel erase again.")
+            raise ErasureFailed(f"{rows_left} row(s) are left", table=name, hint="Run flywheel erase again.")
 
     def _vacuum(self, name: str, spared: Sequence[int]) -> None:
         """Delete all files but those of the latest and the spared versions, also what killed writers left."""
@@ -301,7 +301,7 @@ class _Erasure:
         latest = self.lake.version(name)
         if broken := [version for version in (*spared, latest) if not is_whole(self.lake, name, version)]:
             raise ErasureFailed(
-                f"vacuuming lost files of version {broken[0]}", table=name,
+                f"vacuum deleted files of version {broken[0]}, which is still needed", table=name,
                 hint="Restore the table's folder from a copy, and erase again.",
             )  # fmt: skip
 

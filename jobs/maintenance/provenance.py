@@ -151,9 +151,9 @@ class Provenance:
     def _landed(self, zone: str, days: Sequence[date], table: str, versions: Versions) -> Source:
         """The files of a landing zone: those named by the rows, or else those in the days' folders."""
         named = self._named_files(table, versions)
-        note = "as the rows name them"
+        note = "as recorded in the rows"
         if named is None:
-            note = "as they lie there now"
+            note = "as currently in the folder"
             root = self.lake.landing_of(zone)
             try:
                 named = [file.name for day in days for file in landing_files(root, day)]

@@ -80,7 +80,7 @@ def _vacuum(
     )
     if not dry_run and (lost := [version for version in there if not is_whole(lake, table, version)]):
         raise SnapshotRefused(
-            f"vacuuming lost files of version {lost[0]}, which is used by {', '.join(standing[lost[0]])}",
+            f"vacuum deleted files of version {lost[0]}, which is used by {', '.join(standing[lost[0]])}",
             table=table,
             hint="Stop vacuuming and restore the table's folder from a copy.",
         )

@@ -49,7 +49,7 @@ def _refuse_regression(ctx: JobContext, kind: Kind) -> None:
     lost = [row for row in measured if (row["model"], row["kind"], row["gate"]) == (name, kind, "regressed")]
     if lost:
         raise TrainingRefused(
-            f"{name} ({kind}) is worse than the model before it on {lost[0]['mode']} batch {lost[0]['batch']}",
+            f"{name} ({kind}) is worse than the previous model on {lost[0]['mode']} batch {lost[0]['batch']}",
             table=MATRIX, day=ctx.days[-1],
             hint="Look at the labels of the newest batch. With more labels, run preherding.reward_matrix again.",
         )  # fmt: skip

@@ -37,7 +37,7 @@ def run(ctx: JobContext) -> list[Row]:
         models += of_kind
     for cell in (cell for model in models for cell in model.regressed):
         change = f" by {cell.change.value:+.3f}" if cell.change else ""
-        ctx.say(f"{cell.model} is worse than the model before it on {cell.mode} batch {cell.batch}{change}")
+        ctx.say(f"{cell.model} is worse than the previous model on {cell.mode} batch {cell.batch}{change}")
     ctx.write(TABLE, ctx.table_of(TABLE, cells), rows_in={ctx.days[-1]: len(cells)})
     return models
 

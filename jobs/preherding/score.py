@@ -74,7 +74,8 @@ class Scorer:
         name, _, version = registered.named.partition("/")
         if not (trained_until := registered.tags.get("trained_until")):
             raise SettingsError(
-                f"{registered.named} does not record until which day it was trained", setting="preherding.score_model",
+                f"{registered.named} has no record of the last day that it was trained on",
+                setting="preherding.score_model",
                 hint="Train and register it from tables with days: flywheel train reward.",
             )  # fmt: skip
         with tracking.registry_errors(settings):
@@ -132,7 +133,7 @@ def scored(prompts_frame: DataFrame, scorer: Scorer) -> DataFrame:
 def run(ctx: JobContext) -> None:
     """Score the prompts of the window; scores of the same days by other models stay."""
     if not ctx.settings.preherding.score_model:
-        ctx.say("preherding.score_model names no model: nothing is scored")
+        ctx.say("preherding.score_model is empty: nothing is scored")
         ctx.write(TABLE, ctx.read_arrow(TABLE).drop_columns(["run_id"]))
         return
     scorer = Scorer.of(ctx.settings)

@@ -55,7 +55,7 @@ class LabelRules:
         signals, gap = settings.signals, settings.turns.session_gap_minutes
         if gap + signals.late_margin_minutes > signals.lookahead_days * 1440:
             raise SettingsError(
-                "the session gap is longer than the days that signals look ahead",
+                "the session gap is longer than the number of days that the signals job reads ahead",
                 setting="turns.session_gap_minutes",
                 hint="Raise signals.reaction_minutes to the session gap, or lower the session gap.",
             )

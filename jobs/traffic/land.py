@@ -173,7 +173,7 @@ def run(ctx: JobContext) -> None:
     """
     files = ctx.landed_files(LANDING)
     if empty := sorted(set(ctx.days) - {file.received_ds for file in files}):
-        ctx.say(f"{len(empty)} received day(s) hold no file, the first is {empty[0]}")
+        ctx.say(f"{len(empty)} received day(s) have no files; the first is {empty[0]}")
     ctx.say(f"{len(files)} landing file(s), {sum(file.size for file in files) / 1e6:.1f} MB")
     rules = landing_rules(ctx.settings, ledger.erased_users(ctx.lake))
     parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)

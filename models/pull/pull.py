@@ -103,7 +103,7 @@ def _write(
         raise InputDamaged(
             f"{tally.rows} rows were read, but {opened.snapshot.rows} were counted before",
             table=opened.snapshot.table,
-            hint="Its files changed while they were read: pull again.",
+            hint="The table's files changed during the pull. Pull again.",
         )
     files = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _hash(path)}
@@ -131,7 +131,8 @@ def _existing(folder: Path, expected: dict[str, Any]) -> Pulled:
         files = {name: (file["bytes"], file["sha256"]) for name, file in existing["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise PullRefused(
-            f"{folder} is not empty and holds no pull", hint="Give another --out; nothing in it was changed."
+            f"{folder} is not empty and was not created by a pull",
+            hint="Give another --out; nothing in it was changed.",
         ) from None
     if differing:
         existing_version = f"{existing['table']}@{existing['version']}"
@@ -176,12 +177,13 @@ def _write_text(path: Path, text: str) -> None:
 def _write_error(folder: Path, error: OSError) -> DiskFull | PullRefused:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(
-            "the disk filled up while pulling", hint="Give an --out with more room: nothing was left behind."
+            "the disk filled up while pulling",
+            hint="Nothing was left behind. Give an --out with more disk space.",
         )
     if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
         return PullRefused(
             f"another process created {folder} meanwhile", hint="Check what it holds, and pull again."
         )
     return PullRefused(
-        f"{folder} cannot be written: {error.strerror}", hint="Give an --out that you may write."
+        f"{folder} cannot be written: {error.strerror}", hint="Give an --out that you can write to."
     )

@@ -74,7 +74,8 @@ def check_names(name: str, alias: str) -> None:
     """
     if not _NAME.match(name):
         raise RegistrationRefused(
-            "a model's name is letters, digits, dots, dashes and underscores", hint="E.g. reward-pointwise."
+            "a model name may only have letters, digits, dots, dashes and underscores",
+            hint="E.g. reward-pointwise.",
         )
     if alias and (
         not _NAME.match(alias) or alias.lower() in _RESERVED or re.fullmatch(r"v?\d+", alias.lower())

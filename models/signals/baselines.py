@@ -62,7 +62,7 @@ class Baseline:
 
         if labels.all() or not labels.any():
             raise TrainingRefused(
-                f"{len(labels)} training rows have one outcome only", hint="Give more days."
+                f"{len(labels)} training rows all have the same outcome", hint="Give more days."
             )
         model = make_pipeline(StandardScaler(), LogisticRegression(C=100.0, max_iter=1000))
         self._fitted = model.fit(FEATURES[self._name](rows.select(SEEN)), labels)

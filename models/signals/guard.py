@@ -25,10 +25,10 @@ _PREFIX = "signal-"
 _WEIGHTS, _UNKNOWN_SIGNAL = "weights_hash", "unknown"
 _REASONS = {
     "continued": "whether users continue depends on the state of the session, not on the response alone",
-    "love": "users give love to flattery, most of all at the end of a conversation",
-    "thumb_up": "thumbs come late and at the end, and depend on mood and task: it would teach flattery and length",
+    "love": "users reward flattery with love, especially at the end of a conversation",
+    "thumb_up": "thumbs come late, depend on mood and task, and favour flattery and long responses",
     "thumb_down": "thumbs come late, and depend on mood and task: avoiding them does not make responses good",
-    "feedback": "users write feedback when they are pleased or displeased, and the model cannot distinguish the two",
+    "feedback": "users write feedback when they are pleased or displeased, and the model cannot tell which",
 }
 
 

@@ -73,12 +73,12 @@ def train_and_register(
     """
     if unknown := sorted(set(signals) - set(SIGNALS)):
         raise TrainingRefused(
-            f"there is no signal {', '.join(unknown)}", hint=f"Signals are {', '.join(SIGNALS)}."
+            f"there is no signal {', '.join(unknown)}", hint=f"Available: {', '.join(SIGNALS)}."
         )
     if job.configuration.job != "signals":
         raise TrainingRefused(
             f"the configuration trains {job.configuration.job}, not signals",
-            hint="Give one whose job is signals.",
+            hint="Use a configuration whose job is signals.",
         )
     base = base_model(settings, job.configuration.base_model)
     root = folder_of_runs(settings)

@@ -135,7 +135,7 @@ def signal_rows(
             counts = assemble(connection, settings.sampling.context_turns)
             if not counts.get(USED):
                 raise TooFewLabels(
-                    f"no response can be used, of {sum(counts.values())} labelled ones: {_counts_text(counts)}",
+                    f"none of the {sum(counts.values())} labelled responses can be used: {_counts_text(counts)}",
                     table="signals.labels",
                     hint="Give other --days, or see flywheel plan.",
                 )

@@ -133,13 +133,13 @@ def calibration_of(folder: Path) -> Calibration:
     """The calibration in the folder of a registered signal model.
 
     Raises:
-        TrainingRefused: there is none, so its scores are no probabilities.
+        TrainingRefused: there is none, so its scores are not probabilities.
     """
     try:
         return Calibration.of(json.loads((folder / _CALIBRATION).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingRefused(
-            f"the model has no calibration: its scores are no probabilities ({type(error).__name__})",
+            f"the model has no calibration: its scores are not probabilities ({type(error).__name__})",
             hint="Train it again: flywheel train signals.",
         ) from None
 

@@ -104,7 +104,7 @@ class _Translator:
         self.columns: set[str] = set()
 
     def refused(self, what: str) -> SnapshotRefused:
-        return SnapshotRefused(f"the condition holds {what}", table=self._table, hint=_HINT)
+        return SnapshotRefused(f"the condition contains {what}", table=self._table, hint=_HINT)
 
     def is_floating(self, node: exp.Expr) -> bool:
         return any(pa.types.is_floating(self._type(self._name(c))) for c in node.find_all(exp.Column))
@@ -129,7 +129,7 @@ class _Translator:
             return pc.scalar(bool(node.this))
         if isinstance(node, exp.Column):
             if not pa.types.is_boolean(self._type(self._name(node))):
-                raise self.refused("a column that is no condition by itself")
+                raise self.refused("a column that is not a condition by itself")
             return pc.field(self._name(node))
         if isinstance(node, exp.Binary) and type(node) in _COMPARISONS:
             return self._comparison(node.left.unnest(), _COMPARISONS[type(node)], node.right.unnest())

@@ -156,7 +156,8 @@ def open_snapshot(
         raise SnapshotRefused(
             "the table holds text as users wrote it, before screening",
             table=name,
-            hint="Train on curated tables. If you may and must read it: raw=True, or --raw at the command line.",
+            hint="Train on curated tables. If you are allowed to read raw text and need it, "
+            "use raw=True, or --raw on the command line.",
         )
     version = open_version(lake, name, number)
     source = Source(
@@ -174,7 +175,7 @@ def _parse_table(table: str) -> tuple[str, int | None]:
     name, at, version = table.partition("@")
     if at and not version.isdecimal():
         raise SnapshotRefused(
-            "a version is a number",
+            "a version must be a number",
             table=name,
             hint="Write stage.table or stage.table@12; see DESCRIBE HISTORY.",
         )
@@ -189,10 +190,10 @@ def _columns(version: TableVersion, requested: Sequence[str] | None) -> tuple[st
         raise SnapshotRefused(
             f"version {version.version} has no column {', '.join(unknown)}",
             table=version.table,
-            hint=f"Columns are {', '.join(available)}.",
+            hint=f"Available: {', '.join(available)}.",
         )
     if not requested or len(set(requested)) != len(requested):
-        raise SnapshotRefused("columns must be named, each once", table=version.table)
+        raise SnapshotRefused("name at least one column, and each column only once", table=version.table)
     return tuple(requested)
 
 
@@ -204,7 +205,7 @@ def _filter(version: TableVersion, where: str, split: str) -> Filter:
             "there is no such split",
             table=version.table,
             setting="split",
-            hint=f"Splits are {', '.join(SPLITS)}.",
+            hint=f"Available: {', '.join(SPLITS)}.",
         )
     if _SPLIT not in version.schema.names:
         raise SnapshotRefused(

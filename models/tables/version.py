@@ -66,7 +66,7 @@ class TableVersion:
 
         Raises:
             VersionGone: files were vacuumed; names the versions that are left.
-            InputDamaged: a file has another size than the log says.
+            InputDamaged: a file does not have the size that the log states.
         """
         expected = list(files)
         sizes = self.folder.sizes([file.path for file in expected])
@@ -76,7 +76,7 @@ class TableVersion:
             )
         if any(size != file.size for size, file in zip(sizes, expected, strict=True)):
             raise InputDamaged(
-                f"a file of version {self.version} has another size than the log says",
+                f"a file of version {self.version} does not have the size that the log states",
                 table=self.table,
                 hint="It was cut off or overwritten: restore the table's folder from a copy.",
             )
@@ -118,7 +118,7 @@ def _check_protocol(table: str, version: int, delta: DeltaTable) -> None:
 def _check_features(table: str, version: int, features: Iterable[str]) -> None:
     if unknown := sorted(set(features) - HARMLESS_FEATURES):
         raise SnapshotRefused(
-            f"version {version} uses {', '.join(unknown)}, which a reader of its files would get wrong",
+            f"version {version} uses {', '.join(unknown)}, which this reader does not support",
             table=table,
             hint="Rewrite the table without it (ALTER TABLE ... DROP FEATURE, after a purge), and read that version.",
         )

@@ -131,7 +131,7 @@ def test_slurm_waits_runs_and_ends(tmp_path: Path, slurm: Path) -> None:
 
 def test_a_controller_that_stays_away_is_no_hang(tmp_path: Path, slurm: Path) -> None:
     rules = FAST.model_copy(update={"kind": "slurm"})
-    with pytest.raises(SubmissionFailed, match="cannot be asked after"):
+    with pytest.raises(SubmissionFailed, match="has an unknown state"):
         run(
             Slurm(rules), rules, tmp_path / "away", shell("sleep 30"), tmp_path,
             say=lambda _: (slurm / "away").touch(),
@@ -141,7 +141,7 @@ def test_a_controller_that_stays_away_is_no_hang(tmp_path: Path, slurm: Path) ->
 
 def test_a_machine_without_slurm_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SubmissionFailed, match="no sbatch"):
+    with pytest.raises(SubmissionFailed, match="sbatch is not installed"):
         run(Slurm(FAST), FAST, tmp_path / "none", shell("true"), tmp_path)
 
 

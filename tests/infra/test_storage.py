@@ -227,7 +227,7 @@ def test_a_uri_never_becomes_a_path() -> None:
 
 
 def test_a_store_that_may_overwrite_is_refused_for_locks() -> None:
-    with pytest.raises(SettingsError, match="ftp:// is not known to create a file exclusively"):
+    with pytest.raises(SettingsError, match="ftp:// cannot create a file exclusively"):
         folder("ftp://host/x").create("a", b"")
     with pytest.raises(SettingsError, match="cannot be opened"):
         folder("nosuchscheme://x").read("a")

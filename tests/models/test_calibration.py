@@ -65,7 +65,7 @@ def test_chance_alone_shows_an_error_and_says_which() -> None:
 
 
 def test_what_cannot_be_calibrated_is_refused() -> None:
-    with pytest.raises(TrainingRefused, match="one outcome"):
+    with pytest.raises(TrainingRefused, match="same outcome"):
         calibrate(np.zeros(5), np.zeros(5, dtype=bool))
     with pytest.raises(TrainingRefused, match="not finite"):
         calibrate(np.array([0.0, np.nan]), np.array([True, False]))

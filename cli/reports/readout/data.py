@@ -107,9 +107,9 @@ def _readout(rows: Callable[..., list[Row]], experiment: str, day: date | None) 
     if day is not None and day not in read_out:
         known = ", ".join(str(row["as_of_ds"]) for row in rows(_DAYS)) or "no day yet"
         raise ExperimentUnknown(
-            f"{experiment} was not read out",
+            f"{experiment} has no readout",
             table="experiments.readouts", day=day,
-            hint=f"Days read out: {known}. To read it out: flywheel run experiments.readouts --days {day}",
+            hint=f"Days with a readout: {known}. To create one: flywheel run experiments.readouts --days {day}",
         )  # fmt: skip
     populations = rows(_POPULATIONS, day=day)
     return Readout(declared[0], read_out[-1] if read_out else None, lifts, populations)

@@ -94,7 +94,9 @@ def parse_batch(text: str) -> date:
             raise ValueError
         return date(2000 + int(text[:2]), int(text[2:4]), int(text[4:]))
     except ValueError:
-        raise SettingsError("a batch is a day, YYMMDD", setting="batch", hint="Write 240923.") from None
+        raise SettingsError(
+            "a batch must be a day, as YYMMDD", setting="batch", hint="Write 240923."
+        ) from None
 
 
 def import_preferences(settings: Settings, path: Path, options: ImportOptions) -> ImportReport:
@@ -176,7 +178,7 @@ def _check(options: ImportOptions) -> None:
         raise SettingsError(
             f"no importer for {options.format}",
             setting="format",
-            hint=f"There are: {', '.join(FORMATS)}, {NATIVE}.",
+            hint=f"Available: {', '.join(FORMATS)}, {NATIVE}.",
         )
     if options.batches < 1 or options.every_days < 1:
         raise SettingsError("batches and the days between them must be at least 1", setting="batches")
@@ -218,8 +220,8 @@ def _array(path: Path) -> list[Any] | None:
         json.dumps(elements, ensure_ascii=False).encode()
     except (EOFError, gzip.BadGzipFile, zlib.error, ValueError, RecursionError):
         raise InputDamaged(
-            f"{path.name} is no whole JSON array in UTF-8",
-            hint="Copy the whole file again: nothing was written.",
+            f"{path.name} is not a complete JSON array in UTF-8",
+            hint="Nothing was written. Copy the whole file again.",
         ) from None
     return cast(list[Any], elements)
 

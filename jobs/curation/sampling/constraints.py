@@ -128,9 +128,9 @@ _Column = TypeVar("_Column")
 def _of_dimension(constraint: Constraint, levels: Mapping[str, _Column]) -> _Column:
     if constraint.dimension not in levels:
         raise SettingsError(
-            f"the {constraint.name} names no dimension of the sample",
+            f"the {constraint.name} uses a dimension that the sample does not have",
             setting="sampling.constraints",
-            hint=f"Known are {', '.join(sorted(levels))}.",
+            hint=f"Available: {', '.join(sorted(levels))}.",
         )
     return levels[constraint.dimension]
 

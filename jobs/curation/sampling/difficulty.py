@@ -102,18 +102,22 @@ def score_bands(scores: DataFrame, window_start: date, rules: DifficultyScoresSe
     trained_until = model_scores.agg(F.max("trained_until")).head()
     if trained_until is None or trained_until[0] is None:
         raise SettingsError(
-            f"{rules.model}@{rules.model_version} scored no turn of the window at version {rules.table_version}",
+            f"{rules.model}@{rules.model_version} has no scores for the window in version {rules.table_version}",
             table="preherding.scores",
             setting="sampling.difficulty_scores",
-            hint="Score the window with that model first, or unset it: difficulty is then estimated by text.",
+            hint=(
+                "Score the window with this model first, or remove the setting. Difficulty is then "
+                "estimated from the text."
+            ),
         )
     if trained_until[0] >= window_start:
         raise SettingsError(
-            f"{rules.model}@{rules.model_version} was trained on days up to {trained_until[0]}, in or after the window",
+            f"{rules.model}@{rules.model_version} was trained on days up to {trained_until[0]}, "
+            "which is in or after the window",
             table="preherding.scores",
             day=window_start,
             setting="sampling.difficulty_scores",
-            hint="Pin a reward model of an earlier generation: one trained on days before the window.",
+            hint="Pin a reward model that was trained on days before the window.",
         )
     spread = (
         model_scores.groupBy("turn_id")

@@ -52,14 +52,14 @@ class ConflictingConstraints(InfeasibleConstraints):
         parts = [_sentence(member) for member in diagnosis.conflict]
         least = " and ".join(f"{member.name} by {member.slack or 0:,}" for member in diagnosis.correction)
         size = (
-            f"The largest size at which everything holds is {diagnosis.largest_size:,}."
+            f"The largest feasible size is {diagnosis.largest_size:,}."
             if diagnosis.largest_size is not None
-            else "No smaller size works either."
+            else "No smaller size is feasible either."
         )
         super().__init__(
             f"no sample of {diagnosis.size:,} rows satisfies these together: {'; '.join(parts)}",
             setting="sampling.constraints",
-            hint=f"All else holds when these give way: {least}. {size}",
+            hint=f"It is enough to relax these: {least}. {size}",
         )
 
 

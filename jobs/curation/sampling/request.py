@@ -21,9 +21,9 @@ def request(split: str, eligible: int, supply_by_level: Supplies, rules: Samplin
     for text in rules.relax:
         if not any(Pattern.of(text).names(item) for item in constraints):
             raise SettingsError(
-                f"{text} names no floor or cap that is asked for",
+                f"{text} is not a floor or cap of this sample",
                 setting="sampling.relax",
-                hint=f"There are {', '.join(item.name for item in constraints if item.kind != 'target')}.",
+                hint=f"Available: {', '.join(item.name for item in constraints if item.kind != 'target')}.",
             )
     return Request(
         size=_size(split, eligible, rules),

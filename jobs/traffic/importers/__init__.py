@@ -43,7 +43,7 @@ def import_logs(
     """
     if format not in FORMATS:
         raise SettingsError(
-            f"no importer for {format}", setting="format", hint=f"There are: {', '.join(FORMATS)}."
+            f"no importer for {format}", setting="format", hint=f"Available: {', '.join(FORMATS)}."
         )
     options = ImportOptions(
         DEFAULT_START if start is None else start,

@@ -39,12 +39,12 @@ class ImportOptions:
         """Refuse impossible options."""
         if not 1 <= self.days <= _MAX_DAYS:
             raise SettingsError(
-                f"an import spreads over 1 to {_MAX_DAYS} days, not {self.days}",
+                f"an import must cover 1 to {_MAX_DAYS} days, not {self.days}",
                 setting="days",
                 hint="Import long histories in several ranges.",
             )
         if self.users_per_language < 1:
-            raise SettingsError("at least one user must be invented", setting="users_per_language")
+            raise SettingsError("at least one user must be generated", setting="users_per_language")
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def input_files(
     for given in [inputs] if isinstance(inputs, Path) else inputs:
         if not given.exists():
             raise SettingsError(
-                f"{given} does not exist", setting="PATH", hint="Name a file or a directory of logs."
+                f"{given} does not exist", setting="PATH", hint="Name a file or a folder of logs."
             )
         inside = sorted(p for p in given.rglob("*") if p.name.endswith(suffixes) and p.name[0] not in "._")
         for path in inside if given.is_dir() else [given]:
@@ -166,7 +166,7 @@ def input_files(
         raise SettingsError(
             f"no {' or '.join(suffixes)} file is there",
             setting="PATH",
-            hint="Name a directory that has some.",
+            hint="Name a folder that contains such files.",
         )
     return [(path, label) for label, path in sorted(paths.items())]
 
@@ -225,8 +225,8 @@ def records(path: Path, max_line_bytes: int) -> Iterator[tuple[RawRow, dict[str,
 
 def _cut_short(path: Path) -> LandingFileBroken:
     return LandingFileBroken(
-        f"{path.name} ends too early or is damaged",
-        hint="Copy the whole file again and repeat the import: nothing was written.",
+        f"{path.name} is truncated or damaged",
+        hint="Nothing was written. Copy the whole file again and repeat the import.",
     )
 
 

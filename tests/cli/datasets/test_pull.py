@@ -166,7 +166,7 @@ def test_a_later_version_damage_and_strangers_are_told_apart(filled: Settings, t
         pull(open_snapshot(filled, f"{SAMPLES}@0"), "parquet", folder, filled.handoff.licence)
     (tmp_path / "q").mkdir()
     (tmp_path / "q" / "notes.txt").write_text("mine")
-    with pytest.raises(PullRefused, match="holds no pull"):
+    with pytest.raises(PullRefused, match="was not created by a pull"):
         pull(open_snapshot(filled, SAMPLES), "parquet", tmp_path / "q", filled.handoff.licence)
 
 

@@ -88,7 +88,7 @@ def test_declare_list_and_check(home: Path) -> None:
 def test_a_readout_says_what_was_read_and_what_may_be_said(home: Path) -> None:
     run("experiment", "declare", str(home / "one.toml"))
     with pytest.raises(
-        FlywheelError, match=r"not read out on any day.*flywheel run experiments.readouts --days 2026-11-18"
+        FlywheelError, match=r"has no readout.*flywheel run experiments.readouts --days 2026-11-18"
     ):
         runner.invoke(app, ["readout", "exp-001"], catch_exceptions=False)
     complement = {"interval_kind": "complement", "low_pct": None, "high_pct": None, "gap_low_pct": -40.0}
@@ -113,8 +113,11 @@ def test_a_readout_says_what_was_read_and_what_may_be_said(home: Path) -> None:
         .startswith("experiment_id,as_of_ds,k")
     )
     for arguments, message in (
-        (["readout", "exp-001", "--day", "2026-11-20"], "2026-11-20.*Days read out: 2026-11-18, 2026-11-24"),
-        (["readout", "other"], "no experiment 'other' is declared.*There are: exp-001"),
+        (
+            ["readout", "exp-001", "--day", "2026-11-20"],
+            "2026-11-20.*Days with a readout: 2026-11-18, 2026-11-24",
+        ),
+        (["readout", "other"], "no experiment 'other' is declared.*Available: exp-001"),
         (["experiment", "check", "other"], "table experiments.definitions"),
     ):
         with pytest.raises(FlywheelError, match=message):

@@ -109,7 +109,7 @@ def test_from_a_model_to_tables_and_files(settings: Settings, registered: dict[s
     assert "code: " in told
     short = flywheel(settings, "lineage", "signal@candidate", "--short").splitlines()
     assert (
-        f"{SAMPLES}@{registered[SAMPLES]}: 1 rows of train; made from {EVENTS}, {TURNS}; 1 landed file(s)"
+        f"{SAMPLES}@{registered[SAMPLES]}: 1 rows of train; built from {EVENTS}, {TURNS}; 1 landed file(s)"
         in short[1]
     )
     as_json = json.loads(flywheel(settings, "lineage", "policy/1", "--format", "json"))

@@ -248,5 +248,5 @@ def test_what_was_never_declared_or_read_out_says_so(lake: Lake, tmp_path: Path)
     declare(lake, ["control", "V3"])
     page = write_readout(read_readout(lake, "exp-1"), tmp_path / "page.html").read_text(encoding="utf-8")
     assert "There are no results yet." in page
-    with pytest.raises(ExperimentUnknown, match=r"not read out.*day 2026-11-18"):
+    with pytest.raises(ExperimentUnknown, match=r"has no readout.*day 2026-11-18"):
         read_readout(lake, "exp-1", START)

@@ -92,7 +92,7 @@ def test_content_hash_ignores_order_and_run(make: MakeFrame, lake: Lake) -> None
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (quarantine_rows((date(2026, 11, 1), 1, "a")), "days it was not asked for"),
+        (quarantine_rows((date(2026, 11, 1), 1, "a")), "days outside the run"),
         (quarantine_rows((DAYS[0], 1, "a"), (DAYS[1], 1, "b")), "more than once"),
         ([("f.jsonl", 1, None, None, DAYS[0])], "reason is NULL"),
     ],
@@ -142,7 +142,7 @@ def test_a_full_disk_leaves_the_table_as_it_was(make: MakeFrame, small_disk: Pat
     filler = small_disk / "filler"
     filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 100_000))
     many = quarantine_rows(*((DAYS[0], n, f"{hash((n, 'x')):x}" * 4) for n in range(8_000)))
-    with pytest.raises(DiskFull, match=r"traffic\.quarantine.*as it was"):
+    with pytest.raises(DiskFull, match=r"traffic\.quarantine.*did not change"):
         put(make, lake, many)
     assert (lake.version("traffic.quarantine"), stored(lake)) == (version, [(1, "kept", "2026-11-18")])
     filler.unlink()
@@ -316,5 +316,5 @@ def test_every_check_of_the_ddl_is_one_that_duckdb_reads() -> None:
 def test_a_check_that_is_null_is_broken(lake: Lake) -> None:
     table = contract("curation.outcomes")
     rows = frames.arrow_table(table, outcome_rows("t1", outcome=None))  # type: ignore[arg-type]
-    with pytest.raises(ContractError, match="1 rows break the CHECK known_outcome"):
+    with pytest.raises(ContractError, match="1 rows violate the CHECK known_outcome"):
         commit.check_constraints(table, rows)

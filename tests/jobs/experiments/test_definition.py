@@ -38,12 +38,12 @@ def test_the_sandbox_writes_a_definition_that_is_accepted(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "setting", "told"),
     [
-        ({"shares": {"control": 0.6, "test": 0.6}}, "shares", "more than all"),
+        ({"shares": {"control": 0.6, "test": 0.6}}, "shares", "more than 1"),
         ({"shares": {"control": 0.1}}, "shares", "at least one test arm"),
         ({"shares": {"control": 0.1, "test": 0.0}}, "shares", "above 0"),
-        ({"control_arm": "old"}, "control_arm", "no arm"),
+        ({"control_arm": "old"}, "control_arm", "not an arm"),
         ({"end_ds": START - timedelta(days=1)}, "end_ds", "ends before it starts"),
-        ({"metrics": ("clicks",)}, "metrics", "none of breadth"),
+        ({"metrics": ("clicks",)}, "metrics", "not one of breadth"),
         ({"winsor_quantile": 0.2}, "winsor_quantile", "greater than 0.5"),
         ({"segments": ("age",)}, "segments.0", "locale"),
         ({"arms": ("a",)}, "arms", "not permitted"),
@@ -70,16 +70,16 @@ def toml(value: Any) -> str:
 def test_declared_again_changed_before_the_start_and_refused_after_it(settings: Settings, lake: Lake) -> None:
     assert declare(settings, declared(), today=BEFORE) == "declared"
     version = lake.version("experiments.definitions")
-    assert declare(settings, declared(), today=START).startswith("declared already")
+    assert declare(settings, declared(), today=START).startswith("already declared")
     assert lake.version("experiments.definitions") == version
-    assert declare(settings, declared(title="Another"), today=BEFORE) == "declared anew"
+    assert declare(settings, declared(title="Another"), today=BEFORE) == "definition updated"
     assert definition(lake, "x").title == "Another"
     for changed in (declared(title="Late"), declared(title="Another", shares={"test": 0.1, "control": 0.1})):
         with pytest.raises(DefinitionRefused, match=r"cannot change its (title|order of arms).*2026-03-02"):
             declare(settings, changed, today=START)
-    with pytest.raises(DefinitionRefused, match="salt of x"):
+    with pytest.raises(DefinitionRefused, match="same salt as x"):
         declare(settings, declared(experiment_id="y"), today=BEFORE)
-    with pytest.raises(DefinitionRefused, match="at most 28"):
+    with pytest.raises(DefinitionRefused, match="maximum is 28"):
         declare(settings, declared(end_ds=START + timedelta(days=40)), today=BEFORE)
     assert declare(settings, declared(experiment_id="y", salt="y"), today=BEFORE) == "declared"
     # The version of a definition is the one that brought it, whatever is declared later.
@@ -87,7 +87,7 @@ def test_declared_again_changed_before_the_start_and_refused_after_it(settings: 
     assert versions.of("x") < versions.of("y") == versions.latest
     assert definitions(lake, versions.of("x")).keys() == {"x"}
     assert definitions(lake, versions.of("x"))["x"] == versions.in_force["x"]
-    with pytest.raises(ExperimentUnknown, match=r"no experiment 'z'.*There are: x, y"):
+    with pytest.raises(ExperimentUnknown, match=r"no experiment 'z'.*Available: x, y"):
         definition(lake, "z")
 
 

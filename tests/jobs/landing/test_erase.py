@@ -144,7 +144,7 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = Path(file.root) / file.name
     path.write_bytes(path.read_bytes()[:-20])
     cut = path.read_bytes()
-    with pytest.raises(LandingFileBroken, match=r"a\.jsonl\.gz ends too early"):
+    with pytest.raises(LandingFileBroken, match=r"a\.jsonl\.gz is truncated or damaged"):
         erase_lines(file, THEIRS, LIMIT)
     assert path.read_bytes() == cut
     (path.parent / "b.parquet").write_bytes(b"PAR1 no")

@@ -88,7 +88,7 @@ def test_gzip_is_read_and_a_truncated_one_is_named(tmp_path: Path) -> None:
     file = put(tmp_path, "a.jsonl.gz", whole)
     assert [row.is_terminated for row in iter_rows(file, 1_000_000)] == [True, True]
     for cut in (0, 5, len(whole) // 2, len(whole) - 4):
-        with pytest.raises(LandingFileBroken, match=r"a\.jsonl\.gz ends too early.*2026-03-01"):
+        with pytest.raises(LandingFileBroken, match=r"a\.jsonl\.gz is truncated or damaged.*2026-03-01"):
             list(iter_rows(put(tmp_path, "a.jsonl.gz", whole[:cut]), 1_000_000))
 
 

@@ -63,7 +63,10 @@ def _register(settings: Settings, folder: Path) -> None:
 def test_the_model_is_resolved_to_a_version_with_its_last_day(settings: Settings) -> None:
     scorer = Scorer.of(settings)
     assert (scorer.name, scorer.version, scorer.trained_until, scorer.longest) == ("rm", 1, TRAINED, 64)
-    for named, reason in (("undated/1", "until which day"), ("pair/1", "single responses")):
+    for named, reason in (
+        ("undated/1", "the last day that it was trained on"),
+        ("pair/1", "single responses"),
+    ):
         other = settings.model_copy(
             update={"preherding": settings.preherding.model_copy(update={"score_model": named})}
         )

@@ -53,7 +53,7 @@ def with_override(settings: Settings, **changes: Any) -> Settings:
     "name", ["signal-continued/1", "signal-continued@candidate", "models:/signal-love/1", "helpful/1"]
 )
 def test_a_signal_model_is_refused_as_reward_under_any_name(registry: Settings, name: str) -> None:
-    with pytest.raises(RewardRefused, match="may not be a reward") as refused:
+    with pytest.raises(RewardRefused, match="cannot be used as a reward") as refused:
         allow_as_reward(registry, name, TODAY)
     assert "signal_models.reward_overrides" in str(refused.value)
 
@@ -75,7 +75,7 @@ def test_only_two_signals_rank_candidates(registry: Settings) -> None:
 
 def test_an_exception_is_of_one_version_ends_and_is_written_down_once(registry: Settings) -> None:
     settings = with_override(registry)
-    with pytest.raises(RewardRefused, match="ended on 2026-11-30"):
+    with pytest.raises(RewardRefused, match="expired on 2026-11-30"):
         allow_as_reward(settings, "signal-continued/1", date(2026, 12, 1))
     with pytest.raises(RewardRefused):
         allow_as_reward(settings, "signal-love/1", TODAY)

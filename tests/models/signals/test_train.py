@@ -150,7 +150,7 @@ def test_models_see_nothing_but_what_was_there(rows: SignalRows) -> None:
 def test_positives_weigh_as_much_as_negatives_when_balanced() -> None:
     assert positive_weight(TINY, [1, 0, 0, 0]) == 3.0
     assert positive_weight(TINY.model_copy(update={"pos_weight": None}), [1, 0]) is None
-    with pytest.raises(TrainingRefused, match="one outcome"):
+    with pytest.raises(TrainingRefused, match="same outcome"):
         positive_weight(TINY, [0, 0])
 
 

@@ -264,7 +264,7 @@ def test_a_version_whose_log_was_cleaned_up_is_refused(settings: Settings) -> No
 def test_a_file_that_was_cut_off_is_told_from_one_that_is_gone(settings: Settings) -> None:
     file = data_files(write(settings, plain(300)))[0]
     file.write_bytes(file.read_bytes()[:-40])
-    with pytest.raises(InputDamaged, match="another size"):
+    with pytest.raises(InputDamaged, match="does not have the size"):
         open_snapshot(settings, SAMPLES)
     whole = file.stat().st_size
     edit_log(str(file.parent), lambda action: action.get("add", {}).update(size=whole))
@@ -284,7 +284,7 @@ def test_sides_that_are_no_sides_are_refused(settings: Settings) -> None:
     assert open_snapshot(settings, "traffic.turns", raw=True).snapshot.rows == 1
     with pytest.raises(SnapshotRefused, match="has no column absent"):
         open_snapshot(settings, SAMPLES, columns=["absent"])
-    with pytest.raises(SnapshotRefused, match="a version is a number"):
+    with pytest.raises(SnapshotRefused, match="a version must be a number"):
         open_snapshot(settings, f"{SAMPLES}@-1")
 
 

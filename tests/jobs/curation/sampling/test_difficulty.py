@@ -91,7 +91,7 @@ def test_score_bands_are_of_the_spread_within_a_prompt(spark: SparkSession) -> N
 
 @pytest.mark.parametrize(
     ("until", "version", "fault"),
-    [(WINDOW, "3", "in or after the window"), (date(2026, 11, 1), "2", "scored no turn of the window")],
+    [(WINDOW, "3", "in or after the window"), (date(2026, 11, 1), "2", "has no scores for the window")],
 )
 def test_no_cycle_and_no_silent_lack_of_scores(
     spark: SparkSession, until: date, version: str, fault: str

@@ -94,7 +94,7 @@ def test_the_error_names_numbers_and_says_what_to_do() -> None:
         allocate(supply, 100, [Constraint("first_turn", "first", "floor", share=0.1)])
     text = str(caught.value)
     assert "floor first_turn=first (10 of 6 available, slack needed 4)" in text
-    assert "largest size at which everything holds is 60" in text
+    assert "largest feasible size is 60" in text
 
 
 @pytest.mark.parametrize("seed", range(100))

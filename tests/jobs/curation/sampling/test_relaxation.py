@@ -94,7 +94,7 @@ def test_least_slack_is_least(seed: int) -> None:
 
 
 def test_a_name_that_nothing_bears_is_refused() -> None:
-    with pytest.raises(SettingsError, match="cap jtbd names no floor or cap"):
+    with pytest.raises(SettingsError, match=r"cap jtbd.* is not a floor or cap"):
         request("train", 100, {}, SamplingSettings(relax=("cap jtbd",), targets={}))
-    with pytest.raises(ValueError, match="relax names"):
+    with pytest.raises(ValueError, match="relax: "):
         SamplingSettings(relax=("target jtbd",))
