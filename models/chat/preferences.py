@@ -146,20 +146,20 @@ def _by_pair(rows: Iterable[Row]) -> tuple[dict[str, dict[str, Row]], Counter[st
         labels = grouped.setdefault(row["pair_id"], {})
         first_label = next(iter(labels.values()), row)
         if any(row[name] != first_label[name] for name in _PAIR_COLUMNS):
-            raise TrainingRefused("the labels of a pair are not all about the same pair", table=TABLE)
+            raise TrainingRefused("labels of one pair have different content", table=TABLE)
         previous = labels.get(row["annotator_id"])
         if previous is None:
             labels[row["annotator_id"]] = row
             continue
         if previous["winner"] != row["winner"]:
-            raise TrainingRefused("an annotator judged a pair twice and differently", table=TABLE)
+            raise TrainingRefused("an annotator gave two different judgements of a pair", table=TABLE)
         counts[DUPLICATE] += 1
     return grouped, counts
 
 
 def _check_row(row: Row) -> None:
     if missing := [name for name in COLUMNS if row.get(name) is None]:
-        raise TrainingRefused(f"a row lacks {', '.join(missing)}", table=TABLE)
+        raise TrainingRefused(f"a row is missing {', '.join(missing)}", table=TABLE)
     if row["winner"] not in WINNERS:
         raise TrainingRefused("a winner is neither a, b, tie nor both_bad", table=TABLE)
 

@@ -101,7 +101,7 @@ def _write(
     notes = WRITERS[kind](opened, counted_batches(), folder)
     if tally.rows != opened.snapshot.rows:
         raise InputDamaged(
-            f"{tally.rows} rows were read, but {opened.snapshot.rows} were counted before",
+            f"{tally.rows} rows were read, but {opened.snapshot.rows} were expected",
             table=opened.snapshot.table,
             hint="The table's files changed during the pull. Pull again.",
         )

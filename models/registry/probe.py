@@ -52,7 +52,7 @@ def check_same(
     )
     if not difference <= _TOLERANCE.get(dtype, _TOLERANCE["float32"]):
         raise RegistrationRefused(
-            f"the stored model does not give the logits of {compared_with}: "
+            f"the stored model does not reproduce the logits of {compared_with}: "
             f"they differ by {difference:.3g} on the probe",
             hint="Check that the adapters were merged and that the head was saved.",
         )
@@ -75,7 +75,7 @@ def _classifier(folder: Path) -> Any:
         raise RegistrationRefused(f"the stored model cannot be loaded: {type(error).__name__}") from error
     if missing := lacking_weights(loading_info):
         raise RegistrationRefused(
-            f"the folder lacks {len(missing)} of the model's weights, {missing[0]} among them: they would be random",
+            f"the folder is missing {len(missing)} of the model's weights, such as {missing[0]}: they would be random",
             hint="Save the trained classifier itself with save_pretrained, merged if it was LoRA.",
         )
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

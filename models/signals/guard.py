@@ -64,10 +64,12 @@ def allow_as_reward(settings: Settings, model: str, on: date | None = None) -> N
     valid = [override for override in overrides if today <= override.expires]
     if not valid:
         expired_note = (
-            f"; its override ended on {max(override.expires for override in overrides)}" if overrides else ""
+            f"; its override expired on {max(override.expires for override in overrides)}"
+            if overrides
+            else ""
         )
         raise RewardRefused(
-            f"{version_name} predicts a user signal and may not be a reward (sections 2.3.2, 3.5.5): "
+            f"{version_name} predicts a user signal and cannot be used as a reward (sections 2.3.2, 3.5.5): "
             f"{_REASONS.get(signal, 'its labels are biased')}{expired_note}",
             setting="signal_models.reward_overrides",
             hint="Use a preference model. To allow it for a time, add {model = "

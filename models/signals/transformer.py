@@ -115,7 +115,9 @@ def positive_weight(configuration: Configuration, labels: Sequence[int]) -> floa
     """
     positive = sum(labels)
     if not 0 < positive < len(labels):
-        raise TrainingRefused(f"{len(labels)} training rows have one outcome only", hint="Give more days.")
+        raise TrainingRefused(
+            f"{len(labels)} training rows all have the same outcome", hint="Give more days."
+        )
     weight = configuration.pos_weight
     return (len(labels) - positive) / positive if weight == "balanced" else weight
 

@@ -166,7 +166,7 @@ class _Translator:
         data_type, field = self._type(name), pc.field(name)
         if isinstance(right, exp.Column):
             if data_type != self._type(self._name(right)) or pa.types.is_floating(data_type):
-                raise self.refused("a comparison of two columns of unlike or floating-point types")
+                raise self.refused("a comparison of two columns of different or floating-point types")
             return _OPERATORS[operator](field, pc.field(self._name(right)))
         if isinstance(right, exp.Null):
             return _OPERATORS[operator](field, pc.scalar(pa.scalar(None, data_type)))
