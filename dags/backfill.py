@@ -22,7 +22,6 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.wiring import DEFAULTS, flywheel_task, stage_task, stage_tasks
 from infra import progress
-from infra.settings import load_settings
 from jobs.declaration import STAGES, stage_jobs
 
 RANGE = "{{ params['from'] }}..{{ params['to'] }}"
@@ -46,17 +45,7 @@ def skip_unless_chosen(context: Any) -> None:
         raise AirflowSkipException(f"{ALL_DATA} runs it")
     if chosen not in ("all", stage):
         raise AirflowSkipException(f"only {chosen} was asked for")
-    if task == stage and (unset := _models_not_set(stage)):
-        raise AirflowSkipException(f"nothing to do: {', '.join(unset)} is not set")
     progress.record(f"{', '.join(DATA_STAGES) if task == ALL_DATA else task}: starts")
-
-
-def _models_not_set(stage: str) -> list[str]:
-    """The settings that are to name the models of the stage's task outside the GPU queue, if none is set."""
-    jobs = [job for job in stage_jobs(stage) if job.engine != "gpu"]
-    named = [setting for job in jobs for setting in job.models]
-    needs_models = all(job.models for job in jobs)
-    return named if needs_models and not any(map(load_settings().value, named)) else []
 
 
 with DAG(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ import pendulum
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Asset, AssetAll, CronPartitionTimetable, PartitionedAssetTimetable, StartOfDayMapper
+from airflow.sdk.exceptions import AirflowSkipException
 
 from infra.lake import Lake
 from infra.settings import load_settings
@@ -82,18 +83,28 @@ def stage_task(
     task_id: str | None = None,
     days: str = DAYS_OF_PARTITION,
     rerun: str = "due",
+    pre_execute: Callable[[Any], None] | None = None,
     **options: Any,
 ) -> SparkSubmitOperator:
     """One task that runs the jobs in order for `days` in one Spark session, by one `spark-submit`.
 
-    A task that failed or was killed and is cleared goes on at the first job that is not done.
+    A task that failed or was killed and is cleared goes on at the first job that is not done. A task whose jobs all use
+    registered models is skipped, without starting Spark, while no setting names one.
 
     Args:
         task_id: the jobs' stage unless another is given.
         days: a template of the days.
         rerun: a template of what to run again; see `jobs/submit.py --rerun`.
+        pre_execute: called with the task's context before it runs.
         options: of the operator.
     """
+
+    def prepare(context: Any) -> None:
+        if unset := _models_not_set(jobs):
+            raise AirflowSkipException(f"nothing to do: {', '.join(unset)} is not set")
+        if pre_execute is not None:
+            pre_execute(context)
+
     names = [job.name for job in jobs]
     name = task_id or jobs[0].stage
     how = submission(load_settings())
@@ -109,7 +120,17 @@ def stage_task(
         name=name,
         inlets=[asset(table) for table in _each_once(job.tables_awaited for job in jobs)],
         outlets=[asset(table) for table in _each_once(job.writes for job in jobs)],
+        pre_execute=prepare,
         **options,
+    )
+
+
+def _models_not_set(jobs: Sequence[Job]) -> list[str]:
+    """The settings that are to name models, if each job needs one and none is set."""
+    settings_of_models = [setting for job in jobs for setting in job.models]
+    needs_models = all(job.models for job in jobs)
+    return (
+        settings_of_models if needs_models and not any(map(load_settings().value, settings_of_models)) else []
     )
 
 

@@ -228,23 +228,14 @@ class JobContext:
                 else hashes.get(day, "0:0")
             )
             self.ledger_rows.append(
-                {
-                    "run_id": self.run_id,
-                    "job": self.job.name,
-                    "table_name": table,
-                    "ds": day,
-                    "scope": self.scope,
-                    "started_ts": self.started_ts,
-                    "ended_ts": ledger.now(),
-                    "rows_in": (rows_in or {}).get(day),
-                    "rows_out": rows,
-                    "rows_rejected": dict(sorted((rejected or {}).get(day, {}).items())),
-                    "content_hash": None if contract(table).write == "merge_insert" else content,
-                    "output_version": done.output_version,
-                    "peak_memory_bytes": self.memory.peak_bytes,
-                    "seconds": (ledger.now() - self.started_ts).total_seconds(),
-                }
-            )
+                ledger.run_row(
+                    self.run_id, self.job.name, table, day, self.started_ts,
+                    scope=self.scope, rows_in=(rows_in or {}).get(day), rows_out=rows,
+                    rows_rejected=dict(sorted((rejected or {}).get(day, {}).items())),
+                    content_hash=None if contract(table).write == "merge_insert" else content,
+                    output_version=done.output_version, peak_memory_bytes=self.memory.peak_bytes,
+                )
+            )  # fmt: skip
         self.say(f"{table}: {sum(done.rows.values()):,} rows, version {done.output_version}")
 
     def mark_stale(self, job: str, days: Iterable[date], cause: str) -> None:

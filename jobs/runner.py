@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from infra.errors import ContractError, ExpectationFailed, FlywheelError, SettingsError
@@ -220,7 +220,6 @@ def _record_success(context: JobContext, plan: Plan) -> None:
             }
         )
         row["settings_hash"] = plan.settings_hash(context.job)
-        row["code_version"] = ledger.code_version()
         # The content of a merge-insert table's day is identified by the inputs that it was made from.
         row["content_hash"] = row["content_hash"] or fingerprint({**inputs, "settings": row["settings_hash"]})
         row["state"] = "succeeded"
@@ -232,14 +231,12 @@ def _record_success(context: JobContext, plan: Plan) -> None:
 def _record_failure(context: JobContext, error: Exception) -> None:
     if isinstance(error, ExpectationFailed):
         context.record_quality(str(error.table), getattr(error, "results", []))
-    ended = ledger.now()
     rows = [
-        {
-            "run_id": context.run_id, "job": context.job.name, "table_name": context.job.closing_table, "ds": day,
-            "scope": context.scope, "started_ts": context.started_ts, "ended_ts": ended, "state": "failed",
-            "error": type(error).__name__, "code_version": ledger.code_version(),
-            "peak_memory_bytes": context.memory.peak_bytes, "seconds": _seconds(context.started_ts, ended),
-        }
+        ledger.run_row(
+            context.run_id, context.job.name, context.job.closing_table, day, context.started_ts,
+            scope=context.scope, state="failed", error=type(error).__name__,
+            peak_memory_bytes=context.memory.peak_bytes,
+        )
         for day in (context.days[-1:] if context.scope else context.days)
     ]  # fmt: skip
     ledger.append(context.lake, "ops.quality", context.quality_rows, context.run_id)
@@ -251,7 +248,3 @@ def _print_skips(declared: Job, days: Sequence[date], due: Sequence[Due]) -> Non
     todo = f"{due[0].days[0]}..{due[-1].days[-1]} ({due[0].reason})" if due else "nothing"
     note = f"; {skipped} day(s) are up to date (--force runs them again)" if skipped else ""
     print(f"{declared.name}: {todo}{note}", file=sys.stderr, flush=True)
-
-
-def _seconds(start: datetime, end: datetime) -> float:
-    return (end - start).total_seconds()

@@ -59,6 +59,17 @@ def new_run_id() -> str:
     return f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
+def run_row(
+    run_id: str, job: str, table: str, ds: date, started_ts: datetime, **columns: Any
+) -> dict[str, Any]:
+    """A row of `ops.runs` for a run that ends now; `columns` are what else is known of it."""
+    ended = now()
+    return {
+        "run_id": run_id, "job": job, "table_name": table, "ds": ds, "started_ts": started_ts, "ended_ts": ended,
+        "seconds": (ended - started_ts).total_seconds(), "code_version": code_version(), **columns,
+    }  # fmt: skip
+
+
 def append(lake: Lake, table: str, rows: Sequence[Mapping[str, Any]], run_id: str) -> None:
     """Append rows to a table of the ledger, once: a repeated call with the same run_id and rows adds nothing.
 

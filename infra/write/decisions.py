@@ -44,22 +44,15 @@ class Decision:
         frame = arrow_table(contract(self.table), rows)
         days = sorted({row["ds"] for row in rows})
         written = write.write(None, self.lake, self.lock, write.Write(self.table, frame, days, self.run_id))
-        ended = ledger.now()
-        ledger.append(
-            self.lake,
-            "ops.runs",
-            [
-                {
-                    "run_id": self.run_id, "job": self.name, "table_name": self.table, "ds": day,
-                    "started_ts": self.started_ts, "ended_ts": ended, "state": "succeeded",
-                    "rows_out": written.rows[day], "content_hash": written.content_hashes[day],
-                    "output_version": written.output_version, "code_version": ledger.code_version(),
-                    "seconds": (ended - self.started_ts).total_seconds(),
-                }
-                for day in days
-            ],
-            self.run_id,
-        )  # fmt: skip
+        rows_of_run = [
+            ledger.run_row(
+                self.run_id, self.name, self.table, day, self.started_ts, state="succeeded",
+                rows_out=written.rows[day], content_hash=written.content_hashes[day],
+                output_version=written.output_version,
+            )
+            for day in days
+        ]  # fmt: skip
+        ledger.append(self.lake, "ops.runs", rows_of_run, self.run_id)
         return written
 
 

@@ -106,9 +106,13 @@ def _table(settings: Settings, lake: Lake, table: str, before: date, dry_run: bo
 def _row(
     place: str, before: date, run_id: str, started: datetime, counts: Mapping[str, int]
 ) -> dict[str, Any]:
-    ended = ledger.now()
-    return {
-        "run_id": run_id, "job": ledger.RETENTION, "table_name": place, "ds": before, "started_ts": started,
-        "ended_ts": ended, "state": "succeeded", "rows_out": 0, "rows_rejected": dict(counts),
-        "code_version": ledger.code_version(), "seconds": (ended - started).total_seconds(),
-    }  # fmt: skip
+    return ledger.run_row(
+        run_id,
+        ledger.RETENTION,
+        place,
+        before,
+        started,
+        state="succeeded",
+        rows_out=0,
+        rows_rejected=dict(counts),
+    )

@@ -108,6 +108,18 @@ def test_a_backfill_runs_what_was_asked_for_and_nothing_in_a_dry_run(
     assert runs(dry_run=False, stage="all") == ["data_stages", "preherding.training", "preherding"]
 
 
+def test_a_task_whose_jobs_need_a_model_is_skipped_while_none_is_set(
+    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    scoring = dags["preherding"].get_task("preherding")
+    with pytest.raises(AirflowSkipException, match=r"preherding\.score_model is not set"):
+        scoring._pre_execute_hook({"task": scoring})
+    monkeypatch.setenv("FLYWHEEL_PREHERDING__SCORE_MODEL", "reward-pointwise/1")
+    scoring._pre_execute_hook({"task": scoring})
+
+
 def test_a_forced_backfill_that_is_cleared_leaves_out_what_it_has_done() -> None:
     import jinja2
 
