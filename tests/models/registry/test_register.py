@@ -143,6 +143,24 @@ def test_a_version_carries_its_lineage_and_is_made_once(
     assert model(settings, "rm@candidate").named == "rm/2"
 
 
+def test_a_model_on_the_sentence_encoder_is_probed_as_any_other(
+    settings: Settings, lineage: Lineage, tmp_path: Path
+) -> None:
+    from models.registry.probe import logits
+    from models.reward.train import train
+    from tests.models.tiny import planted, smoke, tiny_encoder
+
+    trained = train("pointwise", planted(16), smoke("reward-pointwise"), tiny_encoder(), tmp_path)
+    expected = logits(trained.folder, PROBE)[0].tolist()
+    registered = register(settings, "rm-encoder", trained.folder, lineage, {}, PROBE, expected=expected)
+    assert logits(fetch(settings, str(registered)), PROBE)[0].tolist() == expected
+    with pytest.raises(RegistrationRefused):
+        register(
+            settings, "rm-encoder", trained.folder, replace(lineage, seed=9), {}, PROBE,
+            expected=[value + 1 for value in expected],
+        )  # fmt: skip
+
+
 @pytest.mark.usefixtures("rm")
 def test_what_is_fetched_is_what_was_registered(settings: Settings, folder: Path) -> None:
     found = fetch(settings, "rm/1")

@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, BertModel
 
 from infra.errors import TrainingRefused
 from infra.settings import Settings
+from models.reward.pointwise import LABELS
 from models.reward.train import train
 from models.training.base import SENTENCE_ENCODER, TINY_LLAMA, base_model, embedded, resolved
 from models.training.encoder_base import _source, encoder
@@ -76,6 +77,7 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: 
     rows = {
         "chosen_ids": [[101, 2000 + n, 102] for n in range(32)],
         "rejected_ids": [[101, 3000 + n, 102] for n in range(32)],
+        LABELS: [[1, 0]] * 32,
     }
     whole = start(prepare(tmp_path / "whole", asked, tiny_encoder(), rows))
     folder = prepare(tmp_path / "stopped", asked, tiny_encoder(), rows)
