@@ -159,7 +159,7 @@ def measure(
     rows: list[Row], signals: Sequence[str], seed: int, size: int, folder: Path
 ) -> dict[str, TrainedSignal]:
     """A model a signal, each told as it is there."""
-    chosen = configuration("signals-smoke", seed=seed, max_length=_TOKENS, steps=0, epochs=_EPOCHS)
+    chosen = configuration("signals-smoke", batch=16, seed=seed, max_length=_TOKENS, steps=0, epochs=_EPOCHS)
     table = pa.Table.from_pylist(rows, schema=_SCHEMA)
     trained = {}
     for signal in signals:

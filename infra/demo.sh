@@ -30,9 +30,9 @@ if [ -n "${LOGS:-}" ]; then
   flywheel import --format "$FORMAT" --start "$START" --days "$DAYS" "$LOGS"
 else
   say "Simulate $TURNS turns over $START..$last"
-  # Half of the served turns are judged, by two annotators each, with two messages before them: some 2,500 pairs, a
-  # tenth of them of users held apart. Fewer do not show that the reward model learns.
-  FLYWHEEL_SANDBOX__ANNOTATORS__STATIC_SHARE=0.5 FLYWHEEL_SANDBOX__ANNOTATORS__REVIEWS=2 \
+  # Half of the served turns are judged, by three annotators each, with two messages before them: some 2,500 pairs, a
+  # fifth of them of held-out users. Fewer do not show that the reward model learns.
+  FLYWHEEL_SANDBOX__ANNOTATORS__STATIC_SHARE=0.5 FLYWHEEL_SANDBOX__ANNOTATORS__REVIEWS=3 \
     FLYWHEEL_SANDBOX__ANNOTATORS__CONTEXT_MESSAGES=2 \
     flywheel sandbox --turns "$TURNS" --start "$START" --days "$DAYS"
   definitions=$(python -c "from infra.lake import Lake; from infra.settings import load_settings

@@ -25,7 +25,7 @@ from models.training.base import base_model
 from models.training.configuration import configuration
 
 pytestmark = pytest.mark.xdist_group("signal-registry")
-TINY = configuration("signals-smoke", steps=40, learning_rate=2e-3, max_length=64)
+TINY = configuration("signals-smoke", steps=40, batch=16, learning_rate=2e-3, max_length=64)
 
 
 @pytest.fixture(scope="module")
