@@ -1,9 +1,9 @@
-"""A deadline for a call that may never return: a detector on a text that was made to keep it busy.
+"""A deadline for a call that may never return, such as a detector on a text made to keep it busy.
 
 An alarm signal interrupts Python code, waiting system calls and the matching of regular expressions, which looks for
-signals every few thousand steps. It cannot interrupt native code that never comes back to the interpreter, and it works
-in a process's main thread only: that is where Spark's Python workers, the command line and Airflow's tasks call. In
-another thread there is no deadline.
+signals every few thousand steps. It cannot interrupt native code that never returns to the interpreter. It works in the
+main thread of a process only, where Spark's Python workers, the command line and Airflow's tasks call. In another
+thread there is no deadline.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Overrun(BaseException):
 def within(seconds: float, ask: Callable[[], _T]) -> _T:
     """The answer of `ask`. Raises Overrun when it takes longer than `seconds` of wall time.
 
-    A call that swallows even that is interrupted again every second. An alarm that somebody else has set is set again
-    afterwards, for what is left of it.
+    A call that swallows Overrun is interrupted again every second. An alarm that was set before is set again
+    afterwards, for its remaining time.
     """
     if threading.current_thread() is not threading.main_thread():
         return ask()
@@ -38,9 +38,9 @@ def within(seconds: float, ask: Callable[[], _T]) -> _T:
             raise Overrun
 
     began = time.monotonic()
-    others, interval = signal.getitimer(signal.ITIMER_REAL)
+    outer_seconds, interval = signal.getitimer(signal.ITIMER_REAL)
     handler = signal.signal(signal.SIGALRM, ring)
-    # An alarm may ring at any step from here on, so every step is inside: it never outlives the call.
+    # The alarm may ring at any step from here on, so all are inside `try`: it never outlives the call.
     try:
         armed = True
         signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
@@ -52,5 +52,7 @@ def within(seconds: float, ask: Callable[[], _T]) -> _T:
         armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
-        if others:
-            signal.setitimer(signal.ITIMER_REAL, max(others - (time.monotonic() - began), 1e-3), interval)
+        if outer_seconds:
+            signal.setitimer(
+                signal.ITIMER_REAL, max(outer_seconds - (time.monotonic() - began), 1e-3), interval
+            )

@@ -1,4 +1,4 @@
-"""Runs every detector over texts and fails closed: what one could not judge is an error of that text, never a pass."""
+"""Run every detector over texts and fail closed: a text that a detector cannot judge gets an error and never passes."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class Detectors:
         """
         if tuple(languages) in self._loaded:
             return
-        # One that fails on a word like this will fail on texts too, where it is counted and the text rejected.
+        # A failure here recurs on the texts, where it is counted and the text rejected.
         attempt(lambda: self.language(["hello"]), _LOADING_SECONDS)
         self.privacy.load(languages)
-        # Rules compile themselves on first use, which no deadline of a text's should pay for.
+        # Rules are compiled on first use: do it now, so that it does not count against the deadline of a text.
         split_spans(["call 12", "34"], 1)
         for model in self.safety:
             model.load()
@@ -89,7 +89,7 @@ class Detectors:
 class Question:
     """One text to judge: a hint of its language ('und' for none) and names that identify no user.
 
-    `safety_only`: no identifiers are looked for, because the text repeats what other questions ask of.
+    `safety_only`: do not look for identifiers, because other questions cover the same text.
     """
 
     text: str
@@ -98,13 +98,13 @@ class Question:
     safety_only: bool = False
 
 
-# A piece of a question: the question, where the piece begins in it, the piece, the language to read it in.
+# A piece of a question: the question, the offset of the piece, the piece, the language to judge it in.
 _Chunk = tuple[Question, int, Question, str]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the detectors say of one text; `errors` names the detectors that failed on it."""
+    """What the detectors found in one text; `errors` names the detectors that failed on it."""
 
     language: str = "und"
     supported: bool = True
@@ -119,9 +119,8 @@ def examine(
 ) -> list[Findings]:
     """One `Findings` a question, in order; equal questions are judged once.
 
-    No exception of a detector leaves this function but DetectorUnavailable, which means that nothing can be judged.
-    A detector that takes longer than `deadline_seconds` has failed on the text that kept it busy
-    (see models.screening.deadline).
+    Of a detector's exceptions only DetectorUnavailable leaves this function: nothing can be judged then. A detector
+    that takes longer than `deadline_seconds` on a text has failed on it (see models.screening.deadline).
     """
     detectors.load(settings.languages)
     distinct = list(dict.fromkeys(questions))
@@ -137,40 +136,46 @@ def examine(
             ]
     spans = _privacy(chunks, settings, detectors)
     scores = _safety(chunks, settings, detectors)
-    known: dict[Question, Findings] = {q: Findings(oversize=True) for q in distinct if q not in languages}
-    found_spans: dict[Question, list[Span]] = {}
-    found_scores: dict[Question, SafetyScore] = {}
-    errors: dict[Question, set[str]] = {}
-    for (question, start, _, _), these, (score, failed_models) in zip(chunks, spans, scores, strict=True):
-        if these is None:
-            errors.setdefault(question, set()).add("privacy")
+    findings: dict[Question, Findings] = {q: Findings(oversize=True) for q in distinct if q not in languages}
+    spans_by_question: dict[Question, list[Span]] = {}
+    scores_by_question: dict[Question, SafetyScore] = {}
+    errors_by_question: dict[Question, set[str]] = {}
+    for (question, start, _, _), chunk_spans, (score, failed_models) in zip(
+        chunks, spans, scores, strict=True
+    ):
+        if chunk_spans is None:
+            errors_by_question.setdefault(question, set()).add("privacy")
         else:
-            found_spans.setdefault(question, []).extend(span.moved(start) for span in these)
-        errors.setdefault(question, set()).update(failed_models)
-        found_scores[question] = max(found_scores.get(question, SAFE), score, key=lambda s: s.score)
+            spans_by_question.setdefault(question, []).extend(span.moved(start) for span in chunk_spans)
+        errors_by_question.setdefault(question, set()).update(failed_models)
+        scores_by_question[question] = max(
+            scores_by_question.get(question, SAFE), score, key=lambda s: s.score
+        )
     for question in readable:
         language, supported, failed = languages[question]
-        known[question] = Findings(
+        findings[question] = Findings(
             language=language,
             supported=supported,
-            spans=merge(found_spans.get(question, ()), PRIORITY),
-            safety=found_scores.get(question, SAFE),
-            errors=tuple(sorted(errors.get(question, set()) | ({"language"} if failed else set()))),
+            spans=merge(spans_by_question.get(question, ()), PRIORITY),
+            safety=scores_by_question.get(question, SAFE),
+            errors=tuple(
+                sorted(errors_by_question.get(question, set()) | ({"language"} if failed else set()))
+            ),
         )
-    return [known[question] for question in questions]
+    return [findings[question] for question in questions]
 
 
 def chunked(text: str, size: int, overlap: int) -> list[tuple[int, str]]:
-    """(offset, piece) of a text: pieces of at most `size` characters that overlap, the whole text covered."""
+    """(offset, piece) of a text: overlapping pieces of at most `size` characters that cover the whole text."""
     if len(text) <= size:
         return [(0, text)]
     return [(start, text[start : start + size]) for start in range(0, len(text) - overlap, size - overlap)]
 
 
 def attempt(ask: Callable[[], _T], seconds: float) -> tuple[_T | None, bool]:
-    """The answer, or None for whatever went wrong, and whether the time ran out.
+    """The answer, or None after a failure, and whether the time ran out.
 
-    Failing closed must not depend on how a detector fails: native code raises what is no Exception, and some exit.
+    It also catches what is not an Exception: native code raises other classes, and some detectors exit.
     """
     try:
         return within(seconds, ask), False
@@ -185,9 +190,9 @@ def attempt(ask: Callable[[], _T], seconds: float) -> tuple[_T | None, bool]:
 def _answers(
     ask: Callable[[Sequence[_Q]], object], questions: Sequence[_Q], seconds: float
 ) -> Iterator[object]:
-    """One answer a question, None where there is none: asked in batches, one by one where a batch goes wrong.
+    """One answer a question, None where there is none: asked in batches, one by one where a batch fails.
 
-    Without a whole list of answers nobody knows which answer is whose.
+    A list of another length counts as a failure: its answers cannot be matched to the questions.
     """
     for start in range(0, len(questions), _BATCH_TEXTS):
         batch = questions[start : start + _BATCH_TEXTS]
@@ -197,7 +202,7 @@ def _answers(
             continue
         patience = seconds
         for question in batch:
-            answers, late = attempt(lambda one=question: ask([one]), patience)  # type: ignore[misc]
+            answers, late = attempt(lambda question=question: ask([question]), patience)  # type: ignore[misc]
             if late:
                 patience = max(patience / 2, seconds * _LEAST_PATIENCE)
             yield answers[0] if isinstance(answers, list | tuple) and len(answers) == 1 else None
@@ -206,7 +211,7 @@ def _answers(
 def _languages(
     questions: Sequence[Question], settings: ScreeningSettings, detectors: Detectors
 ) -> dict[Question, tuple[str, bool, bool]]:
-    """Language to judge in, whether it is let in, and whether identification failed, by question."""
+    """Language to judge in, whether it is supported, and whether identification failed, by question."""
     answers = _answers(
         detectors.language, [question.text for question in questions], settings.deadline_seconds
     )
@@ -233,14 +238,18 @@ def _is_share(value: object) -> bool:
 
 
 def _settled_language(question: Question, answer: Language, settings: ScreeningSettings) -> tuple[str, bool]:
-    """A sure answer stands; an unsure one gives way to the conversation's language; short riddles are read by all."""
-    let_in = settings.languages
-    if answer.tag in let_in:
+    """Language to judge in and whether it is supported.
+
+    The detected one if it is supported, else the hint if the detection is unsure, else 'und' for a short text that is
+    unsure or Latin.
+    """
+    supported = settings.languages
+    if answer.tag in supported:
         return answer.tag, True
     letters = len(_LETTER.findall(question.text[:2000]))
     short = letters <= settings.undetermined_max_letters
     unsure = answer.tag == "und" or answer.score < _SURE_LANGUAGE or letters <= 12
-    if unsure and question.hint in let_in:
+    if unsure and question.hint in supported:
         return question.hint, True
     if short and (unsure or _latin_only(question.text)):
         return "und", True
@@ -254,19 +263,19 @@ def _latin_only(text: str) -> bool:
 def _privacy(
     chunks: Sequence[_Chunk], settings: ScreeningSettings, detectors: Detectors
 ) -> list[tuple[Span, ...] | None]:
-    """Spans of each chunk, None where the detector failed or answered nonsense; none where only safety was asked of."""
+    """Spans of each chunk, None where the detector failed or answered nonsense; empty for `safety_only`."""
 
-    def ask(some: Sequence[_Chunk]) -> list[tuple[Span, ...]]:
+    def ask(batch: Sequence[_Chunk]) -> list[tuple[Span, ...]]:
         return detectors.privacy.find(
-            [piece.text for _, _, piece, _ in some],
-            [language for *_, language in some],
-            [piece.allowed_names for _, _, piece, _ in some],
+            [piece.text for _, _, piece, _ in batch],
+            [language for *_, language in batch],
+            [piece.allowed_names for _, _, piece, _ in batch],
         )
 
     spans: list[tuple[Span, ...] | None] = [()] * len(chunks)
-    wanted = [index for index, (question, *_) in enumerate(chunks) if not question.safety_only]
-    answers = _answers(ask, [chunks[index] for index in wanted], settings.deadline_seconds)
-    for index, answer in zip(wanted, answers, strict=True):
+    searched = [index for index, (question, *_) in enumerate(chunks) if not question.safety_only]
+    answers = _answers(ask, [chunks[index] for index in searched], settings.deadline_seconds)
+    for index, answer in zip(searched, answers, strict=True):
         size = len(chunks[index][2].text)
         sane = isinstance(answer, list | tuple) and all(_sane_span(span, size) for span in answer)
         spans[index] = tuple(answer) if sane else None  # type: ignore[arg-type]
@@ -291,7 +300,7 @@ def _safety(
     seconds = settings.deadline_seconds
     best: list[SafetyScore] = [SAFE] * len(chunks)
     failed: list[set[str]] = [set() for _ in chunks]
-    asked = [0] * len(chunks)
+    model_counts = [0] * len(chunks)
     by_language: dict[str, list[int]] = {}
     for index, (*_, language) in enumerate(chunks):
         by_language.setdefault(language, []).append(index)
@@ -302,22 +311,22 @@ def _safety(
             if knows is False:
                 continue
             scores = _answers(
-                lambda some, model=model, language=language: model.score(some, language),  # type: ignore[misc]
+                lambda batch, model=model, language=language: model.score(batch, language),  # type: ignore[misc]
                 texts,
                 seconds,
             )
             for index, score in zip(indices, scores, strict=True):
-                asked[index] += 1
+                model_counts[index] += 1
                 if not isinstance(score, SafetyScore) or not _sane_score(score):
                     failed[index].add(model.name)
                 elif score.score > best[index].score:
                     best[index] = score
-    for index, count in enumerate(asked):
+    for index, count in enumerate(model_counts):
         if not count:
-            failed[index].add("safety")  # nobody judged it: as good as a failure
+            failed[index].add("safety")  # no model judged it: treat it as a failure
     return [(score, frozenset(names)) for score, names in zip(best, failed, strict=True)]
 
 
 def _sane_score(score: SafetyScore) -> bool:
-    known = isinstance(score.category, str) and score.category in CATEGORIES
-    return _is_share(score.score) and (known or (score.category is None and score.score == 0))
+    valid = isinstance(score.category, str) and score.category in CATEGORIES
+    return _is_share(score.score) and (valid or (score.category is None and score.score == 0))

@@ -1,7 +1,7 @@
-"""A linear model on n-grams: calibrated probability of harm, the S category, and the band that both decide.
+"""A linear model on n-grams: calibrated probability of harm, the S category, and thresholds for review and rejection.
 
-Long texts are read in pieces of a few sentences, whole, and the worst piece counts: one paragraph of harm in a page of
-small talk must not average out.
+Long texts are scored whole, in pieces of a few sentences, and the worst piece counts, so that one harmful paragraph in
+a page of small talk does not average out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WEIGHTS = "weights.npz"
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Calibrated probabilities from which a text is reviewed and rejected; no `reject_at`: it is never rejected."""
+    """Calibrated probabilities from which a text is reviewed and rejected; without `reject_at` no text is rejected."""
 
     review_at: float
     reject_at: float | None = None
@@ -60,7 +60,7 @@ def _within(value: float, low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class Weights:
-    """Arrays of one linear model: idf and harm over BUCKETS, a row for each category, Platt's two numbers."""
+    """Arrays of one linear model: idf and harm over BUCKETS, a row for each category, Platt's slope and offset."""
 
     idf: Floats
     harm: Floats
@@ -109,13 +109,14 @@ def fit(
 ) -> Weights:
     """Fit harm on all rows and the category on unsafe rows that name one; uncalibrated (slope 1, offset 0).
 
-    `counts` are the rows' features if they were made before; `weight` is the weight of each row. Harm is logistic
-    regression; a category is the centroid of its rows, which is enough to name what was found.
+    `counts` are the rows' features if they are at hand; `weight` is the weight of each row. Harm is logistic
+    regression; a category is the centroid of its rows, which is accurate enough to name the hazard.
     """
-    made = features([row.text for row in rows]) if counts is None else counts
-    occurrences = np.bincount(made.indices, minlength=BUCKETS)
+    if counts is None:
+        counts = features([row.text for row in rows])
+    occurrences = np.bincount(counts.indices, minlength=BUCKETS)
     idf = (np.log((1 + len(rows)) / (1 + occurrences)) + 1).astype(np.float32)
-    weighted = _weighted(made, idf)
+    weighted = _weighted(counts, idf)
     harm, bias = _fit_harm(weighted, np.array([row.unsafe for row in rows]), weight)
     labels = np.array([row.category if row.unsafe and row.category else "" for row in rows])
     categories = tuple(str(name) for name in sorted(set(labels) - {""}))
@@ -129,7 +130,7 @@ def fit(
 def _fit_harm(
     weighted: sparse.csr_matrix, unsafe: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64] | None
 ) -> tuple[Floats, float]:
-    """Coefficients and bias, rounded so that small differences between linear-algebra libraries leave no trace."""
+    """Coefficients and bias, rounded so that small differences between linear-algebra libraries vanish."""
     from sklearn.linear_model import LogisticRegression
 
     harm = LogisticRegression(C=_PENALTY, max_iter=300, tol=1e-4).fit(weighted, unsafe, sample_weight=weight)
@@ -157,10 +158,10 @@ def out_of_fold(
     """Log-odds of each row by a model that saw no row of its source."""
     fold = np.array([_fold(row.source, folds) for row in rows])
     logits = np.zeros(len(rows), dtype=np.float64)
-    for one in range(folds):
-        seen = np.flatnonzero(fold != one)
-        model = fit([rows[int(i)] for i in seen], counts[seen], None if weight is None else weight[seen])
-        logits[fold == one] = model.harm_logits(counts[np.flatnonzero(fold == one)])
+    for test_fold in range(folds):
+        train = np.flatnonzero(fold != test_fold)
+        model = fit([rows[int(i)] for i in train], counts[train], None if weight is None else weight[train])
+        logits[fold == test_fold] = model.harm_logits(counts[np.flatnonzero(fold == test_fold)])
     return logits
 
 
@@ -172,15 +173,15 @@ def pieces(text: str) -> list[str]:
     """The whole text in pieces of sentences, each about `_PIECE_CHARACTERS` long."""
     if len(text) <= _PIECE_CHARACTERS:
         return [text]
-    found: list[str] = []
-    held = ""
+    finished: list[str] = []
+    piece = ""
     for sentence in _SENTENCE.split(text):
-        if held and len(held) + len(sentence) > _PIECE_CHARACTERS:
-            found.append(held)
-            held = sentence
+        if piece and len(piece) + len(sentence) > _PIECE_CHARACTERS:
+            finished.append(piece)
+            piece = sentence
         else:
-            held = f"{held} {sentence}".strip()
-    return [*found, held]
+            piece = f"{piece} {sentence}".strip()
+    return [*finished, piece]
 
 
 @dataclass(frozen=True)
@@ -214,30 +215,30 @@ class ClassifierModel:
 
     def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Calibrated probability of harm of each text: that of its worst piece."""
-        return self._read(texts)[0]
+        return self._worst_pieces(texts)[0]
 
-    def _read(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], sparse.csr_matrix]:
+    def _worst_pieces(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], sparse.csr_matrix]:
         """Probability and the counts of the worst piece, by text."""
         parts = [pieces(text) for text in texts]
-        counts = features([piece for found in parts for piece in found])
-        each = self.weights.probabilities(counts)
-        starts = np.cumsum([0, *(len(found) for found in parts)])
+        counts = features([piece for text_pieces in parts for piece in text_pieces])
+        probabilities = self.weights.probabilities(counts)
+        starts = np.cumsum([0, *(len(text_pieces) for text_pieces in parts)])
         worst = np.array(
-            [begin + int(np.argmax(each[begin:end])) for begin, end in pairwise(starts)],
+            [begin + int(np.argmax(probabilities[begin:end])) for begin, end in pairwise(starts)],
             dtype=np.int64,
         )
-        return each[worst], counts[worst]
+        return probabilities[worst], counts[worst]
 
     def score(self, texts: Sequence[str], language: str) -> list[SafetyScore]:
-        """One score a text on the shared scale; a category for whatever is worth naming."""
+        """One score a text on the shared scale, with a category from `_NOTEWORTHY` on."""
         if not texts:
             return []
-        probabilities, counts = self._read(texts)
+        probabilities, counts = self._worst_pieces(texts)
         scaled = [self.thresholds.scaled(float(p)) for p in probabilities]
-        named = [
-            i for i, value in enumerate(scaled) if not value < _NOTEWORTHY
-        ]  # NaN is named: it must be seen
-        categories = dict(zip(named, self.weights.likeliest(counts[named]), strict=True)) if named else {}
+        # `not <` includes NaN, which must not look safe.
+        noteworthy = [i for i, value in enumerate(scaled) if not value < _NOTEWORTHY]
+        likeliest = self.weights.likeliest(counts[noteworthy]) if noteworthy else []
+        categories = dict(zip(noteworthy, likeliest, strict=True))
         return [
             SafetyScore(categories[index], value) if index in categories else SAFE
             for index, value in enumerate(scaled)
@@ -245,7 +246,7 @@ class ClassifierModel:
 
 
 def version_of(weights: Weights, thresholds: Thresholds) -> str:
-    """Hash of all numbers and of the way features are made."""
+    """Hash of all weights and thresholds, the categories and the features' recipe."""
     digest = hashlib.sha256(f"{RECIPE}/{weights.categories}/{thresholds}".encode())
     for array in (weights.idf, weights.harm, weights.category):
         digest.update(array.tobytes())
@@ -254,7 +255,7 @@ def version_of(weights: Weights, thresholds: Thresholds) -> str:
 
 
 def save(model: ClassifierModel, folder: Path) -> None:
-    """Write manifest and weights to a folder; the manifest comes last, so a folder with one is whole."""
+    """Write manifest and weights to a folder; the manifest is written last, so a folder that has one is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     seen = model.weights.idf < model.weights.idf.max()
     used = np.flatnonzero(seen | (model.weights.harm != 0)).astype(np.int32)
@@ -286,7 +287,7 @@ def is_classifier(folder: Path) -> bool:
 
 
 def load_classifier(folder: Path) -> ClassifierModel:
-    """Read a saved classifier. Raises DetectorUnavailable when it is not whole, not ours or was changed."""
+    """Read a saved classifier. Raises DetectorUnavailable when it is incomplete, of another kind or changed."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         with np.load(folder / _WEIGHTS, allow_pickle=False) as stored:

@@ -1,7 +1,7 @@
-"""Labelled text to train on where no labels are at hand: generated from `corpus/<language>.toml`.
+"""Generated labelled text, for training without labels, from `corpus/<language>.toml`.
 
-Safe and unsafe acts are asked in the same frames, and every group, insult and substance also occurs in harmless
-lines, so that neither frame nor topic gives a label away.
+Safe and unsafe acts use the same frames, and every group, insult and substance also occurs in harmless
+lines, so that neither frame nor topic reveals the label.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SLOT_COMBINATIONS = 30
 _ORDINARY_DRAWS = 60
 _WITH_ENDING = 0.3
 _SEED = 7
-# Ordinary talk that a package carries, as further safe text.
+# Everyday talk from a package, as more safe text.
 _ORDINARY = {
     "en": "english", "es": "spanish", "fr": "french", "de": "german", "it": "italian", "hi": "hindi",
     "hi-Latn": "hinglish", "zh": "chinese",
@@ -36,7 +36,7 @@ _ORDINARY = {
 
 @dataclass(frozen=True)
 class LabelledText:
-    """A text, whether it is unsafe, its S category if known, and its source (rows of one stay together)."""
+    """A text, whether it is unsafe, its S category if known, and its source (rows of one source share a fold)."""
 
     text: str
     unsafe: bool
@@ -70,7 +70,7 @@ def generated() -> list[LabelledText]:
     rows: list[LabelledText] = []
     for language in corpus_languages():
         file = resources.files("models.screening.safety") / "corpus" / f"{language}.toml"
-        rows += _written(tomllib.loads(file.read_text(encoding="utf-8")), language)
+        rows += _labelled_texts(tomllib.loads(file.read_text(encoding="utf-8")), language)
         rows += [
             LabelledText(line, False, None, language, f"{language}/ordinary/{number}")
             for number, line in enumerate(corpus_lines(_ORDINARY[language]))
@@ -78,42 +78,42 @@ def generated() -> list[LabelledText]:
     return rows
 
 
-def _written(document: Mapping[str, Any], language: str) -> Iterator[LabelledText]:
-    draw = Random(_SEED)
+def _labelled_texts(document: Mapping[str, Any], language: str) -> Iterator[LabelledText]:
+    rng = Random(_SEED)
     sections = [*sorted(document["unsafe"].items()), (None, document["safe"])]
     for category, section in sections:
         if category is not None and category not in CATEGORIES:
             raise ValueError(f"unknown category {category}")
-        templates = [("act", each) for each in section["acts"]]
-        templates += [("line", each) for each in section["lines"]]
-        templates += [("ordinary", each) for each in section.get("ordinary", ())]
+        templates = [("act", act) for act in section["acts"]]
+        templates += [("line", line) for line in section["lines"]]
+        templates += [("ordinary", line) for line in section.get("ordinary", ())]
         for number, (kind, template) in enumerate(templates):
             source = f"{language}/{category or 'safe'}/{number}"
-            for text in dict.fromkeys(_variants(kind, template, document, draw)):
+            for text in dict.fromkeys(_variants(kind, template, document, rng)):
                 yield LabelledText(text, category is not None, category, language, source)
 
 
-def _variants(kind: str, template: str, document: Mapping[str, Any], draw: Random) -> list[str]:
+def _variants(kind: str, template: str, document: Mapping[str, Any], rng: Random) -> list[str]:
     if kind == "act":
-        return _asked(template, document, draw)
+        return _framed(template, document, rng)
     draws = _ORDINARY_DRAWS if kind == "ordinary" else _draws(template)
-    return [_filled(template, document["slots"], draw) for _ in range(draws)]
+    return [_filled(template, document["slots"], rng) for _ in range(draws)]
 
 
 def _draws(template: str) -> int:
     return _SLOT_COMBINATIONS if template.count("{") > 1 else _PER_LINE
 
 
-def _asked(act: str, document: Mapping[str, Any], draw: Random) -> list[str]:
+def _framed(act: str, document: Mapping[str, Any], rng: Random) -> list[str]:
     frames: list[str] = document["frames"]
-    asked = []
-    for frame in draw.sample(frames, min(_PER_ACT, len(frames))):
-        text = _filled(frame.replace("{act}", act), document["slots"], draw)
-        if draw.random() < _WITH_ENDING:
-            text = text.rstrip("?. ") + _filled(draw.choice(document["endings"]), document["slots"], draw)
-        asked.append(text)
-    return asked
+    texts = []
+    for frame in rng.sample(frames, min(_PER_ACT, len(frames))):
+        text = _filled(frame.replace("{act}", act), document["slots"], rng)
+        if rng.random() < _WITH_ENDING:
+            text = text.rstrip("?. ") + _filled(rng.choice(document["endings"]), document["slots"], rng)
+        texts.append(text)
+    return texts
 
 
-def _filled(template: str, slots: Mapping[str, list[str]], draw: Random) -> str:
-    return _SLOT.sub(lambda slot: draw.choice(slots[slot.group(1)]), template)
+def _filled(template: str, slots: Mapping[str, list[str]], rng: Random) -> str:
+    return _SLOT.sub(lambda slot: rng.choice(slots[slot.group(1)]), template)

@@ -1,4 +1,4 @@
-"""What a safety classifier is worth: error bounds, the band that keeps them, recall beside refusals."""
+"""Evaluate a safety classifier: its errors with bounds, and the thresholds that keep them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from models.calibration import finite
 from models.screening.safety.classifier import Thresholds
 
 _Z = 1.959963984540054
-# What is likelier unsafe than not is never passed, however few of them a bound would forgive.
+# A text more likely unsafe than safe never passes, even where the bound on the error would allow it.
 _EVEN = 0.5
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What thresholds must keep on held-out rows, in shares: each error by its 95 % upper bound."""
+    """Limits for thresholds on held-out rows, as shares; each error counts by its 95 % upper bound."""
 
     pass_error: float = 0.05
     reject_error: float = 0.10
@@ -28,7 +28,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Band:
-    """What thresholds do on labelled rows: sizes, and the errors of passing and rejecting with their upper bounds."""
+    """Outcome of thresholds on labelled rows: counts, and the errors of passing and rejecting with upper bounds."""
 
     rows: int
     passed: int
@@ -53,29 +53,29 @@ class Band:
         return upper_bound(self.safe_rejected, self.rejected)
 
 
-def upper_bound(hits: int, of: int) -> float:
-    """One-sided 95 % Clopper-Pearson bound of a share; 0 for no trials (nothing was decided, so nothing wrongly)."""
+def upper_bound(hits: int, trials: int) -> float:
+    """One-sided 95 % Clopper-Pearson bound of a share; 0 for no trials (no decisions, so no wrong ones)."""
     from scipy.stats import beta
 
-    if of == 0:
+    if trials == 0:
         return 0.0
-    return 1.0 if hits >= of else float(beta.ppf(0.95, hits + 1, of - hits))
+    return 1.0 if hits >= trials else float(beta.ppf(0.95, hits + 1, trials - hits))
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
+def wilson(hits: int, trials: int) -> tuple[float, float]:
     """Two-sided 95 % Wilson interval of a share."""
-    if of == 0:
+    if trials == 0:
         return 0.0, 1.0
-    share = hits / of
-    centre = (share + _Z**2 / (2 * of)) / (1 + _Z**2 / of)
-    half = _Z * sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2)) / (1 + _Z**2 / of)
+    share = hits / trials
+    centre = (share + _Z**2 / (2 * trials)) / (1 + _Z**2 / trials)
+    half = _Z * sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2)) / (1 + _Z**2 / trials)
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def band(
     probabilities: npt.NDArray[np.float64], unsafe: npt.NDArray[np.bool_], thresholds: Thresholds
 ) -> Band:
-    """What the thresholds do on labelled rows."""
+    """The outcome of the thresholds on labelled rows."""
     top = np.inf if thresholds.reject_at is None else thresholds.reject_at
     passed, rejected = probabilities < thresholds.review_at, probabilities >= top
     return Band(
@@ -93,34 +93,34 @@ def choose(
 ) -> Thresholds:
     """The highest `review_at` and the lowest `reject_at` that keep the bounds on these held-out rows.
 
-    Raises TrainingRefused when no pair does: it names the review share that the two errors would need.
+    Raises TrainingRefused when no pair does, with the review share that the two errors would need.
     """
     finite(probabilities)
     levels = np.unique(np.concatenate([np.quantile(probabilities, np.linspace(0, 1, 401)), [_EVEN, 1.0]]))
-    kept = [
+    review_levels = [
         level
         for level in levels
         if 0 < level <= _EVEN
         and band(probabilities, unsafe, Thresholds(level)).pass_error_upper <= bounds.pass_error
     ]
-    if not kept:
+    if not review_levels:
         raise TrainingRefused(
             f"no threshold keeps the error of passing below {bounds.pass_error:.3g} on {len(unsafe)} held-out rows",
             hint="Give more labels, or allow more with --pass-error.",
         )
-    review_at = float(max(kept))
-    firm = [
+    review_at = float(max(review_levels))
+    reject_levels = [
         level
         for level in levels
         if level > review_at
         and band(probabilities, unsafe, Thresholds(review_at, float(level))).reject_error_upper
         <= bounds.reject_error
     ]
-    chosen = Thresholds(round(review_at, 6), round(float(min(firm)), 6) if firm else None)
-    found = band(probabilities, unsafe, chosen)
-    if found.review_share > bounds.review_share:
+    chosen = Thresholds(round(review_at, 6), round(float(min(reject_levels)), 6) if reject_levels else None)
+    outcome = band(probabilities, unsafe, chosen)
+    if outcome.review_share > bounds.review_share:
         raise TrainingRefused(
-            f"a review share of {found.review_share:.3f} would be needed, {bounds.review_share:.3g} is allowed",
+            f"a review share of {outcome.review_share:.3f} would be needed, {bounds.review_share:.3g} is allowed",
             hint="Give more labels, or allow more with --review-share, --pass-error or --reject-error.",
         )
     return chosen

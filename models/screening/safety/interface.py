@@ -1,4 +1,4 @@
-"""What a safety model is: texts in, scores by hazard category out, and the categories that there are."""
+"""The interface of safety models (texts in, scores by hazard category out) and the list of categories."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CATEGORIES = {
     "S14": "code interpreter abuse",
 }
 
-# The scale that all models share: from REVIEW a person should look, from REJECT the model is sure. A model maps what
-# it measures to this scale itself, so that one pair of settings (screening.review_at, .reject_at) moves them all.
+# The scale that all models share: from REVIEW a person should look, from REJECT the model is sure. Each model maps its
+# own measure to this scale, so that one pair of settings (screening.review_at, .reject_at) applies to all.
 REVIEW = 0.4
 REJECT = 0.7
 
@@ -56,7 +56,7 @@ class SafetyModel(Protocol):
         """Load what scoring needs. Raises DetectorUnavailable when that is missing."""
 
     def supports(self, language: str) -> bool:
-        """Whether the model has anything to say on texts of this BCP-47 tag."""
+        """Whether the model can score texts of this BCP-47 tag."""
 
     def score(self, texts: Sequence[str], language: str) -> list[SafetyScore]:
         """One score a text, in order, whatever the texts' length."""

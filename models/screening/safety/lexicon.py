@@ -45,7 +45,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Lexicon:
-    """Rules, what a text must hold to be read with them, and the prefilter: bit i is set where rule i may match."""
+    """Rules, a pattern that a text must match for any of them to count, and the prefilter (bit i: rule i may match)."""
 
     rules: tuple[_Rule, ...]
     gate: re.Pattern[str]
@@ -62,7 +62,7 @@ class _Lexicon:
         for bit, rule in enumerate(self.rules):
             if mask >> bit & 1 and rule.score > worst.score and rule.matches(reading):
                 worst = SafetyScore(rule.category, rule.score)
-        # Hardly a text comes so far: the words that open the lexicon are many, and looking for them costs most.
+        # Search the gate last: few texts get here, and its many words make it the most expensive pattern.
         return worst if worst is best or self.gate.search(reading) else best
 
 
@@ -99,7 +99,7 @@ def _lexicon(language: str) -> _Lexicon:
     except (OSError, KeyError, ValueError, NotImplementedError, re.error) as error:
         raise DetectorUnavailable(
             f"the safety lexicon of language {language} cannot be read: {type(error).__name__}",
-            hint="mend models/screening/safety/lexicons or take the language out of screening.languages",
+            hint="repair models/screening/safety/lexicons or remove the language from screening.languages",
         ) from error
 
 
@@ -124,7 +124,7 @@ class LexiconModel:
         return _lexicons_hash()
 
     def load(self) -> None:
-        """Read every lexicon. Raises DetectorUnavailable when one is broken or none is there."""
+        """Read every lexicon. Raises DetectorUnavailable when one is broken or there is none."""
         if not lexicon_languages():
             raise DetectorUnavailable(
                 "no safety lexicon is installed", hint="reinstall the project (uv sync)"
@@ -133,7 +133,7 @@ class LexiconModel:
             _lexicon(language)
 
     def supports(self, language: str) -> bool:
-        """Whether a lexicon of the language is there; undetermined short text is read with all of them."""
+        """Whether the language has a lexicon; undetermined short text is read with all of them."""
         return language in lexicon_languages() or language == "und"
 
     def score(self, texts: Sequence[str], language: str) -> list[SafetyScore]:
@@ -146,20 +146,20 @@ class LexiconModel:
             languages = [language]
         readings = _readings(texts)
         best = [SAFE] * len(texts)
-        for each in languages:
-            lexicon = _lexicon(each)
+        for tag in languages:
+            lexicon = _lexicon(tag)
             worst = [SAFE] * len(texts)
             masks = lexicon.prefilter.masks([reading for _, reading in readings])
             for place in np.flatnonzero(masks & lexicon.bits).tolist():
                 index, reading = readings[place]
                 worst[index] = lexicon.worst(reading, int(masks[place]), worst[index])
-            # Of equal scores the language that is read first counts.
+            # Of equal scores the first language's counts.
             best = [max(pair, key=lambda score: score.score) for pair in zip(best, worst, strict=True)]
         return best
 
 
 def _readings(texts: Sequence[str]) -> list[tuple[int, str]]:
-    """(index of the text, reading): as it reads, with spelled-out words joined, with signs read as letters."""
+    """(index of the text, reading): the normalised text, with spelled-out words joined, and with signs as letters."""
     views = [normalised(text) for text in texts]
     readings: list[tuple[int, str]] = []
     for index, (view, joined) in enumerate(zip(views, joined_views(views), strict=True)):

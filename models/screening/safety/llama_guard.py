@@ -22,8 +22,8 @@ _ANSWER_TOKENS = 16
 _BATCH_TEXTS = 16
 _LEAST_MASS = 0.5
 _SMALL_FILE = 32_000_000
-_UNNAMED = "S1"  # stands for a hazard that the model gave a chance and no name
-_NOT_FINITE = SafetyScore(None, float("nan"))  # no verdict: whoever asked fails closed on it
+_UNNAMED = "S1"  # category of a hazard that the model finds likely but does not name
+_NOT_FINITE = SafetyScore(None, float("nan"))  # no verdict: the caller fails closed on it
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LlamaGuardModel:
         _ = self._loaded
 
     def supports(self, language: str) -> bool:
-        """Every language: the model is multilingual, and rules stand beside it."""
+        """Every language: the model is multilingual, and the rules run as well."""
         return True
 
     @cached_property
@@ -95,7 +95,7 @@ class _Loaded:
         self._limit = int(self._model.config.max_position_embeddings) - _ANSWER_TOKENS
         self._safe, self._unsafe = self._first_token("safe"), self._first_token("unsafe")
         if self._safe == self._unsafe:
-            raise ValueError("the tokenizer does not tell safe from unsafe by the first token")
+            raise ValueError("the tokenizer gives safe and unsafe the same first token")
 
     def _first_token(self, answer: str) -> int:
         return int(self._tokenizer.encode(answer, add_special_tokens=False)[0])
@@ -124,7 +124,7 @@ class _Loaded:
         torch = self._torch
         padded = self._tokenizer.pad({"input_ids": list(prompts)}, return_tensors="pt").to(self._device)
         with torch.inference_mode():
-            made = self._model.generate(
+            output = self._model.generate(
                 **padded,
                 max_new_tokens=_ANSWER_TOKENS,
                 do_sample=False,
@@ -132,25 +132,27 @@ class _Loaded:
                 return_dict_in_generate=True,
                 pad_token_id=self._tokenizer.pad_token_id,
             )
-        first = self._first_answer_step(made)
+        first = self._first_answer_step(output)
         answers = self._tokenizer.batch_decode(
-            made.sequences[:, padded["input_ids"].shape[1] :], skip_special_tokens=True
+            output.sequences[:, padded["input_ids"].shape[1] :], skip_special_tokens=True
         )
-        return [self._read(first[row], answers[row]) for row in range(len(prompts))]
+        return [self._score(first[row], answers[row]) for row in range(len(prompts))]
 
-    def _first_answer_step(self, made: Any) -> Any:
-        """Logits, shape (batch, vocabulary), of the step that says safe or unsafe, which line breaks may precede."""
+    def _first_answer_step(self, output: Any) -> Any:
+        """Logits, shape (batch, vocabulary), of the step that answers safe or unsafe; line breaks may precede it."""
         torch = self._torch
-        steps = torch.stack([logits.float() for logits in made.logits], dim=1)
-        new = made.sequences[:, -steps.shape[1] :]
-        said = torch.isin(new, torch.tensor([self._safe, self._unsafe], device=new.device))
-        # Where neither is said the first step is taken: the little mass on both then tells that there is no verdict.
+        steps = torch.stack([logits.float() for logits in output.logits], dim=1)
+        new = output.sequences[:, -steps.shape[1] :]
+        is_answer = torch.isin(new, torch.tensor([self._safe, self._unsafe], device=new.device))
+        # If neither occurs, take the first step: the low probability of both then means that there is no verdict.
         place = torch.where(
-            said.any(dim=1), said.float().argmax(dim=1), torch.zeros_like(said[:, 0], dtype=torch.long)
+            is_answer.any(dim=1),
+            is_answer.float().argmax(dim=1),
+            torch.zeros_like(is_answer[:, 0], dtype=torch.long),
         )
         return steps[torch.arange(len(steps)), place]
 
-    def _read(self, logits: Any, answer: str) -> SafetyScore:
+    def _score(self, logits: Any, answer: str) -> SafetyScore:
         torch = self._torch
         chances = torch.softmax(logits, dim=-1)
         safe, unsafe = float(chances[self._safe]), float(chances[self._unsafe])
@@ -160,7 +162,7 @@ class _Loaded:
 
 
 def _fingerprint(folder: Path) -> str:
-    """Of a folder's files: names and sizes of all, contents of the small ones."""
+    """Hash of a folder's files: names and sizes of all, contents of the small ones."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         size = file.stat().st_size
@@ -173,12 +175,12 @@ def _fingerprint(folder: Path) -> str:
 def verdict(probability: float, answer: str) -> SafetyScore:
     """The score of an answer such as 'unsafe\\nS1,S10'; NaN when an unsafe answer names no category of the taxonomy.
 
-    A text that the model calls safe although 'unsafe' had the chance of a review is reviewed.
+    A text that the model calls safe is still reviewed if the probability of 'unsafe' is at least REVIEW.
     """
-    said = answer.strip().lower()
-    if said.startswith("safe"):
+    ruling = answer.strip().lower()
+    if ruling.startswith("safe"):
         return SafetyScore(_UNNAMED, probability) if probability >= REVIEW else SAFE
-    if not said.startswith("unsafe"):
+    if not ruling.startswith("unsafe"):
         return _NOT_FINITE
     codes = [f"S{code}" for code in _CODE.findall(answer) if f"S{code}" in CATEGORIES]
     return SafetyScore(codes[0], probability) if codes else _NOT_FINITE

@@ -15,37 +15,37 @@ from models.screening.safety.profanity import ProfanityModel
 
 
 @lru_cache(maxsize=2)
-def safety_models(named: str = "") -> tuple[SafetyModel, ...]:
+def safety_models(name: str = "") -> tuple[SafetyModel, ...]:
     """The rules, and the model that `screening.safety_model` names; '' is the packaged classifier.
 
-    A folder with a trained classifier, `models:/name@alias` or `models:/name/version` of the model registry, and
-    anything else as a causal language model with Llama Guard's answers: a folder or a hub id.
+    The name is a folder with a trained classifier, or `models:/name@alias` or `models:/name/version` of the model
+    registry. Any other folder or hub id is a causal language model that answers as Llama Guard does.
 
-    Raises DetectorUnavailable when the name leads nowhere.
+    Raises DetectorUnavailable when there is no such model.
     """
     rules = (LexiconModel(), ProfanityModel())
-    if not named:
+    if not name:
         return (*rules, GeneratedTextModel())
-    folder = Path(named)
-    if named.startswith("models:/") or is_classifier(folder):
-        return (*rules, classifier_named(named))
+    folder = Path(name)
+    if name.startswith("models:/") or is_classifier(folder):
+        return (*rules, classifier_named(name))
     if folder.is_absolute() and not folder.is_dir():
         raise DetectorUnavailable(
-            f"there is no safety model at {named}",
+            f"there is no safety model at {name}",
             setting="screening.safety_model",
             hint="Name a folder, models:/NAME@ALIAS or a hub id.",
         )
     from models.screening.safety.llama_guard import LlamaGuardModel
 
-    return (*rules, LlamaGuardModel(named))
+    return (*rules, LlamaGuardModel(name))
 
 
-def classifier_named(named: str = "") -> ClassifierModel:
+def classifier_named(name: str = "") -> ClassifierModel:
     """The classifier of a folder or of the registry; '' is the packaged one. Raises DetectorUnavailable."""
-    if not named:
+    if not name:
         return packaged_classifier()
-    if not named.startswith("models:/"):
-        return load_classifier(Path(named))
+    if not name.startswith("models:/"):
+        return load_classifier(Path(name))
     from models.screening.safety.registry import fetch
 
-    return load_classifier(fetch(named, load_settings()))
+    return load_classifier(fetch(name, load_settings()))

@@ -38,8 +38,8 @@ def features(texts: Sequence[str]) -> sparse.csr_matrix:
     return sparse.csr_matrix((counts, buckets, rows), shape=(len(texts), BUCKETS))
 
 
-def _codes(read: str) -> npt.NDArray[np.uint32]:
-    plain = _DIGIT.sub("0", _STRETCHED.sub(r"\1\1", read.lower()))
+def _codes(text: str) -> npt.NDArray[np.uint32]:
+    plain = _DIGIT.sub("0", _STRETCHED.sub(r"\1\1", text.lower()))
     return np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
 
@@ -66,9 +66,9 @@ def _count(
     written = 0
     begin = 0
     for row in range(len(ends)):
-        found = np.empty((ends[row] - begin) * _PER_CHARACTER + 1, np.int32)
-        size = _hashed(flat[begin : ends[row]], found)
-        ordered = np.sort(found[:size])
+        row_buckets = np.empty((ends[row] - begin) * _PER_CHARACTER + 1, np.int32)
+        size = _hashed(flat[begin : ends[row]], row_buckets)
+        ordered = np.sort(row_buckets[:size])
         for index in range(size):
             if index and ordered[index] == ordered[index - 1]:
                 counts[written - 1] += 1
@@ -82,8 +82,8 @@ def _count(
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _hashed(text: npt.NDArray[np.uint32], found: npt.NDArray[np.int32]) -> int:
-    """Write the bucket of every n-gram of one text to `found`; returns how many there are."""
+def _hashed(text: npt.NDArray[np.uint32], buckets: npt.NDArray[np.int32]) -> int:
+    """Write the bucket of every n-gram of one text to `buckets`; returns how many there are."""
     size = 0
     before = np.zeros(_WORD_SIZES - 1, np.uint32)  # hashes of the words before, the nearest first
     place = 0
@@ -99,16 +99,16 @@ def _hashed(text: npt.NDArray[np.uint32], found: npt.NDArray[np.int32]) -> int:
         for index in range(place, end):
             word = np.uint32((word ^ text[index]) * np.uint32(_PRIME))
         grown = word
-        found[size] = _bucket(word)
+        buckets[size] = _bucket(word)
         size += 1
         for step in range(_WORD_SIZES - 1):
             if before[step] == 0:
                 break
             grown = np.uint32((grown ^ before[step]) * np.uint32(_PRIME) + np.uint32(step + 1))
-            found[size] = _bucket(grown)
+            buckets[size] = _bucket(grown)
             size += 1
         if kind == 1:
-            size = _characters(text[place:end], found, size)
+            size = _characters(text[place:end], buckets, size)
         for step in range(_WORD_SIZES - 2, 0, -1):
             before[step] = before[step - 1]
         before[0] = word if word else np.uint32(1)
@@ -117,7 +117,7 @@ def _hashed(text: npt.NDArray[np.uint32], found: npt.NDArray[np.int32]) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _characters(word: npt.NDArray[np.uint32], found: npt.NDArray[np.int32], size: int) -> int:
+def _characters(word: npt.NDArray[np.uint32], buckets: npt.NDArray[np.int32], size: int) -> int:
     """Character n-grams of one word between two edge marks."""
     padded = len(word) + 2
     for start in range(padded):
@@ -126,7 +126,7 @@ def _characters(word: npt.NDArray[np.uint32], found: npt.NDArray[np.int32], size
             code = np.uint32(32) if end == 0 or end == padded - 1 else word[end - 1]
             value = np.uint32((value ^ code) * np.uint32(_PRIME))
             if end - start + 1 >= _CHARACTER_SIZES[0]:
-                found[size] = _bucket(value)
+                buckets[size] = _bucket(value)
                 size += 1
     return size
 

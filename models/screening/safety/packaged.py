@@ -1,6 +1,6 @@
-"""The classifier that needs no labels: fitted on generated text at first use, kept in the user's cache.
+"""The classifier that needs no labels: fitted on generated text at first use and cached for the user.
 
-It can ask for a review and never rejects: what was learnt from templates is a suspicion, not a proof.
+It can send a text to review but never rejects: training on templates is too little evidence for a rejection.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _WORD = re.compile(r"[\u3400-\u9fff]|[^\W\d_]+")
 
 @lru_cache(maxsize=1)
 def recipe_hash() -> str:
-    """What the packaged classifier is made of: the same on every machine, unlike the last digits of its weights."""
+    """Hash of the classifier's data and settings: the same on every machine, unlike the last digits of its weights."""
     parts = f"{corpus_hash()}/{RECIPE}/{_FIT}/{_REVIEW_AT}"
     return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
@@ -60,13 +60,13 @@ def build() -> ClassifierModel:
 
 @lru_cache(maxsize=1)
 def packaged_classifier() -> ClassifierModel:
-    """The fitted classifier from the cache, built where it is not there yet. Raises DetectorUnavailable."""
+    """The fitted classifier from the cache, built first if it is missing. Raises DetectorUnavailable."""
     folder = user_cache() / f"safety-{recipe_hash()}"
     if is_classifier(folder):
         try:
-            return _named(load_classifier(folder))
+            return _with_recipe_version(load_classifier(folder))
         except DetectorUnavailable:
-            shutil.rmtree(folder, ignore_errors=True)  # a damaged cache is made anew
+            shutil.rmtree(folder, ignore_errors=True)  # rebuild a damaged cache
     try:
         model = build()
     except (ValueError, OSError, KeyError) as error:
@@ -74,29 +74,29 @@ def packaged_classifier() -> ClassifierModel:
             f"the packaged safety classifier cannot be built: {type(error).__name__}",
             hint="Reinstall the project (uv sync).",
         ) from error
-    _keep(model, folder)
-    return _named(model)
+    _store(model, folder)
+    return _with_recipe_version(model)
 
 
-def _named(model: ClassifierModel) -> ClassifierModel:
+def _with_recipe_version(model: ClassifierModel) -> ClassifierModel:
     return replace(model, version=recipe_hash())
 
 
-def _keep(model: ClassifierModel, folder: Path) -> None:
-    """Put the model in the cache; another process may do the same, and a home that cannot be written is no fault."""
+def _store(model: ClassifierModel, folder: Path) -> None:
+    """Put the model in the cache; another process may do the same, and a cache that cannot be written is no error."""
     with suppress(OSError), new_folder(folder) as draft:
         save(model, draft)
 
 
 @dataclass(frozen=True)
 class GeneratedTextModel:
-    """The packaged classifier as a safety model that is fitted or read when it is first asked."""
+    """The packaged classifier as a safety model that is fitted or loaded on first use."""
 
     name: str = "classifier"
 
     @property
     def version(self) -> str:
-        """Hash of the generated text and of how it is fitted, and the fewest words that are scored."""
+        """Hash of the generated text and of how the model is fitted, and the fewest words that are scored."""
         return f"{recipe_hash()}-{_LEAST_WORDS}"
 
     def load(self) -> None:
@@ -108,15 +108,15 @@ class GeneratedTextModel:
         return language in corpus_languages() or language == "und"
 
     def score(self, texts: Sequence[str], language: str) -> list[SafetyScore]:
-        """One score a text; at most .65, so that nothing is rejected on its word alone.
+        """One score a text; at most .65, so that this model alone rejects nothing.
 
-        Of "go on" or "do it" letters tell nothing: texts under three words are left to the rules, and to the text that
-        they make together with the messages before them.
+        Texts under three words ("go on", "do it") carry too little information: they are left to the rules, and to the
+        text that they form together with the messages before them.
         """
-        worth = [index for index, text in enumerate(texts) if len(_WORD.findall(text)) >= _LEAST_WORDS]
+        scored = [index for index, text in enumerate(texts) if len(_WORD.findall(text)) >= _LEAST_WORDS]
         scores = [SAFE] * len(texts)
         for index, score in zip(
-            worth, packaged_classifier().score([texts[i] for i in worth], language), strict=True
+            scored, packaged_classifier().score([texts[i] for i in scored], language), strict=True
         ):
             scores[index] = score
         return scores

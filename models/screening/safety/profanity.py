@@ -39,7 +39,7 @@ def _predictor() -> Any:
 
 @dataclass(frozen=True)
 class _Bound:
-    """Tells texts that cannot score above `_SURE` from their words alone: most, at a tenth of the model's cost.
+    """Excludes texts that cannot score above `_SURE`, by their words alone: most texts, at a tenth of the model's cost.
 
     A text is a vector of length 1, so its product with a fold's weights is at most the root of the sum of the squared
     weights of its words. The mean over folds is above `_SURE` only if that of one fold is.
@@ -91,7 +91,7 @@ def _bound() -> _Bound | None:
 
 @dataclass(frozen=True)
 class ProfanityModel:
-    """Scores English for aimed abuse (S10), between 0 and .65: a person confirms what the rules do not know."""
+    """Scores English for aimed abuse (S10), between 0 and .65: a person confirms what the rules do not cover."""
 
     name: str = "profanity"
     version: str = "alt-profanity-check-1"

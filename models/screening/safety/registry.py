@@ -1,4 +1,4 @@
-"""Trained safety classifiers in the registry: stored, read back, and a version only with the scores they had."""
+"""Trained safety classifiers in the registry: a version is made only if the stored copy gives the same scores."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _EXPERIMENT = "safety"
 
 
 def register(model: ClassifierModel, name: str, alias: str, probe: Sequence[str], settings: Settings) -> str:
-    """Store the classifier, read it back, compare scores on the probe, and only then make version and alias.
+    """Store the classifier, read it back, compare scores on the probe, and only then make a version and the alias.
 
-    Figures and hashes are logged; never a text. Returns the version's number, which is the earlier one of a classifier
-    that was registered before.
+    Logs figures and hashes, never a text. Returns the version number: the earlier one if the classifier was registered
+    before.
 
     Raises:
-        RegistrationRefused: the stored classifier scores otherwise, or the alias is reserved.
-        RegistryUnavailable: the registry cannot be asked.
+        RegistrationRefused: the stored classifier gives other scores, or the alias is reserved.
+        RegistryUnavailable: the registry cannot be reached.
     """
-    wanted = model.probabilities(probe)
+    expected = model.probabilities(probe)
 
     def check(place: Path) -> None:
-        if not np.array_equal(load_classifier(place).probabilities(probe), wanted):
+        if not np.array_equal(load_classifier(place).probabilities(probe), expected):
             raise RegistrationRefused("the stored classifier does not give the scores of the trained one")
 
     facts = dict(flat(model.facts))
     figures = {key: float(value) for key, value in facts.items() if isinstance(value, int | float)}
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         save(model, folder)
         entry = Entry(
             name=name,

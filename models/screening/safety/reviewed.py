@@ -1,4 +1,4 @@
-"""Reviewers' decisions as labels: what a person said of a turn that the safety detectors were unsure of."""
+"""Reviewers' decisions as labels, for turns that the safety detectors were unsure of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.screening.safety.interface import CATEGORIES
 from models.screening.safety.train import LabelledRow
 
 TABLES = ("curation.reviews", "curation.screened", "traffic.turns")
-"""What is read."""
+"""Tables that are read."""
 _DECISIONS = """
 SELECT t.user_message, t.response, t.language, t.user_id, t.split, r.decision, s.safety_category
 FROM (
@@ -29,11 +29,11 @@ ORDER BY r.turn_id, r.content_hash
 def reviewed_rows(settings: Settings, versions: Mapping[str, int] | None = None) -> list[LabelledRow]:
     """One labelled row a decided turn, by its last decision on its present text: approved is safe, rejected unsafe.
 
-    Turns that were queued for an identifier alone say nothing of safety and are left out. The split is the turn's own:
-    a user whose turns evaluate is never trained on.
+    Turns that were queued for an identifier alone have no safety label and are left out. The split is the turn's own,
+    so users of the evaluation split are never trained on.
 
     Args:
-        versions: table to the version to read; the latest of those that are not named.
+        versions: table to the version to read; the latest version of every other table.
     """
     lake = Lake.of(settings)
     return [
@@ -60,6 +60,6 @@ def _decided(lake: Lake, review_at: float, versions: Mapping[str, int]) -> list[
         for table in TABLES:
             delta = lake.open(table, versions.get(table))
             connection.register(table.split(".")[1], delta.to_pyarrow_dataset())
-        found = connection.execute(_DECISIONS, [review_at])
-        names = [column[0] for column in found.description or []]
-        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+        result = connection.execute(_DECISIONS, [review_at])
+        names = [column[0] for column in result.description or []]
+        return [dict(zip(names, values, strict=True)) for values in result.fetchall()]

@@ -1,7 +1,8 @@
-"""Train a safety classifier from a labelled table: fit, calibrate, choose the band, judge it on users kept apart.
+"""Train a safety classifier from a labelled table: fit, calibrate, choose thresholds, evaluate on held-out users.
 
-Generated text (`models.screening.safety.corpus`) is always among the training rows, so that a small table does not
-unlearn what it does not mention. Neither it nor anything fitted on a row takes part in calibrating or judging that row.
+Generated text (`models.screening.safety.corpus`) is always among the training rows, so that a small table
+does not unlearn the hazards that it lacks. A row is calibrated and judged only by models that were not fitted on it, or
+on a row of its source; generated rows are used for fitting only.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class LabelledRow:
 
 @dataclass(frozen=True)
 class Trained:
-    """A classifier and what it does on held-out rows."""
+    """A classifier and its results on held-out rows."""
 
     model: ClassifierModel
     band: Band
@@ -84,8 +85,8 @@ def _json_lines(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
     import duckdb
 
     with duckdb.connect() as connection:
-        found = connection.execute("SELECT * FROM read_json_auto(?, sample_size = -1)", [str(path)])
-        return [column[0] for column in found.description or []], found.fetchall()
+        result = connection.execute("SELECT * FROM read_json_auto(?, sample_size = -1)", [str(path)])
+        return [column[0] for column in result.description or []], result.fetchall()
 
 
 def _row(number: int, row: Mapping[str, Any]) -> LabelledRow:
@@ -94,7 +95,7 @@ def _row(number: int, row: Mapping[str, Any]) -> LabelledRow:
     label = str(row.get("label", "")).strip().lower()
     if not text.strip() or label not in _UNSAFE | _SAFE:
         raise TrainingRefused(
-            f"row {number} of the labelled table has no text or no label that is known",
+            f"row {number} of the labelled table has no text or no known label",
             hint=f"Labels are {', '.join(sorted(_UNSAFE | _SAFE))}.",
         )
     category = row.get("category") or None
@@ -105,9 +106,11 @@ def _row(number: int, row: Mapping[str, Any]) -> LabelledRow:
         )
     source = str(row.get("user") or row.get("user_id") or text)
     unsafe = label in _UNSAFE
-    found = LabelledText(text, unsafe, category if unsafe else None, str(row.get("language") or "en"), source)
+    labelled = LabelledText(
+        text, unsafe, category if unsafe else None, str(row.get("language") or "en"), source
+    )
     split = row.get("split")
-    return LabelledRow(found, _by_hash(source) if split is None else str(split) in {"evaluation", "test"})
+    return LabelledRow(labelled, _by_hash(source) if split is None else str(split) in {"evaluation", "test"})
 
 
 def _by_hash(source: str) -> bool:
@@ -120,36 +123,36 @@ def train(rows: Sequence[LabelledRow], bounds: Bounds) -> Trained:
 
     Raises TrainingRefused when there are too few rows of a kind or no thresholds keep the bounds.
     """
-    own = [row.text for row in rows if not row.held_out]
-    held = [row.text for row in rows if row.held_out]
-    for name, some in (("training", own), ("held-out", held)):
-        kinds = {row.unsafe for row in some}
-        if len(some) < _LEAST_ROWS or len(kinds) < 2:
+    training = [row.text for row in rows if not row.held_out]
+    held_out = [row.text for row in rows if row.held_out]
+    for name, part in (("training", training), ("held-out", held_out)):
+        kinds = {row.unsafe for row in part}
+        if len(part) < _LEAST_ROWS or len(kinds) < 2:
             raise TrainingRefused(
-                f"{len(some)} {name} rows of {len(kinds)} label(s) are too few",
+                f"{len(part)} {name} rows of {len(kinds)} label(s) are too few",
                 hint=f"Give at least {_LEAST_ROWS} rows of both labels for training and for judging.",
             )
-    overlap = {row.source for row in own} & {row.source for row in held}
+    overlap = {row.source for row in training} & {row.source for row in held_out}
     if overlap:
         raise TrainingRefused(
             f"{len(overlap)} users are on both sides of the split", hint="Split by user (column user)."
         )
-    made = generated()
-    base = _Parts.of(made, _GENERATED_WEIGHT)
-    parts = _Parts.of(own, 1.0)
-    unsafe = np.array([row.unsafe for row in own])
+    generated_rows = generated()
+    base = _Parts.of(generated_rows, _GENERATED_WEIGHT)
+    parts = _Parts.of(training, 1.0)
+    unsafe = np.array([row.unsafe for row in training])
     logits = _out_of_fold(base, parts)
     weights = calibrated(base.joined(parts).fit(), logits, unsafe)
     calibrated_folds = 1 / (1 + np.exp(-(weights.slope * logits + weights.offset)))
     thresholds = choose(calibrated_folds, unsafe, bounds)
     model = ClassifierModel(weights, thresholds, version_of(weights, thresholds), corpus_languages())
-    judged, bins = evaluate(model, held)
-    _check_kept(judged, bounds)
+    judged, bins = evaluate(model, held_out)
+    _check_bounds(judged, bounds)
     folds = band(calibrated_folds, unsafe, thresholds)
     facts = {
         "data_hash": data_hash(rows),
         "corpus_hash": corpus_hash(),
-        "rows": {"train": len(own), "held_out": len(held), "generated": len(made)},
+        "rows": {"train": len(training), "held_out": len(held_out), "generated": len(generated_rows)},
         "thresholds": {"review_at": thresholds.review_at, "reject_at": thresholds.reject_at},
         "bounds": vars(bounds),
         "folds": _figures(folds),
@@ -163,40 +166,40 @@ def train(rows: Sequence[LabelledRow], bounds: Bounds) -> Trained:
     )
 
 
-def _check_kept(judged: Band, bounds: Bounds) -> None:
-    """Refuse what the held-out rows contradict: there the errors themselves must keep the bounds."""
-    for name, hits, of, bound in (
+def _check_bounds(judged: Band, bounds: Bounds) -> None:
+    """Refuse thresholds whose errors (not their upper bounds) on the held-out rows exceed the bounds."""
+    for name, hits, trials, bound in (
         ("passing", judged.unsafe_passed, judged.passed, bounds.pass_error),
         ("rejecting", judged.safe_rejected, judged.rejected, bounds.reject_error),
     ):
-        if of and hits / of > bound:
+        if trials and hits / trials > bound:
             raise TrainingRefused(
-                f"on held-out rows the error of {name} is {hits / of:.3f}, {bound:.3g} is allowed",
+                f"on held-out rows the error of {name} is {hits / trials:.3f}, {bound:.3g} is allowed",
                 hint="Users differ more than the folds showed: give labels of more users, or allow more.",
             )
 
 
 def evaluate(model: ClassifierModel, rows: Sequence[LabelledText]) -> tuple[Band, tuple[Reliability, ...]]:
-    """What the model's thresholds do on labelled rows, and how well its probabilities are calibrated there."""
+    """The outcome of the model's thresholds on labelled rows, and the calibration of its probabilities there."""
     probabilities = model.probabilities([row.text for row in rows])
     unsafe = np.array([row.unsafe for row in rows])
     return band(probabilities, unsafe, model.thresholds), reliability(probabilities, unsafe)
 
 
-def _figures(found: Band) -> dict[str, float]:
+def _figures(outcome: Band) -> dict[str, float]:
     return {
-        "pass_error_upper": found.pass_error_upper,
-        "reject_error_upper": found.reject_error_upper,
-        "review_share": found.review_share,
-        "unsafe_passed": found.unsafe_passed,
-        "safe_rejected": found.safe_rejected,
-        "passed": found.passed,
-        "rejected": found.rejected,
+        "pass_error_upper": outcome.pass_error_upper,
+        "reject_error_upper": outcome.reject_error_upper,
+        "review_share": outcome.review_share,
+        "unsafe_passed": outcome.unsafe_passed,
+        "safe_rejected": outcome.safe_rejected,
+        "passed": outcome.passed,
+        "rejected": outcome.rejected,
     }
 
 
 def data_hash(rows: Iterable[LabelledRow]) -> str:
-    """Of all rows, whatever their order."""
+    """Hash of all rows, whatever their order."""
     lines = sorted(
         json.dumps([row.text.text, row.text.unsafe, row.text.category, row.text.language, row.held_out])
         for row in rows
@@ -208,7 +211,7 @@ def data_hash(rows: Iterable[LabelledRow]) -> str:
 class _Parts:
     """Labelled pieces with features and weights; `owner` is the row of each piece.
 
-    A model is fitted on pieces, as it reads pieces: an unsafe row of many pieces weighs as much as one of a single.
+    A model is fitted on pieces because it scores pieces; a row weighs the same however many pieces it has.
     """
 
     pieces: list[LabelledText]
@@ -218,19 +221,21 @@ class _Parts:
 
     @classmethod
     def of(cls, rows: Sequence[LabelledText], weight: float) -> _Parts:
-        cut = [pieces(row.text) for row in rows]
+        pieces_by_row = [pieces(row.text) for row in rows]
         flat = [
             LabelledText(piece, row.unsafe, row.category, row.language, row.source)
-            for row, found in zip(rows, cut, strict=True)
-            for piece in found
+            for row, row_pieces in zip(rows, pieces_by_row, strict=True)
+            for piece in row_pieces
         ]
-        sizes = np.array([len(found) for found in cut])
+        sizes = np.array([len(row_pieces) for row_pieces in pieces_by_row])
         owner = np.repeat(np.arange(len(rows)), sizes)
         return cls(flat, owner, features([row.text for row in flat]), weight / sizes[owner])
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> _Parts:
-        kept = np.flatnonzero(chosen)
-        return _Parts([self.pieces[i] for i in kept], self.owner[kept], self.counts[kept], self.weight[kept])
+        indices = np.flatnonzero(chosen)
+        return _Parts(
+            [self.pieces[i] for i in indices], self.owner[indices], self.counts[indices], self.weight[indices]
+        )
 
     def joined(self, other: _Parts) -> _Parts:
         from scipy import sparse
@@ -253,10 +258,10 @@ def _out_of_fold(base: _Parts, parts: _Parts) -> npt.NDArray[np.float64]:
     fold = np.array(
         [int(hashlib.sha256(p.source.encode()).hexdigest()[:8], 16) % _FOLDS for p in parts.pieces]
     )
-    for one in range(_FOLDS):
-        mine = fold == one
-        if mine.any():
-            model = base.joined(parts.where(~mine)).fit()
-            some = parts.where(mine)
-            np.maximum.at(logits, some.owner, model.harm_logits(some.counts))
+    for number in range(_FOLDS):
+        in_fold = fold == number
+        if in_fold.any():
+            model = base.joined(parts.where(~in_fold)).fit()
+            test = parts.where(in_fold)
+            np.maximum.at(logits, test.owner, model.harm_logits(test.counts))
     return logits
