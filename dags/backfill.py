@@ -3,12 +3,12 @@
 **Tasks**: with `stage: all`, the task `data_stages` runs traffic to annotation in one Spark session, so that models
 load and Java warms up once; training and scoring follow. With one stage, the task of that stage runs alone.
 
-**Dry run first**: with `dry_run` (the default) the task only prints `flywheel plan`, which shows the days that are due
-and why. Trigger again with `dry_run: false`. Days that are up to date are skipped unless `force`.
+**Dry run first**: with `dry_run` (the default), the task only prints `flywheel plan`, which shows the days that are
+due and why. Trigger again with `dry_run: false`. Days that are up to date are skipped unless `force`.
 
-**When it fails**: the task's log names the job (`FAILED after`) and its error. Clear the failed task: it goes on at
-that job, also with `force`; the jobs and stages before it are skipped as done. Triage notes of a job are those of its
-daily DAG.
+**When it fails**: the task's log names the job (`FAILED after`) and its error. Clear the failed task: it continues at
+that job, also with `force`. Completed jobs and stages are skipped. For help with a job, see the notes of its daily
+DAG.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ with DAG(
         "to": Param("2026-11-20", type="string", format="date", description="Last day, included."),
         "stage": Param("all", enum=["all", *STAGES], description="One stage, or all of them."),
         "dry_run": Param(True, type="boolean", description="Only print the plan."),
-        "force": Param(False, type="boolean", description="Run days again whose inputs did not change."),
+        "force": Param(False, type="boolean", description="Also run days whose inputs did not change."),
     },
     render_template_as_native_obj=False,
 ) as dag:

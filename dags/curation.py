@@ -1,13 +1,13 @@
-"""Screen, embed, prune and settle the day whose turns have just been written.
+"""Screen, embed and prune the turns of a day, and record their outcomes.
 
-**When**: as soon as `traffic.turns` and `traffic.characters` of a day are there (same partition key).
-The dataset of a window (`curation.sample`) is built by `backfill` or `flywheel run`, as often as a generation of models
-wants one.
+**When**: as soon as `traffic.turns` and `traffic.characters` of a day are ready (same partition key). This DAG does
+not build datasets (`curation.sample`). Use `backfill` or `flywheel run` when you need one.
 
 **When it fails**
-- `DetectorUnavailable`: a screening model could not be loaded. Nothing passed. Mend the installation, clear the task.
-- `ExpectationFailed`: see `flywheel sql "SELECT * FROM ops.quality WHERE NOT success"`; the table is as it was.
-- `UpstreamMissing`: the message names the day and the command that makes it.
+- `DetectorUnavailable`: a screening model could not be loaded. Nothing passed. Repair the installation, then clear
+  the task.
+- `ExpectationFailed`: see `flywheel sql "SELECT * FROM ops.quality WHERE NOT success"`. The table did not change.
+- `UpstreamMissing`: the message names the day and the command that builds it.
 - A long review queue is not a failure: `flywheel review list`.
 """
 

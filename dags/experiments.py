@@ -1,14 +1,16 @@
-"""Read out every running experiment as of the day whose exposures have just been written.
+"""Compute the readout of every running experiment for a day.
 
-**When**: as soon as `experiments.assignments` of a day is there (same partition key). Each day is added to the totals
-of the day before; the verdict comes on the last day of an experiment's window.
+**When**: as soon as `experiments.assignments` of a day is ready (same partition key). Each day is added to the totals
+of the previous day. The verdict comes on the last day of an experiment's window.
 
 **When it fails**
-- `UpstreamMissing` on `experiments.unit_totals`: a day before it in a window has not been run. Clear that day's task
-  first, then this one; or run `backfill` with `stage: experiments` over the window.
-- `ExpectationFailed`: see `flywheel sql "SELECT * FROM ops.quality WHERE NOT success"`; the table is as it was.
-- A verdict `blocked` is no failure of the job: the arms are not as large as declared. `flywheel experiment check ID`.
-- Exposures of an experiment without a definition are kept and not read out: `flywheel experiment declare FILE`.
+- `UpstreamMissing` on `experiments.unit_totals`: an earlier day of a window has not been run. Clear that day's task
+  first, then this one. Or run `backfill` with `stage: experiments` over the window.
+- `ExpectationFailed`: see `flywheel sql "SELECT * FROM ops.quality WHERE NOT success"`. The table did not change.
+- A verdict `blocked` is not a failure of the job: the arms do not have the declared sizes. Run `flywheel experiment
+  check ID`.
+- Exposures of an experiment without a definition are stored without a readout. Run `flywheel experiment declare
+  FILE`.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 **When**: 05:00 UTC, after `repair`. **Waits for**: nothing.
 
 **When it fails**
-- `LockHeld`: a job is writing the table. Retries get through when it ends; tables before it are done.
-- `RegistryUnavailable` in `vacuum`: the versions that models use are unknown, so nothing was deleted. Bring MLflow
-  back (`tracking.uri`) and clear the task.
-- What was deleted cannot be brought back. `flywheel retention` shows beforehand what is due.
+- `LockHeld`: a job is writing the table. Retries succeed when it ends. The tables before it are done.
+- `RegistryUnavailable` in `vacuum`: the versions that models use are unknown, so nothing was deleted. Restart MLflow
+  (`tracking.uri`), then clear the task.
+- Deleted data cannot be restored. `flywheel retention` shows what is due before it is deleted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Run again, every night, the days that late events, review decisions or changed inputs made stale.
 
-**When**: 04:00 UTC. **What**: `flywheel run --stale`: what `flywheel plan` lists, jobs in order, nothing else.
+**When**: 04:00 UTC. **What**: `flywheel run --stale` runs what `flywheel plan` lists, jobs in order.
 
-**When it fails**: run `flywheel plan`; the first job that it lists is the one that failed; its error is in this log
-and in `ops.runs`. Clear the task when mended: what was repaired is not repaired again.
+**When it fails**: run `flywheel plan`. The first job that it lists is the one that failed. Its error is in this log
+and in `ops.runs`. Fix the cause, then clear the task. Completed days are not run again.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Land yesterday's event files and rebuild its turns, conversations, characters and assignments.
 
-**When**: 02:00 UTC, for the day before (the partition key). **Waits for**: nothing; a day without files lands empty.
+**When**: 02:00 UTC, for the day before (the partition key). **Waits for**: nothing; a day without files is landed as
+an empty day.
 
 **When it fails**
-- `LandingFileBroken`: an uploader was cut off. Put the whole file in place, clear the task.
-- `LockHeld`: another run writes the table; retries get through when it ends.
-- `DiskFull`: nothing was changed; free space, clear the task.
-- Late events are normal: they mark past days stale; the DAG `repair` runs those again.
+- `LandingFileBroken`: an upload was cut off. Upload the whole file, then clear the task.
+- `LockHeld`: another run is writing the table. Retries succeed when it ends.
+- `DiskFull`: nothing was changed. Free disk space, then clear the task.
+- Late events are normal. They make past days stale, and the DAG `repair` runs those days again.
 - Under 12 hours late is normal; the day is complete only when `flywheel plan` no longer lists it.
 """
 
