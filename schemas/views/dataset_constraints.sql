@@ -1,4 +1,4 @@
--- What was asked of each dataset and what it got: candidates, rows wanted, rows used and the entry of sampling.relax where a bound gave way, rows achieved.
+-- Requested and achieved value of each constraint of each dataset: candidates, rows wanted, rows used (with the entry of sampling.relax if the constraint was relaxed), rows achieved.
 SELECT
   dataset_id,
   split,

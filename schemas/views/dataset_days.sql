@@ -1,4 +1,4 @@
--- Target against achieved by day, for every dimension of Table 1: shares of usable turns, of eligible ones and of the sample, beside the dataset's target.
+-- Target and achieved shares by day, for every dimension of Table 1: shares of usable turns, of eligible turns and of the sample, and the dataset's target.
 SELECT
   c.dataset_id,
   c.split,

@@ -1,4 +1,4 @@
--- The datasets that exist: rows, conversations, characters and languages by split.
+-- All datasets: rows, conversations, characters and languages by split.
 SELECT
   dataset_id,
   split,

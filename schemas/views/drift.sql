@@ -1,4 +1,4 @@
--- Did traffic change? Population stability index of each day against the other days of the window, each user counting once a day and levels with under 5 users a day taken together; alarm above 0.25, watch above 0.1, both beyond what chance gives.
+-- Did traffic change? Population stability index of each day against the other days of the window. Each user counts once a day. Levels with fewer than 5 users a day are merged. alarm: more than 0.25 above chance; watch: more than 0.1 above chance.
 WITH cells AS (
   SELECT dataset_id, split, dimension, level, ds, sum(users) AS users, sum(turns) AS turns
   FROM curation.composition

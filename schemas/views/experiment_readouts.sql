@@ -1,4 +1,4 @@
--- Lifts of every experiment, day, test arm, metric, segment and method as they were read out last; experiments.readouts also keeps what was read out of earlier versions of the data.
+-- Lifts of every experiment, day, test arm, metric, segment and method from the latest readout. experiments.readouts also keeps readouts of earlier versions of the data.
 SELECT
   r.experiment_id, r.as_of_ds, r.k, r.arm, r.control_arm, r.metric, r.segment, r.method, r.estimate_test,
   r.estimate_control, r.n_test, r.n_control, r.lift_pct, r.low_pct, r.high_pct, r.gap_low_pct, r.gap_high_pct,

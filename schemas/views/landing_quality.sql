@@ -1,4 +1,4 @@
--- What became of each received day's lines: events kept, lines refused by reason.
+-- Landed lines of each received day: events kept, and lines rejected by reason.
 SELECT ds, 'quarantined' AS fate, reason, count(*) AS lines
 FROM traffic.quarantine
 GROUP BY ds, reason

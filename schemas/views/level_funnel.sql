@@ -1,4 +1,4 @@
--- Where the turns of each stratum ended, and why: rows by dimension, level, outcome and reason, with their share of the level.
+-- Outcomes of the turns of each level: rows by dimension, level, outcome and reason, with their share of the level.
 SELECT
   dataset_id,
   split,

@@ -1,4 +1,4 @@
--- What a person must look at and why: turns in review by day, language and what decided it (an S category, an identifier type, an error).
+-- Turns in review by day, language and cause (an S category, an identifier type, an error).
 SELECT
   ds,
   language,

@@ -1,4 +1,4 @@
--- Share of each day's turns and language that waits for a person, and what was rejected for want of a detector.
+-- Turns in review and rejected turns, by day and language, with the share in review.
 SELECT
   ds,
   language,

@@ -1,4 +1,4 @@
--- What the bias report of section 3.5.5 counts: one row per contrast, level, reaction, user, model version and day, with the production responses that it looks at and those that got the reaction. `flywheel signals bias` turns it into ratios with intervals.
+-- Counts for the bias report of section 3.5.5: one row per contrast, level, reaction, user, model version and day, with the number of production responses and of those that got the reaction. `flywheel signals bias` computes ratios with intervals from it.
 WITH judged AS (
   SELECT
     ds, model_version, user_id, session_id, session_turn_index, jtbd, prior_sentiment, response_words, is_question,

@@ -1,4 +1,4 @@
--- How often users did what: rate of each signal by model version, job to be done, language and depth, over the responses for which it is known, with a 95 % Wilson interval at the effective number of responses (users, not responses, are independent).
+-- Rate of each user signal by model version, job to be done, language and depth. Counts only responses for which the signal is known, with a 95 % Wilson interval at the effective number of responses (users, not responses, are independent).
 WITH by_user AS (
   SELECT
     source, model_version, jtbd, language, depth_band, user_id, count(*) AS responses,

@@ -1,4 +1,4 @@
--- Every served response with what its user did after it (NULL: not known) and what could be known before: signals.labels beside signals.features.
+-- Every served response with what its user did after it (NULL: not known) and what was known before it: signals.labels joined with signals.features.
 SELECT
   l.ds, l.turn_id, l.conversation_id, l.session_id, l.session_turn_index, l.user_id, l.source, l.split, l.model_version, l.surface,
   l.locale, l.language, l.depth_band, l.is_final, l.is_synthetic_time, l.response_ts, l.observed_until_ts,

@@ -1,4 +1,4 @@
--- What each job costs: seconds, rows a second, seconds a thousand rows and peak memory of the last success of each of its days.
+-- Cost of each job: seconds, rows per second, seconds per thousand rows, and peak memory, from the last successful run of each day.
 SELECT
   job,
   sum(days) AS days,
