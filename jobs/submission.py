@@ -31,12 +31,14 @@ def submission(settings: Settings) -> Submission:
     """The submission of any job under these settings.
 
     Raises:
-        EnvironmentMissing: no spark-submit beside this Python or on PATH.
+        EnvironmentMissing: spark-submit was not found next to this Python or on PATH.
     """
     beside = Path(sys.executable).parent / "spark-submit"
     binary = str(beside) if beside.exists() else shutil.which("spark-submit")
     if binary is None:
-        raise EnvironmentMissing("no spark-submit beside this Python or on PATH", hint="Run: make setup")
+        raise EnvironmentMissing(
+            "spark-submit was not found next to this Python or on PATH", hint="Run: make setup"
+        )
     environment = {
         "FLYWHEEL_HOME": str(settings.home),
         "PYSPARK_PYTHON": sys.executable,

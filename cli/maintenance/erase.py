@@ -83,7 +83,7 @@ def _print_follow_up(settings: Settings, places: list[Erased], users: int, dry_r
             highlight=False,
         )
     for table, reader, moment in pulled_copies(settings, [place.place for place in places if place.rows]):
-        err.print(f"Copy to delete by hand: {table}, pulled by {reader} on {moment:%Y-%m-%d}.", markup=False)
+        err.print(f"Copy to delete manually: {table}, pulled by {reader} on {moment:%Y-%m-%d}.", markup=False)
     if not dry_run:
         err.print("Next: flywheel run --stale", highlight=False)
 

@@ -34,7 +34,7 @@ def parse(name: str, text: str) -> Contract:
         p.name: p.args["value"].name for p in create.find_all(exp.Property) if p.name.startswith("flywheel.")
     }
     if missing := _REQUIRED - set(properties):
-        raise ContractError(f"the DDL lacks {', '.join(sorted(missing))}", table=name)
+        raise ContractError(f"the DDL is missing {', '.join(sorted(missing))}", table=name)
     mode, _, scope = properties["flywheel.write"].partition(":")
     partition = create.find(exp.PartitionedByProperty)
     comment = create.find(exp.SchemaCommentProperty)

@@ -124,7 +124,7 @@ def _started(queue: Queue, folder: Path, command: list[str], home: Path) -> Job:
         job = Job(queue.start(script, folder.name, folder / _OUTPUT), command, time.time())
     except QueueAway as error:
         raise SubmissionFailed(
-            f"the queue refused {folder.name}: {error}",
+            f"the queue rejected {folder.name}: {error}",
             setting="queue.kind",
             hint="Check that you can reach it from this machine.",
         ) from None

@@ -319,8 +319,8 @@ def _mark_touched(ctx: JobContext, judged: DataFrame) -> None:
     same_policy = F.col("policy_version") == ScreeningPolicy.of(ctx.settings.screening).policy_version
     compared = outside.join(stored, "turn_id").where(same_policy)
     for changed, cause in (
-        (split_now, "an identifier split over turns was completed"),
-        (otherwise & ~split_now, "what was said before was judged anew"),
+        (split_now, "an identifier split over several turns was completed"),
+        (otherwise & ~split_now, "earlier messages were screened again"),
     ):
         if touched := [row["ds"] for row in compared.where(changed).select("ds").distinct().collect()]:
             ctx.mark_stale("curation.screen", touched, cause)

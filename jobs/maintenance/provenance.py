@@ -183,7 +183,7 @@ class Provenance:
     def _unknown(self, table: str) -> str:
         """Why the ledger has no run of a table."""
         if table != "curation.reviews":
-            return "no run of it in ops.runs"
+            return "no run in ops.runs"
         raw = ledger.query(
             self.lake, "SELECT count(*), count(DISTINCT reader) FROM ops_raw_reads", [], ["ops.raw_reads"]
         )

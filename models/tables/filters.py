@@ -24,8 +24,8 @@ from infra.errors import SnapshotRefused
 
 _DIALECT: Final = "duckdb"
 _HINT: Final = (
-    "Write comparisons of columns with constants, AND, OR, NOT, IN, BETWEEN, LIKE and IS NULL; for more, write the "
-    "rows you want into a table of their own."
+    "Write comparisons of columns with constants, AND, OR, NOT, IN, BETWEEN, LIKE and IS NULL; for "
+    "anything else, write the rows to a separate table."
 )
 _COMPARISONS: Final[dict[type[exp.Expr], str]] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",

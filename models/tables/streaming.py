@@ -112,7 +112,7 @@ class _PieceExamples(_BaseExamplesIterable):  # type: ignore[misc]
                     "the saved state belongs to another version, filter, choice of columns, rank or number of ranks",
                     table=self._table,
                     hint="Resume with the table@version, condition, split, rank and number of ranks of the run that "
-                    "saved it, or start anew.",
+                    "saved it, or start from the beginning.",
                 )
         for number in range(first_piece, len(self._pieces)):
             for batch in self._source.batches(self._pieces[number], row):

@@ -245,7 +245,7 @@ def _several_arms(of_arm: Mapping[str, Sequence[Row]]) -> Headline:
         for row in of_arm[arm]
         if row["verdict"] in ("positive", "negative")
     ]  # fmt: skip
-    return Headline(tone, f"Of {len(of_arm)} arms beside {control}: {_listed(parts)}.", tuple(best))
+    return Headline(tone, f"Of {len(of_arm)} arms compared with {control}: {_listed(parts)}.", tuple(best))
 
 
 def _no_difference(rows: Sequence[Row]) -> tuple[str, ...]:

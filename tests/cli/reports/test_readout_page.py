@@ -184,7 +184,7 @@ def test_words_stand_for_every_value_that_tables_hold() -> None:
         ([row_of(verdict="blocked")], "refused", "No verdict: the arms do not have the declared sizes."),
         ([row_of(verdict="not_final", k=3), row_of(method="always_valid")], "waiting", "No verdict yet: day 3 of 7."),
         ([row_of(), row_of(arm="V4", verdict="inconclusive"), row_of(arm="V5", verdict="negative")], "mixed",
-         "Of 3 arms beside control: 1 better (V3), 1 worse (V5) and 1 with no difference shown."),
+         "Of 3 arms compared with control: 1 better (V3), 1 worse (V5) and 1 with no difference shown."),
     ],
 )  # fmt: skip
 def test_the_first_sentence(rows: list[dict[str, Any]], tone: str, told: str) -> None:
