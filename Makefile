@@ -39,8 +39,8 @@ help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 .tools/bin/uv:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 with venv is needed, and none starts here. On Debian or Ubuntu:" \
-	"apt-get install python3-venv; or say which: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 with venv was not found. On Debian or Ubuntu:" \
+	"apt-get install python3-venv; or set its path: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv
 
 # A first install copies some 7 GB, during which uv may be silent.
@@ -52,32 +52,32 @@ packages: $(filter .tools/bin/uv,$(UV))
 	@$(FLYWHEEL) doctor
 
 .PHONY: setup
-setup: packages ## Install what uv.lock pins into .venv, then prepare models and jars, once
+setup: packages ## Install the packages in uv.lock into .venv, then prepare models and jars (once)
 	@$(FLYWHEEL) setup
 
 # It runs `flywheel setup` itself, beside its first steps.
 .PHONY: demo
-demo: packages ## Logs to a curated dataset and a report (LOGS=path for your own chat logs)
+demo: packages ## Build a curated dataset and a report from simulated logs (LOGS=path for your own chat logs)
 	@LOGS="$(LOGS)" FORMAT="$(FORMAT)" START="$(START)" DAYS="$(DAYS)" TURNS="$(TURNS)" $(RUN) bash infra/demo.sh
 
 PYTEST := pytest -n 2 --dist loadgroup --budget --durations=25
 
 .PHONY: test
-test: setup ## The tests, on real Spark, Delta, Great Expectations, FAISS and models, without the nightly ones
+test: setup ## Run the tests (without the nightly ones)
 	@$(RUN) $(PYTEST) -m "not nightly"
 
 .PHONY: test-all
-test-all: setup ## All tests: also the scheduler, kills of real jobs, and more examples of every property
+test-all: setup ## Run all tests, with the nightly ones and more examples of every property
 	@FLYWHEEL_TESTS=thorough $(RUN) $(PYTEST)
 
 .PHONY: lint
-lint: setup ## Style, types and import rules
+lint: setup ## Check style, types and import rules
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy && $(RUN) lint-imports
 
 .PHONY: airflow
-airflow: setup ## Airflow with its web page on AIRFLOW_PORT; DAGs start paused (ARGS="..." for any airflow command)
+airflow: setup ## Start Airflow with its web UI on AIRFLOW_PORT; DAGs start paused (ARGS="..." for any airflow command)
 	@$(RUN) airflow $(or $(ARGS),standalone)
 
 .PHONY: clean
-clean: ## Remove the lake, the report and Airflow's state (not .venv)
+clean: ## Delete the lake, the report and Airflow's state (not .venv)
 	rm -rf lake report truth .airflow

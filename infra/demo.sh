@@ -15,7 +15,7 @@ export FLYWHEEL_TRAINING__REWARD_KINDS='["pointwise"]' FLYWHEEL_TRAINING__SIGNAL
 export FLYWHEEL_TRAINING__MATRIX_BATCHES=1
 
 # Neither needs the other, nor the first steps below: they run beside each other on two cores.
-say "Prepare models, jars and Airflow in the background (once a user; the first time it takes a minute or two)"
+say "Prepare models, jars and Airflow in the background (only once per user; takes a minute or two)"
 flywheel setup &
 setup=$!
 airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1 &
@@ -26,7 +26,7 @@ trap 'kill $setup $migrate $follower 2>/dev/null || true' EXIT
 say "Tables"
 flywheel migrate | tail -n 1
 if [ -n "${LOGS:-}" ]; then
-  say "Import $LOGS over $START..$last (missing times and users are made up, and marked so)"
+  say "Import $LOGS over $START..$last (missing times and users are generated and marked)"
   flywheel import --format "$FORMAT" --start "$START" --days "$DAYS" "$LOGS"
 else
   say "Simulate $TURNS turns over $START..$last"
@@ -38,7 +38,7 @@ else
   definitions=$(python -c "from infra.lake import Lake; from infra.settings import load_settings
 print(Lake.of(load_settings()).landing)")/../experiments
   for definition in "$definitions"/*.toml; do
-    flywheel experiment declare "$definition" || echo "It stays as it was declared first (another START or lake has its own)."
+    flywheel experiment declare "$definition" || echo "The earlier declaration stays valid."
   done
 fi
 
@@ -47,7 +47,7 @@ setup= # what has ended is not killed at the end: another process may have its n
 wait $migrate || { echo "Airflow's database could not be prepared. The log: $AIRFLOW_HOME/migrate.log" >&2; exit 1; }
 migrate=
 
-say "Backfill $START..$last through Airflow: one line a job"
+say "Backfill $START..$last through Airflow: one line per job"
 : >"$FLYWHEEL_PROGRESS"
 airflow dags test backfill \
   --conf "{\"from\": \"$START\", \"to\": \"$last\", \"stage\": \"all\", \"dry_run\": false, \"force\": false}" \
@@ -61,18 +61,18 @@ sleep 1 # what was added last is shown
 kill $follower
 follower=
 if [ $status -ne 0 ]; then
-  echo "The backfill failed. A line above that says FAILED names the job. The whole log: $log" >&2
+  echo "The backfill failed. The line above with FAILED names the job. The full log: $log" >&2
   exit 1
 fi
 
-say "What is left (some simulated events arrive weeks late, on days of their own)"
+say "What is left (some simulated events arrive weeks late and land on later days)"
 flywheel plan
 
 if [ -z "${LOGS:-}" ]; then
-  say "The reward model: accuracy on users held apart, beside choosing the longer response"
+  say "The reward model: accuracy on held-out users, compared with choosing the longer response"
   flywheel sql "SELECT model, version, mode, pairs, round(accuracy, 3) AS accuracy, round(low, 3) AS low, round(high, 3) AS high,
     round(longer_accuracy, 3) AS longer FROM preherding.reward_models ORDER BY version, mode"
-  say "What it was made from"
+  say "What it was built from"
   flywheel lineage reward-pointwise@candidate --short
 fi
 
@@ -86,7 +86,7 @@ if [ -z "${LOGS:-}" ]; then
 fi
 
 say "Done in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s. Three commands to try (source .venv/bin/activate)"
-echo '  flywheel sql "SELECT * FROM views.datasets"       # what was sampled, and from what'
+echo '  flywheel sql "SELECT * FROM views.datasets"       # the sampled datasets'
 [ -n "${LOGS:-}" ] || echo '  flywheel readout exp-001 --html report/exp-001.html   # the experiment as a page'
 [ -z "${LOGS:-}" ] || echo '  flywheel tables curation.samples                  # what each column means'
-echo '  make airflow                                      # schedules, retries, backfills from a web page'
+echo '  make airflow                                      # schedules, retries and backfills in a web UI'
