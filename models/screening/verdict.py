@@ -1,7 +1,7 @@
 """Phase I, the verdict: pass, reject or review of one text, one turn in its conversation, or a file of texts.
 
 Paper section 2.2.1 (privacy and safety before anything else) and 2.6. Every failure of a detector rejects or
-queues for review; nothing passes that was not judged by all of them.
+queues for review: only what all detectors judged can pass.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn to judge: what was said, the detected language of the user's message, names that identify no user."""
+    """One turn to judge: its texts, the detected language of the user's message, names that identify no user."""
 
     turn_id: str
     user_message: str | None
@@ -110,9 +110,9 @@ class TurnVerdict:
 
 @lru_cache(maxsize=2)
 def packaged_detectors(use_names: bool = True, safety_model: str = "") -> Detectors:
-    """The detectors that packages carry, or with the safety model that is named in place of the packaged classifier.
+    """The packaged detectors; `safety_model` names a model in place of the packaged classifier.
 
-    Raises DetectorUnavailable when that model is not there.
+    Raises DetectorUnavailable when there is no such model.
     """
     from models.screening.privacy import PrivacyModel
 
@@ -173,7 +173,7 @@ def screen_conversations(
         for index, (turn, hint) in enumerate(zip(turns, hints, strict=True)):
             questions.append(Question(turn.user_message or "", hint, turn.allowed_names))
             questions.append(Question(turn.response, hint, turn.allowed_names))
-            # Its identifiers are those of its parts, or split ones, which are looked for apart.
+            # Its identifiers are those of its parts, or split over turns, which a search of its own finds.
             questions.append(Question(_joined(turns, index), hint, safety_only=True))
     findings = iter(examine(questions, policy.settings, chosen))
     return [
@@ -186,18 +186,18 @@ def screen_conversations(
 
 def _hints(turns: Sequence[Turn], reach: int) -> list[str]:
     """The language each turn is likely in: its own if known, else the nearest known one before it, else after it."""
-    own = [turn.language or "und" for turn in turns]
+    languages = [turn.language or "und" for turn in turns]
     hints = []
-    for index, hint in enumerate(own):
-        near = [hint, *own[max(0, index - reach) : index][::-1], *own[index + 1 : index + 1 + reach]]
-        hints.append(next((tag for tag in near if tag != "und"), "und"))
+    for index, hint in enumerate(languages):
+        before, after = languages[max(0, index - reach) : index], languages[index + 1 : index + 1 + reach]
+        hints.append(next((tag for tag in [hint, *before[::-1], *after] if tag != "und"), "und"))
     return hints
 
 
 def _joined(turns: Sequence[Turn], index: int) -> str:
-    """The last user messages in one text, where this one is a short continuation; '' otherwise.
+    """The last user messages in one text if this one is a short continuation, else ''.
 
-    A request that is dealt out over messages reads as harmless piece by piece.
+    A harmful request that is split over messages looks harmless piece by piece.
     """
     message = turns[index].user_message
     if not message or len(message) > _JOINED_CHARS:
@@ -224,15 +224,16 @@ def _rule_conversation(
     judged: list[TurnVerdict] = []
     for index, (turn, (message, response, _)) in enumerate(zip(turns, findings, strict=True)):
         parts = []
-        for text, found, split in (
+        for text, text_findings, split in (
             (turn.user_message, message, split_users),
             (turn.response, response, split_responses),
         ):
             pieces = () if split is None else split.get(index, ())
-            whole = replace(found, spans=merge([*found.spans, *pieces], PRIORITY)) if pieces else found
+            if pieces:
+                text_findings = replace(text_findings, spans=merge([*text_findings.spans, *pieces], PRIORITY))
             if split is None:
-                whole = replace(whole, errors=tuple(sorted({*whole.errors, "split"})))
-            verdict = ruled(text or "", whole, settings)
+                text_findings = replace(text_findings, errors=tuple(sorted({*text_findings.errors, "split"})))
+            verdict = ruled(text or "", text_findings, settings)
             if pieces:
                 verdict = replace(
                     verdict,
@@ -241,7 +242,7 @@ def _rule_conversation(
             parts.append(verdict)
         in_context = _in_context(turn, findings[: index + 1], settings)
         judged.append(
-            _both(
+            _turn_verdict(
                 turn,
                 parts[0],
                 parts[1],
@@ -252,19 +253,21 @@ def _rule_conversation(
     return judged
 
 
-def _split(said: Sequence[tuple[str, Findings]], settings: ScreeningSettings) -> dict[int, list[Span]] | None:
+def _split(
+    messages: Sequence[tuple[str, Findings]], settings: ScreeningSettings
+) -> dict[int, list[Span]] | None:
     """Spans of identifiers that one speaker splits over turns, by index of the turn; None where the search failed.
 
-    A text too long to be read is rejected anyway and takes no part.
+    A text that is too long is rejected anyway and is left out.
     """
-    texts = ["" if found.oversize else text for text, found in said]
+    texts = ["" if findings.oversize else text for text, findings in messages]
     return attempt(lambda: split_spans(texts, settings.context_turns), settings.deadline_seconds)[0]
 
 
 def _in_context(
     turn: Turn, findings: Sequence[tuple[Findings, Findings, Findings]], settings: ScreeningSettings
 ) -> Verdict:
-    """What the conversation adds to the last of `findings`: a request that only the last messages together make,
+    """What the conversation adds to the last of `findings`: a request that only the last messages form together,
     or a follow-up to an unsafe one.
 
     Looks at findings, not at rulings, so that a verdict never depends on a chain of earlier verdicts.
@@ -273,18 +276,20 @@ def _in_context(
     if joined.errors:
         return Verdict(settings.on_detector_error, tuple(f"detector_error:{name}" for name in joined.errors))
     recent = findings[-1 - _JOINED_TURNS : -1]
-    # What the messages before reached without this one is theirs, not this turn's.
-    known = max((max(m.safety.score, j.safety.score) for m, _, j in recent), default=0.0)
-    score = joined.safety if joined.safety.score > max(message.safety.score, known) else SAFE
-    said = turn.user_message or ""
-    follows = len(said) <= _JOINED_CHARS and _FOLLOW_UP.fullmatch(said) is not None
-    if follows and known >= settings.reject_at and score.score < settings.review_at:
+    # A score that the earlier messages reach without this one is theirs, not this turn's.
+    earlier_score = max((max(m.safety.score, j.safety.score) for m, _, j in recent), default=0.0)
+    score = joined.safety if joined.safety.score > max(message.safety.score, earlier_score) else SAFE
+    text = turn.user_message or ""
+    follows = len(text) <= _JOINED_CHARS and _FOLLOW_UP.fullmatch(text) is not None
+    if follows and earlier_score >= settings.reject_at and score.score < settings.review_at:
         worst = max((s for m, _, j in recent for s in (m.safety, j.safety)), key=lambda s: s.score)
         score = SafetyScore(worst.category, settings.review_at)
     return _safety_ruling(score, settings, "_in_context")
 
 
-def _both(turn: Turn, message: Verdict, response: Verdict, context: Verdict, is_split: bool) -> TurnVerdict:
+def _turn_verdict(
+    turn: Turn, message: Verdict, response: Verdict, context: Verdict, is_split: bool
+) -> TurnVerdict:
     parts = (message, response, context)
     worst = max(parts, key=lambda part: (part.safety_score or 0.0, part.safety_category or ""))
     return TurnVerdict(
@@ -301,7 +306,7 @@ def _both(turn: Turn, message: Verdict, response: Verdict, context: Verdict, is_
 
 
 def _reason_order(reason: str) -> tuple[int, str]:
-    """What decided the verdict stands first: it is the reason that outcomes count by."""
+    """Sort key: the reason that decided the verdict comes first, because outcomes are counted by it."""
     order = (
         "oversize",
         "unsupported_language",
@@ -329,12 +334,12 @@ def _safety_ruling(score: SafetyScore, settings: ScreeningSettings, suffix: str 
 
 
 def _nearness(score: float, low: float, high: float) -> float:
-    """1 in the middle of the band of doubt, 0 at its ends."""
+    """1 in the middle of the band from `low` to `high`, 0 at its ends."""
     return 1.0 - abs(score - (low + high) / 2) / max((high - low) / 2, 1e-9)
 
 
 def ruled(text: str, findings: Findings, settings: ScreeningSettings) -> Verdict:
-    """The policy on what was found in one text."""
+    """The verdict of the policy on the findings of one text."""
     if findings.oversize:
         return Verdict("reject", ("oversize",))
     if findings.errors:
@@ -371,10 +376,10 @@ def ruled(text: str, findings: Findings, settings: ScreeningSettings) -> Verdict
 def screen_file(path_in: Path, out: Path | None, settings: Settings) -> Counter[str]:
     """Judge `{"id", "text"}` lines (.jsonl or .jsonl.gz), one JSON line out each, in order; returns counts by verdict.
 
-    A malformed line gives a line too: verdict reject, reason malformed_line, its line number as id. `redacted` is
-    null unless the verdict is pass. Writes to standard output when `out` is None, else whole or not at all.
+    A malformed line gives a line too: verdict reject, reason malformed_line, the line number as id. `redacted` is
+    null unless the verdict is pass. Writes to standard output when `out` is None, else the complete file or none.
 
-    Raises InputDamaged for a compressed file that ends too early or is none.
+    Raises InputDamaged for a .gz file that ends too early or is not gzip.
     """
     detectors = detectors_of(settings.screening)
     detectors.load(settings.screening.languages)
@@ -397,7 +402,7 @@ def screen_file(path_in: Path, out: Path | None, settings: Settings) -> Counter[
 
 @contextmanager
 def _sink(out: Path | None) -> Iterator[IO[str]]:
-    """Standard output, or a file that appears when it is whole."""
+    """Standard output, or a file that appears when it is complete."""
     if out is None:
         yield sys.stdout
         return
@@ -437,7 +442,7 @@ def _parsed(line: bytes) -> tuple[object, str] | None:
         return None
     try:
         f"{row['id']}{row['text']}".encode()
-    except UnicodeEncodeError:  # an escaped half of a character is no text
+    except UnicodeEncodeError:  # an escaped lone surrogate is not text
         return None
     return row["id"], row["text"]
 

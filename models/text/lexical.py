@@ -36,7 +36,7 @@ _DIGITS: Final = 6
 _SEEDS: Final = np.random.default_rng(20260101).integers(1, 2**32, size=(2, 64), dtype=np.uint32) | np.uint32(
     1
 )
-# Integer arithmetic that wraps: the same on every machine, compiled once a machine and kept beside the module.
+# Integer arithmetic that wraps: the same on every machine, compiled once a machine and cached beside the module.
 _COMPILED: Final = {"cache": True, "nogil": True}
 
 Uint32s = npt.NDArray[np.uint32]

@@ -1,4 +1,4 @@
-"""Sentiment of a short text by VADER's lexicon and rules (Hutto and Gilbert 2014), in the languages that it knows."""
+"""Sentiment of a short text by VADER's lexicon and rules (Hutto and Gilbert 2014), in the languages it supports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _READ_CHARACTERS = 2_000
 
 
 def sentiment(text: str, language: str) -> float | None:
-    """VADER's compound in [-1, 1], rounded to four digits; None for a language that the lexicon does not know.
+    """VADER's compound in [-1, 1], rounded to four digits; None for a language that the lexicon does not support.
 
     Only the beginning of a long text is read: its cost grows with the square of the length.
     """

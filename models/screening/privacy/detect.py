@@ -87,11 +87,11 @@ def _spans(base: View, mask: int) -> list[Span]:
 
 def _matching(text: str, mask: int) -> list[Span]:
     spans: list[Span] = []
-    rest = mask & _RULE_BITS
-    while rest:
-        lowest = rest & -rest
+    remaining = mask & _RULE_BITS
+    while remaining:
+        lowest = remaining & -remaining
         spans += RULES[lowest.bit_length() - 1].spans(text)
-        rest ^= lowest
+        remaining ^= lowest
     return spans
 
 
@@ -167,8 +167,8 @@ class PrivacyModel:
                     spans_by_text.setdefault(index, []).extend(_on_original(views[index], spans))
         merged: list[tuple[Span, ...]] = [()] * len(texts)
         for index, spans in spans_by_text.items():
-            others = names.without_allowed(texts[index], spans, allowed[index])
-            merged[index] = merge(_outside_placeholders(texts[index], others), PRIORITY)
+            identifying = names.without_allowed(texts[index], spans, allowed[index])
+            merged[index] = merge(_outside_placeholders(texts[index], identifying), PRIORITY)
         return merged
 
 

@@ -30,7 +30,7 @@ _FEATURES = ("NORM", "PREFIX", "SUFFIX", "SHAPE")
 _GAP = 4
 # Small enough for a layer's rows to stay in a core's cache.
 _TOKENS_AT_ONCE = 500
-_KEPT_WORDS, _MOST_WORDS = 50_000, 200_000
+_CACHED_WORDS, _MOST_WORDS = 50_000, 200_000
 _OUT, _BEGIN, _IN, _LAST, _UNIT = range(5)
 _MOVES = {"O": _OUT, "B": _BEGIN, "I": _IN, "L": _LAST, "U": _UNIT}
 
@@ -65,8 +65,8 @@ class EntityModel:
     upper: tuple[Floats, Floats]
     moves: Ints
     labels: Ints
-    wanted: int
-    _known: dict[bytes, Floats] = field(default_factory=dict, repr=False)
+    person_label: int
+    _vectors: dict[bytes, Floats] = field(default_factory=dict, repr=False)
 
     def people(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """(start, end) in characters of the people of each text."""
@@ -89,7 +89,7 @@ class EntityModel:
         )
         people_by_text: list[list[tuple[int, int]]] = [[] for _ in documents]
         for text, first, last, label in spans:
-            if label == self.wanted:
+            if label == self.person_label:
                 document = documents[text]
                 end = document[int(last)]
                 people_by_text[text].append((document[int(first)].idx, end.idx + len(end)))
@@ -98,14 +98,14 @@ class EntityModel:
     def _words(self, features: npt.NDArray[np.uint64]) -> Floats:
         """(n, width): the vector of each token without context, cached by word."""
         keys = [row.tobytes() for row in np.ascontiguousarray(features)]
-        new = {key: index for index, key in enumerate(keys) if key not in self._known}
+        new = {key: index for index, key in enumerate(keys) if key not in self._vectors}
         if new:
-            if len(self._known) + len(new) > _KEPT_WORDS:
-                self._known.clear()
+            if len(self._vectors) + len(new) > _CACHED_WORDS:
+                self._vectors.clear()
                 new = {key: index for index, key in enumerate(keys)}
             rows = features[list(new.values())]
-            self._known.update(zip(new, self.mix(self._embedded(rows)), strict=True))
-        return np.stack([self._known[key] for key in keys])
+            self._vectors.update(zip(new, self.mix(self._embedded(rows)), strict=True))
+        return np.stack([self._vectors[key] for key in keys])
 
     def _embedded(self, features: npt.NDArray[np.uint64]) -> Floats:
         ops = self.pipeline.get_pipe("ner").model.ops
@@ -157,12 +157,12 @@ def _maxout(raw: Any, bias: Any, scale: Any, shift: Any) -> Any:
     pieces = raw.shape[1] // width
     out = np.empty((len(raw), width), np.float32)
     for row in range(len(raw)):
-        best, given = out[row], raw[row]
+        best, inputs = out[row], raw[row]
         for place in range(width):
-            best[place] = given[place] + bias[place]
+            best[place] = inputs[place] + bias[place]
         for piece in range(1, pieces):
             for place in range(width):
-                best[place] = max(best[place], given[piece * width + place] + bias[piece * width + place])
+                best[place] = max(best[place], inputs[piece * width + place] + bias[piece * width + place])
         mean = np.float32(0)
         for place in range(width):
             mean += best[place]

@@ -49,7 +49,7 @@ class _Part:
     tokens: bool
     length: int
 
-    def known(self) -> tuple[frozenset[str], ...]:
+    def rarest(self) -> tuple[frozenset[str], ...]:
         """The most selective sets of `literals` and `exact`."""
         return _rarest(*self.literals, self.exact)
 
@@ -61,7 +61,7 @@ _WORD_BOUNDARY = _Part(frozenset({WORD_STARTS}), (), 0, 0, True, 0)
 def need(pattern: re.Pattern[str]) -> Need:
     """The necessary conditions of a match of `pattern`."""
     part = _sequence(_parser.parse(pattern.pattern, pattern.flags))
-    literals = tuple(frozenset(map(with_word_starts, literals_of_part)) for literals_of_part in part.known())
+    literals = tuple(frozenset(map(with_word_starts, literals_of_part)) for literals_of_part in part.rarest())
     return Need(literals, part.digits, part.run)
 
 
@@ -88,9 +88,9 @@ def with_word_starts(literal: str) -> str:
 
 
 def _sequence(items: Iterable[tuple[Any, Any]]) -> _Part:
-    known: list[frozenset[str] | None] = []
+    literals: list[frozenset[str] | None] = []
     stretch: frozenset[str] | None = frozenset({""})
-    whole = tokens = True
+    is_exact = tokens = True
     digits = run = best_run = length = 0
     for operator, argument in items:
         part = _part(str(operator), argument)
@@ -102,13 +102,15 @@ def _sequence(items: Iterable[tuple[Any, Any]]) -> _Part:
             best_run, run, tokens = max(best_run, run, part.run), 0, False
         joined = _joined(stretch, part.exact)
         if joined is None:
-            whole = False
-            known += [stretch, *part.literals]
+            is_exact = False
+            literals += [stretch, *part.literals]
             stretch = part.exact if part.exact is not None else frozenset({""})
         else:
             stretch = joined
-    known.append(stretch)
-    return _Part(stretch if whole else None, _rarest(*known), digits, max(best_run, run), tokens, length)
+    literals.append(stretch)
+    return _Part(
+        stretch if is_exact else None, _rarest(*literals), digits, max(best_run, run), tokens, length
+    )
 
 
 def _joined(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
@@ -184,7 +186,7 @@ def _either(parts: Sequence[_Part]) -> _Part:
         exact = None if exact is None or part.exact is None else exact | part.exact
     # Whichever branch matches contains a literal of the first sets, and one of the second sets.
     literals = tuple(
-        frozenset().union(*sets) for sets in zip(*(part.known() for part in parts), strict=False)
+        frozenset().union(*sets) for sets in zip(*(part.rarest() for part in parts), strict=False)
     )
     if exact is not None and len(exact) > _MOST_STRINGS:
         exact = None
@@ -202,7 +204,7 @@ def _repeated(least: int, most: int, part: _Part) -> _Part:
     if (least, most) == (1, 1):
         return part
     exact = part.exact | {""} if (least, most) == (0, 1) and part.exact is not None else None
-    literals = part.known() if least else ()
+    literals = part.rarest() if least else ()
     run = (least * part.length if part.tokens else part.run) if least else 0
     return _Part(exact, literals, least * part.digits, run, part.tokens, least * part.length)
 
@@ -220,10 +222,10 @@ def _commonness(literals: frozenset[str]) -> float:
 
 def _rarest(*sets: frozenset[str] | None) -> tuple[frozenset[str], ...]:
     """The two most selective sets; a set with the empty string is useless and left out."""
-    known = {
+    usable = {
         literals for literals in sets if literals and all(literal.strip(WORD_STARTS) for literal in literals)
     }
-    return tuple(sorted(known, key=lambda literals: (_commonness(literals), sorted(literals)))[:2])
+    return tuple(sorted(usable, key=lambda literals: (_commonness(literals), sorted(literals)))[:2])
 
 
 @lru_cache(maxsize=1)
@@ -291,14 +293,14 @@ def _first_of(name: str, argument: Any) -> tuple[frozenset[str] | None, bool]:
         return _members(chr(argument)), False
     if name == "IN":
         sets = [_listed(str(operator), value) for operator, value in argument]
-        known = [members for members in sets if members is not None]
-        return frozenset().union(*known) if len(known) == len(sets) else None, False
+        listed = [members for members in sets if members is not None]
+        return frozenset().union(*listed) if len(listed) == len(sets) else None, False
     if name == "SUBPATTERN":
         return _first(argument[3])
     if name == "BRANCH":
         branches = [_first(branch) for branch in argument[1]]
-        known = [first for first, _ in branches if first is not None]
-        either = frozenset().union(*known) if len(known) == len(branches) else None
+        firsts = [first for first, _ in branches if first is not None]
+        either = frozenset().union(*firsts) if len(firsts) == len(branches) else None
         return either, any(empty for _, empty in branches)
     if name in ("MAX_REPEAT", "MIN_REPEAT"):
         first, empty = _first(argument[2])

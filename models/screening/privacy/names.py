@@ -172,12 +172,12 @@ def _cased_as_name(word: str) -> bool:
 def name_spans(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span]]:
     """Full names of people in each text: by name lists, and by the entity model where the text may be English."""
     names: list[list[Span]] = [[] for _ in texts]
-    worth = [worth_reading(text) for text in texts]
-    english = [index for index, language in enumerate(languages) if worth[index] and language in _ENGLISH]
+    has_pair = [worth_reading(text) for text in texts]
+    english = [index for index, language in enumerate(languages) if has_pair[index] and language in _ENGLISH]
     for index, spans in zip(english, entity_names([texts[index] for index in english]), strict=True):
         names[index].extend(spans)
     for index, (text, language) in enumerate(zip(texts, languages, strict=True)):
-        if worth[index] or language == "hi":
+        if has_pair[index] or language == "hi":
             names[index].extend(listed_names(text, language))
     return names
 
@@ -194,11 +194,11 @@ def without_allowed(text: str, spans: Sequence[Span], allowed: Sequence[str]) ->
     spans = [span for span in spans if span.type != "PERSON" or not _is_famous(text, span)]
     if not allowed:
         return spans
-    known = {word.lower() for name in allowed for word in _NAME_WORD.findall(name)}
+    allowed_words = {word.lower() for name in allowed for word in _NAME_WORD.findall(name)}
     return [
         span
         for span in spans
         if span.type != "PERSON"
         or not {word.lower().removesuffix("'s") for word in _NAME_WORD.findall(text[span.start : span.end])}
-        <= known
+        <= allowed_words
     ]

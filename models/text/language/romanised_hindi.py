@@ -26,9 +26,9 @@ _CORPUS_LINE = re.compile(r"(?:- -|  -) +(.+)")
 _NGRAM_SIZES = (2, 3, 4)
 _CLIP = 4.0
 _SMOOTHING = 0.5
-# A word longer than any that people write is worked out each time, so that the cache holds little.
+# Longer words than people write are not cached, so that the cache stays small.
 _CACHED_WORDS, _LONGEST_CACHED = 200_000, 64
-# A long Spanish or German text holds Hindi-looking words by chance; one that mostly is known to such a language is its.
+# A long Spanish or German text holds Hindi-looking words by chance; it is theirs if most of its words are.
 _MOSTLY_FOREIGN = 0.5
 _Evidence = tuple[bool, bool, bool, float]
 """Of one word: certain, likely or shared Hindi, and its log-odds."""
@@ -69,7 +69,7 @@ chahiye chahie chaahiye sakta sakte sakti paya paata lagta lagti lagte laga lagi
 hoga honge hogaya hojaye jata jate jati karta karte karti karna karne karke karunga karungi karenge karega karegi
 """)
 
-# Hindi when the company is Hindi; common words or names elsewhere too, so they decide nothing alone.
+# Hindi among other Hindi words; common words or names elsewhere too, so they decide nothing alone.
 _AMBIGUOUS = frozenset(
     _listed("""
     ka ki ko ke se ne do ek kal mein mai tak kia tab sab kab par to me main is us ho hi na the are or log school
@@ -217,7 +217,7 @@ def _ngrams(word: str) -> Iterable[str]:
 
 @dataclass(frozen=True)
 class RomanisedHindi:
-    """Word-level naive Bayes over character n-grams, with the known words of both sides taken as known.
+    """Word-level naive Bayes over character n-grams, in which listed words of both sides have fixed scores.
 
     `score(text)` is in [0, 1]: the share of evidence for Romanised Hindi; .5 and above reads as `hi-Latn`.
     """
@@ -264,17 +264,17 @@ class RomanisedHindi:
         return {}
 
     def _evidence(self, word: str) -> _Evidence:
-        found = self._cache.get(word)
-        if found is None:
+        evidence = self._cache.get(word)
+        if evidence is None:
             if len(self._cache) > _CACHED_WORDS:
                 self._cache.clear()
             certain = word in self._certain
             likely = not certain and word in self._likely
             shared = not (certain or likely) and word in _SHARED_FUNCTION_WORDS
-            found = (certain, likely, shared, self._word_score(word))
+            evidence = (certain, likely, shared, self._word_score(word))
             if len(word) <= _LONGEST_CACHED:
-                self._cache[word] = found
-        return found
+                self._cache[word] = evidence
+        return evidence
 
     def _word_score(self, word: str) -> float:
         """Log-odds that one lower-cased word is Romanised Hindi, clipped to ±4."""
@@ -292,8 +292,10 @@ class RomanisedHindi:
         total = sum(table.get(gram, unseen) for gram in _ngrams(word))
         return max(-_CLIP, min(_CLIP / 2, total / 2))
 
-    def signs(self, words: Sequence[str], known: Mapping[str, float], guess: float) -> tuple[float, ...]:
-        """What speaks for Romanised Hindi in a text, in the order of WEIGHTS; arguments as in `score`."""
+    def signs(
+        self, words: Sequence[str], known_shares: Mapping[str, float], guess: float
+    ) -> tuple[float, ...]:
+        """Features of a text for Romanised Hindi, in the order of WEIGHTS; arguments as in `score`."""
         certain, likely, shared, scores = zip(*(self._evidence(word) for word in words), strict=True)
         counts = (sum(certain), sum(likely), sum(shared))
         return (
@@ -302,22 +304,22 @@ class RomanisedHindi:
             sum(scores) / len(words),
             max(scores),
             float(words[-1] in _CLOSING),
-            max(known.values()),
-            max(share for tag, share in known.items() if tag != "en"),
+            max(known_shares.values()),
+            max(share for tag, share in known_shares.items() if tag != "en"),
             guess,
         )
 
-    def score(self, words: Sequence[str], known: Mapping[str, float], guess: float) -> float:
+    def score(self, words: Sequence[str], known_shares: Mapping[str, float], guess: float) -> float:
         """Evidence in [0, 1] that a text is Romanised Hindi, code-mixed with English included.
 
         Args:
             words: of the text, as `words_of` gives them; at least one.
-            known: share of the words that the vocabulary of each other chat language knows.
+            known_shares: share of the words that are in the vocabulary of each other chat language.
             guess: log-probability that fastText gives the likeliest of those languages.
         """
         if self._hindi_forms.isdisjoint(words):
             return 0.0
-        signs = self.signs(words, known, guess)
+        signs = self.signs(words, known_shares, guess)
         hindi, foreign = sum(signs[:3]), signs[10]
         if not hindi or (foreign > _MOSTLY_FOREIGN and foreign > 2 * hindi):
             return 0.0

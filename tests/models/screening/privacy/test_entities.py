@@ -52,7 +52,7 @@ def test_a_text_is_read_the_same_in_any_company(monkeypatch: pytest.MonkeyPatch)
 def test_memory_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Words that were worked out are dropped, and a vocabulary that has grown large is loaded anew."""
     together = entities.people(texts())
-    monkeypatch.setattr(entities, "_KEPT_WORDS", 5)
+    monkeypatch.setattr(entities, "_CACHED_WORDS", 5)
     monkeypatch.setattr(entities, "_MOST_WORDS", 0)
     before = entity_model()
     assert entities.people(texts()) == together

@@ -266,7 +266,7 @@ def test_a_gpu_embeds_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_fp16_without_a_gpu_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="fp16 is for a GPU"):
+    with pytest.raises(SettingsError, match="fp16 needs a GPU"):
         load_encoder(MINILM.model_copy(update={"backend": "torch", "precision": "fp16"}))
 
 
