@@ -41,6 +41,10 @@ class ContractError(FlywheelError):
     """A frame or a table does not match its DDL in `schemas/`."""
 
 
+class KeyMismatch(FlywheelError):
+    """The key of keyed hashes is missing, or is not the one that the lake was filled with; nothing was changed."""
+
+
 class MigrationRefused(ContractError):
     """A change of DDL would lose or reinterpret data."""
 

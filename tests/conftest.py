@@ -143,16 +143,22 @@ def migrated(settings: Settings) -> Lake:
     lake = Lake.of(settings)
     for there, here in zip(_roots(_template()), _roots(lake), strict=True):
         shutil.copytree(there, here, dirs_exist_ok=True)
+    key = Path(".flywheel", "user_key")
+    (settings.home / key).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(_template_home() / key, settings.home / key)
     return lake
 
 
 @cache
-def _template() -> Lake:
+def _template_home() -> Path:
     home = Path(tempfile.mkdtemp(prefix="lake-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    settings = settings_for(home)
-    migrate(settings)
-    return Lake.of(settings)
+    migrate(settings_for(home))
+    return home
+
+
+def _template() -> Lake:
+    return Lake.of(settings_for(_template_home()))
 
 
 def with_registry(settings: Settings) -> Settings:

@@ -14,11 +14,9 @@ from deltalake.exceptions import DeltaError
 
 from infra.contracts import Contract, contract, table_names
 from infra.errors import ContractError, MigrationRefused
-from infra.lake import Lake
+from infra.lake import Lake, facts
 from infra.settings import Settings
-from infra.storage import Folder
 
-LAKE_FACTS = "_lake.json"
 _ORDERED = frozenset({"STRING", "INT", "BIGINT", "DOUBLE", "FLOAT", "DATE", "TIMESTAMP"})
 
 
@@ -30,40 +28,22 @@ class Change:
     what: str
 
 
-def migrate(settings: Settings) -> list[Change]:
+def migrate(settings: Settings, key_fits: bool = False) -> list[Change]:
     """Apply every contract to the lake and return what changed (nothing on a second call).
+
+    Args:
+        key_fits: see `infra.lake.facts.record`.
 
     Raises:
         MigrationRefused: a contract asks for a destructive change, or the split would move users.
+        KeyMismatch: the key is missing, or is not the lake's.
     """
     lake = Lake.of(settings)
-    pin_split(settings, lake.root)
+    facts.record(settings, lake, key_fits)
     changes: list[Change] = []
     for name in table_names():
         changes += _create(lake, contract(name)) if not lake.exists(name) else _alter(lake, contract(name))
     return changes
-
-
-def pin_split(settings: Settings, root: Folder) -> None:
-    """Record the split rule in a new lake; an existing lake keeps the rule it was filled with.
-
-    Raises:
-        MigrationRefused: the settings have another rule.
-    """
-    split = settings.split.model_dump(mode="json")
-    stored = root.read_if_there(LAKE_FACTS)
-    if stored is None:
-        try:
-            root.create(LAKE_FACTS, f"{json.dumps({'split': split}, indent=1)}\n".encode())
-            return
-        except FileExistsError:  # another migration was faster
-            stored = root.read(LAKE_FACTS)
-    if json.loads(stored)["split"] != split:
-        raise MigrationRefused(
-            "the split cannot change once the lake has data: evaluation users would become training users",
-            setting="split",
-            hint=f"Restore the values in {root}/{LAKE_FACTS}, or create another lake (lake.root).",
-        )
 
 
 def _configuration(table: Contract) -> dict[str, str]:

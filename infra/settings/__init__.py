@@ -12,7 +12,6 @@ import json
 import os
 import secrets as secrets_module
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from infra.errors import SettingsError
+from infra.errors import KeyMismatch, SettingsError
 from infra.settings.curation import (
     ConstraintSettings,
     DifficultyScoresSettings,
@@ -55,6 +54,9 @@ from infra.settings.platform import (
 )
 from infra.settings.traffic import LandingSettings, SplitSettings, TurnsSettings
 from infra.storage import create_file, is_uri
+
+LEAST_KEY_BYTES = 16
+_KEY_VARIABLE = "FLYWHEEL_SECRETS__USER_KEY"
 
 
 class Settings(BaseSettings):
@@ -105,17 +107,46 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over `flywheel.toml`, which wins over the defaults."""
         home = Path(init_settings().get("home") or find_home())
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, home / "flywheel.toml")
+        return init_settings, env_settings, _TomlWithoutSecrets(settings_cls, home / "flywheel.toml")
 
     def resolve(self, place: str) -> str:
         """An absolute path or URI for a place that may be relative to the project."""
         return place if is_uri(place) or Path(place).is_absolute() else str(self.home / place)
 
-    def user_key(self) -> bytes:
-        """The key of all keyed hashes, made on first use when none is given."""
+    def user_key(self, create: bool = False) -> bytes:
+        """The key of keyed hashes that these settings give; `infra.lake.facts.user_key` checks that it is the lake's.
+
+        Args:
+            create: make a key where there is none. Only for a lake without rows.
+
+        Raises:
+            KeyMismatch: there is no key.
+            SettingsError: it is too short, or its file can be read by others.
+        """
+        given = self.secrets.user_key
+        key = _stored_key(self._key_file, create) if given is None else given.get_secret_value().encode()
+        if len(key) < LEAST_KEY_BYTES:
+            raise SettingsError(
+                f"{self.user_key_place} has {len(key)} bytes, at least {LEAST_KEY_BYTES} are needed",
+                setting="secrets.user_key", hint=self.user_key_remedy,
+            )  # fmt: skip
+        return key
+
+    @property
+    def _key_file(self) -> Path:
+        return self.home / ".flywheel" / "user_key"
+
+    @property
+    def user_key_place(self) -> str:
+        """Where the key comes from, in words."""
         if self.secrets.user_key is not None:
-            return self.secrets.user_key.get_secret_value().encode()
-        return _stored_key(self.home / ".flywheel" / "user_key")
+            return f"the key in {_KEY_VARIABLE}"
+        return f"the key in {self._key_file}"
+
+    @property
+    def user_key_remedy(self) -> str:
+        """What to do where the key is not the right one."""
+        return f"Restore {self._key_file} from a backup, or set {_KEY_VARIABLE} to the key."
 
     def hash_of(self, names: Sequence[str], extra: Mapping[str, str] | None = None) -> str:
         """Hash of some sections' or single settings' (`section.name`) values.
@@ -166,13 +197,35 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"flywheel.toml cannot be read: {error}", hint="Fix the file.") from None
 
 
-@cache
-def _stored_key(path: Path) -> bytes:
-    if not path.exists():
+def _stored_key(path: Path, create: bool) -> bytes:
+    if create and not path.exists():
         # Of two first runs at once, both read the key of the faster.
         with contextlib.suppress(FileExistsError):
             create_file(path, secrets_module.token_hex(32), mode=0o600)
-    return path.read_bytes()
+    try:
+        key, mode = path.read_bytes(), path.stat().st_mode
+    except FileNotFoundError:
+        raise KeyMismatch(
+            f"there is no key at {path}", setting="secrets.user_key",
+            hint=f"Restore it from a backup, or set {_KEY_VARIABLE}. A new lake gets a key by flywheel migrate.",
+        ) from None  # fmt: skip
+    if mode & 0o077:
+        raise SettingsError(
+            f"others may read the key in {path}", setting="secrets.user_key", hint=f"Run: chmod 600 {path}"
+        )
+    return key
+
+
+class _TomlWithoutSecrets(TomlConfigSettingsSource):
+    """`flywheel.toml`, which is committed and shared: a secret in it is refused."""
+
+    def __init__(self, settings_cls: type[BaseSettings], file: Path) -> None:
+        super().__init__(settings_cls, file)
+        if "secrets" in self.toml_data:
+            raise SettingsError(
+                f"{file} holds secrets", setting="secrets",
+                hint=f"Remove the section. Keys come from the environment ({_KEY_VARIABLE}) or from their own file.",
+            )  # fmt: skip
 
 
 __all__ = [

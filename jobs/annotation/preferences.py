@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra.lake import ledger
+from infra.lake.facts import user_key
 from infra.write.quality import Result
 from jobs.annotation import ZONE
 from jobs.annotation.parse import JudgementRules
@@ -59,7 +60,7 @@ def run(ctx: JobContext) -> None:
     ctx.say(f"{len(files)} landing file(s) of judgements, {sum(file.size for file in files) / 1e6:.1f} MB")
     screening = _screening(ctx, bool(files))
     rules = JudgementRules(
-        ctx.settings.landing.max_line_bytes, ctx.settings.user_key(), ledger.erased_users(ctx.lake)
+        ctx.settings.landing.max_line_bytes, user_key(ctx.settings), ledger.erased_users(ctx.lake)
     )
     parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
     refuse_broken(parsed, TABLE, ctx.days)

@@ -15,6 +15,7 @@ from pyspark.sql.types import StructType
 from pyspark.storagelevel import StorageLevel
 
 from infra.contracts import contract
+from infra.lake.facts import user_key
 from infra.settings import DiversitySettings, EncoderSettings
 from jobs.curation.diversity.prompts import hashed, prompts, with_encoder
 from jobs.curation.diversity.spaces import pinned
@@ -33,7 +34,7 @@ def run(ctx: JobContext) -> None:
     screened = ctx.read("curation.screened")
     prompt_rows = prompts(screened, ctx.read("curation.screened_characters"), rules)
     prompt_rows = prompt_rows.where(F.col("ds").isin(list(ctx.days)))
-    texts = distinct_texts(hashed(prompt_rows, ctx.settings.user_key()), rules)
+    texts = distinct_texts(hashed(prompt_rows, user_key(ctx.settings)), rules)
     known = ctx.read("curation.embeddings").where(F.col("recipe") == rules.recipe)
     known = known.select("text_hash", "encoder")
     todo = texts.join(known, ["text_hash", "encoder"], "left_anti").persist(StorageLevel.MEMORY_AND_DISK)

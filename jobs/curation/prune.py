@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra.contracts import contract
+from infra.lake.facts import user_key
 from infra.settings import DiversitySettings
 from infra.write.quality import Result
 from jobs.curation.diversity import candidates
@@ -93,7 +94,7 @@ def pruned(ctx: JobContext, rules: DiversitySettings) -> tuple[DataFrame, dict[d
 def _turns(ctx: JobContext, rules: DiversitySettings, before: list[date]) -> tuple[DataFrame, DataFrame]:
     """Ranked turns of the run's days, and the kept turn of highest priority of each text of the days before."""
     characters = ctx.read("curation.screened_characters")
-    key = ctx.settings.user_key()
+    key = user_key(ctx.settings)
     own = prompts(
         ctx.read("curation.screened", with_days_before(ctx.days, rules.context_days)), characters, rules
     )

@@ -11,6 +11,7 @@ import duckdb
 
 from infra.errors import ContractError, SettingsError
 from infra.lake import Lake, ledger
+from infra.lake.facts import user_key
 from infra.settings import Settings
 from infra.write.decisions import deciding
 from models.screening.verdict import content_hash
@@ -86,7 +87,7 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
     waiting = _queued(lake, turn_id)
     day = cast(date, waiting["ds"])
     turn = _turn(lake, turn_id, day)
-    if content_hash(settings.user_key(), turn["user_message"], turn["response"]) != waiting["content_hash"]:
+    if content_hash(user_key(settings), turn["user_message"], turn["response"]) != waiting["content_hash"]:
         raise ContractError(
             "the turn's text changed since it was queued",
             table="curation.review_queue",

@@ -17,6 +17,7 @@ from pyspark.sql.types import StructType
 from pyspark.storagelevel import StorageLevel
 
 from infra.contracts import contract
+from infra.lake.facts import user_key
 from infra.settings import ScreeningSettings
 from models.screening.detection import Detectors
 from models.screening.verdict import (
@@ -72,7 +73,7 @@ def run(ctx: JobContext) -> None:
     detectors_of(settings).load(settings.languages)
     screening = Screening(
         ScreeningPolicy.of(settings),
-        ctx.settings.user_key(),
+        user_key(ctx.settings),
         character_names(ctx),
         Packaged(settings),
     )

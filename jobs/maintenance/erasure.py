@@ -26,12 +26,13 @@ from deltalake import DeltaTable
 from infra.contracts import contract, table_names
 from infra.errors import ContractError, ErasureFailed
 from infra.lake import Lake, ledger
+from infra.lake.facts import user_key
 from infra.lake.locks import TableLock, hold
 from infra.settings import Settings
 from jobs.declaration import all_jobs, is_landed
 from jobs.landing.erase import Theirs, erase_lines
 from jobs.landing.lines import pseudonym
-from jobs.landing.zone import landing_days, landing_files
+from jobs.landing.zone import LandingFile, landing_days, landing_files
 from jobs.maintenance.vacuum import in_use, is_whole
 from models.registry.pins import models_touching
 from models.reward.registration import folder_of_runs
@@ -90,6 +91,7 @@ def erase(
         tell: called with each line of progress.
 
     Raises:
+        KeyMismatch: the key is not the one that the lake was filled with; nothing was changed.
         ContractError: a table does not exist or cannot be read by the caller; nothing was changed.
         RegistryUnavailable: the versions that models use are unknown; nothing was changed.
         LockHeld, TrainingRefused: a job or a training is under way; nothing was changed.
@@ -97,6 +99,8 @@ def erase(
         ErasureFailed: rows are left where there should be none. Call it again.
     """
     lake = Lake.of(settings)
+    # With another key nobody would be found, and the certificates would be wrong.
+    hashes = {user: pseudonym(user, user_key(settings)) for user in users}
     tables = [name for name in table_names() if columns_of(name)]
     readable = lake.readable()
     if missing := [name for name in [*tables, *sorted(KEPT)] if name not in readable]:
@@ -104,7 +108,6 @@ def erase(
             "the table does not exist, or this account may not read it, so its rows cannot be checked",
             table=missing[0], hint="Run flywheel migrate, or erase with an account that may read both roots.",
         )  # fmt: skip
-    hashes = {user: pseudonym(user, settings.user_key()) for user in users}
     if dry_run:
         yield from _Erasure(settings, lake, tables, hashes, "", {}, tell).run()
         return
@@ -269,8 +272,20 @@ class _Erasure:
             files = landing_files(root, day)
             self.tell(f"{zone}: {day}, {len(files)} file(s)")
             for file in files:
-                counted += erase_lines(file, theirs, self.settings.landing.max_line_bytes, self.dry_run)
+                erased = erase_lines(file, theirs, self.settings.landing.max_line_bytes, self.dry_run)
+                if erased and not self.dry_run:
+                    self._check_erased(file, theirs)
+                counted += erased
         return counted
+
+    def _check_erased(self, file: LandingFile, theirs: Theirs) -> None:
+        left = erase_lines(file, theirs, self.settings.landing.max_line_bytes, dry_run=True).total()
+        if left:
+            raise ErasureFailed(
+                f"{left} line(s) of {file.name} are left",
+                day=file.received_ds,
+                hint="Run flywheel erase again.",
+            )
 
     def _delete(self, name: str, owners: Owners, expected: Matches) -> None:
         if not expected.rows:

@@ -19,10 +19,11 @@ import pyarrow as pa
 import pytest
 
 from infra import storage
-from infra.errors import LockHeld, MigrationRefused, SettingsError
-from infra.lake import Lake, ledger
+from infra.errors import KeyMismatch, LockHeld, MigrationRefused, SettingsError
+from infra.lake import Lake, facts, ledger
+from infra.lake.facts import LAKE_FACTS, record
 from infra.lake.locks import hold
-from infra.lake.migrate import LAKE_FACTS, drift, migrate, pin_split
+from infra.lake.migrate import drift, migrate
 from infra.settings import LakeSettings, Settings, SplitSettings, load_settings
 from infra.storage import Folder, folder
 
@@ -272,12 +273,19 @@ def test_a_lock_that_lost_its_content_ends_with_its_time(tmp_path: Path) -> None
         locks["a.b"].check()
 
 
-def test_the_split_is_pinned_on_every_lake(settings: Settings, place: Folder) -> None:
-    pin_split(settings, place)
-    pin_split(settings, place)
+def test_split_and_key_are_pinned_on_every_lake(
+    settings: Settings, place: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "has_rows", lambda lake: False)
+    lake = replace(Lake.of(settings), curated=place.uri)
+    record(settings, lake)
+    record(settings, lake)
     moved = settings.model_copy(update={"split": SplitSettings(salt="another", evaluation_share=0.1)})
     with pytest.raises(MigrationRefused, match=f"{place}/{LAKE_FACTS}"):
-        pin_split(moved, place)
+        record(moved, lake)
+    monkeypatch.setenv("FLYWHEEL_SECRETS__USER_KEY", "another key, long enough")
+    with pytest.raises(KeyMismatch, match="is not the key that the lake"):
+        record(load_settings(home=settings.home), lake)
     assert files_of(place) == [LAKE_FACTS]
 
 

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, cast
 
 from infra.errors import InputDamaged, SettingsError
 from infra.lake import Lake
+from infra.lake.facts import user_key
 from infra.settings import Settings
 from jobs.annotation import ZONE
 from jobs.annotation.importers.formats import FIRST, FORMATS, NATIVE, TIE, Preferred
@@ -123,7 +124,7 @@ def import_preferences(settings: Settings, path: Path, options: ImportOptions) -
                 line = None
                 if record is not None:
                     try:
-                        line = landed(record, options, settings.user_key())
+                        line = landed(record, options, user_key(settings))
                     except Refused as refused:
                         reason = str(refused)
                 if line is None:

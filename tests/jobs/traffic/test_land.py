@@ -127,7 +127,7 @@ def test_a_range_lands_the_same_together_or_day_by_day(
     days = (date.fromisoformat(DAY), date.fromisoformat(NEXT))
     files = [file for day in days for file in landing_files(lake.landing, day)]
     nothing = spark.read.format("delta").load(lake.path("traffic.events")).limit(0)
-    together = settle(parse_landing(spark, files, landing_rules(settings)), nothing)
+    together = settle(parse_landing(spark, files, landing_rules(settings, settings.user_key())), nothing)
     kept = [row["event_id"] for row in together.where("fate = 'kept'").collect()]
     assert sorted(kept) == [row["event_id"] for row in rows_of("traffic.events", "event_id")]
     refused = together.where("fate NOT IN ('kept', 'duplicate')").select("source_file", "line", "fate")

@@ -1,0 +1,104 @@
+"""What a lake was filled with and cannot change: the split of its users and the key of its hashes, in `_lake.json`.
+
+The key itself is never stored here, only its fingerprint: a keyed hash of a constant. With another key every user
+would look new: nobody could be erased, and a day that is landed again would conflict with itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from infra.errors import KeyMismatch, MigrationRefused
+from infra.lake.places import Lake
+from infra.settings import Settings
+
+LAKE_FACTS = "_lake.json"
+_SPLIT, _KEY = "split", "user_key_fingerprint"
+_HASHED = b"characterflywheel: the key of this lake"
+# Tables whose rows hold keyed hashes as soon as anything has landed.
+_FILLED_FIRST = ("traffic.events", "annotation.preferences")
+
+
+def fingerprint(key: bytes) -> str:
+    """What a lake keeps of its key."""
+    return hmac.new(key, _HASHED, hashlib.sha256).hexdigest()[:32]
+
+
+def user_key(settings: Settings) -> bytes:
+    """The key of the lake's keyed hashes (user ids, text hashes).
+
+    Raises:
+        KeyMismatch: the key that the settings give is missing, or is not the one that the lake was filled with.
+        SettingsError: the key is too short, or others may read its file.
+    """
+    return _matching(settings, Lake.of(settings))
+
+
+def _matching(settings: Settings, lake: Lake) -> bytes:
+    recorded = _facts(lake).get(_KEY)
+    if recorded is None:
+        raise KeyMismatch("the lake does not record which key it uses", hint="Run: flywheel migrate")
+    key = settings.user_key()
+    if not hmac.compare_digest(fingerprint(key), recorded):
+        raise KeyMismatch(
+            f"{settings.user_key_place} is not the key that the lake at {lake.root} was filled with",
+            setting="secrets.user_key", hint=f"Nothing was done. {settings.user_key_remedy}",
+        )  # fmt: skip
+    return key
+
+
+def record(settings: Settings, lake: Lake, key_fits: bool = False) -> None:
+    """Record split and key of a new lake; check both of a lake that has them. Only a lake without rows gets a new key.
+
+    Args:
+        key_fits: the caller has checked that the key is the one of the lake's rows.
+
+    Raises:
+        MigrationRefused: the settings have another split.
+        KeyMismatch: the key is missing or another one; or the lake has rows, and `key_fits` is not set.
+    """
+    facts = _facts(lake)
+    split = settings.split.model_dump(mode="json")
+    if _SPLIT in facts and facts[_SPLIT] != split:
+        raise MigrationRefused(
+            "the split cannot change once the lake has data: evaluation users would become training users",
+            setting="split",
+            hint=f"Restore the values in {lake.root}/{LAKE_FACTS}, or create another lake (lake.root).",
+        )
+    if _KEY in facts:
+        _matching(settings, lake)
+        return
+    is_filled = has_rows(lake)
+    if is_filled and not key_fits:
+        raise KeyMismatch(
+            "the lake has rows and does not record which key they were hashed with",
+            hint="Run: flywheel migrate. It checks the key against landed files and records it.",
+        )
+    known = {_SPLIT: split, _KEY: fingerprint(settings.user_key(create=not is_filled))}
+    content = f"{json.dumps(known, indent=1)}\n".encode()
+    if facts:
+        lake.root.write(LAKE_FACTS, content)
+        return
+    try:
+        lake.root.create(LAKE_FACTS, content)
+    except FileExistsError:  # another migration was faster
+        record(settings, lake, key_fits)
+
+
+def key_is_recorded(lake: Lake) -> bool:
+    """Whether the lake knows its key."""
+    return _KEY in _facts(lake)
+
+
+def has_rows(lake: Lake) -> bool:
+    """Whether anything has landed."""
+    return any(lake.exists(name) and lake.open(name).file_uris() for name in _FILLED_FIRST)
+
+
+def _facts(lake: Lake) -> dict[str, Any]:
+    stored = lake.root.read_if_there(LAKE_FACTS)
+    facts: dict[str, Any] = {} if stored is None else json.loads(stored)
+    return facts
