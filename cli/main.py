@@ -40,7 +40,7 @@ from cli.sections import Section, SectionedGroup
 from cli.signals.bias import signals_app
 from cli.training.commands import train_app
 from cli.training.submit import submit
-from infra.errors import FlywheelError
+from infra.errors import DiskFull, FlywheelError, is_disk_full
 
 app = typer.Typer(
     cls=SectionedGroup,
@@ -91,6 +91,11 @@ def main() -> None:
         app()
     except FlywheelError as error:
         print_error(error)
+        sys.exit(1)
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        print_error(DiskFull("the disk filled up", hint="Free disk space, then run the command again."))
         sys.exit(1)
 
 

@@ -5,6 +5,11 @@ No message may hold text that a user wrote: details are names, dates, counts and
 
 from __future__ import annotations
 
+import errno
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_IN_WORDS = ("No space left on device", "Disk quota exceeded")
+
 
 class FlywheelError(Exception):
     """Base of every error that the project raises on purpose.
@@ -71,6 +76,20 @@ class InputDamaged(FlywheelError):
 
 class DiskFull(FlywheelError):
     """The lake's disk has too little room; the tables are as they were."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a full disk or quota is behind an error, in the words of whatever engine met it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return True
+        if any(words in str(cause) for words in _FULL_IN_WORDS):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 class InfeasibleConstraints(FlywheelError):

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from infra.errors import ContractError, ExpectationFailed, FlywheelError, SettingsError
+from infra.errors import (
+    ContractError,
+    DiskFull,
+    ExpectationFailed,
+    FlywheelError,
+    SettingsError,
+    is_disk_full,
+)
 from infra.lake import Lake, ledger
 from infra.lake.locks import hold
 from infra.memory import PeakMemory
@@ -102,6 +109,8 @@ def run_job(
                     raise ContractError(f"{name} ended without writing this table", table=missing[0])
             except Exception as error:
                 first = first_of(error)
+                if is_disk_full(first) and not isinstance(first, DiskFull):
+                    first = _disk_full(declared, due[0])
                 _record_failure(context, first)
                 if os.environ.get("FLYWHEEL_DEBUG"):
                     raise
@@ -110,7 +119,12 @@ def run_job(
                 raise JobFailed(
                     f"{name} failed: {describe(first)}", day=due[0].span, hint=_hint(first, settings, context),
                 ) from None  # fmt: skip
-        _record_success(context, plan)
+        try:
+            _record_success(context, plan)
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            raise _disk_full(declared, due[0]) from None
     rows = sum(row["rows_out"] for row in context.ledger_rows if row["table_name"] == declared.closing_table)
     seconds = (ledger.now() - context.started_ts).total_seconds()
     return RunSummary(name, run_id, wanted, rows, seconds, result)
@@ -239,8 +253,20 @@ def _record_failure(context: JobContext, error: Exception) -> None:
         )
         for day in (context.days[-1:] if context.scope else context.days)
     ]  # fmt: skip
-    ledger.append(context.lake, "ops.quality", context.quality_rows, context.run_id)
-    ledger.append(context.lake, "ops.runs", rows, context.run_id)
+    try:
+        ledger.append(context.lake, "ops.quality", context.quality_rows, context.run_id)
+        ledger.append(context.lake, "ops.runs", rows, context.run_id)
+    except Exception as failure:
+        if not is_disk_full(failure):
+            raise
+        context.say("the disk is full: ops.runs does not record this failure")
+
+
+def _disk_full(declared: Job, due: Due) -> DiskFull:
+    return DiskFull(
+        f"the disk filled up while {declared.name} ran", table=declared.closing_table, day=due.span,
+        hint="Free disk space, then run it again: it replaces what it has already written by the same rows.",
+    )  # fmt: skip
 
 
 def _print_skips(declared: Job, days: Sequence[date], due: Sequence[Due]) -> None:

@@ -20,8 +20,12 @@ from typing import Any
 
 import psutil
 
-from infra.errors import LockHeld
+from infra.errors import DiskFull, LockHeld, is_disk_full
 from infra.storage import Folder, folder
+
+_STATE: dict[str, Any] = {
+    "run_id": str, "host": str, "pid": int, "process_started": int | float, "expires": int | float, "released": bool,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class TableLock:
         Raises:
             LockHeld: a live run holds it.
         """
-        written = self._written()
+        written, following = self._listed()
         newest = max(written, default=0)
         if newest:
             state = self._read(newest)
@@ -72,14 +76,21 @@ class TableLock:
             if not expired:
                 raise self._held(state)
         try:
-            self._folder.create(_file_name(newest + 1), self._state(), durable=False)
+            self._folder.create(_file_name(following), self._state(), durable=False)
         except FileExistsError:
-            raise self._held(self._read(newest + 1)) from None
-        if self._newest() != newest + 1:
+            raise self._held(self._read(following)) from None
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            raise DiskFull(
+                "the disk is too full to write the table's lock", table=self._table,
+                hint="Free disk space, then run again. Nothing was changed.",
+            ) from None  # fmt: skip
+        if self._newest() != following:
             # Between the listing and now others took this number, gave it back and went on to the next.
-            self._folder.delete(_file_name(newest + 1))
+            self._folder.delete(_file_name(following))
             raise self._held(self._read(self._newest()))
-        self._number = newest + 1
+        self._number = following
         for old in written:
             self._folder.delete(_file_name(old))
         self._beat.start()
@@ -114,24 +125,32 @@ class TableLock:
             with suppress(OSError):
                 self._folder.write(_file_name(self._number), self._state(), durable=False)
 
-    def _written(self) -> dict[int, float]:
-        """Number of each lock file to when it was last written, in seconds since 1970."""
-        return {
-            int(entry.name[:-5]): entry.modified_ns / 1e9
+    def _listed(self) -> tuple[dict[int, float], int]:
+        """Number of each lock file to when it was last written, in seconds since 1970, and the first free number.
+
+        A folder with the name of a lock is none, and takes up its number.
+        """
+        numbered = [
+            (number, entry)
             for entry in self._folder.entries()
-            if entry.name.endswith(".json") and entry.name[:-5].isdecimal()
-        }
+            if (number := _number_of(entry.name)) is not None
+        ]
+        written = {number: entry.modified_ns / 1e9 for number, entry in numbered if not entry.is_folder}
+        return written, 1 + max((number for number, _ in numbered), default=0)
 
     def _newest(self) -> int:
-        return max(self._written(), default=0)
+        return max(self._listed()[0], default=0)
 
     def _read(self, number: int) -> dict[str, Any] | None:
         # A file system without hard links, or an older version of this code, shows files half written: look again.
         for _ in range(5):
             try:
-                return dict(json.loads(self._folder.read(_file_name(number))))
-            except (ValueError, FileNotFoundError):
-                time.sleep(0.05)
+                state = json.loads(self._folder.read(_file_name(number)))
+            except (ValueError, RecursionError, FileNotFoundError):
+                state = None
+            if _is_state(state):
+                return dict(state)
+            time.sleep(0.05)
         return None
 
     def _state(self, released: bool = False) -> bytes:
@@ -154,6 +173,20 @@ class TableLock:
 
 def _file_name(number: int) -> str:
     return f"{number:08d}.json"
+
+
+def _number_of(name: str) -> int | None:
+    """The number in the name of a lock file; None for any other name."""
+    number = name.removesuffix(".json")
+    return int(number) if name.endswith(".json") and number.isascii() and number.isdecimal() else None
+
+
+def _is_state(value: object) -> bool:
+    """Whether it is what `TableLock` writes: somebody else may have written to the file."""
+    return isinstance(value, dict) and all(
+        isinstance(value.get(name), kind) and not (kind is not bool and isinstance(value[name], bool))
+        for name, kind in _STATE.items()
+    )
 
 
 def _is_over(state: dict[str, Any]) -> bool:

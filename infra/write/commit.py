@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from infra.contracts import Contract
-from infra.errors import ContractError, DiskFull, FlywheelError
+from infra.errors import ContractError, DiskFull, FlywheelError, is_disk_full
 from infra.lake import Lake
 
 if TYPE_CHECKING:
@@ -149,18 +149,19 @@ def translated(table: Contract) -> Iterator[None]:
     except FlywheelError:
         raise
     except Exception as error:
-        translated_error = _translated_error(table, str(error))
+        translated_error = _translated_error(table, error)
         if translated_error is None:
             raise
         raise translated_error from None
 
 
-def _translated_error(table: Contract, message: str) -> FlywheelError | None:
-    if "No space left on device" in message or "Disk quota exceeded" in message:
+def _translated_error(table: Contract, error: Exception) -> FlywheelError | None:
+    if is_disk_full(error):
         return DiskFull(
             "the disk filled up while writing", table=table.name,
             hint="Free disk space, then run again. The table did not change.",
         )  # fmt: skip
+    message = str(error)
     # Delta checks the condition of a replacing write as one more constraint, and names both in one message.
     violated = next((name for name in table.checks if name in message), None)
     if "DELTA_VIOLATE_CONSTRAINT" in message and violated is not None:

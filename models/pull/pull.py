@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from infra.errors import DiskFull, InputDamaged, PullRefused
+from infra.errors import DiskFull, InputDamaged, PullRefused, is_disk_full
 from models.pull.card import Tally, card, readme
 from models.pull.formats import WRITERS, loading
 from models.tables.opened import Opened
@@ -175,7 +175,7 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _write_error(folder: Path, error: OSError) -> DiskFull | PullRefused:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return DiskFull(
             "the disk filled up while pulling",
             hint="Nothing was left behind. Give an --out with more disk space.",

@@ -6,7 +6,6 @@ A file that outlived the process would also outlive the erasure of a user.
 from __future__ import annotations
 
 import atexit
-import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from infra.errors import DiskFull
+from infra.errors import DiskFull, is_disk_full
 from models.tables.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def mapped(
                 writer.write_batch(batch.cast(schema))
     except OSError as error:
         shutil.rmtree(path.parent, ignore_errors=True)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
         raise DiskFull(
             "the temporary folder is full", table=table,
