@@ -1,62 +1,100 @@
-"""Where the command prints: results on standard output, messages and progress on standard error."""
+"""Where the command prints: results on standard output, messages and progress on standard error.
+
+What is printed may come from data, so nothing in it acts: rich reads neither markup nor emoji names in a text, and
+control characters are shown, not sent. A style is given by `styled`, never inside a text.
+"""
 
 from __future__ import annotations
 
 import csv
-import json
 import os
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as RichTable
+from rich.text import Text
+
+from infra.inert import csv_cell, json_text, visible
+
+
+class InertConsole(Console):
+    """A console that shows every text as it is, in one line: cells of tables and branches of trees too."""
+
+    def __init__(self, **options: Any) -> None:
+        # The terminal wraps sentences. Line breaks of our own would get into what is piped, searched or copied.
+        super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=True, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Every `str` that rich prints, wherever it stands, becomes a text here."""
+        return super().render_str(visible(text), **options)
+
 
 # Output that is piped or logged has no terminal width.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-# The terminal wraps sentences. Line breaks of our own would get into what is piped, searched or copied.
-out = Console(width=_WIDTH, soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+out = InertConsole(width=_WIDTH)
+err = InertConsole(stderr=True)
 
 
 class Format(StrEnum):
-    """Output formats: a table for people, CSV or JSON for programs."""
+    """Output formats: a table for people, CSV for spreadsheets, JSON for programs."""
 
     table = "table"
     csv = "csv"
     json = "json"
 
 
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """One line of texts; a pair is a text and its style."""
+    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
+    return Text.assemble(*((visible(text), style) for text, style in pairs))
+
+
 def print_error(error: Exception) -> None:
     """Print one of our errors as one line."""
-    # Escaped: the place of an error is in square brackets, which rich would take for a style.
-    text = f"[bold red]{type(error).__name__}[/bold red]: {escape(str(error))}"
-    err.print(text, highlight=False, soft_wrap=True)
+    err.print(styled((type(error).__name__, "bold red"), f": {error}"))
 
 
-def print_rows(rows: list[dict[str, Any]], names: list[str], format: Format) -> None:
-    """Print rows, with the columns `names` in that order."""
+def print_lines(text: object) -> None:
+    """Print a text of ours that has several lines, such as a summary."""
+    for line in str(text).split("\n"):
+        out.print(line)
+
+
+def print_passages(passages: dict[str, str]) -> None:
+    """Print texts of several lines, each beside its label: no line of a text can look like a label of ours."""
+    grid = RichTable.grid(Column(style="bold", no_wrap=True), Column(overflow="fold"), padding=(0, 1))
+    for label, text in passages.items():
+        grid.add_row(label, Text(visible(text, multiline=True)))
+    out.print(grid, soft_wrap=False)
+
+
+def print_rows(
+    rows: list[dict[str, Any]], names: list[str], format: Format, *, multiline: bool = False
+) -> None:
+    """Print rows, with the columns `names` in that order.
+
+    JSON holds the values exactly. In CSV, a text that a spreadsheet would read as a formula begins with an apostrophe.
+
+    Args:
+        multiline: cells of a table may have several lines. Never for data: a line could look like another row.
+    """
     if format is Format.table:
         table = RichTable(*(Column(name, overflow="fold", no_wrap=name == names[0]) for name in names))
         for row in rows:
-            table.add_row(*("" if row[name] is None else escape(str(row[name])) for name in names))
+            cells = ("" if row[name] is None else row[name] for name in names)
+            table.add_row(*(Text(visible(cell, multiline=multiline)) for cell in cells))
         out.print(table, soft_wrap=False)
-        return
-    writers: dict[Format, Callable[..., None]] = {Format.csv: _csv, Format.json: _json}
-    writers[format](rows, names)
+    elif format is Format.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(csv_cell(name) for name in names)
+        writer.writerows([csv_cell(row[name]) for name in names] for row in rows)
+    else:
+        print_json([{name: row[name] for name in names} for row in rows])
 
 
-def _csv(rows: list[dict[str, Any]], names: list[str]) -> None:
-    writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-
-
-def _json(rows: list[dict[str, Any]], names: list[str]) -> None:
-    json.dump(
-        [{name: row[name] for name in names} for row in rows], sys.stdout, default=str, ensure_ascii=False
-    )
-    sys.stdout.write("\n")
+def print_json(content: Any) -> None:
+    """Print the content as JSON in one line; a value that JSON does not know as its `str`."""
+    sys.stdout.write(f"{json_text(content)}\n")

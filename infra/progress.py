@@ -12,20 +12,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from infra.inert import visible
+
 PROGRESS_FILE = "FLYWHEEL_PROGRESS"
 
 
 def report(line: str) -> None:
     """Show a line of progress. It must not hold raw text or a secret."""
-    print(line, file=sys.stderr, flush=True)
+    show(line)
     record(line)
+
+
+def show(line: str) -> None:
+    """Show a line on standard error only. Names in it may come from data: nothing in it acts on a terminal."""
+    print(visible(line), file=sys.stderr, flush=True)
 
 
 def record(line: str) -> None:
     """Add a line to the progress file only, for what standard error shows already."""
     if name := os.environ.get(PROGRESS_FILE):
         with Path(name).open("a", encoding="utf-8") as stream:
-            stream.write(f"{line}\n")
+            stream.write(f"{visible(line)}\n")
 
 
 class Heartbeat:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from infra import write
+from infra import progress, write
 from infra.contracts import contract
 from infra.errors import ContractError
 from infra.lake import Lake, ledger
@@ -248,7 +247,7 @@ class JobContext:
     def say(self, message: str) -> None:
         """One line of progress; never raw text."""
         seconds = (ledger.now() - self.started_ts).total_seconds()
-        print(f"  {seconds:6.1f}s  {message}", file=sys.stderr, flush=True)
+        progress.show(f"  {seconds:6.1f}s  {message}")
 
     def record_quality(self, table: str, results: Sequence[Any]) -> None:
         """Record results for `ops.quality`, of a table's expectations or of the job's own checks."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from infra import progress
 from infra.errors import (
     ContractError,
     DiskFull,
@@ -169,11 +169,10 @@ def run_stale(
         units = [unit for unit in due if unit.job == declared.name]
         if only is None and declared.engine not in engines:
             for unit in units:
-                print(
+                progress.show(
                     f"{unit.job} is due ({unit.reason}). To run it on the GPU queue: "
-                    f"flywheel submit -- run {unit.job} --days {unit.span}",
-                    file=sys.stderr, flush=True,
-                )  # fmt: skip
+                    f"flywheel submit -- run {unit.job} --days {unit.span}"
+                )
             continue
         batches = [tuple(u.days[0] for u in units)] if declared.is_daily else [unit.days for unit in units]
         ran = [run_job(settings, declared.name, days) for days in batches if days]
@@ -273,4 +272,4 @@ def _print_skips(declared: Job, days: Sequence[date], due: Sequence[Due]) -> Non
     skipped = len(days) - sum(len(unit.days) for unit in due)
     todo = f"{due[0].days[0]}..{due[-1].days[-1]} ({due[0].reason})" if due else "nothing"
     note = f"; {skipped} day(s) are up to date (--force runs them again)" if skipped else ""
-    print(f"{declared.name}: {todo}{note}", file=sys.stderr, flush=True)
+    progress.show(f"{declared.name}: {todo}{note}")

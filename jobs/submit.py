@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> int:
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [p for p in sys.path if p != here]
     sys.path.insert(0, str(Path(here).parent))
+    from infra import progress
     from infra.errors import FlywheelError
     from infra.settings import load_settings, parse_days
     from jobs.stage import parse_rerun, run_jobs
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
         force, since = parse_rerun(options.rerun)
         run_jobs(load_settings(), options.names, parse_days(options.days), force, since)
     except FlywheelError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        progress.show(f"{type(error).__name__}: {error}")
         return 1
     return 0
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import out
+from cli.console import out, print_lines
 from infra.errors import LandingFileBroken
 
 
@@ -52,6 +52,8 @@ def import_logs(
     first_day = parse_days(start)[0] if start else None
     summary = write_events(settings, Lake.of(settings).landing, path, format.value, first_day, days)
     if not summary.days:
-        raise LandingFileBroken(f"{path.name} has no conversation that can be imported", hint=str(summary))
-    out.print(str(summary), highlight=False)
+        raise LandingFileBroken(
+            f"{path.name} has no conversation that can be imported", hint=str(summary).replace("\n", "; ")
+        )
+    print_lines(summary)
     out.print(f"Next: flywheel run traffic.land --days {min(summary.days)}..{max(summary.days)}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import Format, err, out, print_rows
+from cli.console import Format, err, out, print_lines, print_rows
 from cli.query import query
 from infra.errors import SettingsError
 
@@ -94,7 +94,7 @@ def import_set(
         2 * settings.landing.max_line_bytes,
     )  # fmt: skip
     report = import_preferences(settings, path, options)
-    out.print(str(report), highlight=False)
+    print_lines(report)
     if not report.pairs:
         raise SettingsError(
             f"{path.name} has no pair in the format {format.value}", setting="format",

@@ -77,13 +77,11 @@ def pull(
         result = write(opened, to.value, out_folder, settings.handoff.licence, report_rows)
     rows_text = f"{opened.snapshot}{f' ({split.value})' if split else ''}"
     if result.unchanged:
-        out.print(f"Unchanged: {result.folder} already holds {rows_text}.", highlight=False, markup=False)
+        out.print(f"Unchanged: {result.folder} already holds {rows_text}.")
         return
     out.print(
         f"{result.rows:,} rows of {rows_text} in {result.files} file(s), {result.size / 1e6:,.1f} MB. "
         f"Card: {result.folder / 'README.md'}",
-        highlight=False,
-        markup=False,
     )
     if not result.rows:
         err.print("No row matched: the files are empty.")

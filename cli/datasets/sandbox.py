@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import err, out
+from cli.console import err, out, print_lines
 
 if TYPE_CHECKING:
     from infra.sandbox import SandboxSettings
@@ -65,7 +65,7 @@ def sandbox(
             workers,
             lambda done, total: progress.update(task, completed=done, total=total),
         )
-    out.print(str(summary), highlight=False)
+    print_lines(summary)
     span = f"{chosen.start}..{date.fromordinal(chosen.start.toordinal() + chosen.days - 1)}"
     if chosen.experiment is not None:
         out.print(f"Next: flywheel experiment declare {_write_definition(settings, chosen)}")

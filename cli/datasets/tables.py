@@ -23,7 +23,7 @@ def tables(
       flywheel tables curation.samples
     """
     rows = overview() if name is None else columns_of(name)
-    print_rows(rows, list(rows[0]), format)
+    print_rows(rows, list(rows[0]), format, multiline=True)
 
 
 def overview() -> list[dict[str, Any]]:

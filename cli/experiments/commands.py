@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import Format, err, out, print_rows
+from cli.console import Format, err, out, print_rows, styled
 
 experiment_app = typer.Typer(
     no_args_is_help=True,
@@ -38,9 +38,7 @@ def declare(file: DefinitionFile) -> None:
 
     definition = read_definition(file)
     result = put_in_force(load_settings(), definition)
-    out.print(
-        f"{definition.experiment_id} ({definition.start_ds}..{definition.end_ds}): {result}", markup=False
-    )
+    out.print(f"{definition.experiment_id} ({definition.start_ds}..{definition.end_ds}): {result}")
 
 
 @experiment_app.command()
@@ -122,9 +120,8 @@ def check(experiment: Experiment) -> None:
 
     checks = checks_of(load_settings(), experiment)
     for result in checks:
-        err.print(
-            f"{'[green]ok[/green]   ' if result.ok else '[red]ALARM[/red]'} {result.what}", highlight=False
-        )
+        label = ("ok   ", "green") if result.ok else ("ALARM", "red")
+        err.print(styled(label, f" {result.what}"))
         if not result.ok:
-            err.print(f"        {result.remedy}", highlight=False, markup=False)
+            err.print(f"        {result.remedy}")
     raise typer.Exit(0 if all(result.ok for result in checks) else 1)

@@ -68,11 +68,10 @@ def readout(
 
 def _print_for_people(experiment: str, result: Readout, rows: list[dict[str, Any]]) -> None:
     """Print the title, the lifts, the users of each arm and the sample-ratio test."""
-    out.print(f"{experiment}: {result.definition['title']}", markup=False, highlight=False)
+    out.print(f"{experiment}: {result.definition['title']}")
     out.print(
         f"as of {result.day}, day {result.day_number} of {result.days}; control arm: {result.control}; "
         f"read from {', '.join(f'{t} v{v}' for t, v in result.versions.items())}",
-        markup=False, highlight=False,
     )  # fmt: skip
     lines = [_line(row) for row in rows]
     if lines:
@@ -82,9 +81,9 @@ def _print_for_people(experiment: str, result: Readout, rows: list[dict[str, Any
             p = row["sample_ratio_p"]
             alarm = "  ALARM: no verdict is given" if row["sample_ratio_alarm"] else ""
             test = "too few users to test" if p is None else f"sample ratio p = {p:.3g}"
-            out.print(f"{row['basis']}: {_counts(row['users'])}; {test}{alarm}", markup=False)
+            out.print(f"{row['basis']}: {_counts(row['users'])}; {test}{alarm}")
         else:
-            out.print(f"excluded, {row['basis']}: {_counts(row['users'])}", markup=False)
+            out.print(f"excluded, {row['basis']}: {_counts(row['users'])}")
 
 
 def _raise_not_read_out(experiment: str, result: Readout) -> NoReturn:

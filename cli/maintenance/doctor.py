@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.console import err
+from cli.console import err, styled
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -45,17 +45,16 @@ def doctor() -> None:
     checks = examine(load_settings())
     for check in checks:
         if check.ok:
-            err.print(f"[green]ok[/green]       {check.what}", highlight=False)
+            err.print(styled(("ok", "green"), f"       {check.what}"))
         else:
-            label = "[red]MISSING[/red]" if check.required else "[yellow]WARNING[/yellow]"
-            err.print(f"{label}  {check.what}", highlight=False)
-            err.print(f"         {check.remedy}", highlight=False)
+            label = ("MISSING", "red") if check.required else ("WARNING", "yellow")
+            err.print(styled(label, f"  {check.what}"))
+            err.print(f"         {check.remedy}")
     missing = [check for check in checks if check.required and not check.ok]
     err.print(
         f"{len(missing)} of {len(checks)} checks failed. Fix them and run flywheel doctor again."
         if missing
         else "This machine can run the flywheel.",
-        highlight=False,
     )
     raise typer.Exit(1 if missing else 0)
 

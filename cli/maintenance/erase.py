@@ -53,7 +53,7 @@ def erase(
     settings = load_settings()
     if not dry_run and not yes:
         typer.confirm(f"Delete all data of {len(ids)} user(s)? This cannot be undone", abort=True, err=True)
-    places = list(erase_users(settings, ids, dry_run, lambda line: err.print(line, highlight=False)))
+    places = list(erase_users(settings, ids, dry_run, lambda line: err.print(line)))
     rows = [
         {
             "place": place.place, "rows": place.rows.total(), "users": len(+place.rows),
@@ -71,21 +71,18 @@ def _print_follow_up(settings: Settings, places: list[Erased], users: int, dry_r
     from jobs.maintenance.erasure import pulled_copies
 
     total = sum(place.rows.total() for place in places)
-    err.print(
-        f"{total:,} row(s) and line(s) {'would be deleted' if dry_run else 'deleted'}.", highlight=False
-    )
+    err.print(f"{total:,} row(s) and line(s) {'would be deleted' if dry_run else 'deleted'}.")
     if unknown := users - len(set[str]().union(*(+place.rows for place in places))):
         err.print(f"{unknown} of {users} id(s) match no user in the lake. Check the spelling.")
     if any(place.models for place in places):
         err.print(
             "Models keep what they learned from deleted rows. Retrain the models listed above and "
             "retire the old versions.",
-            highlight=False,
         )
     for table, reader, moment in pulled_copies(settings, [place.place for place in places if place.rows]):
-        err.print(f"Copy to delete manually: {table}, pulled by {reader} on {moment:%Y-%m-%d}.", markup=False)
+        err.print(f"Copy to delete manually: {table}, pulled by {reader} on {moment:%Y-%m-%d}.")
     if not dry_run:
-        err.print("Next: flywheel run --stale", highlight=False)
+        err.print("Next: flywheel run --stale")
 
 
 def _read_ids(users: list[str], file: str | None) -> list[str]:

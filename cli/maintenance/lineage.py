@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from cli.console import Format, err, out, print_rows
+from cli.console import Format, err, out, print_json, print_rows, styled
 
 if TYPE_CHECKING:
+    from rich.text import Text
     from rich.tree import Tree
 
     from infra.settings import Settings
@@ -100,9 +98,9 @@ def _print_model(settings: Settings, name: str, format: Format, files: int) -> N
     if format is Format.table:
         tree = Tree(_title(lineage))
         _add_model(tree, lineage, files)
-        out.print(tree, highlight=False)
+        out.print(tree)
     else:
-        _print_json(asdict(lineage))
+        print_json(asdict(lineage))
 
 
 def _print_short(settings: Settings, name: str) -> None:
@@ -110,15 +108,15 @@ def _print_short(settings: Settings, name: str) -> None:
     from jobs.maintenance.lineage import of_model
 
     lineage = of_model(settings, name)
-    out.print(_title(lineage), highlight=False)
+    out.print(_title(lineage))
     for snapshot, source in zip(lineage.model.snapshots, lineage.sources, strict=True):
         tables, files = _origins(source)
         behind = f"; built from {', '.join(sorted(tables))}" if tables else ""
         rows = f"{snapshot.rows:,} rows of {snapshot.split or 'both splits'}"
         line = f"  {snapshot}: {rows}{behind}; {len(files):,} landed file(s)"
-        out.print(escape(line), highlight=False, soft_wrap=True)
+        out.print(line)
     code = lineage.model.tags.get("code_commit", "unknown")[:12]
-    out.print(f"  code {code}; the whole tree: flywheel lineage {escape(name)}", highlight=False)
+    out.print(f"  code {code}; the whole tree: flywheel lineage {name}")
 
 
 def _origins(source: Source) -> tuple[set[str], set[str]]:
@@ -134,9 +132,9 @@ def _origins(source: Source) -> tuple[set[str], set[str]]:
     return tables, files
 
 
-def _title(lineage: ModelLineage) -> str:
+def _title(lineage: ModelLineage, before: str = "") -> Text:
     aliases = f"  ({', '.join(lineage.model.aliases)})" if lineage.model.aliases else ""
-    return f"[bold]{escape(lineage.model.named)}[/bold]{escape(aliases)}"
+    return styled(before, (lineage.model.named, "bold"), aliases)
 
 
 def _add_model(tree: Tree, lineage: ModelLineage, files: int) -> None:
@@ -149,15 +147,15 @@ def _add_model(tree: Tree, lineage: ModelLineage, files: int) -> None:
                 if key == "code_commit" and tags.get("code_dirty") == "true"
                 else ""
             )
-            tree.add(f"{label}: {escape(tags[key])}{dirty}")
+            tree.add(f"{label}: {tags[key]}{dirty}")
     for snapshot, source in zip(lineage.model.snapshots, lineage.sources, strict=True):
         where = f", where {snapshot.where}" if snapshot.where else ""
-        note = "  [red]no longer readable[/red]" if str(snapshot) in lineage.gone else ""
+        note = "  no longer readable" if str(snapshot) in lineage.gone else ""
         split = snapshot.split or "both splits"
         label = f"{snapshot}: {snapshot.rows:,} rows of {split}{where}, filter {snapshot.filter_hash}"
-        _add_source(tree.add(f"[bold]{escape(label)}[/bold]{note}"), source, files, is_root=True)
+        _add_source(tree.add(styled((label, "bold"), (note, "red"))), source, files, is_root=True)
     for parent in lineage.parents:
-        _add_model(tree.add("made with " + _title(parent)), parent, files)
+        _add_model(tree.add(_title(parent, "made with ")), parent, files)
 
 
 def _add_source(tree: Tree, source: Source, files: int, is_root: bool = False) -> None:
@@ -169,9 +167,9 @@ def _add_source(tree: Tree, source: Source, files: int, is_root: bool = False) -
     days = f" {span_of(source.days)}" if source.days else ""
     note = f"  ({source.note})" if source.note else ""
     line = f"{source_label(source)}{days}{by}{runs}{note}"
-    here = tree.add(escape(line)) if not is_root or by or note else tree
+    here = tree.add(line) if not is_root or by or note else tree
     for name in source.files[:files]:
-        here.add(escape(name))
+        here.add(name)
     if len(source.files) > files:
         here.add(
             f"and {len(source.files) - files:,} more file(s)" if files else f"{len(source.files):,} file(s)"
@@ -190,7 +188,7 @@ def _print_table(settings: Settings, name: str, version: str, format: Format) ->
         raise JobUnknown("a table version must be a number", table=name, hint="Write stage.table@12.")
     derived = of_table(settings, name, int(version) if version else None)
     if format is not Format.table:
-        _print_json(
+        print_json(
             [
                 {
                     "model": descendant.model.named,
@@ -201,14 +199,13 @@ def _print_table(settings: Settings, name: str, version: str, format: Format) ->
             ]
         )
         return
-    tree = Tree(f"[bold]{escape(name)}{'@' + version if version else ''}[/bold]")
+    tree = Tree(styled((f"{name}@{version}" if version else name, "bold")))
     _add_derived(tree, derived)
-    out.print(tree, highlight=False)
+    out.print(tree)
     err.print(
         f"{len(derived)} model(s) depend on it. Erasing its rows affects all of them."
         if derived
         else "No registered model depends on it.",
-        highlight=False,
     )
 
 
@@ -220,12 +217,7 @@ def _add_derived(tree: Tree, derived: list[Derived]) -> None:
         for n in range(1, len(descendant.through)):
             path = descendant.through[: n + 1]
             if path not in branches:
-                branches[path] = branch.add(escape(descendant.through[n]))
+                branches[path] = branch.add(descendant.through[n])
             branch = branches[path]
         aliases = f" ({', '.join(descendant.model.aliases)})" if descendant.model.aliases else ""
-        branch.add(f"[bold]{escape(descendant.model.named)}[/bold]{escape(aliases)}")
-
-
-def _print_json(content: Any) -> None:
-    json.dump(content, sys.stdout, default=str, ensure_ascii=False)
-    sys.stdout.write("\n")
+        branch.add(styled((descendant.model.named, "bold"), aliases))

@@ -40,5 +40,5 @@ def migrate(
         check_key(settings)
     changes = apply_migrations(settings, key_fits=True)
     for change in changes:
-        out.print(f"{change.table}: {change.what}", markup=False)
+        out.print(f"{change.table}: {change.what}")
     out.print(f"{len(changes)} change(s). The tables match schemas/.")

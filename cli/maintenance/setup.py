@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cli.console import err
+from cli.console import err, styled
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -30,9 +30,8 @@ def setup() -> None:
         started = time.monotonic()
         with Heartbeat(step, seconds=10.0):
             answer = prepare(settings)
-        err.print(
-            f"[green]ready[/green]    {step}: {answer} ({time.monotonic() - started:.0f} s)", highlight=False
-        )
+        seconds = time.monotonic() - started
+        err.print(styled(("ready", "green"), f"    {step}: {answer} ({seconds:.0f} s)"))
 
 
 def _jars(settings: Settings) -> str:

@@ -39,4 +39,4 @@ def vacuum(
         files.append(done.files)
         rows.append({"table": done.table, "files": done.files, "spared versions": ", ".join(spared)})
     print_rows(rows, ["table", "files", "spared versions"], format)
-    err.print(f"{sum(files):,} file(s) {'would be deleted' if dry_run else 'deleted'}.", highlight=False)
+    err.print(f"{sum(files):,} file(s) {'would be deleted' if dry_run else 'deleted'}.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
+from markupsafe import Markup
 
+from infra.inert import visible
 from infra.storage import write_file
 
 
@@ -18,17 +21,26 @@ def write_page(template: str, out: Path, plots: Mapping[str, str], **values: Any
 
     Args:
         plots: id of the element to draw in -> plotly JSON.
-        values: what the template names. Texts are escaped.
+        values: what the template names. Texts are escaped, and what would not be seen in them is shown.
     """
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
-    page = templates.get_template(template).render(plots=plots, plotly=_packed_plotly(), **values)
+    figures = {name: json.loads(plot) for name, plot in plots.items()}
+    page = templates.get_template(template).render(plots=figures, plotly=_packed_plotly(), **values)
     write_file(out, page)
     return out
+
+
+def _shown(value: Any) -> Any:
+    """What a template prints: markup is ours (a macro's, JSON made for a script), a text may be anybody's."""
+    return (
+        value if not isinstance(value, str) or isinstance(value, Markup) else visible(value, multiline=True)
+    )
 
 
 def _packed_plotly() -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import Format, err, out, print_rows
+from cli.console import Format, err, out, print_passages, print_rows
 
 review_app = typer.Typer(
     no_args_is_help=True,
@@ -58,10 +58,7 @@ def show(turn_id: Turn, reviewer: Reviewer) -> None:
     from jobs.curation.reviews import show as read_turn
 
     user_message, response = read_turn(load_settings(), turn_id, reviewer)
-    out.print("[bold]user[/bold]      ", end="")
-    out.print(user_message or "(none)", markup=False, highlight=False)
-    out.print("[bold]character[/bold] ", end="")
-    out.print(response, markup=False, highlight=False)
+    print_passages({"user": user_message or "(none)", "character": response})
 
 
 @review_app.command()
@@ -93,6 +90,4 @@ def _decide(turn_id: str, decision: str, reviewer: str, note: str) -> None:
     day = decide(load_settings(), turn_id, decision, reviewer, note)
     out.print(
         f"{turn_id}: {decision} by {reviewer}. {day} is now stale. Next: flywheel run --stale",
-        markup=False,
-        highlight=False,
     )

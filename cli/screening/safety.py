@@ -90,11 +90,10 @@ def train(
     _print(trained.model.thresholds, trained.band, trained.reliability)
     if output is not None:
         save(trained.model, output)
-        out.print(f"Saved. To use it: FLYWHEEL_SCREENING__SAFETY_MODEL={output.resolve()}", highlight=False)
+        out.print(f"Saved. To use it: FLYWHEEL_SCREENING__SAFETY_MODEL={output.resolve()}")
     if version is not None:
         out.print(
             f"Registered {name} version {version}. To use it: FLYWHEEL_SCREENING__SAFETY_MODEL=models:/{name}@{alias}",
-            highlight=False,
         )
 
 

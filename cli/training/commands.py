@@ -105,15 +105,11 @@ def reward(
         for other in report(model.trained, {evaluate_on.stem: read_pairs(evaluate_on)}):
             cells.append(other.cell(cells[-1].model, cells[-1].trained_until))
             if other.too_long:
-                err.print(
-                    f"{other.name}: {other.too_long} pairs are too long for the model.", highlight=False
-                )
+                err.print(f"{other.name}: {other.too_long} pairs are too long for the model.")
     print_cells(cells, format)
     registered = model.registered
-    err.print(f"Registered {registered.name} version {registered.version}.", highlight=False)
-    err.print(
-        f"Next: flywheel lineage {f'{registered.name}@{alias}' if alias else registered}", highlight=False
-    )
+    err.print(f"Registered {registered.name} version {registered.version}.")
+    err.print(f"Next: flywheel lineage {f'{registered.name}@{alias}' if alias else registered}")
 
 
 @train_app.command()
@@ -140,9 +136,7 @@ def matrix(
         load_settings(), "preherding.reward_matrix", until, table, apart=apart.value, **_of_kind(kind, config)
     )
     print_matrix([cell for model in models for cell in model.cells], format)
-    err.print(
-        f"Written to preherding.rm_accuracy. Next: flywheel train reward --kind {kind.value}", highlight=False
-    )
+    err.print(f"Written to preherding.rm_accuracy. Next: flywheel train reward --kind {kind.value}")
     raise typer.Exit(1 if any(model.regressed for model in models) else 0)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import Format, err, print_rows
+from cli.console import Format, err, print_rows, styled
 
 if TYPE_CHECKING:
     from models.signals.evaluation import Evaluation
@@ -178,15 +178,14 @@ def figure_text(figure: Figure, nothing: str = "") -> str:
 def _print_outcomes(outcomes: list[Outcome], alias: str) -> None:
     for outcome in outcomes:
         if outcome.trained is None:
-            err.print(f"[yellow]not trained[/yellow]: {outcome.refused}", highlight=False, soft_wrap=True)
+            err.print(styled(("not trained", "yellow"), f": {outcome.refused}"))
             continue
         _print_biases(outcome.trained.evaluation)
-        err.print(f"Registered {outcome.registered}{f' as {alias}' if alias else ''}.", highlight=False)
+        err.print(f"Registered {outcome.registered}{f' as {alias}' if alias else ''}.")
     err.print(
         "Intervals resample users, not responses. signal-continued and signal-thumb-up may rank "
         "candidates in rejection sampling. None of the five may be used as an RL reward, unless "
         "signal_models.reward_overrides names the version, a person, a reason and an end date.",
-        soft_wrap=True,
     )
     first = next((outcome.registered for outcome in outcomes if outcome.registered), None)
     if first is not None:
@@ -207,8 +206,6 @@ def _print_biases(evaluation: Evaluation) -> None:
             for side, statistic in (("predictions", line.predicted), ("labels", line.labelled))
             if statistic.estimate is not None
         ]
-        err.print(
-            f"{evaluation.signal}, {line.predicted.bias}: {'; '.join(sides)}", highlight=False, soft_wrap=True
-        )
+        err.print(f"{evaluation.signal}, {line.predicted.bias}: {'; '.join(sides)}")
     if not biased:
         err.print(f"{evaluation.signal}: no bias of section 3.5.5 was found, or there is too little data.")

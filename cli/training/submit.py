@@ -50,7 +50,7 @@ def submit(
         [sys.executable, "-m", "cli.main", *command],
         settings.home,
         beats=lambda: _progress(settings.home / ".flywheel" / "training"),
-        say=lambda line: err.print(line, highlight=False),
+        say=lambda line: err.print(line),
     )
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from infra import progress
 from infra.settings import Settings
 from infra.spark.archive import archive_options
 from infra.spark.jars import DELTA_PACKAGE, delta_jars, fetch_jars
@@ -81,7 +82,7 @@ def session(settings: Settings, name: str = "flywheel") -> SparkSession:
         return active
     check_java()
     if settings.spark.is_local and "PYSPARK_GATEWAY_PORT" not in os.environ and not delta_jars():
-        print("Fetching Delta's jars, once (10 MB) ...", file=sys.stderr, flush=True)
+        progress.show("Fetching Delta's jars, once (10 MB) ...")
         fetch_jars(settings.spark.conf.get("spark.jars.ivySettings"))
     # Workers must run the Python that has our packages, not the first one on PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import yaml
 
 from infra.contracts import contract
+from infra.inert import visible
 from models.tables.snapshot import Snapshot
 
 LEVELS: Final = (
@@ -206,7 +207,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _cell(text: str) -> str:
     """Text for a table cell, with markup, line breaks and cell separators escaped."""
-    return " ".join(escape(text, quote=False).replace("|", "&#124;").replace("`", "&#96;").split())
+    line = visible(" ".join(text.split()))
+    return escape(line, quote=False).replace("|", "&#124;").replace("`", "&#96;")
 
 
 def _count(number: int | None) -> str:

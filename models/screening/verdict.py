@@ -413,7 +413,8 @@ def _sink(out: Path | None) -> Iterator[IO[str]]:
 
 
 def _put(sink: IO[str], row: Mapping[str, object]) -> None:
-    sink.write(json.dumps(row, ensure_ascii=True) + "\n")
+    # json leaves the one control character of ASCII above the printable ones as it is; a terminal obeys it.
+    sink.write(json.dumps(row, ensure_ascii=True).replace("\x7f", "\\u007f") + "\n")
 
 
 def _batches(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from infra.progress import show
 from models.training.run import execute
 
 
 def print_progress(step: int, steps: int, loss: float) -> None:
     """A line of progress on stderr."""
-    print(f"step {step} of {steps}, loss {loss:.4f}", file=sys.stderr, flush=True)
+    show(f"step {step} of {steps}, loss {loss:.4f}")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
 
 from cli.reports.curation.data import Row
-from cli.reports.figures import BAD, FAINT, GOOD, INK, LINES, labelled, styled
+from cli.reports.figures import BAD, FAINT, GOOD, INK, LINES, labelled, plot_text, styled
 
 KEPT, BEFORE, GONE = GOOD, "#b9c6cc", BAD
 FATES = {
@@ -179,7 +178,7 @@ def prompt_map(rows: Sequence[Row]) -> str:
 
 def _wrapped(text: str) -> str:
     """A text for a hover label: escaped, since plotly reads markup there, and broken into lines."""
-    return "<br>".join(escape(line) for line in textwrap.wrap(text, 60))
+    return "<br>".join(plot_text(line) for line in textwrap.wrap(text, 60))
 
 
 def _bars(
@@ -188,7 +187,8 @@ def _bars(
 ) -> str:  # fmt: skip
     """One bar a row with what is told of it on it, as plotly JSON."""
     bars = go.Bar(
-        y=labelled([name for name, _ in rows]), x=[value for _, value in rows], customdata=[name for name, _ in rows],
+        y=labelled([name for name, _ in rows]), x=[value for _, value in rows],
+        customdata=[plot_text(name) for name, _ in rows],
         orientation="h", marker={"color": colour}, text=told, textposition="auto", textangle=0, cliponaxis=False,
         hovertemplate=f"{hover}<extra></extra>", **more,
     )  # fmt: skip

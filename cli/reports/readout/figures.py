@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import plotly.graph_objects as go
 
-from cli.reports.figures import FAINT, GOOD, GREY, INK, LINES, MUTED, WORSE, labelled, styled
+from cli.reports.figures import FAINT, GOOD, GREY, INK, LINES, MUTED, WORSE, labelled, plot_text, styled
 from cli.reports.readout.data import Row
 from cli.reports.readout.words import lift
 
@@ -23,7 +22,7 @@ def forest(rows: Sequence[Row], names: Sequence[str]) -> str:
 
     A set without an end runs to the edge of the plot with an arrow; what a complement rules out stays empty.
     """
-    labels = [escape(name, quote=False) for name in labelled(names)]  # plotly reads markup in names
+    labels = labelled(names)
     edge = _reach(rows)
     figure = go.Figure()
     for row, label in zip(rows, labels, strict=True):
@@ -106,9 +105,10 @@ def exposures(by_arm: Mapping[str, Sequence[tuple[str, int]]]) -> str:
     figure = go.Figure()
     for place, (arm, counts) in enumerate(by_arm.items()):
         figure.add_scatter(
-            x=[day[5:] for day, _ in counts], y=[users for _, users in counts], mode="lines+markers", name=escape(arm),
+            x=[day[5:] for day, _ in counts], y=[users for _, users in counts], mode="lines+markers",
+            name=plot_text(arm),
             line={"color": LINES[place % len(LINES)], "dash": ("solid", "dot", "dash")[place // len(LINES) % 3]},
-            hovertemplate=f"{escape(arm)}: %{{y:,}} users first seen on %{{x}}<extra></extra>",
+            hovertemplate=f"{plot_text(arm)}: %{{y:,}} users first seen on %{{x}}<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(type="category", fixedrange=True, gridcolor=FAINT)
     figure.update_yaxes(rangemode="tozero", gridcolor=FAINT, fixedrange=True, automargin=True, zeroline=False)

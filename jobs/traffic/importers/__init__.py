@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date
 from pathlib import Path
 
+from infra import progress
 from infra.errors import SettingsError
 from infra.settings import Settings
 from infra.storage import Folder
@@ -52,5 +52,5 @@ def import_logs(
     )
     return import_chats(
         path, landing, options, format, FORMATS[format],
-        lambda line: print(f"  {line}", file=sys.stderr, flush=True),
+        lambda line: progress.show(f"  {line}"),
     )  # fmt: skip
