@@ -11,15 +11,19 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.errors import UpstreamMissing
 from infra.lake import Lake, ledger
 from infra.settings import Settings, parse_days, span_of
 from jobs.declaration import LANDING, Job, Reach, all_jobs, is_landed, landing_zones, writer_of
+
+if TYPE_CHECKING:
+    from jobs.landing.zone import Unread
 
 
 @dataclass(frozen=True)
@@ -267,6 +271,18 @@ class Plan:
                 for unit in self.successes(each)
             }
         )
+
+    def unread(self) -> list[Unread]:
+        """What lies in the landing zones and no job reads: misnamed folders, files of unknown kinds."""
+        from jobs.landing.zone import unread
+
+        zones = sorted({read for each in all_jobs() for read in each.reads if is_landed(read)})
+        inner = {zone.removeprefix(f"{LANDING}/") for zone in zones}
+        return [
+            replace(left, name=f"{zone}/{left.name}")
+            for zone in zones
+            for left in unread(self.lake.landing_of(zone), inner if zone == LANDING else ())
+        ]
 
     def everything(self) -> list[Due]:
         """Everything due over all known days, in the order in which to run it."""

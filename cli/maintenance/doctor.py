@@ -33,8 +33,8 @@ class Check:
 def doctor() -> None:
     """Check that this machine can run the flywheel.
 
-    Checks Python, Java, memory, disk, make and ports, and shows how to install what is missing. Exit code 1 if
-    something required is missing.
+    Checks Python, Java, memory, disk, make and ports, and shows how to install what is missing. If there is a lake,
+    also checks its key and lists landed files that no job reads. Exit code 1 if something required is missing.
 
     \b
     Example:
@@ -60,8 +60,9 @@ def doctor() -> None:
 
 
 def examine(settings: Settings) -> list[Check]:
-    """Check Python, Java, memory, disk, make and ports."""
-    return [_python(), _java(), _memory(), _disk(settings), _make(), _port(AIRFLOW_PORT)]
+    """Check Python, Java, memory, disk, make and ports, and the lake if there is one."""
+    checks = [_python(), _java(), _memory(), _disk(settings), _make(), _port(AIRFLOW_PORT)]
+    return [*checks, *_lake(settings)]
 
 
 def _python() -> Check:
@@ -110,6 +111,31 @@ def _disk(settings: Settings) -> Check:
         f"Free at least {MINIMUM_DISK_BYTES / 1e9:.0f} GB, or set lake.root in flywheel.toml to a "
         "disk with more space.",
     )
+
+
+def _lake(settings: Settings) -> list[Check]:
+    """The lake's key, and what lies in its landing zones and is not read; nothing where there is no lake yet."""
+    from infra.errors import FlywheelError
+    from infra.lake import Lake
+    from infra.lake.facts import LAKE_FACTS, user_key
+    from jobs.plan import Plan
+
+    if Lake.of(settings).root.read_if_there(LAKE_FACTS) is None:
+        return []
+    try:
+        user_key(settings)
+        key = Check("the key is the one that the lake was filled with", True)
+    except FlywheelError as error:
+        # A warning: the machine can run the flywheel, and setting it up must not depend on an old lake.
+        key = Check(error.what, False, error.hint or "", required=False)
+    left = Plan(settings).unread()
+    names = ", ".join(unread.name for unread in left[:3])
+    more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+    landing = Check(
+        f"{len(left)} file(s) or folder(s) in the landing zones are not read" + (f": {names}{more}" if left else ""),
+        not left, "flywheel plan says why. Rename or move them.", required=False,
+    )  # fmt: skip
+    return [key, landing]
 
 
 def _make() -> Check:

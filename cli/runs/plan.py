@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format.table) -> None:
     """Show what is missing or stale, and why, in order.
 
-    Reads the landed days, the ledger (ops.runs, ops.stale) and the settings. Changes nothing.
+    Reads the landed days, the ledger (ops.runs, ops.stale) and the settings. Changes nothing. Also lists files and
+    folders in the landing zones that no job reads, such as received_ds=20261121/.
 
     \b
     Example:
@@ -26,7 +27,8 @@ def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format
     from infra.settings import load_settings
     from jobs.plan import Plan
 
-    due = Plan(load_settings()).everything()
+    plan_now = Plan(load_settings())
+    due = plan_now.everything()
     if format is not Format.table:
         rows = [
             {"job": unit.job, "days": unit.span, "dataset": unit.scope or "", "reason": unit.reason}
@@ -35,6 +37,8 @@ def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format
         print_rows(rows, ["job", "days", "dataset", "reason"], format)
     elif due:
         print_rows(_by_reason(due), ["job", "days", "number", "dataset", "reason"], format)
+    for left in plan_now.unread():
+        err.print(f"Not read: {left.name}: {left.why}.", markup=False, highlight=False)
     err.print(
         "To run all of it: flywheel run --stale" if due else "Nothing to run: every landed day is processed."
     )

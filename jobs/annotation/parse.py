@@ -15,8 +15,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
-from jobs.landing.lines import ERASED, ERASED_USER, IMPORT_REJECTED, Refused, origin_of, pseudonym, refusal_of
-from jobs.landing.zone import LandingFile, RawRow, broken, iter_rows
+from jobs.landing.lines import (
+    ERASED,
+    ERASED_USER,
+    IMPORT_REJECTED,
+    Refused,
+    named_once,
+    origin_of,
+    pseudonym,
+    refusal_of,
+)
+from jobs.landing.zone import TOO_LARGE, LandingFile, RawRow, broken, iter_rows
 from models.chat.conversation import context_of
 from models.chat.preferences import WINNERS
 
@@ -69,8 +78,11 @@ def parse_file(file: LandingFile, rules: JudgementRules) -> Iterator[LandedJudge
     """
     if file.name.endswith(".parquet"):
         raise broken(file, "is Parquet; judgements must be .jsonl or .jsonl.gz")
+    origins: set[tuple[str, int]] = set()
     for row in iter_rows(file, rules.max_line_bytes):
         landed = parse_row(row, file, rules)
+        name, line = named_once((landed.source_file, landed.line), (file.name, row.number), origins)
+        landed = landed._replace(source_file=name, line=line)
         if not row.is_terminated and landed.reason in ("malformed_json", "not_utf8", "too_large"):
             raise broken(file, "stops in the middle of its last line")
         yield landed
@@ -79,7 +91,7 @@ def parse_file(file: LandingFile, rules: JudgementRules) -> Iterator[LandedJudge
 def parse_row(row: RawRow, file: LandingFile, rules: JudgementRules) -> LandedJudgement:
     """Parse one line. Never raises on content."""
     if row.content is None:
-        return LandedJudgement(file.name, row.number, None, "too_large")
+        return LandedJudgement(file.name, row.number, None, row.reason or TOO_LARGE)
     record, reason = refusal_of(cast(bytes, row.content))
     if record is None:
         return LandedJudgement(file.name, row.number, None, reason)

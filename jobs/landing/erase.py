@@ -157,9 +157,12 @@ def _opened(file: LandingFile) -> BinaryIO:
 
 def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str]:
     with file.folder.open(file.name) as source:
-        table = pq.read_table(source)
+        table = pq.ParquetFile(source).read()  # also where two columns have one name
     # Read as landing does: a string that is not UTF-8 stays bytes and does not spoil the other rows.
-    owners = [theirs.owner(_decoded(row.content)) for row in iter_rows(file, _ANY_SIZE)]
+    owners = [
+        _owner_in(table, place, theirs) if row.content is None else theirs.owner(_decoded(row.content))
+        for place, row in enumerate(iter_rows(file, _ANY_SIZE))
+    ]
     counted = Counter(who for who in owners if who)
     if counted and not dry_run:
         keep = pa.array([None if who else row for row, who in enumerate(owners)], pa.int64())
@@ -172,6 +175,14 @@ def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str
         schema = pa.schema([field.with_nullable(True) for field in schema])
         _replace(file, lambda out: pq.write_table(pa.Table.from_arrays(columns, schema=schema), out))
     return counted
+
+
+def _owner_in(table: pa.Table, row: int, theirs: Theirs) -> str | None:
+    """The user named anywhere in a row whose columns cannot be told apart."""
+    cells = (table.column(place)[row] for place in range(table.num_columns))
+    return next(
+        (who for cell in cells if (who := theirs.mentioned(str(cell).encode(errors="replace")))), None
+    )
 
 
 def _decoded(content: object) -> dict[str, Any]:

@@ -68,6 +68,22 @@ def origin_of(record: Mapping[str, Any]) -> tuple[str, int, str] | str:
     return origin, line, reason
 
 
+def named_once(
+    origin: tuple[str, int], place: tuple[str, int], origins: set[tuple[str, int]]
+) -> tuple[str, int]:
+    """The name of a line (file and number): the line of the input that it is a note on, the first time.
+
+    Args:
+        place: the line's own file and number.
+        origins: of the notes of the file so far; the origin is added.
+    """
+    if origin in origins:
+        return place
+    if origin[0] != place[0]:
+        origins.add(origin)
+    return origin
+
+
 def decoded(content: bytes) -> str:
     """The text of a line. Raises Refused."""
     try:

@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -25,6 +25,10 @@ _KNOWN_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 _BUFFER_BYTES = 1 << 20
 _PARQUET_BATCH_ROWS = 512
 UNDECODABLE = b"\xff"  # stands for a nested value that is not UTF-8; itself not UTF-8
+UNREADABLE = (
+    object()
+)  # stands for a Parquet value that Python cannot hold, such as a time in the year 300,000
+TOO_LARGE, UNKNOWN_KIND, DUPLICATE_COLUMN = "too_large", "unknown_file_kind", "duplicate_key"
 BOM = b"\xef\xbb\xbf"
 
 
@@ -53,13 +57,22 @@ class LandingFile:
 class RawRow(NamedTuple):
     """One line (from 1) of a file, or one row of a Parquet file.
 
-    `content` is the line's bytes without its end, a mapping of Parquet columns, or None when it was longer
-    than allowed and was skipped. `is_terminated` is False for a last line without a newline.
+    `content` is the line's bytes without its end, a mapping of Parquet columns, or None when it was not read; `reason`
+    then says why. `is_terminated` is False for a last line without a newline.
     """
 
     number: int
     content: bytes | Mapping[str, Any] | None
     is_terminated: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A file or folder in a landing zone that landing does not read, and why."""
+
+    name: str
+    why: str
 
 
 def day_folder(day: date) -> str:
@@ -70,25 +83,15 @@ def day_folder(day: date) -> str:
 def landing_files(landing: str | Folder, day: date) -> list[LandingFile]:
     """The finished files of a received day in the order of their names; none when the folder is absent.
 
-    Names that start with `_` or `.`, and names that end in `.tmp` or `.part`, are being written: they are ignored.
-
-    Raises:
-        LandingFileBroken: a file is of a kind that the contract does not know, so its rows would be lost.
+    Names that start with `_` or `.`, and names that end in `.tmp` or `.part`, are being written: they are ignored. A
+    file of an unknown kind is listed: reading it gives one refused row, so that it stops nothing and is not lost.
     """
     root = folder(landing)
     files = []
     for entry in root.entries(day_folder(day)):
         name = entry.name
-        if entry.is_folder or name.startswith(("_", ".")):
+        if entry.is_folder or not _is_finished(name):
             continue
-        if name.endswith(_UNFINISHED_SUFFIXES):
-            continue
-        if not name.endswith(_KNOWN_SUFFIXES):
-            raise LandingFileBroken(
-                f"{day_folder(day)}/{name} is neither .jsonl, .jsonl.gz nor .parquet",
-                day=day,
-                hint="Rename it. While you write a file, end its name in .tmp.",
-            )
         path = f"{day_folder(day)}/{name}"
         files.append(LandingFile(root.uri, path, day, entry.size, entry.modified_ns, root.options))
     return sorted(files, key=lambda file: file.name)
@@ -98,13 +101,52 @@ def landing_days(landing: str | Folder) -> list[date]:
     """The received days that have a folder, in order."""
     days = []
     for entry in folder(landing).entries():
-        prefix, _, value = entry.name.partition("=")
-        if entry.is_folder and prefix == "received_ds":
-            try:
-                days.append(date.fromisoformat(value))
-            except ValueError:
-                continue  # a folder of another name is not a received day
+        if entry.is_folder and (day := _day_of(entry.name)) is not None:
+            days.append(day)
     return sorted(days)
+
+
+def unread(landing: str | Folder, zones: Collection[str] = ()) -> list[Unread]:
+    """What lies in a landing zone and is not landed, though it does not look like a file that is being written.
+
+    Args:
+        zones: names of folders of other zones in this one.
+    """
+    root = folder(landing)
+    left: list[Unread] = []
+    for entry in root.entries():
+        if entry.name in zones or entry.name.startswith(("_", ".")):
+            continue
+        if not entry.is_folder:
+            left.append(Unread(entry.name, "it lies outside the folder of a received day"))
+        elif (day := _day_of(entry.name)) is None:
+            left.append(Unread(f"{entry.name}/", "its name is not received_ds=YYYY-MM-DD"))
+        else:
+            for inner in root.entries(day_folder(day)):
+                name = f"{day_folder(day)}/{inner.name}"
+                if inner.is_folder and not inner.name.startswith(("_", ".")):
+                    left.append(Unread(f"{name}/", "folders in the folder of a received day are not read"))
+                elif not inner.is_folder and not _is_known(inner.name) and _is_finished(inner.name):
+                    left.append(Unread(name, "it is neither .jsonl, .jsonl.gz nor .parquet"))
+    return left
+
+
+def _day_of(name: str) -> date | None:
+    """The received day of a folder's name. Only one spelling counts: Python reads `20261121` and `2026-W47-6` too."""
+    prefix, _, value = name.partition("=")
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        return None
+    return day if prefix == "received_ds" and value == day.isoformat() else None
+
+
+def _is_finished(name: str) -> bool:
+    return not name.startswith(("_", ".")) and not name.endswith(_UNFINISHED_SUFFIXES)
+
+
+def _is_known(name: str) -> bool:
+    return name.endswith(_KNOWN_SUFFIXES)
 
 
 def delete_day(landing: str | Folder, day: date) -> None:
@@ -121,9 +163,14 @@ def landing_fingerprint(landing: str | Folder, day: date) -> str:
 def iter_rows(file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
     """The rows of a file in order. Keeps one line (or one small Parquet batch) in memory.
 
+    A file of an unknown kind gives one row without content.
+
     Raises:
         LandingFileBroken: the file is truncated or damaged (truncated gzip, Parquet without footer).
     """
+    if not _is_known(file.name):
+        yield RawRow(0, None, True, UNKNOWN_KIND)
+        return
     try:
         with file.folder.open(file.name) as source:
             if file.name.endswith(".parquet"):
@@ -163,7 +210,7 @@ def iter_lines(stream: BinaryIO, max_line_bytes: int) -> Iterator[RawRow]:
             content = None
         if number == 1 and content is not None:
             content = content.removeprefix(BOM)
-        yield RawRow(number, content, is_terminated)
+        yield RawRow(number, content, is_terminated, None if content is not None else TOO_LARGE)
 
 
 def _skip_line(stream: BinaryIO) -> bool:
@@ -190,13 +237,21 @@ def _text_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> Iter
 
 def _parquet_rows(source: BinaryIO, max_line_bytes: int) -> Iterator[RawRow]:
     number = 0
-    for batch in pq.ParquetFile(source).iter_batches(batch_size=_PARQUET_BATCH_ROWS):
+    parquet = pq.ParquetFile(source)
+    names = parquet.schema_arrow.names
+    if len(set(names)) < len(names):
+        # Which of the columns is meant is anybody's guess, as it is of a JSON key that stands twice.
+        for number in range(1, parquet.metadata.num_rows + 1):
+            yield RawRow(number, None, True, DUPLICATE_COLUMN)
+        return
+    for batch in parquet.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
         columns = {name: _python_values(batch.column(i)) for i, name in enumerate(batch.schema.names)}
         for position in range(batch.num_rows):
             number += 1
             row = {name: values[position] for name, values in columns.items()}
             size = sum(len(value) for value in row.values() if isinstance(value, bytes))
-            yield RawRow(number, row if size <= max_line_bytes else None, True)
+            fits = size <= max_line_bytes
+            yield RawRow(number, row if fits else None, True, None if fits else TOO_LARGE)
 
 
 def _python_values(column: Any) -> list[Any]:
@@ -207,8 +262,12 @@ def _python_values(column: Any) -> list[Any]:
         column = column.cast(pa.large_binary())
     try:
         return cast(list[Any], column.to_pylist())
-    except UnicodeDecodeError:  # a string inside a struct or list
+    except _CONVERSION_ERRORS:
         return [_python_value(value) for value in column]
+
+
+# A string inside a struct or list that is not UTF-8; a time or date that Python cannot hold; an unknown time zone.
+_CONVERSION_ERRORS = (ValueError, OverflowError, LookupError, TypeError, pa.ArrowException)
 
 
 def _python_value(value: Any) -> Any:
@@ -216,3 +275,5 @@ def _python_value(value: Any) -> Any:
         return value.as_py()
     except UnicodeDecodeError:
         return UNDECODABLE
+    except _CONVERSION_ERRORS:
+        return UNREADABLE

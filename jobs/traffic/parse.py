@@ -19,10 +19,11 @@ from jobs.landing.lines import (
     Refused,
     decoded,
     load_object,
+    named_once,
     origin_of,
     pseudonym,
 )
-from jobs.landing.zone import LandingFile, RawRow, broken, iter_rows
+from jobs.landing.zone import TOO_LARGE, UNREADABLE, LandingFile, RawRow, broken, iter_rows
 
 EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exposure", "character_update")
 SOURCES = ("user", "internal")
@@ -94,8 +95,11 @@ def parse_file(file: LandingFile, rules: LandingRules) -> Iterator[Landed]:
     Raises:
         LandingFileBroken: the file is damaged, or its last line has no end and cannot be read: half written.
     """
+    origins: set[tuple[str, int]] = set()
     for row in iter_rows(file, rules.max_line_bytes):
         landed = parse_row(row, file, rules)
+        name, line = named_once((landed.source_file, landed.line), (file.name, row.number), origins)
+        landed = landed._replace(source_file=name, line=line)
         if not row.is_terminated and landed.reason in ("malformed_json", "not_utf8", "too_large"):
             raise broken(file, "stops in the middle of its last line")
         yield landed
@@ -128,7 +132,7 @@ def parse_time(value: object) -> datetime | None:
 def _record(row: RawRow) -> dict[str, Any]:
     """The line as a JSON object whose text is all valid Unicode."""
     if row.content is None:
-        raise Refused("too_large")
+        raise Refused(row.reason or TOO_LARGE)
     if isinstance(row.content, bytes):
         if not row.content.strip():
             raise Refused("empty_line")
@@ -137,6 +141,8 @@ def _record(row: RawRow) -> dict[str, Any]:
     for name, value in row.content.items():
         if value is None:
             continue
+        if value is UNREADABLE:
+            raise Refused("bad_timestamp" if name == "event_ts" else "unreadable_value")
         record[name] = decoded(value) if isinstance(value, bytes) else value
     if isinstance(record.get("payload"), str):
         record["payload"] = load_object(record["payload"].encode())

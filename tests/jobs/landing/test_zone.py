@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from infra.errors import LandingFileBroken
 from jobs.landing.zone import (
     LandingFile,
+    RawRow,
     day_folder,
     iter_lines,
     iter_rows,
@@ -44,10 +45,10 @@ def test_files_being_written_are_ignored_and_the_rest_come_in_order(tmp_path: Pa
     assert landing_days(str(tmp_path)) == [DAY]
 
 
-def test_a_file_of_an_unknown_kind_is_an_error_not_a_loss(tmp_path: Path) -> None:
+def test_a_file_of_an_unknown_kind_is_one_refused_row(tmp_path: Path) -> None:
     put(tmp_path, "events.csv", b"a,b\n")
-    with pytest.raises(LandingFileBroken, match=r"events\.csv .*2026-03-01"):
-        landing_files(str(tmp_path), DAY)
+    [file] = landing_files(str(tmp_path), DAY)
+    assert list(iter_rows(file, 1_000)) == [RawRow(0, None, True, "unknown_file_kind")]
 
 
 def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
