@@ -146,17 +146,10 @@ def _record_raw_read(settings: Settings, opened: Opened, raw: bool, reader: str)
             table=opened.snapshot.table,
             hint="Give --reader or set FLYWHEEL_REVIEWER. The name is recorded in ops.raw_reads.",
         )
-    import uuid
-    from datetime import UTC, datetime
+    from infra.lake import Lake
+    from infra.lake.raw_reads import record
 
-    from infra.lake import Lake, ledger
-
-    now, run_id = datetime.now(UTC), f"pull-{uuid.uuid4().hex[:12]}"
-    row = {
-        "turn_id": f"{opened.snapshot} {opened.snapshot.filter_hash}", "turn_ds": now.date(),
-        "reader": reader.strip(), "read_ts": now, "ds": now.date(), "run_id": run_id,
-    }  # fmt: skip
-    ledger.append(Lake.of(settings), "ops.raw_reads", [row], run_id)
+    record(Lake.of(settings), "pull", reader, [f"{opened.snapshot} {opened.snapshot.filter_hash}"])
 
 
 class _ProgressBar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
@@ -12,6 +11,7 @@ import duckdb
 from infra.errors import ContractError, SettingsError
 from infra.lake import Lake, ledger
 from infra.lake.facts import user_key
+from infra.lake.raw_reads import record
 from infra.settings import Settings
 from infra.write.decisions import deciding
 from models.screening.verdict import content_hash
@@ -64,9 +64,7 @@ def show(settings: Settings, turn_id: str, reviewer: str) -> tuple[str | None, s
     lake = Lake.of(settings)
     waiting = _queued(lake, turn_id)
     turn = _turn(lake, turn_id, waiting["ds"])
-    now, run_id = ledger.now(), _command_id()
-    row = {"turn_id": turn_id, "turn_ds": waiting["ds"], "reader": reviewer, "read_ts": now, "ds": now.date()}
-    ledger.append(lake, "ops.raw_reads", [row | {"run_id": run_id}], run_id)
+    record(lake, "review", reviewer, [turn_id], waiting["ds"])
     return turn["user_message"], turn["response"]
 
 
@@ -111,10 +109,6 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
         cause = "a reviewer decided on a turn of the day"
         ledger.mark_stale(lake, "curation.screen", [day], cause, run.run_id)
     return day
-
-
-def _command_id() -> str:
-    return f"review-{uuid.uuid4().hex[:12]}"
 
 
 def _check_reviewer(reviewer: str) -> None:

@@ -1,5 +1,5 @@
 CREATE TABLE ops.raw_reads (
-  turn_id STRING NOT NULL COMMENT 'Key, with read_ts: the turn whose raw text was shown; of a flywheel pull, table@version and the hash of its filter.',
+  turn_id STRING NOT NULL COMMENT 'Key, with read_ts: the turn whose raw text was shown; of flywheel pull and flywheel sql, table@version and the hash of the filter or statement.',
   turn_ds DATE NOT NULL COMMENT 'Day of the turn.',
   reader STRING NOT NULL COMMENT 'Who asked to see it.',
   read_ts TIMESTAMP NOT NULL COMMENT 'UTC; written before the text is shown.',
