@@ -164,5 +164,17 @@ class JobUnknown(FlywheelError):
     """No job, table or view of that name is declared."""
 
 
+class QueryRefused(FlywheelError):
+    """A statement of a user may not run: it is not one SELECT, or it names what it may not read."""
+
+
+class QueryFailed(FlywheelError):
+    """A statement of a user is wrong, or a value does not fit it."""
+
+
+class QueryStopped(FlywheelError):
+    """A statement of a user ran into its limit of time or memory."""
+
+
 class EnvironmentMissing(FlywheelError):
     """Something that the machine must bring (Java, memory, a port) is not there."""

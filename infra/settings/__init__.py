@@ -50,6 +50,7 @@ from infra.settings.platform import (
     ReportSettings,
     SecretSettings,
     SparkSettings,
+    SqlSettings,
     TrackingSettings,
 )
 from infra.settings.traffic import LandingSettings, SplitSettings, TurnsSettings
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=Path.cwd, description="Project folder, with flywheel.toml.")
     lake: LakeSettings = LakeSettings()
     spark: SparkSettings = SparkSettings()
+    sql: SqlSettings = SqlSettings()
     landing: LandingSettings = LandingSettings()
     turns: TurnsSettings = TurnsSettings()
     screening: ScreeningSettings = ScreeningSettings()
@@ -234,6 +236,6 @@ __all__ = [
     "PreferencesSettings", "PreherdingSettings", "QueueSettings", "ReportSettings",
     "RewardOverrideSettings", "SafetyTrainingSettings", "SamplingSettings", "ScreeningSettings",
     "SecretSettings", "Settings",
-    "SignalModelsSettings", "SignalsSettings", "SparkSettings", "SplitSettings", "TrackingSettings",
+    "SignalModelsSettings", "SignalsSettings", "SparkSettings", "SplitSettings", "SqlSettings", "TrackingSettings",
     "TrainingSettings", "TurnsSettings", "find_home", "load_settings", "parse_days", "span_of",
 ]  # fmt: skip

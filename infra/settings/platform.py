@@ -62,6 +62,16 @@ class SparkSettings(Section):
         return self.master.startswith("local")
 
 
+class SqlSettings(Section):
+    """What a statement of `flywheel sql` may use. It spills nothing to disk: raw text would lie there."""
+
+    row_limit: int = Field(10_000, ge=1, description="Rows printed unless --limit says otherwise.")
+    time_limit_seconds: float = Field(300.0, gt=0, description="A statement that runs longer is stopped.")
+    memory_limit_bytes: int = Field(
+        4_000_000_000, ge=100_000_000, description="A statement that needs more memory is stopped."
+    )
+
+
 class TrackingSettings(Section):
     """Where runs, models and aliases are registered."""
 

@@ -55,7 +55,6 @@ def read(lake: Lake, examples: int, map_points: int) -> Report:
         map_points: prompts to read with their vectors, for the embedding map.
     """
     with connect(lake) as database:
-        database.execute("SET enable_progress_bar = false")
 
         def rows(query: str, **values: Any) -> list[Row]:
             return named_rows(database, query, values)
