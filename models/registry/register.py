@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -96,6 +97,8 @@ def register(
 def fetch(settings: Settings, reference: str) -> Path:
     """The folder of `name@alias` or `name/3`: a copy in the user's cache, or the place in its manifest.
 
+    Its files are compared with the hash that was registered. A cached copy that is damaged is fetched again.
+
     Raises:
         ModelUnknown: there is no such version.
         RegistrationRefused: its files changed since they were registered.
@@ -106,15 +109,41 @@ def fetch(settings: Settings, reference: str) -> Path:
         user_cache() / "models" / f"{version.name}-{version.version}-{version.tags.get(IDENTITY, '')[:16]}"
     )
     if folder.exists():
-        return folder
+        if _is_registered(folder, version):
+            return folder
+        print(
+            f"The cached copy of {version.name}/{version.version} is damaged. It is fetched again.",
+            file=sys.stderr,
+        )
+        shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as temporary:
         source = stored(settings, version, Path(temporary))
         if not source.is_relative_to(temporary):
-            return source  # stored by manifest: no copy
+            return source  # stored by manifest, which was checked: no copy
+        if not _is_registered(source, version):
+            raise RegistrationRefused(
+                f"the files of {version.name}/{version.version} in the registry are not those that were registered",
+                setting="tracking.uri",
+                hint="Restore the artifact store from a backup, or train and register the model again.",
+            )
         with new_folder(folder) as draft:
             shutil.copytree(source, draft, symlinks=False, dirs_exist_ok=True)
     return folder
+
+
+def _is_registered(folder: Path, version: Any) -> bool:
+    """Whether the folder holds the files of the version, by the identity that was computed when it was registered."""
+    try:
+        files = manifest(folder)
+    except (RegistrationRefused, OSError):
+        return False
+    lineage_hash = version.tags.get("lineage_hash", "")
+    return bool(_identity(lineage_hash, files) == version.tags.get(IDENTITY))
+
+
+def _identity(lineage_hash: str, files: Manifest) -> str:
+    return hashlib.sha256(f"{lineage_hash}:{files.content_hash}".encode()).hexdigest()
 
 
 def _register(
@@ -142,7 +171,7 @@ def _register(
         experiment=EXPERIMENT,
         folder=folder,
         files=tuple(weights.files),
-        identity=hashlib.sha256(f"{lineage.hash()}:{weights.content_hash}".encode()).hexdigest(),
+        identity=_identity(lineage.hash(), weights),
         check=partial(_check_stored, weights, probe, expected_logits, compared_with),
         by_manifest=weights if large else None,
         parameters={**lineage.configuration, "seed": lineage.seed, "base_model": lineage.base_model},

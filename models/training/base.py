@@ -9,15 +9,14 @@ figures say that the code works, not what a 70B model would do.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.cache import user_cache
+from infra.cache import sealed_folder, user_cache
 from infra.errors import TrainingRefused
 from infra.settings import Settings
-from infra.storage import new_folder
 from models.text.language.romanised_hindi import corpus_lines
 
 SPECIAL = (
@@ -72,18 +71,7 @@ def resolved(name: str) -> str:
 
 def embedded() -> Path:
     """The folder of `tiny-llama` and its tokenizer, under the user's cache, named by a hash of the text and recipe."""
-    return filled_once(user_cache() / "base" / _content_name(), _make)
-
-
-def filled_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """The folder, which `make` fills if it is not there.
-
-    It is written aside and renamed: of two processes that make it at once, both read what the faster one made.
-    """
-    if not (folder / "config.json").exists():
-        with new_folder(folder) as draft:
-            make(draft)
-    return folder
+    return sealed_folder(user_cache() / "base" / _content_name(), _make, f"base model {TINY_LLAMA}")
 
 
 def _content_name() -> str:

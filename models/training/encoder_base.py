@@ -12,8 +12,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from infra.cache import user_cache
-from models.training.base import MARKERS, filled_once
+from infra.cache import sealed_folder, user_cache
+from models.training.base import MARKERS, SENTENCE_ENCODER
 
 TEMPLATE = (
     "{{ '[CLS]' }}{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '[SEP]' }}{% endfor %}"
@@ -31,7 +31,8 @@ def encoder() -> Path:
     source = _source()
     size = (source / "model.safetensors").stat().st_size
     recipe = repr((_RECIPE, TEMPLATE, _SEED, _MEAN_WEIGHT, size)).encode()
-    return filled_once(user_cache() / "base" / f"minilm-{hashlib.sha256(recipe).hexdigest()[:16]}", _make)
+    folder = user_cache() / "base" / f"minilm-{hashlib.sha256(recipe).hexdigest()[:16]}"
+    return sealed_folder(folder, _make, f"base model {SENTENCE_ENCODER}")
 
 
 def _source() -> Path:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -300,7 +302,7 @@ def load_classifier(folder: Path) -> ClassifierModel:
             raise ValueError("unknown categories")
         if version_of(weights, thresholds) != manifest["version"]:
             raise ValueError("changed since it was saved")
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DetectorUnavailable(
             f"no whole safety classifier in {folder}: {type(error).__name__}",
             setting="screening.safety_model",

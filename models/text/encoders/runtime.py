@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from infra.cache import user_cache
+from infra.cache import sealed_folder, user_cache
 from infra.errors import EncoderUnavailable
-from infra.storage import new_folder
 from models.text.encoders.reading import Ids, Reading
 
 if TYPE_CHECKING:
@@ -129,10 +128,7 @@ def converted(source: Source) -> Path:
     It is named by a hash of the source's content, this code and OpenVINO's version, under the user's cache directory.
     """
     folder = user_cache() / "encoders" / _content_name(source)
-    if not (folder / _GRAPH).exists():
-        with new_folder(folder) as draft:
-            _convert(source, draft)
-    return folder
+    return sealed_folder(folder, lambda draft: _convert(source, draft), "text encoder")
 
 
 def _content_name(source: Source) -> str:

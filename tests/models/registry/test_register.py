@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -159,6 +160,32 @@ def test_a_model_on_the_sentence_encoder_is_probed_as_any_other(
             settings, "rm-encoder", trained.folder, replace(lineage, seed=9), {}, PROBE,
             expected=[value + 1 for value in expected],
         )  # fmt: skip
+
+
+@pytest.mark.usefixtures("rm")
+def test_a_damaged_copy_is_fetched_again_and_a_damaged_store_is_refused(
+    settings: Settings, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (folder / "model.safetensors").read_bytes()
+    damaged = whole[:-4000] + bytes(4000)
+    copy = fetch(settings, "rm/1")
+    (copy / "model.safetensors").write_bytes(damaged)
+    assert (fetch(settings, "rm/1") / "model.safetensors").read_bytes() == whole
+    assert "fetched again" in capsys.readouterr().err
+    version = tracking.version_of(settings, "rm/1")
+    (stored_weights,) = [
+        path
+        for path in (settings.home / ".flywheel").rglob("model.safetensors")
+        if path.is_relative_to(Path(version.source.removeprefix("file://")))
+    ]
+    stored_weights.write_bytes(damaged)
+    try:
+        assert (fetch(settings, "rm/1") / "model.safetensors").read_bytes() == whole, "the copy is whole"
+        shutil.rmtree(fetch(settings, "rm/1"))
+        with pytest.raises(RegistrationRefused, match="not those that were registered"):
+            fetch(settings, "rm/1")
+    finally:
+        stored_weights.write_bytes(whole)
 
 
 @pytest.mark.usefixtures("rm")
