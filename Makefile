@@ -31,6 +31,9 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__CORE__EXECUTION_API_SERVER_URL := http://localhost:$(AIRFLOW_PORT)/execution/
 export AIRFLOW__API__PORT := $(AIRFLOW_PORT)
 export AIRFLOW__API__HOST := 127.0.0.1
+# Airflow sets these itself, whatever the umask: its defaults let a group write and others read.
+export AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS := 0o700
+export AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS := 0o600
 export AIRFLOW_CONN_SPARK_DEFAULT := spark://local
 export PYTHONPATH := $(CURDIR)
 
@@ -76,7 +79,7 @@ lint: setup ## Check style, types and import rules
 
 .PHONY: airflow
 airflow: setup ## Start Airflow with its web UI on AIRFLOW_PORT; DAGs start paused (ARGS="..." for any airflow command)
-	@$(RUN) airflow $(or $(ARGS),standalone)
+	@umask 077; $(RUN) airflow $(or $(ARGS),standalone)
 
 .PHONY: clean
 clean: ## Delete the lake, the report and Airflow's state (not .venv)

@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from infra.lake import Lake
 from infra.settings import load_settings
 from infra.storage import uri_of
+from infra.storage.private import keep_private
 from jobs.declaration import Job, writer_of
 from jobs.submission import REPOSITORY, submission
 
@@ -100,6 +101,8 @@ def stage_task(
     """
 
     def prepare(context: Any) -> None:
+        # spark-submit and its Java take the umask of this process, which Airflow started with its own.
+        keep_private(*load_settings().lake.groups)
         if unset := _models_not_set(jobs):
             raise AirflowSkipException(f"nothing to do: {', '.join(unset)} is not set")
         if pre_execute is not None:

@@ -2,6 +2,7 @@
 # The main job on the embedded default: land, curate through Airflow's backfill DAG, train and register, report.
 # Called by `make demo`, which sets LOGS, FORMAT, START, DAYS and TURNS.
 set -euo pipefail
+umask 077 # Airflow's database, logs and configuration are nobody else's; flywheel sets its own
 
 started=$SECONDS
 say() { printf '\n== %s\n' "$*"; }

@@ -46,6 +46,7 @@ def sandbox(
     from rich.progress import Progress
 
     from infra.lake import Lake
+    from infra.lake.roots import make_roots
     from infra.sandbox import SandboxSettings, generate
     from infra.sandbox.scenarios import SCENARIOS, scenario
     from infra.settings import load_settings
@@ -56,6 +57,7 @@ def sandbox(
         if bias not in SCENARIOS:
             raise typer.BadParameter(f"--bias must be one of {', '.join(SCENARIOS)}")
         chosen = scenario(bias, chosen)
+    make_roots(settings)
     with Progress(console=err) as progress:
         task = progress.add_task("simulating", total=None)
         summary = generate(

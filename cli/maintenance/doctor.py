@@ -34,7 +34,8 @@ def doctor() -> None:
     """Check that this machine can run the flywheel.
 
     Checks Python, Java, memory, disk, make and ports, and shows how to install what is missing. If there is a lake,
-    also checks its key and lists landed files that no job reads. Exit code 1 if something required is missing.
+    also checks its key and who may read it, and lists landed files that no job reads. Exit code 1 if something
+    required is missing.
 
     \b
     Example:
@@ -62,7 +63,7 @@ def doctor() -> None:
 def examine(settings: Settings) -> list[Check]:
     """Check Python, Java, memory, disk, make and ports, and the lake if there is one."""
     checks = [_python(), _java(), _memory(), _disk(settings), _make(), _port(AIRFLOW_PORT)]
-    return [*checks, *_lake(settings)]
+    return [*checks, *_readers(settings), *_lake(settings)]
 
 
 def _python() -> Check:
@@ -136,6 +137,16 @@ def _lake(settings: Settings) -> list[Check]:
         not left, "flywheel plan says why. Rename or move them.", required=False,
     )  # fmt: skip
     return [key, landing]
+
+
+def _readers(settings: Settings) -> list[Check]:
+    from infra.lake.roots import exposed
+
+    found = [
+        Check(place.what, False, f"To change that: {place.command}", required=False)
+        for place in exposed(settings)
+    ]
+    return found or [Check("the lake is closed to other accounts", True)]
 
 
 def _make() -> Check:

@@ -15,6 +15,7 @@ from deltalake.exceptions import DeltaError
 from infra.contracts import Contract, contract, table_names
 from infra.errors import ContractError, MigrationRefused
 from infra.lake import Lake, facts
+from infra.lake.roots import make_roots
 from infra.settings import Settings
 
 _ORDERED = frozenset({"STRING", "INT", "BIGINT", "DOUBLE", "FLOAT", "DATE", "TIMESTAMP"})
@@ -38,6 +39,7 @@ def migrate(settings: Settings, key_fits: bool = False) -> list[Change]:
         MigrationRefused: a contract asks for a destructive change, or the split would move users.
         KeyMismatch: the key is missing, or is not the lake's.
     """
+    make_roots(settings)
     lake = Lake.of(settings)
     facts.record(settings, lake, key_fits)
     changes: list[Change] = []

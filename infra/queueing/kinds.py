@@ -41,7 +41,7 @@ class Local:
 
     def start(self, script: Path, name: str, output: Path) -> str:
         """The id is the process id and its start time, because process ids are reused."""
-        with output.open("ab") as out:
+        with os.fdopen(os.open(output, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab") as out:
             process = subprocess.Popen(
                 [str(script)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
             )

@@ -18,6 +18,7 @@ from typing import Protocol
 from infra.errors import SubmissionFailed
 from infra.settings import QueueSettings
 from infra.storage import write_file
+from infra.storage.private import OWNER_UMASK
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _JOB, _SCRIPT, _OUTPUT, _CODE = "job.json", "run.sh", "output.log", "exit_code"
@@ -112,14 +113,15 @@ def _started(queue: Queue, folder: Path, command: list[str], home: Path) -> Job:
         (folder / name).unlink(missing_ok=True)
     script = folder / _SCRIPT
     code, output = shlex.quote(str(folder / _CODE)), shlex.quote(str(folder / _OUTPUT))
-    script.write_text(
-        "#!/bin/bash\n"
+    write_file(
+        script,
+        # A queue of other machines starts with their umask.
+        f"#!/bin/bash\numask {OWNER_UMASK:03o}\n"
         f"cd {shlex.quote(str(_REPOSITORY))} && export FLYWHEEL_HOME={shlex.quote(str(home))} PYTHONUNBUFFERED=1\n"
         f"{shlex.join(command)} >> {output} 2>&1\n"
         f"code=$?\necho $code > {code}.draft && mv {code}.draft {code}\nexit $code\n",
-        encoding="utf-8",
+        mode=0o700,
     )
-    script.chmod(0o700)
     try:
         job = Job(queue.start(script, folder.name, folder / _OUTPUT), command, time.time())
     except QueueAway as error:
@@ -128,7 +130,7 @@ def _started(queue: Queue, folder: Path, command: list[str], home: Path) -> Job:
             setting="queue.kind",
             hint="Check that you can reach it from this machine.",
         ) from None
-    write_file(folder / _JOB, json.dumps(asdict(job)))
+    write_file(folder / _JOB, json.dumps(asdict(job)), mode=0o600)
     return job
 
 

@@ -52,9 +52,11 @@ from infra.settings.platform import (
     SparkSettings,
     SqlSettings,
     TrackingSettings,
+    is_spark_secret,
 )
 from infra.settings.traffic import LandingSettings, SplitSettings, TurnsSettings
 from infra.storage import create_file, is_uri
+from infra.storage.private import keep_private
 
 LEAST_KEY_BYTES = 16
 _KEY_VARIABLE = "FLYWHEEL_SECRETS__USER_KEY"
@@ -181,13 +183,15 @@ def find_home() -> Path:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read and check all settings.
+    """Read and check all settings. What this process writes from now on is closed to other accounts (its umask).
+
+    Every door comes through here before it writes, and who may read is a setting.
 
     Raises:
         SettingsError: one names the setting, what is wrong with it, and where settings come from.
     """
     try:
-        return Settings(home=overrides.pop("home", find_home()), **overrides)
+        settings = Settings(home=overrides.pop("home", find_home()), **overrides)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise SettingsError(
@@ -197,6 +201,8 @@ def load_settings(**overrides: Any) -> Settings:
         ) from None
     except ValueError as error:  # TOML that does not parse
         raise SettingsError(f"flywheel.toml cannot be read: {error}", hint="Fix the file.") from None
+    keep_private(*settings.lake.groups)
+    return settings
 
 
 def _stored_key(path: Path, create: bool) -> bytes:
@@ -227,6 +233,12 @@ class _TomlWithoutSecrets(TomlConfigSettingsSource):
             raise SettingsError(
                 f"{file} holds secrets", setting="secrets",
                 hint=f"Remove the section. Keys come from the environment ({_KEY_VARIABLE}) or from their own file.",
+            )  # fmt: skip
+        conf = self.toml_data.get("spark", {}).get("conf", {})
+        if secret := next((name for name in conf if is_spark_secret(name)), None):
+            raise SettingsError(
+                f"{file} holds a secret, {secret}", setting="spark.conf",
+                hint=f"Remove it there, and set FLYWHEEL_SPARK__CONF='{{\"{secret}\": \"...\"}}' in the environment.",
             )  # fmt: skip
 
 

@@ -8,10 +8,20 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from infra.settings.section import Section
+from infra.storage.private import group_id
 
 _SECRET = re.compile(
     r"secret|token|password|credential|access_key|account_key|private_key|sas", re.IGNORECASE
 )
+_SPARK_SECRET = re.compile(r"secret|token|password|(access|account|private)[._]?key|\bsas\b", re.IGNORECASE)
+# Settings of Spark and Hadoop that say where a secret comes from, and hold none.
+_NO_SECRET_ENDINGS = ("file", "path", "provider", "enabled", "class", "interval")
+HADOOP = "spark.hadoop."
+
+
+def is_spark_secret(name: str) -> bool:
+    """Whether a setting of Spark holds a secret, by its name."""
+    return _SPARK_SECRET.search(name) is not None and not name.lower().endswith(_NO_SECRET_ENDINGS)
 
 
 class LakeSettings(Section):
@@ -23,6 +33,12 @@ class LakeSettings(Section):
     )
     curated_root: str = Field("", description="All data after screening. Default: <root>/curated.")
     landing: str = Field("", description="Event files. Default: <restricted_root>/landing.")
+    group: str = Field(
+        "", description="Group that may read what is curated. Default: none, only the owner of the files."
+    )
+    restricted_group: str = Field(
+        "", description="Group that may read raw text. Default: none, only the owner of the files."
+    )
     storage_options: dict[str, str] = Field(
         default_factory=dict,
         description="Options of an object store, with the names of delta-rs: aws_region, aws_endpoint_url, "
@@ -35,6 +51,18 @@ class LakeSettings(Section):
     minimum_free_bytes: int = Field(
         500_000_000, ge=0, description="A job does not start with less free disk space."
     )
+
+    @property
+    def groups(self) -> tuple[str, str]:
+        """The groups that may read somewhere in the lake; empty where none may."""
+        return self.group, self.restricted_group
+
+    @field_validator("group", "restricted_group")
+    @classmethod
+    def _is_ours(cls, group: str) -> str:
+        if group:
+            group_id(group)
+        return group
 
     @field_validator("storage_options")
     @classmethod
@@ -54,7 +82,22 @@ class SparkSettings(Section):
         "short",
         description="On local. short: Java starts fast. long: Java compiles for throughput (from a few million rows).",
     )
-    conf: dict[str, str] = Field(default_factory=dict, description="Further spark.* settings, applied last.")
+    conf: dict[str, str] = Field(
+        default_factory=dict,
+        description="Further spark.* settings, applied last. A secret (spark.hadoop.fs.s3a.secret.key) comes from the "
+        "environment: FLYWHEEL_SPARK__CONF='{...}'.",
+    )
+
+    @field_validator("conf")
+    @classmethod
+    def _secrets_reach_spark_unseen(cls, conf: dict[str, str]) -> dict[str, str]:
+        names = (name for name in conf if is_spark_secret(name) and not name.startswith(HADOOP))
+        if name := next(names, None):
+            raise ValueError(
+                f"{name} is a secret that Java needs when it starts, where every account can read it in the list of "
+                "processes. Set it in spark-defaults.conf in SPARK_CONF_DIR, readable by you only"
+            )
+        return conf
 
     @property
     def is_local(self) -> bool:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from infra import progress
 from infra.settings import Settings
+from infra.settings.platform import HADOOP, is_spark_secret
 from infra.spark.archive import archive_options
 from infra.spark.jars import DELTA_PACKAGE, delta_jars, fetch_jars
 from infra.spark.java import check_java
+from infra.storage.private import umask_for
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,8 +30,10 @@ _JAVA = {
 
 
 def spark_conf(settings: Settings) -> dict[str, str]:
-    """Every `spark.*` setting of a session or submission."""
+    """Every `spark.*` setting of a session or submission that is no secret: it stands on Java's command line."""
     conf = {
+        # Hadoop sets the mode of every file that it makes, whatever the umask of the process.
+        "spark.hadoop.fs.permissions.umask-mode": f"{umask_for(*settings.lake.groups):03o}",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
@@ -66,7 +70,15 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         conf["spark.driver.extraClassPath"] = os.pathsep.join(jars)
     else:
         conf["spark.jars.packages"] = DELTA_PACKAGE
-    return conf | settings.spark.conf
+    return conf | {name: value for name, value in settings.spark.conf.items() if not is_spark_secret(name)}
+
+
+def _hand_over_secrets(spark: SparkSession, settings: Settings) -> None:
+    """Give Hadoop its secrets over the connection to Java; on a command line every account could read them."""
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+    for name, value in settings.spark.conf.items():
+        if is_spark_secret(name):
+            hadoop.set(name.removeprefix(HADOOP), value)
 
 
 def session(settings: Settings, name: str = "flywheel") -> SparkSession:
@@ -93,7 +105,9 @@ def session(settings: Settings, name: str = "flywheel") -> SparkSession:
     builder = SparkSession.builder.appName(name).master(settings.spark.master)
     for key, value in spark_conf(settings).items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    spark = builder.getOrCreate()
+    _hand_over_secrets(spark, settings)
+    return spark
 
 
 def has_ended(spark: SparkSession) -> bool:

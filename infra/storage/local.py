@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -35,12 +36,16 @@ class Draft:
         self._path = path
         self._draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0)
+        if mode is None:
+            with suppress(FileNotFoundError):
+                mode = stat.S_IMODE(path.stat().st_mode)
+        # Never more than it is to have, not even before its mode is set: who opens a file early may read it later.
         descriptor = os.open(self._draft, flags, 0o666 if mode is None else mode)
         self.out: BinaryIO = cast(BinaryIO, os.fdopen(descriptor, "w+b"))
         with suppress(OSError):  # a file system without locks: then drafts of dead writers stay
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with suppress(FileNotFoundError):
-            os.fchmod(descriptor, path.stat().st_mode & 0o7777 if mode is None else mode)
+        if mode is not None:
+            os.fchmod(descriptor, mode)
 
     def content(self) -> bytes:
         """All that was written so far."""
@@ -185,7 +190,8 @@ def _link(draft: Path, path: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         # Without hard links: exclusive all the same, but a reader may see it half written.
-        with path.open("xb") as out:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IMODE(draft.stat().st_mode))
+        with os.fdopen(descriptor, "wb") as out:
             out.write(draft.read_bytes())
             out.flush()
             os.fsync(out.fileno())

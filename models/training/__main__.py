@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from infra.progress import show
+from infra.storage.private import keep_private
 from models.training.run import execute
 
 
@@ -15,4 +16,5 @@ def print_progress(step: int, steps: int, loss: float) -> None:
 
 
 if __name__ == "__main__":
+    keep_private()
     execute(Path(sys.argv[1]), print_progress)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, cast
 from infra.errors import InputDamaged, SettingsError
 from infra.lake import Lake
 from infra.lake.facts import user_key
+from infra.lake.roots import make_roots
 from infra.settings import Settings
 from jobs.annotation import ZONE
 from jobs.annotation.importers.formats import FIRST, FORMATS, NATIVE, TIE, Preferred
@@ -109,8 +110,9 @@ def import_preferences(settings: Settings, path: Path, options: ImportOptions) -
         SettingsError: an option is not possible, or there is no file.
         LandingFileBroken, InputDamaged: a file is cut short; nothing was written.
     """
-    root = Lake.of(settings).landing_of(ZONE)
     _check(options)
+    make_roots(settings)
+    root = Lake.of(settings).landing_of(ZONE)
     files = input_files(path, SUFFIXES)
     total = sum(1 for file, _ in files for _ in _records(file, options.max_line_bytes))
     report = ImportReport(files=len(files))

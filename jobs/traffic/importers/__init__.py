@@ -7,6 +7,7 @@ from pathlib import Path
 
 from infra import progress
 from infra.errors import SettingsError
+from infra.lake.roots import make_roots
 from infra.settings import Settings
 from infra.storage import Folder
 from jobs.traffic.importers import chatlogs, openai_messages
@@ -50,6 +51,7 @@ def import_logs(
         DEFAULT_DAYS if days is None else days,
         max_line_bytes=_MESSAGES_A_LINE * settings.landing.max_line_bytes,
     )
+    make_roots(settings)
     return import_chats(
         path, landing, options, format, FORMATS[format],
         lambda line: progress.show(f"  {line}"),
