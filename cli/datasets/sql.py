@@ -47,7 +47,8 @@ def sql(
         err.print("Interrupted: the statement was stopped.")
         raise typer.Exit(130) from None
     names = list(answer.names)
-    print_rows([dict(zip(names, row, strict=True)) for row in answer.rows], names, format)
+    rows = [dict(zip(names, row, strict=True)) for row in answer.rows]
+    print_rows(rows, names, format, multiline=answer.is_plan)
     if answer.cut:
         err.print(
             f"Only the first {len(answer.rows):,} rows are shown, there are more. For more rows, give --limit. "

@@ -38,11 +38,13 @@ class Answer:
         names: of the columns, each once.
         rows: as many as the limit allows.
         cut: whether there are more.
+        is_plan: whether they are the plan that EXPLAIN drew, in cells of several lines.
     """
 
     names: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     cut: bool
+    is_plan: bool
 
 
 def read(
@@ -144,7 +146,7 @@ def _within(
 
     def run() -> None:
         try:
-            answers.append(_fetched(connection, statement.text, row_limit))
+            answers.append(_fetched(connection, statement, row_limit))
         except Exception as failure:  # noqa: BLE001  raised again below, in the caller's thread
             failures.append(failure)
         finally:
@@ -170,14 +172,14 @@ def _within(
     return answers[0]
 
 
-def _fetched(connection: duckdb.DuckDBPyConnection, text: str, row_limit: int) -> Answer:
-    cursor = connection.execute(text)
+def _fetched(connection: duckdb.DuckDBPyConnection, statement: Statement, row_limit: int) -> Answer:
+    cursor = connection.execute(statement.text)
     rows: list[tuple[Any, ...]] = []
     # One by one: DuckDB hands out rows as it makes them, and one more than the limit is all that is made.
     while len(rows) <= row_limit and (row := cursor.fetchone()) is not None:
         rows.append(row)
     names = _unique([str(column[0]) for column in cursor.description or ()])
-    return Answer(names, tuple(rows[:row_limit]), len(rows) > row_limit)
+    return Answer(names, tuple(rows[:row_limit]), len(rows) > row_limit, statement.select != statement.text)
 
 
 def _unique(names: list[str]) -> tuple[str, ...]:

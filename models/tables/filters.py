@@ -66,9 +66,16 @@ def parse_filter(where: str, schema: pa.Schema, table: str) -> Filter:
         return Filter(None, None, frozenset())
     try:
         statements = sqlglot.parse(f"SELECT 1 WHERE {where}", read=_DIALECT)
+        return _translated(statements, _Translator(schema, table))
     except SqlglotError:
         raise SnapshotRefused("the condition is not SQL", table=table, hint=_HINT) from None
-    translator = _Translator(schema, table)
+    except RecursionError:
+        raise SnapshotRefused(
+            "the condition is nested too deeply or has too many parts", table=table, hint=_HINT
+        ) from None
+
+
+def _translated(statements: Sequence[exp.Expr | None], translator: _Translator) -> Filter:
     select = statements[0] if len(statements) == 1 else None
     # What is no condition (a second statement, ORDER BY) shows as a further part.
     parts = (

@@ -213,5 +213,7 @@ def _filter(version: TableVersion, where: str, split: str) -> Filter:
             table=version.table,
             hint="Leave the split out, or join the table with one that has it (by turn_id or user_id).",
         )
+    # Alone first: of `a) OR (b`, the split would bind to b only.
+    parse_filter(where, version.schema, version.table)
     condition = f"({where}\n) AND {_SPLIT} = '{split}'" if where.strip() else f"{_SPLIT} = '{split}'"
     return parse_filter(condition, version.schema, version.table)

@@ -19,11 +19,20 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from infra.contracts import contract, table_names, view_names, view_query
-from infra.errors import ContractError, JobUnknown, QueryFailed, QueryRefused, QueryStopped
+from infra.errors import (
+    ContractError,
+    JobUnknown,
+    QueryFailed,
+    QueryRefused,
+    QueryStopped,
+    SnapshotRefused,
+)
 from infra.lake import Lake
 from infra.lake.room import Answer, read
 from infra.lake.sql import connect, engine, names_in
 from infra.settings import Settings, SqlSettings, load_settings
+from models.tables.filters import parse_filter
+from models.tables.opened import open_snapshot
 from tests.conftest import REPOSITORY, migrated, put, settings_for
 
 SECRET = "zanzibar-4711"
@@ -535,3 +544,47 @@ def test_a_closed_pipe_is_silent(home: Path, format: str) -> None:
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(60) in (0, 1)
+
+
+def test_a_plan_keeps_its_lines(home: Path) -> None:
+    told = sql("EXPLAIN FROM ops.stale").stdout
+    assert len(told.splitlines()) > 6
+    assert "\\n" not in told
+
+
+# --- conditions of pull, lengths and training: no engine runs them
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "(" * 200 + "job = 'x'" + ")" * 200, "(" * 50_000 + "job = 'x'" + ")" * 50_000, "NOT " * 5_000 + "job = 'x'",
+        " AND ".join(["job = 'x'"] * 20_000), "job = 'x'; DROP TABLE x", "job = read_text('/etc/passwd')",
+        "job IN (SELECT 1)", "job = 'x' UNION SELECT 1", "job = 'x') OR (1 = 1", "job = 'x' ORDER BY job",
+        "write_blob('x', 'x')", "ds = 'zanzibar'", "job = \udcff",
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_a_condition_compares_and_no_more(where: str) -> None:
+    with pytest.raises(SnapshotRefused) as refused:
+        parse_filter(where, contract("ops.stale").arrow_schema(), "ops.stale")
+    assert "\n" not in str(refused.value)
+    assert "zanzibar" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "where", ["user_id = 'a') OR (user_id = 'b'", "1 = 1) OR (1 = 1", "user_id = 'a') --"]
+)
+def test_a_condition_does_not_reach_past_the_split(settings: Settings, lake: Lake, where: str) -> None:
+    """Rows of the other split in training data would be a leak that nobody sees."""
+    rows = [
+        {"turn_id": name, "user_id": name, "split": split}
+        for name, split in (("a", "evaluation"), ("b", "train"))
+    ]
+    put(lake, "traffic.turns", rows)
+    with pytest.raises(SnapshotRefused):
+        open_snapshot(settings, "traffic.turns", where=where, split="train", raw=True)
+    opened = open_snapshot(
+        settings, "traffic.turns", where="user_id = 'a' OR user_id = 'b'", split="train", raw=True
+    )
+    assert opened.snapshot.rows == 1
