@@ -17,6 +17,16 @@ class LandingSettings(Section):
         300, ge=0, description="Events further ahead of their receipt are quarantined (future)."
     )
     max_line_bytes: int = Field(1_000_000, ge=1_000, description="Longer lines are quarantined (too_large).")
+    max_expansion: int = Field(
+        200, ge=1,
+        description="A compressed file is read up to this many times its size, or 4 MB. The rest is one quarantined "
+        "row (expands_too_far).",
+    )  # fmt: skip
+    max_refused_lines: int = Field(
+        100_000, ge=1,
+        description="Quarantined rows of one file. Further refused lines share one row (further_refused_lines); lines "
+        "that are fine are all kept.",
+    )  # fmt: skip
 
 
 class TurnsSettings(Section):

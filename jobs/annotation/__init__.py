@@ -15,7 +15,14 @@ PREFERENCES = Job(
     # A pair that an earlier batch holds is looked up.
     reads={ZONE: DAY, "annotation.preferences": Reach(shared="pair_id")},
     writes=["annotation.quarantine", "annotation.preferences"],
-    settings=["preferences", "landing.max_line_bytes", "screening", "split"],
+    settings=[
+        "preferences",
+        "landing.max_line_bytes",
+        "landing.max_expansion",
+        "landing.max_refused_lines",
+        "screening",
+        "split",
+    ],
     models=["screening.safety_model"],
 )
 

@@ -59,8 +59,13 @@ def run(ctx: JobContext) -> None:
     files = ctx.landed_files(ZONE)
     ctx.say(f"{len(files)} landing file(s) of judgements, {sum(file.size for file in files) / 1e6:.1f} MB")
     screening = _screening(ctx, bool(files))
+    landing = ctx.settings.landing
     rules = JudgementRules(
-        ctx.settings.landing.max_line_bytes, user_key(ctx.settings), ledger.erased_users(ctx.lake)
+        landing.max_line_bytes,
+        user_key(ctx.settings),
+        ledger.erased_users(ctx.lake),
+        landing.max_expansion,
+        landing.max_refused_lines,
     )
     parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
     refuse_broken(parsed, TABLE, ctx.days)

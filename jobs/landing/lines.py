@@ -18,6 +18,8 @@ from infra.nesting import too_deep
 IMPORT_REJECTED = "import_rejected"
 # The event type of a tombstone of an erased user, and the reason for which lines of erased users are not landed.
 ERASED, ERASED_USER = "erased", "erased_user"
+FURTHER_REFUSED = "further_refused_lines"
+MAX_REFUSED_LINES = 100_000
 
 _ORIGIN = re.compile(r"[\w.\-+@=/ ]{1,300}\Z")
 _REASON = re.compile(r"[a-z0-9_:.]{1,80}\Z")
@@ -66,6 +68,24 @@ def origin_of(record: Mapping[str, Any]) -> tuple[str, int, str] | str:
     if not (isinstance(reason, str) and _REASON.match(reason)):
         return "wrong_type:reason"
     return origin, line, reason
+
+
+class Refusals:
+    """Counts the refused lines of a file. Lines beyond a number share one row, so that no file fills the quarantine.
+
+    Attributes:
+        first_dropped: number of the first line without a row of its own, 0 if there is none.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left, self.first_dropped = most, 0
+
+    def has_row(self, number: int) -> bool:
+        """Whether the refused line gets a row."""
+        self._left -= 1
+        if self._left < 0 and not self.first_dropped:
+            self.first_dropped = number
+        return self._left >= 0
 
 
 def named_once(

@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.errors import LandingFileBroken
@@ -29,6 +30,11 @@ UNREADABLE = (
     object()
 )  # stands for a Parquet value that Python cannot hold, such as a time in the year 300,000
 TOO_LARGE, UNKNOWN_KIND, DUPLICATE_COLUMN = "too_large", "unknown_file_kind", "duplicate_key"
+EXPANDS_TOO_FAR = "expands_too_far"
+MAX_EXPANSION = 200
+_SMALL_BYTES = 1 << 22  # a file may expand to so much, however small it is
+_SHARED_BYTES = 1 << 26
+_SMALL_ROWS = 1_000_000
 BOM = b"\xef\xbb\xbf"
 
 
@@ -160,10 +166,13 @@ def landing_fingerprint(landing: str | Folder, day: date) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def iter_rows(file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
+def iter_rows(file: LandingFile, max_line_bytes: int, max_expansion: int = MAX_EXPANSION) -> Iterator[RawRow]:
     """The rows of a file in order. Keeps one line (or one small Parquet batch) in memory.
 
-    A file of an unknown kind gives one row without content.
+    A file of an unknown kind gives one row without content. So does the rest of a file that expands too far.
+
+    Args:
+        max_expansion: how many times its size a compressed file may expand.
 
     Raises:
         LandingFileBroken: the file is truncated or damaged (truncated gzip, Parquet without footer).
@@ -174,9 +183,9 @@ def iter_rows(file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
     try:
         with file.folder.open(file.name) as source:
             if file.name.endswith(".parquet"):
-                yield from _parquet_rows(source, max_line_bytes)
+                yield from _parquet_rows(source, file, max_line_bytes)
             else:
-                yield from _text_rows(source, file, max_line_bytes)
+                yield from _text_rows(source, file, max_line_bytes, max_expansion)
     except FileNotFoundError as error:
         raise broken(file, "was removed while it was being read") from error
     except (EOFError, zlib.error, OSError, pa.ArrowException) as error:
@@ -220,7 +229,30 @@ def _skip_line(stream: BinaryIO) -> bool:
     return False
 
 
-def _text_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
+class _ExpandedTooFar(Exception):
+    """A stream gave more bytes than it may."""
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that ends in an error when it gives more than `most` bytes."""
+
+    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
+        self._stream, self._left = stream, most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left and self._stream.read(1):
+            raise _ExpandedTooFar
+        size = self._stream.readinto(memoryview(buffer)[: self._left])
+        self._left -= size
+        return size
+
+
+def _text_rows(
+    source: BinaryIO, file: LandingFile, max_line_bytes: int, max_expansion: int
+) -> Iterator[RawRow]:
     if not file.name.endswith(".gz"):
         yield from iter_lines(source, max_line_bytes)
         return
@@ -229,19 +261,33 @@ def _text_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> Iter
     # A complete gzip stream proves that its last line is whole, even without a newline.
     with (
         gzip.GzipFile(fileobj=source, mode="rb") as stream,
-        io.BufferedReader(stream, _BUFFER_BYTES) as lines,
+        io.BufferedReader(
+            _Bounded(stream, max(max_expansion * file.size, _SMALL_BYTES)), _BUFFER_BYTES
+        ) as lines,
     ):
-        for row in iter_lines(cast(BinaryIO, lines), max_line_bytes):
-            yield row._replace(is_terminated=True)
+        number = 0
+        try:
+            for row in iter_lines(cast(BinaryIO, lines), max_line_bytes):
+                number = row.number
+                yield row._replace(is_terminated=True)
+        except _ExpandedTooFar:
+            yield RawRow(number + 1, None, True, EXPANDS_TOO_FAR)
 
 
-def _parquet_rows(source: BinaryIO, max_line_bytes: int) -> Iterator[RawRow]:
+def _parquet_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
     number = 0
-    parquet = pq.ParquetFile(source)
-    names = parquet.schema_arrow.names
+    metadata = pq.read_metadata(source)
+    if metadata.num_rows > max(file.size, _SMALL_ROWS):
+        yield RawRow(0, None, True, EXPANDS_TOO_FAR)  # less than a byte a row
+        return
+    schema = metadata.schema.to_arrow_schema()
+    names = schema.names
+    # A value that a thousand rows share is read once, not a thousand times.
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    parquet = pq.ParquetFile(source, read_dictionary=texts)
     if len(set(names)) < len(names):
         # Which of the columns is meant is anybody's guess, as it is of a JSON key that stands twice.
-        for number in range(1, parquet.metadata.num_rows + 1):
+        for number in range(1, metadata.num_rows + 1):
             yield RawRow(number, None, True, DUPLICATE_COLUMN)
         return
     for batch in parquet.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
@@ -257,6 +303,8 @@ def _parquet_rows(source: BinaryIO, max_line_bytes: int) -> Iterator[RawRow]:
 def _python_values(column: Any) -> list[Any]:
     """A column as Python values. Strings stay bytes, so that invalid UTF-8 spoils one row and not the file."""
     if pa.types.is_dictionary(column.type):
+        if (shared := _shared_values(column)) is not None:
+            return shared
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = column.cast(pa.large_binary())
@@ -264,6 +312,18 @@ def _python_values(column: Any) -> list[Any]:
         return cast(list[Any], column.to_pylist())
     except _CONVERSION_ERRORS:
         return [_python_value(value) for value in column]
+
+
+def _shared_values(column: pa.DictionaryArray) -> list[Any] | None:
+    """The values of a column of long texts, as many objects as there are different ones; None for short texts."""
+    values = column.dictionary
+    if not pa.types.is_string(values.type) or not len(values):
+        return None
+    longest = pc.max(pc.binary_length(values)).as_py() or 0
+    if longest * len(column) <= _SHARED_BYTES:
+        return None
+    texts = values.cast(pa.large_binary()).to_pylist()
+    return [None if place is None else texts[place] for place in column.indices.to_pylist()]
 
 
 # A string inside a struct or list that is not UTF-8; a time or date that Python cannot hold; an unknown time zone.

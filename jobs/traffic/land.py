@@ -50,6 +50,8 @@ def landing_rules(settings: Settings, key: bytes, erased: frozenset[str] = froze
         timedelta(seconds=landing.future_tolerance_seconds),
         key,
         erased,
+        landing.max_expansion,
+        landing.max_refused_lines,
     )
 
 

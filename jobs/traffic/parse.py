@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 from jobs.landing.lines import (
     ERASED,
     ERASED_USER,
+    FURTHER_REFUSED,
     IMPORT_REJECTED,
+    MAX_REFUSED_LINES,
+    Refusals,
     Refused,
     decoded,
     load_object,
@@ -23,7 +26,7 @@ from jobs.landing.lines import (
     origin_of,
     pseudonym,
 )
-from jobs.landing.zone import TOO_LARGE, UNREADABLE, LandingFile, RawRow, broken, iter_rows
+from jobs.landing.zone import MAX_EXPANSION, TOO_LARGE, UNREADABLE, LandingFile, RawRow, broken, iter_rows
 
 EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exposure", "character_update")
 SOURCES = ("user", "internal")
@@ -59,6 +62,8 @@ class LandingRules:
     future_tolerance: timedelta
     user_key: bytes
     erased: frozenset[str] = frozenset()
+    max_expansion: int = MAX_EXPANSION
+    max_refused_lines: int = MAX_REFUSED_LINES
 
 
 class Event(NamedTuple):
@@ -96,13 +101,18 @@ def parse_file(file: LandingFile, rules: LandingRules) -> Iterator[Landed]:
         LandingFileBroken: the file is damaged, or its last line has no end and cannot be read: half written.
     """
     origins: set[tuple[str, int]] = set()
-    for row in iter_rows(file, rules.max_line_bytes):
+    refusals = Refusals(rules.max_refused_lines)
+    for row in iter_rows(file, rules.max_line_bytes, rules.max_expansion):
         landed = parse_row(row, file, rules)
         name, line = named_once((landed.source_file, landed.line), (file.name, row.number), origins)
         landed = landed._replace(source_file=name, line=line)
         if not row.is_terminated and landed.reason in ("malformed_json", "not_utf8", "too_large"):
             raise broken(file, "stops in the middle of its last line")
-        yield landed
+        if landed.reason is None or refusals.has_row(row.number):
+            yield landed
+    if refusals.first_dropped:
+        noon = datetime.combine(file.received_ds, _NOON)
+        yield Landed(file.name, refusals.first_dropped, noon, None, FURTHER_REFUSED)
 
 
 def parse_row(row: RawRow, file: LandingFile, rules: LandingRules) -> Landed:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ from infra.lake import Lake
 from infra.settings import Settings
 from jobs.annotation.parse import JudgementRules
 from jobs.annotation.parse import parse_file as parse_judgements
+from jobs.landing import zone
 from jobs.landing.erase import Theirs, erase_lines
-from jobs.landing.zone import Unread, day_folder, landing_days, landing_files, unread
+from jobs.landing.zone import Unread, day_folder, iter_rows, landing_days, landing_files, unread
 from jobs.plan import Plan
 from jobs.traffic.parse import Landed, LandingRules, parse_file
 from tests.conftest import migrated
@@ -187,3 +190,70 @@ def test_erasure_of_other_users_goes_on_beside_unreadable_values(tmp_path: Path)
     [file] = landing_files(str(tmp_path), DAY)
     assert erase_lines(file, Theirs({"alice": "u_1"}, {}, {}, {}), LIMIT) == {"u_1": 2}
     assert b"alice" not in (tmp_path / file.name).read_bytes()
+
+
+def test_a_gzip_bomb_is_one_row_and_what_came_before_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = (json.dumps(GOOD | {"payload": {"text": "hello"}}) + "\n").encode()
+    put(tmp_path, f"{day_folder(DAY)}/a.jsonl.gz", gzip.compress(line + b"\n" * 10_000_000))
+    monkeypatch.setattr(zone, "_SMALL_BYTES", 1 << 18)
+    rules = replace(RULES, max_refused_lines=1_000, max_expansion=20)
+    [file] = landing_files(str(tmp_path), DAY)
+    rows = list(parse_file(file, rules))
+    assert Counter(row.reason for row in rows) == {
+        None: 1, "empty_line": 1_000, "further_refused_lines": 1,
+    }  # fmt: skip
+    assert rows[-1].line == 1_002, "the first line without a row of its own"
+    *_, last = iter_rows(file, LIMIT, 20)
+    assert last.reason == "expands_too_far"
+    assert last.number < 1 << 18
+
+
+def test_a_long_line_of_a_bomb_is_not_read_to_its_end(tmp_path: Path) -> None:
+    put(tmp_path, f"{day_folder(DAY)}/a.jsonl.gz", gzip.compress(b"x" * 200_000_000))
+    assert reasons(tmp_path) == {"expands_too_far": 1}
+
+
+def test_ordinary_repetition_is_no_bomb(tmp_path: Path) -> None:
+    lines = [GOOD | {"event_id": f"e{n}", "payload": {"text": "hello"}} for n in range(30_000)]
+    text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    put(tmp_path, f"{day_folder(DAY)}/a.jsonl.gz", gzip.compress(text))
+    assert reasons(tmp_path) == {"kept": 30_000}
+
+
+def test_good_lines_among_many_refused_ones_are_all_kept(tmp_path: Path) -> None:
+    good = (json.dumps(GOOD | {"payload": {"text": "hello"}}) + "\n").encode()
+    put(tmp_path, f"{day_folder(DAY)}/a.jsonl", (b"{\n" * 3 + good) * 50)
+    [file] = landing_files(str(tmp_path), DAY)
+    rows = list(parse_file(file, replace(RULES, max_refused_lines=10)))
+    assert Counter(row.reason or "kept" for row in rows) == {
+        "kept": 50, "malformed_json": 10, "further_refused_lines": 1,
+    }  # fmt: skip
+    assert len({(row.source_file, row.line) for row in rows}) == len(rows), "each has a name of its own"
+
+
+def test_a_value_that_many_parquet_rows_share_is_held_once(tmp_path: Path) -> None:
+    rows = 4_000
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 1_000_000]))
+    columns = {name: [value] * rows for name, value in GOOD.items() if name not in ("event_id", "payload")}
+    table = pa.table({**columns, "event_id": [f"e{n}" for n in range(rows)], "payload": texts})
+    path = tmp_path / day_folder(DAY) / "a.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 100_000
+    before = pa.total_allocated_bytes()
+    [file] = landing_files(str(tmp_path), DAY)
+    peak = 0
+    for row in parse_file(file, RULES):
+        peak = max(peak, pa.total_allocated_bytes() - before)
+        assert row.reason == "too_large"
+    assert peak < 100_000_000
+
+
+def test_a_parquet_file_of_more_rows_than_bytes_is_one_row(tmp_path: Path) -> None:
+    path = tmp_path / day_folder(DAY) / "a.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"event_id": pa.nulls(3_000_000, pa.string())}), path)
+    assert path.stat().st_size < 100_000
+    assert reasons(tmp_path) == {"expands_too_far": 1}
