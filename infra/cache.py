@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from infra import progress
 from infra.storage import new_folder, write_file
 
 _SEAL = ".seal.json"
@@ -38,10 +38,7 @@ def sealed_folder(folder: Path, make: Callable[[Path], None], what: str) -> Path
         if _is_whole(folder):
             _checked.add(key)
             return folder
-        print(
-            f"The cached {what} in {folder} is damaged or of an older version. It is made again.",
-            file=sys.stderr,
-        )
+        progress.show(f"The cached {what} in {folder} is damaged or of an older version. It is made again.")
         shutil.rmtree(folder, ignore_errors=True)
     with new_folder(folder) as draft:
         make(draft)

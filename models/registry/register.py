@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from infra import progress
 from infra.cache import user_cache
 from infra.contracts import contract, table_names
 from infra.errors import RegistrationRefused
@@ -111,10 +111,7 @@ def fetch(settings: Settings, reference: str) -> Path:
     if folder.exists():
         if _is_registered(folder, version):
             return folder
-        print(
-            f"The cached copy of {version.name}/{version.version} is damaged. It is fetched again.",
-            file=sys.stderr,
-        )
+        progress.show(f"The cached copy of {version.name}/{version.version} is damaged. It is fetched again.")
         shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as temporary:
