@@ -59,9 +59,18 @@ class Plan:
         self._settings_hashes: dict[str, str] = {}
 
     @cached_property
+    def _open_marks(self) -> list[ledger.Mark]:
+        return ledger.open_marks(self.lake)
+
+    @cached_property
     def marks(self) -> dict[tuple[str, date], str]:
         """Open marks: (job, day) to cause."""
-        return {(mark.job, mark.ds): mark.cause for mark in ledger.open_marks(self.lake)}
+        return {(mark.job, mark.ds): mark.cause for mark in self._open_marks}
+
+    def marks_of(self, job: Job, days: Iterable[date]) -> list[ledger.Mark]:
+        """The open marks of the job on these days, as they were when the plan first read them."""
+        of_days = set(days)
+        return [mark for mark in self._open_marks if mark.job == job.name and mark.ds in of_days]
 
     @cached_property
     def _successes(self) -> dict[tuple[str, str], dict[str, ledger.Success]]:
@@ -84,7 +93,7 @@ class Plan:
         """Drop the cached ledger; the next call reads it again."""
         self._contents.clear()
         self._prefixes.clear()
-        for name in ("marks", "_successes", "_expired_before"):
+        for name in ("marks", "_open_marks", "_successes", "_expired_before"):
             self.__dict__.pop(name, None)
 
     def settings_hash(self, job: Job) -> str:
@@ -303,7 +312,7 @@ class Plan:
         """Datasets and models that were built with today's settings, and whose input changed since."""
         rows = ledger.query(
             self.lake,
-            """SELECT DISTINCT scope, last(input_versions ORDER BY ended_ts) FROM ops_runs
+            """SELECT DISTINCT scope, last(input_versions ORDER BY coalesce(sequence, -1), ended_ts) FROM ops_runs
                WHERE job = ? AND state = 'succeeded' AND settings_hash = ? GROUP BY scope ORDER BY scope""",
             [job.name, self.settings_hash(job)],
             ["ops.runs"],

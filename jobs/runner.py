@@ -80,6 +80,8 @@ def run_job(
         if not due:
             return RunSummary(name, None, (), 0, 0.0)
         wanted = tuple(day for unit in due for day in unit.days)
+        # Now: what is marked from here on is not what this run saw.
+        marks = plan.marks_of(declared, wanted)
         plan.check_upstream(declared, wanted)
         with PeakMemory() as memory:
             context = JobContext(
@@ -121,6 +123,7 @@ def run_job(
                 ) from None  # fmt: skip
         try:
             _record_success(context, plan)
+            ledger.clear(lake, marks, run_id)
         except Exception as error:
             if not is_disk_full(error):
                 raise

@@ -22,6 +22,7 @@ from infra.contracts import contract
 from infra.errors import ContractError
 from infra.lake import Lake
 
+_SEQUENCE = "sequence"
 RETENTION = "maintenance.retention"
 """Name in `ops.runs` of the deletion of old rows; `ds` is the first day that was kept."""
 
@@ -47,6 +48,7 @@ class Mark:
     ds: date
     cause: str
     marked_ts: datetime
+    mark_id: str | None
 
 
 def now() -> datetime:
@@ -86,6 +88,9 @@ def append(lake: Lake, table: str, rows: Sequence[Mapping[str, Any]], run_id: st
     names = contract(table).column_names
     schema = pa.schema(delta.schema().to_arrow())
     columns = {name: [row.get(name) for row in rows] for name in names}
+    digest = hashlib.sha256(repr(columns).encode()).hexdigest()[:16]
+    if _SEQUENCE in names:
+        columns[_SEQUENCE] = [int(delta.version())] * len(rows)
     arrays = [
         pa.array(
             [list(v.items()) if isinstance(v, dict) else v for v in columns[name]],
@@ -94,7 +99,6 @@ def append(lake: Lake, table: str, rows: Sequence[Mapping[str, Any]], run_id: st
         for name in names
     ]
     frame = pa.Table.from_arrays(arrays, schema=pa.schema([schema.field(name) for name in names]))
-    digest = hashlib.sha256(repr(columns).encode()).hexdigest()[:16]
     application = f"{table}:{run_id}:{digest}"
     if delta.transaction_version(application) is not None:
         return
@@ -110,12 +114,29 @@ def append(lake: Lake, table: str, rows: Sequence[Mapping[str, Any]], run_id: st
 
 
 def mark_stale(lake: Lake, job: str, days: Iterable[date], cause: str, run_id: str) -> None:
-    """Record that `job` must run again for `days`; a successful run that starts later clears it."""
+    """Record that `job` must run again for `days`; a run that began after this and succeeded clears it (`clear`)."""
     moment = now()
     rows = [
-        {"job": job, "ds": day, "cause": cause, "marked_ts": moment, "run_id": run_id}
+        {
+            "job": job, "ds": day, "cause": cause, "marked_ts": moment, "run_id": run_id,
+            "mark_id": uuid.uuid4().hex,
+        }
         for day in sorted(set(days))
-    ]
+    ]  # fmt: skip
+    append(lake, "ops.stale", rows, run_id)
+
+
+def clear(lake: Lake, marks: Iterable[Mark], run_id: str) -> None:
+    """Record that a run has done what the marks asked for: those that it had seen when it began, and no later ones."""
+    moment = now()
+    rows = [
+        {
+            "job": mark.job, "ds": mark.ds, "cause": mark.cause, "marked_ts": moment, "run_id": run_id,
+            "clears": mark.mark_id,
+        }
+        for mark in marks
+        if mark.mark_id is not None
+    ]  # fmt: skip
     append(lake, "ops.stale", rows, run_id)
 
 
@@ -143,7 +164,9 @@ def successes(lake: Lake) -> dict[tuple[str, str], dict[str, Success]]:
                content_hash, input_fingerprint, settings_hash, output_version
         FROM ops_runs
         WHERE state = 'succeeded'
-        QUALIFY row_number() OVER (PARTITION BY table_name, job, unit ORDER BY ended_ts DESC, run_id DESC) = 1
+        QUALIFY row_number() OVER (
+            PARTITION BY table_name, job, unit ORDER BY coalesce(sequence, -1) DESC, ended_ts DESC, run_id DESC
+        ) = 1
         """,
         [],
         ["ops.runs"],
@@ -183,7 +206,7 @@ def content_versions(lake: Lake, table: str, job: str) -> dict[str, int]:
         """
         SELECT CAST(ds AS VARCHAR) AS unit, content_hash, output_version FROM ops_runs
         WHERE state = 'succeeded' AND table_name = ? AND job = ? AND scope IS NULL
-        ORDER BY ended_ts, run_id
+        ORDER BY coalesce(sequence, -1), ended_ts, run_id
         """,
         [table, job],
         ["ops.runs"],
@@ -196,16 +219,18 @@ def content_versions(lake: Lake, table: str, job: str) -> dict[str, int]:
 
 
 def open_marks(lake: Lake) -> list[Mark]:
-    """Marks that no later run of the same job and day has cleared, oldest first."""
+    """Marks that no run has cleared, oldest first. Those without an id are cleared by any run that started later."""
     rows = query(
         lake,
         """
-        SELECT s.job, s.ds, s.cause, s.marked_ts
+        SELECT s.job, s.ds, s.cause, s.marked_ts, s.mark_id
         FROM ops_stale s
-        WHERE NOT EXISTS (
-            SELECT 1 FROM ops_runs r
-            WHERE r.job = s.job AND r.ds = s.ds AND r.state = 'succeeded' AND r.started_ts > s.marked_ts
-        )
+        WHERE s.clears IS NULL
+          AND (s.mark_id IS NULL OR NOT EXISTS (SELECT 1 FROM ops_stale c WHERE c.clears = s.mark_id))
+          AND (s.mark_id IS NOT NULL OR NOT EXISTS (
+              SELECT 1 FROM ops_runs r
+              WHERE r.job = s.job AND r.ds = s.ds AND r.state = 'succeeded' AND r.started_ts > s.marked_ts
+          ))
         ORDER BY s.ds, s.marked_ts, s.job
         """,
         [],

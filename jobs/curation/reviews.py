@@ -104,6 +104,7 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
             "content_hash": waiting["content_hash"],
             "turn_ds": day,
             "ds": now.date(),
+            "sequence": lake.version("curation.reviews"),  # under the table's lock
         }
         run.record([row])
         cause = "a reviewer decided on a turn of the day"

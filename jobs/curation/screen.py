@@ -249,7 +249,8 @@ def effective(judged: DataFrame, reviews: DataFrame, policy_version: str) -> Dat
 
     A rejection by the detectors stands: only what they were unsure of is a reviewer's to decide.
     """
-    last = Window.partitionBy("turn_id", "content_hash").orderBy(F.desc("decided_ts"), F.desc("decision"))
+    latest_first = (F.coalesce("sequence", F.lit(-1)).desc(), F.desc("decided_ts"), F.desc("decision"))
+    last = Window.partitionBy("turn_id", "content_hash").orderBy(*latest_first)
     decisions = (
         reviews.where(F.col("policy_version") == policy_version)
         .withColumn("_rank", F.row_number().over(last))

@@ -73,7 +73,7 @@ class Provenance:
             self.lake,
             """SELECT table_name, job, run_id, coalesce(scope, CAST(ds AS VARCHAR)), output_version, input_versions
                FROM ops_runs WHERE state = 'succeeded' AND output_version IS NOT NULL
-               ORDER BY ended_ts DESC, run_id DESC""",
+               ORDER BY coalesce(sequence, -1) DESC, ended_ts DESC, run_id DESC""",
             [],
             ["ops.runs"],
         )

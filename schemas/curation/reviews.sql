@@ -8,7 +8,8 @@ CREATE TABLE curation.reviews (
   content_hash STRING NOT NULL COMMENT 'The content the decision binds to.',
   turn_ds DATE NOT NULL COMMENT 'Day of the turn.',
   ds DATE NOT NULL COMMENT 'UTC date of decided_ts.',
-  run_id STRING NOT NULL COMMENT 'Id of the command that wrote the row.'
+  run_id STRING NOT NULL COMMENT 'Id of the command that wrote the row.',
+  sequence BIGINT COMMENT 'Orders the decisions, whatever a clock said: version of this table before the row was added.'
 ) USING delta
 COMMENT 'Reviewers’ decisions, append-only; the last on a policy and content is in force.'
 TBLPROPERTIES (

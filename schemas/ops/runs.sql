@@ -18,7 +18,8 @@ CREATE TABLE ops.runs (
   code_version STRING COMMENT 'Git commit, or package version.',
   error STRING COMMENT 'Type of the error when failed; never a message with user text.',
   peak_memory_bytes BIGINT COMMENT 'Largest resident memory of driver and workers seen so far in the run.',
-  seconds DOUBLE COMMENT 'Wall time from the start of the run to this write.'
+  seconds DOUBLE COMMENT 'Wall time from the start of the run to this write.',
+  sequence BIGINT COMMENT 'Orders the runs of a unit, whatever a clock said: version of this table before the row was added.'
 ) USING delta
 COMMENT 'One table and unit of work of one run: the ledger.'
 TBLPROPERTIES (

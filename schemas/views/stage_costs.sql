@@ -14,7 +14,7 @@ FROM (
   FROM (
     SELECT
       job, run_id, ds, max(rows_in) AS rows_in, max(seconds) AS seconds, max(peak_memory_bytes) AS peak_memory_bytes,
-      row_number() OVER (PARTITION BY job, ds, max(scope) ORDER BY max(ended_ts) DESC, run_id DESC) AS recency
+      row_number() OVER (PARTITION BY job, ds, max(scope) ORDER BY max(coalesce(sequence, -1)) DESC, max(ended_ts) DESC, run_id DESC) AS recency
     FROM ops.runs
     WHERE state = 'succeeded'
     GROUP BY job, run_id, ds

@@ -61,7 +61,7 @@ def read(lake: Lake, examples: int, map_points: int) -> Report:
 
         last = rows(
             "SELECT scope FROM ops.runs WHERE job = 'curation.sample' AND state = 'succeeded' AND scope IS NOT NULL "
-            "ORDER BY ended_ts DESC, scope LIMIT 1"
+            "ORDER BY coalesce(sequence, -1) DESC, ended_ts DESC, scope LIMIT 1"
         )
         dataset = last[0]["scope"] if last else None
         first_day, last_day = _window(dataset) or _all_days(rows)
@@ -171,7 +171,9 @@ ORDER BY c.turn_id
 _RUNS = """
 SELECT job, table_name, ds, scope, state, rows_in, rows_out, seconds, peak_memory_bytes, ended_ts, run_id, error
 FROM ops.runs
-QUALIFY row_number() OVER (PARTITION BY job, table_name, ds, scope ORDER BY ended_ts DESC, run_id DESC) = 1
+QUALIFY row_number() OVER (
+  PARTITION BY job, table_name, ds, scope ORDER BY coalesce(sequence, -1) DESC, ended_ts DESC, run_id DESC
+) = 1
 ORDER BY ended_ts, job, table_name, ds
 """
 _QUALITY = """

@@ -17,7 +17,9 @@ _DECISIONS = """
 SELECT t.user_message, t.response, t.language, t.user_id, t.split, r.decision, s.safety_category
 FROM (
   SELECT * FROM reviews
-  QUALIFY row_number() OVER (PARTITION BY turn_id, content_hash ORDER BY decided_ts DESC, run_id DESC) = 1
+  QUALIFY row_number() OVER (
+    PARTITION BY turn_id, content_hash ORDER BY coalesce(sequence, -1) DESC, decided_ts DESC, run_id DESC
+  ) = 1
 ) r
 JOIN screened s ON s.turn_id = r.turn_id AND s.content_hash = r.content_hash
 JOIN turns t ON t.turn_id = r.turn_id AND t.ds = r.turn_ds

@@ -121,12 +121,14 @@ def test_a_decision_lets_in_what_was_unsure_and_nothing_else(
     hashes = {row["turn_id"]: row["content_hash"] for row in judged.collect()}
     version = screening.policy.policy_version
     schema = (
-        "turn_id string, policy_version string, decided_ts timestamp, decision string, content_hash string"
+        "turn_id string, policy_version string, decided_ts timestamp, decision string, content_hash string, "
+        "sequence bigint"
     )
 
-    def verdict(*decisions: tuple[str, str, str, str]) -> dict[str, str]:
+    def verdict(*decisions: tuple[str, str, str, str], hours: int = 1) -> dict[str, str]:
+        first = datetime(2026, 11, 22, tzinfo=UTC)
         rows = [
-            (turn, policy, datetime(2026, 11, 22, tzinfo=UTC) + timedelta(hours=n), decision, content)
+            (turn, policy, first + timedelta(hours=n * hours), decision, content, n if n else None)
             for n, (turn, policy, decision, content) in enumerate(decisions)
         ]
         done = job.effective(judged, spark.createDataFrame(rows, schema), version)
@@ -141,6 +143,7 @@ def test_a_decision_lets_in_what_was_unsure_and_nothing_else(
     assert verdict(("e-1", version, "approve", "another text"))["e-1"] == "review"
     both = (("e-1", version, "approve", hashes["e-1"]), ("e-1", version, "reject", hashes["e-1"]))
     assert verdict(*both)["e-1"] == "reject"
+    assert verdict(*both, hours=-5)["e-1"] == "reject", "a clock that went back changes nothing"
     assert verdict(("c-1", version, "approve", hashes["c-1"]))["c-1"] == "reject"
     judged.unpersist()
 
