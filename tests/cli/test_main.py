@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -120,20 +120,14 @@ def test_a_table_that_the_caller_may_not_read_is_named(lake: Lake, monkeypatch: 
     assert "turns" not in names
 
 
-def test_marks_are_cleared_by_a_later_success_only(lake: Lake) -> None:
+def test_marks_are_cleared_one_by_one(lake: Lake) -> None:
     day = date(2026, 11, 20)
     ledger.mark_stale(lake, "curation.screen", [day], "late_events", "r1")
-
-    def succeed(started: datetime) -> None:
-        row = {
-            "run_id": f"run-{started}", "job": "curation.screen", "table_name": "curation.screened", "ds": day,
-            "started_ts": started, "ended_ts": ledger.now(), "state": "succeeded",
-        }  # fmt: skip
-        ledger.append(lake, "ops.runs", [row], str(started))
-
-    succeed(datetime(2020, 1, 1, tzinfo=UTC))
-    assert [m.cause for m in ledger.open_marks(lake)] == ["late_events"]
-    succeed(ledger.now())
+    (first,) = ledger.open_marks(lake)
+    ledger.mark_stale(lake, "curation.screen", [day], "review_decision", "r2")
+    ledger.clear(lake, [first], "run-1")
+    assert [mark.cause for mark in ledger.open_marks(lake)] == ["review_decision"]
+    ledger.clear(lake, ledger.open_marks(lake), "run-2")
     assert ledger.open_marks(lake) == []
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from infra.contracts import contract
 from infra.lake import Lake
+from infra.lake.facts import record
 from infra.settings import Settings
 from jobs.declaration import Job
 
@@ -116,4 +117,5 @@ class Bench:
 @pytest.fixture
 def bench(spark: SparkSession, settings: Settings) -> Bench:
     """An empty bench; its settings are those of an empty project."""
+    record(settings, Lake.of(settings))  # the key of the hashes
     return Bench(spark, settings, Lake.of(settings))
