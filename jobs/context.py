@@ -82,9 +82,7 @@ class JobContext:
 
         from infra.spark import small
 
-        wanted = self._allowed(table, days)
-        last = self.days[-1] if wanted is None and self._reach(table).up_to else None
-        delta = self.lake.open(table, self.version(table))
+        delta, wanted, last = self._extent(table, days)
         if small.is_small(delta, wanted, last):
             return small.frame_of(self.spark, delta, _rows(delta, wanted, last))
         frame = (
@@ -100,9 +98,15 @@ class JobContext:
         self, table: str, days: Iterable[date] | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """The same rows as `read`, as an Arrow table, without a JVM."""
+        return _rows(*self._extent(table, days), columns)
+
+    def _extent(
+        self, table: str, days: Iterable[date] | None
+    ) -> tuple[DeltaTable, set[date] | None, date | None]:
+        """The table at the run's version, the days to read of it (None: all), or the last of them (None: no limit)."""
         wanted = self._allowed(table, days)
         last = self.days[-1] if wanted is None and self._reach(table).up_to else None
-        return _rows(self.lake.open(table, self.version(table)), wanted, last, columns)
+        return self.lake.open(table, self.version(table)), wanted, last
 
     def reads_little(self) -> bool:
         """Whether everything that the job may read is so little that Spark does not compile code for it."""

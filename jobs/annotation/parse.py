@@ -18,17 +18,15 @@ from typing import Any, NamedTuple, cast
 from jobs.landing.lines import (
     ERASED,
     ERASED_USER,
-    FURTHER_REFUSED,
     IMPORT_REJECTED,
     MAX_REFUSED_LINES,
-    Refusals,
     Refused,
-    named_once,
     origin_of,
     pseudonym,
     refusal_of,
 )
-from jobs.landing.zone import MAX_EXPANSION, TOO_LARGE, LandingFile, RawRow, broken, iter_rows
+from jobs.landing.parsing import parsed_lines
+from jobs.landing.zone import MAX_EXPANSION, TOO_LARGE, LandingFile, RawRow, broken
 from models.chat.conversation import context_of
 from models.chat.preferences import WINNERS
 
@@ -83,18 +81,12 @@ def parse_file(file: LandingFile, rules: JudgementRules) -> Iterator[LandedJudge
     """
     if file.name.endswith(".parquet"):
         raise broken(file, "is Parquet; judgements must be .jsonl or .jsonl.gz")
-    origins: set[tuple[str, int]] = set()
-    refusals = Refusals(rules.max_refused_lines)
-    for row in iter_rows(file, rules.max_line_bytes, rules.max_expansion):
-        landed = parse_row(row, file, rules)
-        name, line = named_once((landed.source_file, landed.line), (file.name, row.number), origins)
-        landed = landed._replace(source_file=name, line=line)
-        if not row.is_terminated and landed.reason in ("malformed_json", "not_utf8", "too_large"):
-            raise broken(file, "stops in the middle of its last line")
-        if landed.reason is None or refusals.has_row(row.number):
-            yield landed
-    if refusals.first_dropped:
-        yield LandedJudgement(file.name, refusals.first_dropped, None, FURTHER_REFUSED)
+    yield from parsed_lines(
+        file,
+        rules,
+        lambda row: parse_row(row, file, rules),
+        lambda number, reason: LandedJudgement(file.name, number, None, reason),
+    )
 
 
 def parse_row(row: RawRow, file: LandingFile, rules: JudgementRules) -> LandedJudgement:

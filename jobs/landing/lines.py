@@ -70,40 +70,6 @@ def origin_of(record: Mapping[str, Any]) -> tuple[str, int, str] | str:
     return origin, line, reason
 
 
-class Refusals:
-    """Counts the refused lines of a file. Lines beyond a number share one row, so that no file fills the quarantine.
-
-    Attributes:
-        first_dropped: number of the first line without a row of its own, 0 if there is none.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._left, self.first_dropped = most, 0
-
-    def has_row(self, number: int) -> bool:
-        """Whether the refused line gets a row."""
-        self._left -= 1
-        if self._left < 0 and not self.first_dropped:
-            self.first_dropped = number
-        return self._left >= 0
-
-
-def named_once(
-    origin: tuple[str, int], place: tuple[str, int], origins: set[tuple[str, int]]
-) -> tuple[str, int]:
-    """The name of a line (file and number): the line of the input that it is a note on, the first time.
-
-    Args:
-        place: the line's own file and number.
-        origins: of the notes of the file so far; the origin is added.
-    """
-    if origin in origins:
-        return place
-    if origin[0] != place[0]:
-        origins.add(origin)
-    return origin
-
-
 def decoded(content: bytes) -> str:
     """The text of a line. Raises Refused."""
     try:

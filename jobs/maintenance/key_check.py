@@ -71,12 +71,5 @@ def _landed(lake: Lake) -> list[tuple[LandingFile, Hashes]]:
     for (day, name), of_file in sorted(hashes.items(), reverse=True):
         if len(files) == _FILES:
             break
-        files += [(file, of_file) for file in _files(lake, day) if file.name == name]
+        files += [(file, of_file) for file in landing_files(lake.landing, day) if file.name == name]
     return files
-
-
-def _files(lake: Lake, day: date) -> list[LandingFile]:
-    try:
-        return landing_files(lake.landing, day)
-    except LandingFileBroken:
-        return []

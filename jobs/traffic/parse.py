@@ -15,18 +15,16 @@ from typing import Any, NamedTuple
 from jobs.landing.lines import (
     ERASED,
     ERASED_USER,
-    FURTHER_REFUSED,
     IMPORT_REJECTED,
     MAX_REFUSED_LINES,
-    Refusals,
     Refused,
     decoded,
     load_object,
-    named_once,
     origin_of,
     pseudonym,
 )
-from jobs.landing.zone import MAX_EXPANSION, TOO_LARGE, UNREADABLE, LandingFile, RawRow, broken, iter_rows
+from jobs.landing.parsing import parsed_lines
+from jobs.landing.zone import MAX_EXPANSION, TOO_LARGE, UNREADABLE, LandingFile, RawRow
 
 EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exposure", "character_update")
 SOURCES = ("user", "internal")
@@ -100,19 +98,13 @@ def parse_file(file: LandingFile, rules: LandingRules) -> Iterator[Landed]:
     Raises:
         LandingFileBroken: the file is damaged, or its last line has no end and cannot be read: half written.
     """
-    origins: set[tuple[str, int]] = set()
-    refusals = Refusals(rules.max_refused_lines)
-    for row in iter_rows(file, rules.max_line_bytes, rules.max_expansion):
-        landed = parse_row(row, file, rules)
-        name, line = named_once((landed.source_file, landed.line), (file.name, row.number), origins)
-        landed = landed._replace(source_file=name, line=line)
-        if not row.is_terminated and landed.reason in ("malformed_json", "not_utf8", "too_large"):
-            raise broken(file, "stops in the middle of its last line")
-        if landed.reason is None or refusals.has_row(row.number):
-            yield landed
-    if refusals.first_dropped:
-        noon = datetime.combine(file.received_ds, _NOON)
-        yield Landed(file.name, refusals.first_dropped, noon, None, FURTHER_REFUSED)
+    noon = datetime.combine(file.received_ds, _NOON)
+    return parsed_lines(
+        file,
+        rules,
+        lambda row: parse_row(row, file, rules),
+        lambda number, reason: Landed(file.name, number, noon, None, reason),
+    )
 
 
 def parse_row(row: RawRow, file: LandingFile, rules: LandingRules) -> Landed:
