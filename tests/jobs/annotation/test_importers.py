@@ -21,11 +21,18 @@ from jobs.annotation.importers import ImportOptions, import_preferences, landed,
 from jobs.annotation.parse import JudgementRules, parse_file
 from jobs.landing.lines import Refused
 from jobs.landing.zone import landing_days, landing_files
+from tests.conftest import migrated
 
 KEY = b"key"
 FIRST = date(2024, 9, 23)
 TALK = "\n\nHuman: hello\n\nAssistant: "
 HELLO = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(autouse=True)
+def _migrated(settings: Settings) -> None:
+    """An import hashes with the lake's key."""
+    migrated(settings)
 
 
 def options(format: str, **more: Any) -> ImportOptions:
