@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -132,14 +133,20 @@ def test_workers_and_what_they_loaded_outlive_a_job(spark: Any, settings: Settin
         from models.screening.verdict import detectors_of, packaged_detectors
 
         for _ in batches:
+            # Tests before this one may have loaded other detectors in the same workers.
+            before = packaged_detectors.cache_info().misses
             detectors_of(screening)
-            row = {"worker": os.getpid(), "loads": packaged_detectors.cache_info().misses}
+            row = {"worker": os.getpid(), "loads": packaged_detectors.cache_info().misses - before}
             yield pa.RecordBatch.from_pylist([row])
 
-    def job() -> dict[int, int]:
-        frame = spark.range(0, 8, 1, 4).mapInArrow(load, "worker long, loads long")
-        return {row["worker"]: row["loads"] for row in frame.collect()}
+    def job() -> Counter[int]:
+        loads = Counter[int]()
+        for row in spark.range(0, 8, 1, 4).mapInArrow(load, "worker long, loads long").collect():
+            loads[row["worker"]] += row["loads"]
+        return loads
 
     first, second = job(), job()
     assert set(second) & set(first)
-    assert max(first.values()) == max(second.values()) == 1
+    assert max(first.values()) <= 1
+    assert all(loads == 0 for worker, loads in second.items() if worker in first)
+    assert max(second.values()) <= 1
