@@ -49,6 +49,8 @@ def sql(
     names = list(answer.names)
     rows = [dict(zip(names, row, strict=True)) for row in answer.rows]
     print_rows(rows, names, format, multiline=answer.is_plan)
+    for warning in answer.warnings:
+        err.print(f"Not as recorded: {warning}")
     if answer.cut:
         err.print(
             f"Only the first {len(answer.rows):,} rows are shown, there are more. For more rows, give --limit. "

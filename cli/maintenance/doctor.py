@@ -6,7 +6,7 @@ import shutil
 import socket
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,7 +30,11 @@ class Check:
     required: bool = True
 
 
-def doctor() -> None:
+def doctor(
+    lake: Annotated[
+        bool, typer.Option("--lake", help="Also compare every table with its log and with the ledger.")
+    ] = False,
+) -> None:
     """Check that this machine can run the flywheel.
 
     Checks Python, Java, memory, disk, make and ports, and shows how to install what is missing. If there is a lake,
@@ -38,12 +42,14 @@ def doctor() -> None:
     required is missing.
 
     \b
-    Example:
+    Examples:
       flywheel doctor
+      flywheel doctor --lake
     """
     from infra.settings import load_settings
 
-    checks = examine(load_settings())
+    settings = load_settings()
+    checks = examine(settings) + (_tables(settings) if lake else [])
     for check in checks:
         if check.ok:
             err.print(styled(("ok", "green"), f"       {check.what}"))
@@ -147,6 +153,22 @@ def _readers(settings: Settings) -> list[Check]:
         for place in exposed(settings)
     ]
     return found or [Check("the lake is closed to other accounts", True)]
+
+
+def _tables(settings: Settings) -> list[Check]:
+    """Each table whose log, version or rows are not what the ledger recorded."""
+    from infra.lake import Lake
+    from infra.lake.integrity import faults
+
+    place = Lake.of(settings)
+    names = place.readable()
+    found = faults(place, thorough=True)
+    checks = [Check(f"{fault.table}: {fault.what}", False, fault.remedy) for fault in found]
+    whole = len(names) - len({fault.table for fault in found})
+    return [
+        *checks,
+        Check(f"{whole} of {len(names)} tables are as the ledger recorded them", not checks, required=False),
+    ]
 
 
 def _make() -> Check:

@@ -18,12 +18,14 @@ def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format
     """Show what is missing or stale, and why, in order.
 
     Reads the landed days, the ledger (ops.runs, ops.stale) and the settings. Changes nothing. Also lists files and
-    folders in the landing zones that no job reads, such as received_ds=20261121/.
+    folders in the landing zones that no job reads, such as received_ds=20261121/, and tables that are not as the
+    ledger recorded them.
 
     \b
     Example:
       flywheel plan --format json
     """
+    from infra.lake.integrity import faults, lines_of
     from infra.settings import load_settings
     from jobs.plan import Plan
 
@@ -37,6 +39,8 @@ def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format
         print_rows(rows, ["job", "days", "dataset", "reason"], format)
     elif due:
         print_rows(_by_reason(due), ["job", "days", "number", "dataset", "reason"], format)
+    for line in lines_of(faults(plan_now.lake)):
+        err.print(f"Not as recorded: {line}")
     for left in plan_now.unread():
         err.print(f"Not read: {left.name}: {left.why}.", markup=False, highlight=False)
     err.print(

@@ -11,13 +11,14 @@ import hashlib
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.contracts import contract
 from infra.errors import QueryFailed, QueryRefused, QueryStopped
 from infra.lake import Lake
+from infra.lake.integrity import faults, lines_of
 from infra.lake.sql import engine, names_in, register
 from infra.lake.statement import HINT, Statement, judge
 from infra.settings import SqlSettings
@@ -38,6 +39,7 @@ class Answer:
         names: of the columns, each once.
         rows: as many as the limit allows.
         cut: whether there are more.
+        warnings: tables that are not as the ledger recorded them.
         is_plan: whether they are the plan that EXPLAIN drew, in cells of several lines.
     """
 
@@ -45,6 +47,7 @@ class Answer:
     rows: tuple[tuple[Any, ...], ...]
     cut: bool
     is_plan: bool
+    warnings: tuple[str, ...] = ()
 
 
 def read(
@@ -79,7 +82,9 @@ def read(
         _open(connection, lake, statement)
         if restricted:
             _record(lake, restricted, statement, reader)
-        return _within(connection, limits, statement, row_limit or limits.row_limit)
+        answer = _within(connection, limits, statement, row_limit or limits.row_limit)
+    tables = [name for name in names_in(" ".join(statement.names)) if not name.startswith("views.")]
+    return replace(answer, warnings=tuple(lines_of(faults(lake, tables)))) if tables else answer
 
 
 def _is_restricted(name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import types
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +22,7 @@ from jobs.declaration import Job, Reach
 from jobs.plan import Plan
 from jobs.runner import JobFailed, describe, first_of, run_job, run_stale
 from tests.conftest import put
+from tests.jobs.toy import declare
 
 DAYS = tuple(date(2026, 11, 18) + timedelta(n) for n in range(3))
 MAKE = Job("toy.make", reads={}, writes=["traffic.quarantine"], settings=["landing"])
@@ -70,12 +70,7 @@ class Toys:
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Toys]:
     made = Toys()
-    for name in ("make", "fold"):
-        module = types.ModuleType(f"jobs.toy.{name}")
-        module.run = getattr(made, name)  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, f"jobs.toy.{name}", module)
-    for place in (jobs.declaration, jobs.plan, jobs.runner):
-        monkeypatch.setattr(place, "all_jobs", lambda: (MAKE, FOLD))
+    declare(monkeypatch, (MAKE, made.make), (FOLD, made.fold))
     return made
 
 

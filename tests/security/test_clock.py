@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-import jobs.declaration
-import jobs.plan
-import jobs.runner
 from infra.lake import Lake, ledger
 from infra.settings import Settings
 from jobs.context import JobContext
 from jobs.curation.reviews import decide
 from jobs.declaration import Job
 from jobs.plan import Plan
-from jobs.runner import run_job
+from jobs.runner import JobFailed, run_job
 from models.screening.verdict import content_hash
 from tests.conftest import migrated, put
+from tests.jobs.toy import declare
 
 DAY = date(2026, 11, 18)
 TABLE = "curation.outcomes"
@@ -71,11 +67,7 @@ class Toy:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
     toy = Toy()
-    module = types.ModuleType("jobs.toy.clock")
-    module.run = toy.run  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "jobs.toy.clock", module)
-    for place in (jobs.declaration, jobs.plan, jobs.runner):
-        monkeypatch.setattr(place, "all_jobs", lambda: (TOY,))
+    declare(monkeypatch, (TOY, toy.run))
     return toy
 
 
@@ -125,7 +117,7 @@ def test_a_run_that_fails_clears_nothing(
         raise RuntimeError
 
     toy.meanwhile = fail
-    with pytest.raises(jobs.runner.JobFailed):
+    with pytest.raises(JobFailed):
         run_job(settings, TOY.name, [DAY])
     assert due(settings) == ["marked: late_events"]
 

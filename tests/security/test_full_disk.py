@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-import types
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -15,9 +13,6 @@ from typing import Any
 
 import pytest
 
-import jobs.declaration
-import jobs.plan
-import jobs.runner
 from infra.errors import DiskFull, LockHeld, is_disk_full
 from infra.lake import Lake
 from infra.lake.locks import hold
@@ -26,6 +21,7 @@ from infra.settings import Settings, load_settings
 from jobs.context import JobContext
 from jobs.declaration import Job
 from jobs.runner import run_job
+from tests.jobs.toy import declare
 
 DAY = date(2026, 11, 18)
 TABLE = "curation.outcomes"
@@ -49,11 +45,7 @@ def make(ctx: JobContext) -> None:
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("jobs.toy.disk")
-    module.run = make  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "jobs.toy.disk", module)
-    for place in (jobs.declaration, jobs.plan, jobs.runner):
-        monkeypatch.setattr(place, "all_jobs", lambda: (TOY,))
+    declare(monkeypatch, (TOY, make))
 
 
 @pytest.fixture(scope="module")
