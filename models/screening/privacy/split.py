@@ -15,6 +15,7 @@ from models.screening.privacy.span import Span
 from models.screening.privacy.view import View
 
 _FRAGMENT = re.compile(r"(?<![A-Za-z0-9$€£/:])(?<![A-Za-z0-9][.,])\+?\d(?:[ \-.]?\d)*(?![A-Za-z0-9:/%])")
+_SEPARATORS = re.compile(r"[\s.\-+]")
 _MIN_DIGITS, _MAX_DIGITS, _MAX_PIECES = 2, 19, 6
 _BARE_WORDS = 6
 # Rules so specific that a match across two messages is no accident. `_ALONE` also requires that the piece is a message of its own.
@@ -54,14 +55,17 @@ def split_spans(texts: Sequence[str], reach: int) -> dict[int, list[Span]]:
 
 
 def _pieces(index: int, view: View) -> list[_Piece]:
-    pieces = []
+    pieces: list[_Piece] = []
+    without_signs = len(_SEPARATORS.sub("", view.text))
     for match in _FRAGMENT.finditer(view.text):
         digits = "".join(filter(str.isdigit, match.group()))
-        alone = len(digits) == len(re.sub(r"[\s.\-+]", "", view.text))
+        alone = len(digits) == without_signs
         if (alone or len(digits) >= _MIN_DIGITS) and len(digits) < 18:
             start, end = view.original(*match.span())
             pieces.append(_Piece(index, start, end, digits, match.group().startswith("+")))
-    return pieces if len(pieces) <= _MAX_PIECES else []
+            if len(pieces) > _MAX_PIECES:
+                return []
+    return pieces
 
 
 def _digits_from(

@@ -4,13 +4,12 @@ Rules read the views (NFKC, no zero-width characters, homoglyphs as Latin, space
 digits). Spans are reported on the original text.
 """
 
-# ruff: noqa: E501 — patterns read better unbroken.
 from __future__ import annotations
 
 import itertools
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 # Look-alikes of Latin letters that NFKC does not change (common Unicode TR39 confusables).
@@ -152,16 +151,15 @@ def joined_letters(view: View) -> View | None:
     A run is six or more single characters or digit words, all separated by the same sign.
     """
     edits: list[tuple[int, int, str]] = []
-    for match in _SPELLED.finditer(view.text):
-        sign = match.group("sign")
+    for run_start, run_end in spelled_runs(view.text):
         pieces: list[tuple[int, int, str]] = []
-        position = match.start()
-        while position < match.end():
+        position = run_start
+        while position < run_end:
             word = _UNIT.match(view.text, position)
-            end = word.end() if word and word.end() <= match.end() else position + 1
+            end = word.end() if word and word.end() <= run_end else position + 1
             written = view.text[position:end]
             pieces.append((position, end, _DIGIT_WORDS.get(written.lower(), written)))
-            position = end + len(sign)
+            position = end + 1  # a sign
         joined = "".join(piece for _, _, piece in pieces)
         if not _LETTER.search(joined):
             continue
@@ -219,10 +217,68 @@ _UNIT = re.compile(
     + r")(?![A-Za-z])",
     re.IGNORECASE,
 )
-_SPELLED = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{_UNIT.pattern}|[!-~])(?P<sign>[ .\-_])(?:(?:{_UNIT.pattern}|[!-~])(?P=sign)){{4,}}(?:{_UNIT.pattern}|[A-Za-z0-9@.])(?![A-Za-z0-9])",
-    re.IGNORECASE,
+_WORDS = re.compile(rf"(?=({_UNIT.pattern}))", re.IGNORECASE)
+_SINGLE, _ALPHANUMERIC, _LAST = (
+    re.compile(characters, re.IGNORECASE) for characters in ("[!-~]", "[A-Za-z0-9]", "[A-Za-z0-9@.]")
 )
+_SIGNS = frozenset(" .-_")
+_LEAST_SIGNS = 5
+
+
+def spelled_runs(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every run of spelled-out characters, in time linear in the text.
+
+    A run is a unit and a sign, four times or more the same sign after further units, and a last unit that is a digit
+    word, a letter, a digit, @ or a dot; no letter or digit touches it. A unit is a digit word or a printable ASCII
+    character. As one regular expression this is read from every place to the end of the text.
+    """
+    size = len(text)
+    word_ends = {match.start(): match.end(1) for match in _WORDS.finditer(text)}
+    single, alphanumeric, last = (_places(kind, text) for kind in (_SINGLE, _ALPHANUMERIC, _LAST))
+    # Of each place where a unit with a sign after it begins: where the last unit of the longest run begins, and how
+    # many signs before it. From right to left, each place needs the one after its sign only.
+    longest: dict[int, tuple[int, int]] = {}
+
+    def last_unit(place: int, sign: str) -> tuple[int, int] | None:
+        if (run := longest.get(place)) is not None and text[unit_end(place)] == sign:
+            return run
+        return (place, 0) if run_end(place) else None
+
+    def unit_end(place: int) -> int:
+        return word_ends.get(place, place + 1)
+
+    def run_end(place: int) -> int:
+        """Where a run ends whose last unit begins here; 0 if none can."""
+        if place >= size:
+            return 0
+        end = word_ends.get(place, place + 1 if last[place] else 0)
+        return end if end and not alphanumeric[end] else 0
+
+    for place in range(size - 1, -1, -1):
+        end = unit_end(place)
+        if (place in word_ends or single[place]) and end < size and text[end] in _SIGNS:
+            following = last_unit(end + 1, text[end])
+            if following is not None:
+                longest[place] = following[0], following[1] + 1
+            elif run_end(place):
+                longest[place] = place, 0
+    place = 0
+    while place < size:
+        run = longest.get(place)
+        if run is not None and run[1] >= _LEAST_SIGNS and not (place and alphanumeric[place - 1]):
+            end = run_end(run[0])
+            yield place, end
+            place = end
+        else:
+            place += 1
+
+
+def _places(kind: re.Pattern[str], text: str) -> bytearray:
+    """For each place whether a character of the kind stands there; one more for the end."""
+    places = bytearray(len(text) + 1)
+    for match in kind.finditer(text):
+        places[match.start()] = 1
+    return places
 
 
 def views(text: str) -> tuple[View, ...]:
