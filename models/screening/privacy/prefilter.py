@@ -15,9 +15,9 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from infra.compiled import compiled
 from models.screening.privacy.expression import (
     TOKEN_CHARS,
     WORD_STARTS,
@@ -163,7 +163,7 @@ def _automaton(
     return table, np.array(out, np.uint64), np.array(word, np.int32), np.array(weight, np.int32)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _scan(
     codes: Any, sizes: Any, classes: Any, kinds: Any, moves: Any, out: Any, word: Any, weight: Any,
     digit_bits: Any, run_bits: Any, always: Any,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from infra.compiled import compiled
 from models.screening.privacy.detect import joined_views
 from models.screening.privacy.view import normalised
 
@@ -43,7 +43,7 @@ def _codes(text: str) -> npt.NDArray[np.uint32]:
     return np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled()
 def _kind(code: int) -> int:
     """0 space, 1 part of a word, 2 a token of its own."""
     if code <= 32 or code == 0xA0 or code == 0x3000 or 0x2000 <= code <= 0x200D:
@@ -55,7 +55,7 @@ def _kind(code: int) -> int:
     return 2 if code in (0xA1, 0xAB, 0xBB, 0xBF) else 1
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled()
 def _count(
     flat: npt.NDArray[np.uint32], ends: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
@@ -81,7 +81,7 @@ def _count(
     return rows, buckets[:written].copy(), counts[:written].copy()
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled()
 def _hashed(text: npt.NDArray[np.uint32], buckets: npt.NDArray[np.int32]) -> int:
     """Write the bucket of every n-gram of one text to `buckets`; returns how many there are."""
     size = 0
@@ -116,7 +116,7 @@ def _hashed(text: npt.NDArray[np.uint32], buckets: npt.NDArray[np.int32]) -> int
     return size
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled()
 def _characters(word: npt.NDArray[np.uint32], buckets: npt.NDArray[np.int32], size: int) -> int:
     """Character n-grams of one word between two edge marks."""
     padded = len(word) + 2
@@ -131,7 +131,7 @@ def _characters(word: npt.NDArray[np.uint32], buckets: npt.NDArray[np.int32], si
     return size
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _bucket(value: int) -> np.int32:
+@compiled()
+def _bucket(value: int | np.uint32) -> np.int32:
     mixed = np.uint32((value ^ (value >> np.uint32(15))) * np.uint32(2246822519))
     return np.int32((mixed ^ (mixed >> np.uint32(13))) & np.uint32(BUCKETS - 1))
