@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from markupsafe import Markup
 from infra.inert import visible
 from infra.storage import write_file
 
+_TEMPLATES = Path(__file__).parent / "templates"
+
 
 def write_page(template: str, out: Path, plots: Mapping[str, str], **values: Any) -> Path:
     """Fill a template that extends `page.html.j2`, write it to `out` (its directory is made) and return that.
@@ -24,14 +27,21 @@ def write_page(template: str, out: Path, plots: Mapping[str, str], **values: Any
         values: what the template names. Texts are escaped, and what would not be seen in them is shown.
     """
     templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=select_autoescape(default=True, default_for_string=True),
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_shown,
     )
+    plotly, drawing = plotly_library(), (_TEMPLATES / "plots.js").read_text(encoding="utf-8")
     figures = {name: json.loads(plot) for name, plot in plots.items()}
-    page = templates.get_template(template).render(plots=figures, plotly=_packed_plotly(), **values)
+    page = templates.get_template(template).render(
+        plots=figures,
+        plotly=_packed(plotly),
+        drawing=Markup(drawing),
+        policy=_policy(plotly, drawing),
+        **values,
+    )
     write_file(out, page)
     return out
 
@@ -43,8 +53,27 @@ def _shown(value: Any) -> Any:
     )
 
 
-def _packed_plotly() -> str:
-    """plotly.js, gzipped and in base64: a third of its size, unpacked by the browser."""
+def _policy(*scripts: str) -> str:
+    """Content Security Policy of a page: it runs these scripts, shows pictures that it holds, and loads nothing.
+
+    Should a text of the data ever be read as markup, the browser runs no script of it and asks no other host.
+    Styles may be inline, because plotly writes them, and a policy cannot name styles that are made while it draws.
+    """
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def plotly_library() -> str:
+    """The source of plotly.js."""
     from plotly.offline import get_plotlyjs
 
-    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
+    return str(get_plotlyjs())
+
+
+def _packed(text: str) -> str:
+    """A text gzipped and in base64, a third of its size; the browser unpacks it."""
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -259,13 +261,79 @@ def test_a_page_escapes_texts_attributes_and_plots(tmp_path: Path) -> None:
     ).read_text(encoding="utf-8")  # fmt: skip
     elements = _Elements()
     elements.feed(page)
-    assert [tag for tag, _ in elements.tags].count("script") == 2
+    assert [tag for tag, _ in elements.tags].count("script") == 3
     assert not [tag for tag, attributes in elements.tags if tag == "img" or "onerror" in attributes]
     assert "\x1b" not in page
     assert "\u202e" not in page
     inline = re.search(r'<script type="application/json" id="plots">(.*?)</script>', page, re.DOTALL)
     assert inline is not None
     assert set(json.loads(inline[1])) == set(plots)
+
+
+def policy_of(page: str) -> dict[str, str]:
+    """The directives of the page's Content Security Policy, which must come before all that it governs."""
+    elements = _Elements()
+    elements.feed(page)
+    place, policy = next(
+        (place, attributes["content"])
+        for place, (tag, attributes) in enumerate(elements.tags)
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert [tag for tag, _ in elements.tags[:place]] == ["html", "head", "meta"]
+    return dict(part.strip().partition(" ")[::2] for part in str(policy).split(";"))
+
+
+def test_a_page_says_what_it_may_run_and_load(tmp_path: Path) -> None:
+    from hashlib import sha256
+
+    from cli.reports.page import plotly_library
+    from cli.reports.table10.page import render
+
+    page = render(tmp_path / "page.html").read_text(encoding="utf-8")
+    policy = policy_of(page)
+    assert policy["default-src"] == "'none'"
+    assert {name: source for name, source in policy.items() if name not in ("default-src", "script-src")} == {
+        "style-src": "'unsafe-inline'", "img-src": "data:", "base-uri": "'none'", "form-action": "'none'",
+    }  # fmt: skip
+    run = [*re.findall(r"<script>(.*?)</script>", page, re.DOTALL), plotly_library()]
+    hashes = [base64.b64encode(sha256(script.encode()).digest()).decode() for script in run]
+    assert len(run) == 2
+    assert sorted(policy["script-src"].split()) == sorted(f"'sha256-{digest}'" for digest in hashes)
+
+
+def test_every_page_is_made_from_the_one_with_the_policy() -> None:
+    templates = Path(__file__).parents[2] / "cli" / "reports" / "templates"
+    for path in templates.glob("*.j2"):
+        text = path.read_text(encoding="utf-8")
+        assert path.name == "page.html.j2" or text.startswith('{% extends "page.html.j2" %}'), path
+        assert path.name == "page.html.j2" or "<script" not in text, path
+        assert not re.search(r"\son[a-z]+=", text), path
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_a_browser_draws_the_page_and_refuses_a_strangers_script(tmp_path: Path) -> None:
+    from cli.reports.table10.page import render
+
+    def opened(path: Path) -> tuple[str, str]:
+        shown = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+             "--enable-logging=stderr", "--virtual-time-budget=8000", "--dump-dom", path.as_uri()],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        return shown.stdout, "\n".join(line for line in shown.stderr.splitlines() if "CONSOLE" in line)
+
+    page = render(tmp_path / "page.html")
+    drawn, said = opened(page)
+    assert 'class="main-svg"' in drawn
+    assert said == ""
+    attack = tmp_path / "attacked.html"
+    injected = """<main><script>document.title = 'taken'</script><img src="http://127.0.0.1:9/x">
+    <img src=x onerror="document.title = 'taken'">"""
+    attack.write_text(page.read_text(encoding="utf-8").replace("<main>", injected))
+    drawn, said = opened(attack)
+    assert "taken</title>" not in drawn
+    assert 'class="main-svg"' in drawn
+    assert said.count("Content Security Policy") >= 3
 
 
 @pytest.mark.parametrize(
