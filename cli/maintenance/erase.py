@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from jobs.maintenance.erasure import Erased
 
 
+NOBODY_FOUND = 3
+"""Exit code when no row and no line has any of the ids."""
+
+
 def erase(
     users: Annotated[
         list[str] | None,
@@ -41,6 +45,12 @@ def erase(
     the command is killed, run it again. Afterwards, `flywheel run --stale` rebuilds the tables that were built from
     the rows.
 
+    Prints what is left for you to delete, by path: files that landing does not read, and what links lead to. It also
+    stands in ops.erasures (remnants).
+
+    Exit code: 0 if somebody was found, 3 if no row and no line has any of the ids (they are then refused from now on,
+    unless it is a dry run), 1 if it failed.
+
     \b
     Examples:
       flywheel erase --from requests.txt --dry-run
@@ -58,12 +68,15 @@ def erase(
         {
             "place": place.place, "rows": place.rows.total(), "users": len(+place.rows),
             "pinned versions lost": "; ".join(f"{v} ({', '.join(pins)})" for v, pins in place.lost.items()),
-            "models affected": ", ".join(place.models),
+            "models affected": ", ".join(place.models), "left": "; ".join(place.remnants),
         }
         for place in places
     ]  # fmt: skip
-    print_rows(rows, [*rows[0]], format)
+    # What is left is long: on a terminal it follows below.
+    print_rows(rows, [name for name in rows[0] if name != "left" or format is not Format.table], format)
     _print_follow_up(settings, places, len(ids), dry_run)
+    if not any(place.rows for place in places):
+        raise typer.Exit(NOBODY_FOUND)
 
 
 def _print_follow_up(settings: Settings, places: list[Erased], users: int, dry_run: bool) -> None:
@@ -72,8 +85,14 @@ def _print_follow_up(settings: Settings, places: list[Erased], users: int, dry_r
 
     total = sum(place.rows.total() for place in places)
     err.print(f"{total:,} row(s) and line(s) {'would be deleted' if dry_run else 'deleted'}.")
+    for place in places:
+        for remnant in place.remnants:
+            err.print(f"Left, {place.place}: {remnant}.")
     if unknown := users - len(set[str]().union(*(+place.rows for place in places))):
-        err.print(f"{unknown} of {users} id(s) match no user in the lake. Check the spelling.")
+        err.print(
+            f"{unknown} of {users} id(s) match no user in the lake: no row and no landed line has them. "
+            "Check the spelling." + ("" if dry_run else " What arrives from them is refused from now on.")
+        )
     if any(place.models for place in places):
         err.print(
             "Models keep what they learned from deleted rows. Retrain the models listed above and "
@@ -81,7 +100,7 @@ def _print_follow_up(settings: Settings, places: list[Erased], users: int, dry_r
         )
     for table, reader, moment in pulled_copies(settings, [place.place for place in places if place.rows]):
         err.print(f"Copy to delete manually: {table}, pulled by {reader} on {moment:%Y-%m-%d}.")
-    if not dry_run:
+    if not dry_run and total:
         err.print("Next: flywheel run --stale")
 
 

@@ -10,19 +10,24 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
 from infra.contracts import contract, table_names
 from infra.errors import FlywheelError
 from infra.lake import Lake, ledger
+from infra.lake.erasures import last_erasure
 
 _COMMIT: Final = re.compile(r"(\d{20})\.json")
 _CHECKPOINT: Final = re.compile(r"(\d{20})\.checkpoint.*\.parquet")
 _NEWEST_COMMITS: Final = 3
 _RESTORE: Final = (
     "Restore the table's _delta_log from a backup, or make the days again: flywheel run JOB --days D --force."
+)
+_RESTORE_LATER: Final = (
+    "Make the days again: flywheel run JOB --days D --force. Users were erased on {day}: a backup from before would "
+    "bring their rows back."
 )
 
 
@@ -66,6 +71,8 @@ def faults(lake: Lake, tables: Sequence[str] | None = None, thorough: bool = Fal
         if thorough and not of_table:
             of_table += _row_faults(lake, name)
         found += of_table
+    if found and (day := last_erasure(lake)) is not None:
+        return [replace(fault, remedy=_RESTORE_LATER.format(day=day)) for fault in found]
     return found
 
 
@@ -115,10 +122,12 @@ def _is_commit(content: bytes) -> bool:
 def _row_faults(lake: Lake, table: str) -> list[Fault]:
     """Days of a table that jobs replace as a whole, whose number of rows is not the recorded one.
 
-    Days of tables that users were erased from are left out: erasure deletes rows of days that a run recorded.
+    Once users were erased, a day may have fewer rows than a run recorded, also when the erasure was killed before it
+    could certify. It never has more.
     """
-    if contract(table).write != "replace_days" or _was_erased(lake, table):
+    if contract(table).write != "replace_days":
         return []
+    may_be_fewer = last_erasure(lake) is not None
     before = ledger.expired_before(lake).get(table, date.min)
     recorded = {
         day: rows
@@ -135,7 +144,9 @@ def _row_faults(lake: Lake, table: str) -> list[Fault]:
         if day >= before
     }
     there = _rows_by_day(lake, table)
-    wrong = sorted(day for day, rows in recorded.items() if there[day] != rows)
+    wrong = sorted(
+        day for day, rows in recorded.items() if there[day] > rows or (there[day] < rows and not may_be_fewer)
+    )
     if not wrong:
         return []
     example = f"{wrong[0]} has {there[wrong[0]]:,} rows, and a run recorded {recorded[wrong[0]]:,}"
@@ -150,16 +161,6 @@ def _rows_by_day(lake: Lake, table: str) -> Counter[date]:
     for day, count in zip(files["partition.ds"].to_pylist(), files["num_records"].to_pylist(), strict=True):
         rows[day] += count or 0
     return rows
-
-
-def _was_erased(lake: Lake, table: str) -> bool:
-    rows = ledger.query(
-        lake,
-        "SELECT count(*) FROM ops_erasures WHERE table_name = ? AND rows_erased > 0",
-        [table],
-        ["ops.erasures"],
-    )
-    return bool(rows[0][0])
 
 
 def lines_of(found: Iterable[Fault]) -> list[str]:

@@ -21,6 +21,7 @@ from deltalake import CommitProperties, Transaction, write_deltalake
 from infra.contracts import contract
 from infra.errors import ContractError
 from infra.lake import Lake
+from infra.lake.arrow import queryable
 
 _SEQUENCE = "sequence"
 RETENTION = "maintenance.retention"
@@ -147,7 +148,7 @@ def query(
     with duckdb.connect() as connection:
         for table in tables:
             # A dataset: only the columns that the query names are read.
-            connection.register(table.replace(".", "_"), lake.open(table).to_pyarrow_dataset())
+            connection.register(table.replace(".", "_"), queryable(lake.open(table)))
         rows: list[tuple[Any, ...]] = connection.execute(sql, list(parameters)).fetchall()
         return rows
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infra.contracts import table_names, view_names, view_query
 from infra.errors import EnvironmentMissing, JobUnknown
 from infra.lake import Lake
+from infra.lake.arrow import queryable
 from infra.storage import local_path
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def register(
         else:
             # Of an object store, delta-rs reads the files: DuckDB would need another extension and its own keys.
             source = f"_{name.replace('.', '_')}"
-            connection.register(source, lake.open(name).to_pyarrow_dataset())
+            connection.register(source, queryable(lake.open(name)))
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {source}")
     # Before the views: what a view may open is what was registered, whatever its SQL says.
     _seal(connection, [str(folder) for folder in folders.values() if folder is not None])

@@ -10,6 +10,7 @@ import duckdb
 
 from infra.errors import ContractError, SettingsError
 from infra.lake import Lake, ledger
+from infra.lake.arrow import queryable
 from infra.lake.facts import user_key
 from infra.lake.raw_reads import record
 from infra.settings import Settings
@@ -123,7 +124,7 @@ def _rows(
     lake: Lake, table: str, turn_id: str | None = None, day: date | None = None
 ) -> list[dict[str, Any]]:
     """Rows of a table, by turn and day if given, read through Arrow."""
-    dataset = lake.open(table).to_pyarrow_dataset(partitions=[("ds", "=", str(day))] if day else None)
+    dataset = queryable(lake.open(table), [("ds", "=", str(day))] if day else None)
     connection = duckdb.connect()
     try:
         connection.register("rows", dataset)

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from infra.errors import ContractError
 from infra.lake import ledger
+from infra.lake.arrow import queryable
 from infra.settings import ExperimentsSettings
 from jobs.experiments import COVARIATES, UNIT_TOTALS
 from jobs.experiments.cells import cells, levels, winsor_bounds
@@ -126,7 +126,7 @@ def _inputs(ctx: JobContext) -> tuple[Frame, Frame]:
         opened, days = ctx.lake.open(table, ctx.version_read(table)), ctx.days_reached(table)
         if rows_at_most(opened, days) > few:
             return ctx.read(tables[0]), ctx.read(tables[1])
-        data.append(opened.to_pyarrow_dataset().filter(pc.field("ds").isin(days)))
+        data.append(queryable(opened, days=days))
     return data[0], data[1]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ from jobs.landing.zone import BOM, LandingFile, broken, iter_rows
 
 _TOMBSTONE = json.dumps({"event_type": ERASED}).encode()
 _THEIR_IDS = ("conversation_id", "turn_id")
-_NAMING = ("event_type", "character_id", "user_id", *_THEIR_IDS, "payload")
+_WORD = re.compile(rb"""[^\s",;|\\]+""")
 _BUFFER_BYTES, _ANY_SIZE = 1 << 20, 1 << 62
 
 
@@ -58,7 +59,25 @@ class Theirs:
             return self.users.get(user)
         maps = (self.conversations, self.turns)
         owners = (_lookup(known, record.get(name)) for name, known in zip(_THEIR_IDS, maps, strict=True))
-        return next((owner_hash for owner_hash in owners if owner_hash), None)
+        if owner_hash := next((owned for owned in owners if owned), None):
+            return owner_hash
+        # Nobody's line: theirs if it names them anywhere, such as in a field of another name.
+        return None if record.get("event_type") == "character_update" else self._named(record)
+
+    def _named(self, value: object, field: str = "") -> str | None:
+        """The user whose id is a whole value anywhere in a record."""
+        if isinstance(value, Mapping):
+            return next(
+                (who for name, inner in value.items() if (who := self._named(inner, str(name)))), None
+            )
+        if isinstance(value, list):
+            return next((who for inner in value if (who := self._named(inner, field))), None)
+        is_number = isinstance(value, int) and not isinstance(value, bool) and field.lower().endswith("id")
+        if not is_number and not isinstance(value, str):
+            return None
+        text = str(value)
+        known = (self.users, self.conversations, self.turns)
+        return next((owned[text] for owned in known if text in owned), None)
 
     @cached_property
     def _spellings(self) -> dict[bytes, str]:
@@ -69,14 +88,34 @@ class Theirs:
             for text in (user, json.dumps(user)[1:-1], json.dumps(user, ensure_ascii=False)[1:-1])
         }
 
+    def may_own(self, line: bytes) -> bool:
+        """Whether the line must be parsed: False, quickly, where the lake knows nothing of the users nor the line."""
+        if self.conversations or self.turns or self.characters:
+            return True
+        # An escape can spell an id in yet another way.
+        return b"\\u" in line or b"\\/" in line or any(spelling in line for spelling in self._spellings)
+
+    @cached_property
+    def _tokens(self) -> dict[bytes, str]:
+        """Ids of their conversations and turns. They are many: looked up word by word, not searched for."""
+        return {
+            text.encode(errors="surrogatepass"): who
+            for known in (self.conversations, self.turns)
+            for text, who in known.items()
+        }
+
     def mentioned(self, content: bytes) -> str | None:
-        """The user named in the bytes of an unreadable line, if any."""
-        return next((who for spelling, who in self._spellings.items() if spelling in content), None)
+        """The user named in the bytes of an unreadable line, or whose conversation or turn is, if any."""
+        if who := next((who for spelling, who in self._spellings.items() if spelling in content), None):
+            return who
+        if not self._tokens:
+            return None
+        return next((self._tokens[word] for word in _WORD.findall(content) if word in self._tokens), None)
 
     @property
     def longest(self) -> int:
         """Bytes of the longest spelling."""
-        return max(map(len, self._spellings), default=1)
+        return max(map(len, [*self._spellings, *self._tokens]), default=1)
 
 
 def erase_lines(
@@ -113,7 +152,7 @@ def _owners_by_line(file: LandingFile, theirs: Theirs, max_line_bytes: int) -> d
             if number == 1:  # as landing reads it
                 first = first.removeprefix(BOM)
             if (rest := next(pieces, None)) is None:
-                record, _ = refusal_of(first)
+                record, _ = refusal_of(first) if theirs.may_own(first) else ({}, None)
                 who = theirs.mentioned(first) if record is None else theirs.owner(record)
             else:
                 who, window = theirs.mentioned(first), first
@@ -186,12 +225,12 @@ def _owner_in(table: pa.Table, row: int, theirs: Theirs) -> str | None:
 
 
 def _decoded(content: object) -> dict[str, Any]:
-    """The columns that can identify a user, as text."""
+    """The columns as text. Any of them can name a user, in a row that is nobody's."""
     columns = cast(Mapping[str, Any], content)
     return {
         name: value.decode(errors="replace") if isinstance(value, bytes) else value
-        for name in _NAMING
-        if (value := columns.get(name)) is not None
+        for name, value in columns.items()
+        if value is not None
     }
 
 

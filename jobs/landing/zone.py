@@ -22,7 +22,7 @@ from infra.errors import LandingFileBroken
 from infra.storage import Folder, Options, folder
 
 _UNFINISHED_SUFFIXES = (".tmp", ".part")
-_KNOWN_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+KNOWN_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 _BUFFER_BYTES = 1 << 20
 _PARQUET_BATCH_ROWS = 512
 UNDECODABLE = b"\xff"  # stands for a nested value that is not UTF-8; itself not UTF-8
@@ -152,7 +152,7 @@ def _is_finished(name: str) -> bool:
 
 
 def _is_known(name: str) -> bool:
-    return name.endswith(_KNOWN_SUFFIXES)
+    return name.endswith(KNOWN_SUFFIXES)
 
 
 def delete_day(landing: str | Folder, day: date) -> None:

@@ -7,7 +7,7 @@ equals itself and is above every number. A condition that has no exact translati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -55,8 +55,11 @@ class Filter:
     columns: frozenset[str]
 
 
-def parse_filter(where: str, schema: pa.Schema, table: str) -> Filter:
+def parse_filter(where: str, schema: pa.Schema, table: str, partition: Collection[str] = ()) -> Filter:
     """Parse a condition on columns of the schema; an empty text is no condition.
+
+    Args:
+        partition: columns whose values the log has, and no file.
 
     Raises:
         SnapshotRefused: it does not parse, names an unknown column, or has no exact translation. The message quotes
@@ -66,7 +69,7 @@ def parse_filter(where: str, schema: pa.Schema, table: str) -> Filter:
         return Filter(None, None, frozenset())
     try:
         statements = sqlglot.parse(f"SELECT 1 WHERE {where}", read=_DIALECT)
-        return _translated(statements, _Translator(schema, table))
+        return _translated(statements, _Translator(schema, table, partition))
     except SqlglotError:
         raise SnapshotRefused("the condition is not SQL", table=table, hint=_HINT) from None
     except RecursionError:
@@ -106,8 +109,8 @@ def _all(expressions: Sequence[pc.Expression]) -> pc.Expression | None:
 class _Translator:
     """Translates a condition; `columns` collects the columns that it names."""
 
-    def __init__(self, schema: pa.Schema, table: str) -> None:
-        self._schema, self._table = schema, table
+    def __init__(self, schema: pa.Schema, table: str, partition: Collection[str]) -> None:
+        self._schema, self._table, self._partition = schema, table, partition
         self.columns: set[str] = set()
 
     def refused(self, what: str) -> SnapshotRefused:
@@ -170,11 +173,11 @@ class _Translator:
         if not isinstance(left, exp.Column):
             left, right, operator = right, left, _MIRRORED[operator]
         name = self._name(left)
-        data_type, field = self._type(name), pc.field(name)
+        data_type, field = self._type(name), self._field(name)
         if isinstance(right, exp.Column):
             if data_type != self._type(self._name(right)) or pa.types.is_floating(data_type):
                 raise self.refused("a comparison of two columns of different or floating-point types")
-            return _OPERATORS[operator](field, pc.field(self._name(right)))
+            return _OPERATORS[operator](field, self._field(self._name(right)))
         if isinstance(right, exp.Null):
             return _OPERATORS[operator](field, pc.scalar(pa.scalar(None, data_type)))
         compared = _OPERATORS[operator](field, pc.scalar(self._constant(right, data_type)))
@@ -200,6 +203,15 @@ class _Translator:
             )
         self.columns.add(matching[0])
         return str(matching[0])
+
+    def _field(self, name: str) -> pc.Expression:
+        """The column; of text, cast to what it is: Arrow then compares rows, and not the bounds of a file.
+
+        delta-rs writes text as `string_view` when it deletes or merges, and Arrow cannot compare such bounds.
+        """
+        field = pc.field(name)
+        is_in_files = name not in self._partition
+        return field.cast(pa.string()) if is_in_files and pa.types.is_string(self._type(name)) else field
 
     def _type(self, name: str) -> pa.DataType:
         return self._schema.field(name).type

@@ -198,8 +198,9 @@ def _columns(version: TableVersion, requested: Sequence[str] | None) -> tuple[st
 
 
 def _filter(version: TableVersion, where: str, split: str) -> Filter:
+    partition = contract(version.table).partition
     if not split:
-        return parse_filter(where, version.schema, version.table)
+        return parse_filter(where, version.schema, version.table, partition)
     if split not in SPLITS:
         raise SnapshotRefused(
             "there is no such split",
@@ -214,6 +215,6 @@ def _filter(version: TableVersion, where: str, split: str) -> Filter:
             hint="Leave the split out, or join the table with one that has it (by turn_id or user_id).",
         )
     # Alone first: of `a) OR (b`, the split would bind to b only.
-    parse_filter(where, version.schema, version.table)
+    parse_filter(where, version.schema, version.table, partition)
     condition = f"({where}\n) AND {_SPLIT} = '{split}'" if where.strip() else f"{_SPLIT} = '{split}'"
-    return parse_filter(condition, version.schema, version.table)
+    return parse_filter(condition, version.schema, version.table, partition)

@@ -224,5 +224,6 @@ class _readable:
             raise InputDamaged(
                 f"a file of the table cannot be read: {type(error).__name__}",
                 table=self._table,
-                hint="It is damaged, or was removed during the read: open the table again, or restore the file.",
+                hint="It is damaged, or was removed during the read (by vacuum, or the erasure of a user): open the "
+                "table again. If it is damaged, make its days again: flywheel run JOB --days D --force.",
             ) from None

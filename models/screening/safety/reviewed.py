@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.lake import Lake
+from infra.lake.arrow import queryable
 from infra.settings import Settings
 from models.screening.safety.corpus import LabelledText
 from models.screening.safety.interface import CATEGORIES
@@ -61,7 +62,7 @@ def _decided(lake: Lake, review_at: float, versions: Mapping[str, int]) -> list[
     with duckdb.connect() as connection:
         for table in TABLES:
             delta = lake.open(table, versions.get(table))
-            connection.register(table.split(".")[1], delta.to_pyarrow_dataset())
+            connection.register(table.split(".")[1], queryable(delta))
         result = connection.execute(_DECISIONS, [review_at])
         names = [column[0] for column in result.description or []]
         return [dict(zip(names, values, strict=True)) for values in result.fetchall()]
