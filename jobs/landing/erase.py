@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.landing.lines import ERASED, refusal_of
-from jobs.landing.zone import BOM, LandingFile, broken, iter_rows
+from jobs.landing.zone import BOM, LandingFile, broken, has_too_many_rows, iter_rows
 
 _TOMBSTONE = json.dumps({"event_type": ERASED}).encode()
 _THEIR_IDS = ("conversation_id", "turn_id")
@@ -196,6 +196,8 @@ def _opened(file: LandingFile) -> BinaryIO:
 
 def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str]:
     with file.folder.open(file.name) as source:
+        if has_too_many_rows(pq.read_metadata(source), file.size):
+            return Counter()  # landing reads nothing of it, and `leftovers` lists it
         table = pq.ParquetFile(source).read()  # also where two columns have one name
     # Read as landing does: a string that is not UTF-8 stays bytes and does not spoil the other rows.
     owners = [

@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 
 from infra.storage import Folder
 from jobs.landing.erase import Theirs
-from jobs.landing.zone import KNOWN_SUFFIXES, landing_days, landing_files
+from jobs.landing.zone import KNOWN_SUFFIXES, LandingFile, has_too_many_rows, landing_days, landing_files
 
 _PIECE: Final = 1 << 20
 _OVERLAP: Final = 1 << 12
+_ROWS: Final = 512
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 _DELETE: Final = "delete it, or have its writer finish it and erase again"
 
@@ -32,21 +33,49 @@ def leftovers(root: Folder, zones: Collection[str], theirs: Theirs, max_expansio
         zones: names of folders of other zones in this one.
         max_expansion: how many times its size a compressed file is read.
     """
-    landed = {file.name for day in landing_days(root) for file in landing_files(root, day)}
-    for name in root.walk():
-        if name.partition("/")[0] in zones:
-            continue
-        if name in landed:
+    landed = {file.name: file for day in landing_days(root) for file in landing_files(root, day)}
+    for name in _walk(root, zones):
+        file = landed.get(name)
+        if file is not None:
             yield from _other_names(root, name)
-            if name.endswith(KNOWN_SUFFIXES):
-                continue
-        try:
-            with root.open(name) as source:
-                why = _searched(source, theirs, max_expansion)
-        except OSError as error:
-            why = f"it cannot be opened ({type(error).__name__})"
-        if why:
+        if file is not None and name.endswith(KNOWN_SUFFIXES) and not _is_refused(file):
+            continue
+        if why := _looked_at(root, name, theirs, max_expansion):
             yield f"{_shown(root, name, theirs)}: landing does not read it, and {why}: {_DELETE}"
+
+
+def _walk(root: Folder, zones: Collection[str], name: str = "") -> Iterator[str]:
+    """All files, but what links to folders lead to: a link may lead back."""
+    for entry in root.entries(name):
+        full = f"{name}/{entry.name}" if name else entry.name
+        if not entry.is_folder or (root.path is not None and (root.path / full).is_symlink()):
+            yield full
+        elif full not in zones:
+            yield from _walk(root, zones, full)
+
+
+def _is_refused(file: LandingFile) -> bool:
+    """Whether landing refuses the file as a whole."""
+    if not file.name.endswith(".parquet"):
+        return False
+    try:
+        with file.folder.open(file.name) as source:
+            return has_too_many_rows(pq.read_metadata(source), file.size)
+    except (OSError, pa.ArrowException):
+        return False  # damaged: erasing its lines says so
+
+
+def _looked_at(root: Folder, name: str, theirs: Theirs, max_expansion: int) -> str | None:
+    """Why a person must look at the file, None if it holds no id."""
+    path = None if root.path is None else root.path / name
+    if path is not None and not path.is_file():
+        # Of a pipe, reading would not end.
+        return "it is a link to a folder, which is not searched" if path.is_dir() else "it is no file"
+    try:
+        with root.open(name) as source:
+            return _searched(source, theirs, max_expansion)
+    except OSError as error:
+        return f"it cannot be opened ({type(error).__name__})"
 
 
 def _other_names(root: Folder, name: str) -> Iterator[str]:
@@ -76,12 +105,7 @@ def _searched(source: BinaryIO, theirs: Theirs, max_expansion: int) -> str | Non
     if head.startswith(_GZIP):
         return _in_pieces(_unzipped(source, max(size, _PIECE) * max_expansion), theirs)
     if head == _PARQUET:
-        try:
-            table = pq.ParquetFile(source).read()
-        except (OSError, pa.ArrowException):
-            return "it is damaged, so that it cannot be searched"
-        text = "\n".join(str(row) for column in table.columns for row in column)
-        return _in_pieces(iter([text.encode(errors="replace")]), theirs)
+        return _in_pieces(_rows(source, max(size, _PIECE) * max_expansion), theirs)
     return _in_pieces(iter(lambda: source.read(_PIECE), b""), theirs)
 
 
@@ -95,9 +119,18 @@ def _in_pieces(pieces: Iterator[bytes], theirs: Theirs) -> str | None:
             if b"\0" in piece:
                 return "it is of a kind that cannot be searched"
             before = window[-_OVERLAP:]
-    except (EOFError, zlib.error):
+    except (EOFError, OSError, zlib.error, pa.ArrowException, ValueError, OverflowError):
         return "it is damaged or expands too far, so that it cannot be searched"
     return None
+
+
+def _rows(source: BinaryIO, most: int) -> Iterator[bytes]:
+    for batch in pq.ParquetFile(source).iter_batches(batch_size=_ROWS):
+        text = str([column.to_pylist() for column in batch.columns]).encode(errors="replace")
+        most -= len(text)
+        if most < 0:
+            raise EOFError
+        yield text
 
 
 def _unzipped(source: BinaryIO, most: int) -> Iterator[bytes]:

@@ -274,11 +274,16 @@ def _text_rows(
             yield RawRow(number + 1, None, True, EXPANDS_TOO_FAR)
 
 
+def has_too_many_rows(metadata: pq.FileMetaData, size: int) -> bool:
+    """Whether a Parquet file has less than a byte for a row, so that none of it is read."""
+    return bool(metadata.num_rows > max(size, _SMALL_ROWS))
+
+
 def _parquet_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
     number = 0
     metadata = pq.read_metadata(source)
-    if metadata.num_rows > max(file.size, _SMALL_ROWS):
-        yield RawRow(0, None, True, EXPANDS_TOO_FAR)  # less than a byte a row
+    if has_too_many_rows(metadata, file.size):
+        yield RawRow(0, None, True, EXPANDS_TOO_FAR)
         return
     schema = metadata.schema.to_arrow_schema()
     names = schema.names

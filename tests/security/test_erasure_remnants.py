@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
@@ -293,6 +294,29 @@ def test_what_landing_does_not_read_is_listed_by_path_and_left_alone(settings: S
     # A second erasure lists them again, until somebody deletes them: but for what a link led to.
     again = {one.place: one for one in erase(settings, [LEAVES])}
     assert len(again["landing (not read)"].remnants) == len(told) - 2
+
+
+def test_what_cannot_be_searched_is_listed_and_stops_nothing(settings: Settings) -> None:
+    lake = migrated(settings)
+    put(lake, TURNS, [row(TURNS, LEAVES, settings)])
+    day = land(lake, "a.jsonl", [{"event_type": "message", "user_id": LEAVES}]).parent
+    (day / "loop").symlink_to(day.parent)
+    os.mkfifo(day / "pipe.tmp")
+    (day / "cut.jsonl.gz.tmp").write_bytes(gzip.compress(LEAVES.encode() + b"x" * 10_000)[:-9])
+    (day / "damaged.jsonl.gz.tmp").write_bytes(b"\x1f\x8b no more")
+    (day / "cut.parquet.tmp").write_bytes(b"PAR1 and no more")
+    pq.write_table(pa.table({"user_id": [LEAVES]}), day / "theirs.parquet_old")
+    pq.write_table(pa.table({"user_id": [STAYS]}), day / "others.parquet_old")
+    # Landing refuses it whole: less than a byte for a row.
+    many = pa.table({"user_id": pa.repeat(LEAVES, 1_000_001)})
+    pq.write_table(many, day / "many.parquet", compression="zstd")
+    done = {one.place: one for one in erase(settings, [LEAVES])}
+    told = done["landing (not read)"].remnants
+    listed = {Path(line.split(":")[0]).name for line in told}
+    assert listed == {
+        "loop", "pipe.tmp", "cut.jsonl.gz.tmp", "damaged.jsonl.gz.tmp", "cut.parquet.tmp", "theirs.parquet_old", "many.parquet",
+    }  # fmt: skip
+    assert pq.read_metadata(day / "many.parquet").num_rows == 1_000_001
 
 
 REFUSED = [
