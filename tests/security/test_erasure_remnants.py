@@ -314,7 +314,8 @@ def test_what_cannot_be_searched_is_listed_and_stops_nothing(settings: Settings)
     told = done["landing (not read)"].remnants
     listed = {Path(line.split(":")[0]).name for line in told}
     assert listed == {
-        "loop", "pipe.tmp", "cut.jsonl.gz.tmp", "damaged.jsonl.gz.tmp", "cut.parquet.tmp", "theirs.parquet_old", "many.parquet",
+        "loop", "pipe.tmp", "cut.jsonl.gz.tmp", "damaged.jsonl.gz.tmp", "cut.parquet.tmp", "theirs.parquet_old",
+        "many.parquet",
     }  # fmt: skip
     assert pq.read_metadata(day / "many.parquet").num_rows == 1_000_001
 
