@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _UNKNOWN = 10**12
 """Rows of a file that does not say how many it holds."""
 _OF_FILE = ("num_records", "partition.ds", "min.ds", "max.ds")
-Frame = Union["DataFrame", pads.Dataset, pa.Table]
+Frame = Union["DataFrame", pads.Dataset, pads.Scanner, pa.Table]
 
 
 def query(text: str, **frames: Frame) -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def query(text: str, **frames: Frame) -> list[dict[str, Any]]:
         text: SQL in which `{name}` stands for each of the frames.
         frames: all of Spark, or all of Arrow.
     """
-    if all(isinstance(frame, pads.Dataset | pa.Table) for frame in frames.values()):
+    if all(isinstance(frame, pads.Dataset | pads.Scanner | pa.Table) for frame in frames.values()):
         return _on_driver(text, frames)
     spark = next(iter(frames.values())).sparkSession
     rows: list[dict[str, Any]] = spark.sql(text, **frames).toArrow().to_pylist()
