@@ -70,9 +70,9 @@ class Example:
         return "\n".join(part for part in (self.turns[-1].user_message, self.turns[-1].response) if part)
 
 
-def message(text: str, language: str = "en", response: str = "", name: str = "t") -> Turn:
+def message(text: str, response: str = "", name: str = "t") -> Turn:
     """A turn with a user message."""
-    return Turn(name, text, response, language)
+    return Turn(name, text, response)
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -211,23 +211,23 @@ def chat(data: Path) -> Iterator[Example]:
         if path.name.startswith("hh_rlhf"):
             continue
         for row in _json_lines(path):
-            turns = tuple(_chat_turns(row["messages"], row["language"]))
+            turns = tuple(_chat_turns(row["messages"]))
             if turns:
                 yield Example("chat", row["conversation_id"], turns, False, None, row["language"], whole=True)
 
 
-def _chat_turns(messages: list[dict[str, Any]], language: str) -> Iterator[Turn]:
+def _chat_turns(messages: list[dict[str, Any]]) -> Iterator[Turn]:
     waiting: str | None = None
     for number, message in enumerate(messages):
         if message["role"] == "user":
             if waiting is not None:
-                yield Turn(str(number), waiting, "", language)
+                yield Turn(str(number), waiting, "")
             waiting = message["content"]
         else:
-            yield Turn(str(number), waiting, message["content"], language)
+            yield Turn(str(number), waiting, message["content"])
             waiting = None
     if waiting is not None:
-        yield Turn("last", waiting, "", language)
+        yield Turn("last", waiting, "")
 
 
 SETS = (

@@ -5,7 +5,7 @@
     python -m benchmarks.screening --compare verdicts.jsonl.gz     # by the code of now: every difference is listed
 
 One process and, by OMP_NUM_THREADS, one thread. Conversations are screened whole, 2,000 turns at a time, as
-`curation.screen` does; their languages are detected beforehand, as `traffic.turns` does. Where --data has no chat logs,
+`curation.screen` does. Where --data has no chat logs,
 lines of chatterbot-corpus stand in and the output says so. A comparison also reads texts with planted identifiers and
 whatever labelled sets --data holds, one text at a time without a conversation.
 """
@@ -35,7 +35,6 @@ from models.screening.verdict import (
     detectors_of,
     screen_conversations,
 )
-from models.text.language import identify
 from models.text.language.romanised_hindi import corpus_lines
 
 GOAL = {"turns_per_second": 1_000}
@@ -103,7 +102,7 @@ def _turns(conversation: str, messages: Sequence[dict[str, Any]], name: str | No
                     f"{conversation}#{len(turns)}",
                     "\n".join(waiting) or None,
                     message["content"],
-                    allowed_names=(name,) if name else (),
+                    character_names=(name,) if name else (),
                 )
             )
             waiting = []
@@ -117,24 +116,6 @@ def stand_in(size: int) -> list[list[Turn]]:
     return [
         [Turn(f"{start}-{n}", *pair) for n, pair in enumerate(pairs[start : start + 10])]
         for start in range(0, size, 10)
-    ]
-
-
-def with_languages(talks: Sequence[Sequence[Turn]]) -> list[list[Turn]]:
-    """The same turns with the detected language of what the user wrote, else of the answer."""
-    detected = iter(identify([turn.user_message or turn.response for turns in talks for turn in turns]))
-    return [
-        [
-            Turn(
-                t.turn_id,
-                t.user_message,
-                t.response,
-                language=next(detected).tag,
-                allowed_names=t.allowed_names,
-            )
-            for t in turns
-        ]
-        for turns in talks
     ]
 
 
@@ -315,13 +296,9 @@ def main() -> bool:
         for name, prefixes in SETS.items()
         if options.only in name
     }
-    talks = {
-        name: with_languages(conversation_list)
-        for name, conversation_list in talks.items()
-        if conversation_list
-    }
+    talks = {name: conversation_list for name, conversation_list in talks.items() if conversation_list}
     is_real = bool(talks)
-    talks = talks or {"chatterbot-corpus": with_languages(stand_in(options.size))}
+    talks = talks or {"chatterbot-corpus": stand_in(options.size)}
     for conversation_list in talks.values():  # compiled, warm
         screen(conversation_list[:30], policy)
     rates: dict[str, float] = {}
@@ -352,7 +329,7 @@ def main() -> bool:
     passed = {"turns_per_second": rate >= GOAL["turns_per_second"]}
     if options.dump or options.compare:
         for name, talk in odd_texts(options.data, options.size).items() if not options.only else ():
-            results[name] = screen(with_languages(talk), policy)
+            results[name] = screen(talk, policy)
         if options.dump:
             dump(Path(options.dump), results)
         if options.compare:

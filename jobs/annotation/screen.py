@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from models.chat.conversation import Messages, context_of
-from models.screening.detection import Detectors, Question, attempt, examine
+from models.screening.detection import Detectors, Question, examine
 from models.screening.privacy import Span, merge, redact
-from models.screening.privacy.detect import PRIORITY
+from models.screening.privacy.span import PRIORITY
 from models.screening.verdict import ScreeningPolicy, Turn, TurnVerdict, Verdict, ruled, screen_conversations
 
 # Kinds of reasons: the part before the colon.
@@ -57,7 +57,7 @@ def screen_pairs(
     Raises:
         DetectorUnavailable: a model cannot be loaded at all.
     """
-    layouts = _with_languages([_layout_of(json.loads(pair["context"])) for pair in pairs], policy, detectors)
+    layouts = [_layout_of(json.loads(pair["context"])) for pair in pairs]
     endings = [
         [*layout.turns[:-1], replace(layout.turns[-1], response=str(pair[name]))]
         for layout, pair in zip(layouts, pairs, strict=True)
@@ -80,39 +80,13 @@ def _layout_of(context: Mapping[str, Any]) -> _PairLayout:
     for message in context["messages"]:
         if message["role"] == "user":
             if user_message is not None:
-                turns.append(Turn("", user_message, "", "und", names))
+                turns.append(Turn("", user_message, "", names))
             user_message = message["content"]
         else:
-            turns.append(Turn("", user_message, message["content"], "und", names))
+            turns.append(Turn("", user_message, message["content"], names))
             user_message = None
-    turns.append(Turn("", user_message, "", "und", names))
+    turns.append(Turn("", user_message, "", names))
     return _PairLayout(tuple(turns), {k: v for k, v in fixed.items() if v}, names)
-
-
-def _with_languages(
-    layouts: Sequence[_PairLayout], policy: ScreeningPolicy, detectors: Detectors
-) -> list[_PairLayout]:
-    """Give each turn the language of what the user said, as traffic.turns has it: a hint to the detectors."""
-    texts = list(dict.fromkeys(_language_text(turn) for layout in layouts for turn in layout.turns))
-    tags, _ = attempt(
-        lambda: [str(language.tag) for language in detectors.language(texts)],
-        policy.settings.deadline_seconds,
-    )
-    # Without hints the detectors ask for the language themselves, and reject what they cannot tell.
-    known = dict(zip(texts, tags, strict=True)) if tags and len(tags) == len(texts) else {}
-    return [
-        replace(
-            layout,
-            turns=tuple(
-                replace(turn, language=known.get(_language_text(turn), "und")) for turn in layout.turns
-            ),
-        )
-        for layout in layouts
-    ]
-
-
-def _language_text(turn: Turn) -> str:
-    return turn.user_message if turn.user_message is not None else turn.response
 
 
 def _judge_fixed(
@@ -120,7 +94,7 @@ def _judge_fixed(
 ) -> list[list[tuple[str, str, Verdict]]]:
     """(name, text, verdict) of system prompt and character fields: each by itself, and as part of all of them."""
     questions = [
-        Question(text, "und", layout.names)
+        Question(text, layout.names)
         for layout in layouts
         for text in (*layout.fixed.values(), _together(layout))
     ]

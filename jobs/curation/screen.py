@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 
 # Beyond W turns: the turns whose own verdicts a verdict looks at (follow-ups) and the word before a split number.
 _MARGIN_TURNS = 5
+# A conversation may begin under a character's last name but one.
+_NAMES_KEPT = 2
 _TURNS_A_BATCH = 2_000
 _TURNS_A_TASK = 4_000
 _READ = [
-    "turn_id", "conversation_id", "character_id", "language", "user_message", "response", "response_ts", "ds", "wanted",
+    "turn_id", "conversation_id", "character_id", "user_message", "response", "response_ts", "ds", "wanted",
 ]  # fmt: skip
 _VERDICT = (
     "turn_id", "ds", "verdict", "reasons", "privacy_spans", "safety_category", "safety_score", "redacted_user_message",
@@ -180,7 +182,6 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
                     row["turn_id"],
                     row["user_message"],
                     row["response"] or "",
-                    row["language"] or "und",
                     _names_known(screening, row),
                 )
                 for row in rows
@@ -201,8 +202,9 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
 
 
 def _names_known(screening: Screening, row: dict[str, Any]) -> tuple[str, ...]:
-    known = screening.names.get(row["character_id"] or "", ())
-    return tuple(sorted(name for since, name in known if since <= row["ds"]))
+    """The character's latest names: somebody who renames it each day must not collect a list of names."""
+    known = [name for since, name in screening.names.get(row["character_id"] or "", ()) if since <= row["ds"]]
+    return tuple(sorted(known[-_NAMES_KEPT:]))
 
 
 def _judged_arrow() -> pa.Schema:

@@ -74,7 +74,7 @@ def _judged(row: dict[str, Any], policy: ScreeningPolicy, detectors: Detectors) 
     texts = [row["name"] or "", *traits, row["instructions"] or ""]
     together = "\n".join(texts)
     allowed = (row["name"],) if row["name"] else ()
-    questions = [Question(text, "und", allowed) for text in [*texts, together]]
+    questions = [Question(text, allowed) for text in [*texts, together]]
     verdicts = [
         ruled(text, findings, policy.settings)
         for text, findings in zip(

@@ -6,21 +6,25 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeGuard, TypeVar
 
 from infra.errors import DetectorUnavailable
 from infra.settings import ScreeningSettings
 from models.screening.deadline import Overrun, within
 from models.screening.privacy import ENTITY_TYPES, PrivacyModel, Span, merge
-from models.screening.privacy.detect import PRIORITY
+from models.screening.privacy.span import PLACEHOLDER, PRIORITY
 from models.screening.privacy.split import split_spans
+from models.screening.privacy.view import normalised
 from models.screening.safety import CATEGORIES, SAFE, LexiconModel, ProfanityModel, SafetyModel, SafetyScore
 from models.text.language import Language, identify
+from models.text.language.vocabulary import VERSION as VOCABULARY
+from models.text.language.vocabulary import Reading, readings
 
 _T = TypeVar("_T")
 _Q = TypeVar("_Q")
 _LETTER = re.compile(r"[^\W\d_]")
 _SURE_LANGUAGE = 0.8
+_SHORT_LETTERS = 12
 _TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
 # Texts that a detector reads under one deadline, before each is read under its own.
 _BATCH_TEXTS = 256
@@ -50,6 +54,7 @@ class Detectors:
     """The detectors of one run; tests put faulty ones in."""
 
     language: Callable[[Sequence[str | None]], list[Language]] = identify
+    reading: Callable[[Sequence[str], Sequence[str]], list[Reading]] = readings
     privacy: PrivacyDetector = field(default_factory=PrivacyModel)
     safety: tuple[SafetyModel, ...] = (LexiconModel(), ProfanityModel())
     _loaded: set[tuple[str, ...]] = field(default_factory=set, init=False, repr=False, compare=False)
@@ -63,6 +68,7 @@ class Detectors:
             return
         # A failure here recurs on the texts, where it is counted and the text rejected.
         attempt(lambda: self.language(["hello"]), _LOADING_SECONDS)
+        attempt(lambda: self.reading(["hello"], languages), _LOADING_SECONDS)
         self.privacy.load(languages)
         # Rules are compiled on first use: do it now, so that it does not count against the deadline of a text.
         split_spans(["call 12", "34"], 1)
@@ -80,20 +86,20 @@ class Detectors:
     @property
     def versions(self) -> dict[str, str]:
         """Detector name to version."""
-        return {"privacy": self.privacy.version, "language": "lid.176+hi-Latn-2"} | {
+        return {"privacy": self.privacy.version, "language": f"lid.176+hi-Latn-2+{VOCABULARY}"} | {
             model.name: model.version for model in self.safety
         }
 
 
 @dataclass(frozen=True)
 class Question:
-    """One text to judge: a hint of its language ('und' for none) and names that identify no user.
+    """One text to judge, and the names of the character that speaks it or that it describes (see `names.own_names`).
 
+    What languages other texts are in plays no part: whoever writes those would choose this text's detectors.
     `safety_only`: do not look for identifiers, because other questions cover the same text.
     """
 
     text: str
-    hint: str = "und"
     allowed_names: tuple[str, ...] = ()
     safety_only: bool = False
 
@@ -104,10 +110,17 @@ _Chunk = tuple[Question, int, Question, str]
 
 @dataclass(frozen=True)
 class Findings:
-    """What the detectors found in one text; `errors` names the detectors that failed on it."""
+    """What the detectors found in one text.
+
+    Attributes:
+        supported: False for a text that is in a language without detectors.
+        is_read: False for a text with words that no detector reads.
+        errors: names of the detectors that failed on it.
+    """
 
     language: str = "und"
     supported: bool = True
+    is_read: bool = True
     oversize: bool = False
     spans: tuple[Span, ...] = ()
     safety: SafetyScore = SAFE
@@ -128,10 +141,10 @@ def examine(
     languages = _languages(readable, settings, detectors)
     chunks: list[_Chunk] = []
     for question in readable:
-        language, supported, failed = languages[question]
-        if supported and not failed:
+        language = languages[question]
+        if language.supported and not language.failed:
             chunks += [
-                (question, start, replace(question, text=piece), language)
+                (question, start, replace(question, text=piece), language.tag)
                 for start, piece in chunked(question.text, settings.chunk_chars, settings.chunk_overlap_chars)
             ]
     spans = _privacy(chunks, settings, detectors)
@@ -152,14 +165,15 @@ def examine(
             scores_by_question.get(question, SAFE), score, key=lambda s: s.score
         )
     for question in readable:
-        language, supported, failed = languages[question]
+        language = languages[question]
         findings[question] = Findings(
-            language=language,
-            supported=supported,
+            language=language.tag,
+            supported=language.supported,
+            is_read=language.is_read,
             spans=merge(spans_by_question.get(question, ()), PRIORITY),
             safety=scores_by_question.get(question, SAFE),
             errors=tuple(
-                sorted(errors_by_question.get(question, set()) | ({"language"} if failed else set()))
+                sorted(errors_by_question.get(question, set()) | ({"language"} if language.failed else set()))
             ),
         )
     return [findings[question] for question in questions]
@@ -208,23 +222,41 @@ def _answers(
             yield answers[0] if isinstance(answers, list | tuple) and len(answers) == 1 else None
 
 
+@dataclass(frozen=True)
+class _Settled:
+    """The language to judge a text in ('und': with the detectors of every language), and whether they can read it."""
+
+    tag: str = "und"
+    supported: bool = True
+    is_read: bool = True
+    failed: bool = False
+
+
 def _languages(
     questions: Sequence[Question], settings: ScreeningSettings, detectors: Detectors
-) -> dict[Question, tuple[str, bool, bool]]:
-    """Language to judge in, whether it is supported, and whether identification failed, by question."""
-    answers = _answers(
-        detectors.language, [question.text for question in questions], settings.deadline_seconds
-    )
-    return {
-        question: (*_settled_language(question, answer, settings), False)
-        if isinstance(answer, Language) and _sane_language(answer)
-        else ("und", False, True)
-        for question, answer in zip(questions, answers, strict=True)
+) -> dict[Question, _Settled]:
+    """The language to judge each question in."""
+    texts = list(dict.fromkeys(question.text for question in questions))
+    seconds = settings.deadline_seconds
+    tags = _answers(detectors.language, texts, seconds)
+    # Words are read without disguises, and without what an earlier redaction wrote.
+    views = [normalised(PLACEHOLDER.sub(" ", text) if "<" in text else text).text for text in texts]
+    read = _answers(lambda batch: detectors.reading(batch, settings.languages), views, seconds)
+    settled = {
+        text: _settled_language(text, tag, reading, settings)
+        for text, tag, reading in zip(texts, tags, read, strict=True)
     }
+    return {question: settled[question.text] for question in questions}
 
 
 def _sane_language(answer: Language) -> bool:
     return isinstance(answer.tag, str) and _TAG.fullmatch(answer.tag) is not None and _is_share(answer.score)
+
+
+def _sane_reading(reading: object) -> TypeGuard[Reading]:
+    return isinstance(reading, Reading) and all(
+        type(value) is bool for value in (reading.is_read, reading.is_known, reading.is_english)
+    )
 
 
 def _is_share(value: object) -> bool:
@@ -237,23 +269,30 @@ def _is_share(value: object) -> bool:
     )
 
 
-def _settled_language(question: Question, answer: Language, settings: ScreeningSettings) -> tuple[str, bool]:
-    """Language to judge in and whether it is supported.
+def _settled_language(text: str, answer: object, reading: object, settings: ScreeningSettings) -> _Settled:
+    """A supported language that is sure; English for English words; 'und' for the rest, which all detectors read.
 
-    The detected one if it is supported, else the hint if the detection is unsure, else 'und' for a short text that is
-    unsure or Latin.
+    A sure language without detectors is not supported, unless the text is short and all its words are known: then the
+    identifier is wrong more often than not.
     """
-    supported = settings.languages
-    if answer.tag in supported:
-        return answer.tag, True
-    letters = len(_LETTER.findall(question.text[:2000]))
-    short = letters <= settings.undetermined_max_letters
-    unsure = answer.tag == "und" or answer.score < _SURE_LANGUAGE or letters <= 12
-    if unsure and question.hint in supported:
-        return question.hint, True
-    if short and (unsure or _latin_only(question.text)):
-        return "und", True
-    return answer.tag, False
+    if not isinstance(answer, Language) or not _sane_language(answer) or not _sane_reading(reading):
+        return _Settled(supported=False, failed=True)
+    is_read = reading.is_read
+    letters = len(_LETTER.findall(text[:2000]))
+    is_short = letters <= settings.undetermined_max_letters
+    is_latin = _latin_only(text)
+    is_sure = (
+        answer.tag != "und" and answer.score >= _SURE_LANGUAGE and (letters > _SHORT_LETTERS or not is_latin)
+    )
+    if answer.tag in settings.languages and is_sure:
+        return _Settled(answer.tag, is_read=is_read)
+    if "en" in settings.languages and reading.is_english:
+        return _Settled("en")
+    if answer.tag not in settings.languages and (
+        (is_sure and not (is_short and is_latin and reading.is_known)) or not (is_short or is_read)
+    ):
+        return _Settled(answer.tag, supported=False)
+    return _Settled(is_read=is_read)
 
 
 def _latin_only(text: str) -> bool:

@@ -28,7 +28,7 @@ from infra.settings import ScreeningSettings, Settings
 from infra.storage import replacing
 from models.screening.detection import Detectors, Findings, Question, attempt, examine
 from models.screening.privacy import Span, merge, redact
-from models.screening.privacy.detect import PRIORITY
+from models.screening.privacy.span import PRIORITY
 from models.screening.privacy.split import split_spans
 from models.screening.safety import SAFE, SafetyScore
 from models.screening.safety.named import safety_models
@@ -84,13 +84,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn to judge: its texts, the detected language of the user's message, names that identify no user."""
+    """One turn to judge: its texts, and the names that its character has or had (see `names.own_names`)."""
 
     turn_id: str
     user_message: str | None
     response: str
-    language: str = "und"
-    allowed_names: tuple[str, ...] = ()
+    character_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,12 +134,11 @@ def screen_text(
     policy: ScreeningPolicy,
     *,
     detectors: Detectors | None = None,
-    hint: str = "und",
     allowed_names: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on one text of any length. Raises DetectorUnavailable when a model cannot be loaded at all."""
     chosen = detectors or detectors_of(policy.settings)
-    (findings,) = examine([Question(text, hint, tuple(allowed_names))], policy.settings, chosen)
+    (findings,) = examine([Question(text, tuple(allowed_names))], policy.settings, chosen)
     return ruled(text, findings, policy.settings)
 
 
@@ -169,12 +167,12 @@ def screen_conversations(
     chosen = detectors or detectors_of(policy.settings)
     questions: list[Question] = []
     for turns in conversations:
-        hints = _hints(turns, policy.settings.context_turns)
-        for index, (turn, hint) in enumerate(zip(turns, hints, strict=True)):
-            questions.append(Question(turn.user_message or "", hint, turn.allowed_names))
-            questions.append(Question(turn.response, hint, turn.allowed_names))
+        for index, turn in enumerate(turns):
+            # A character may say its own name. What users say is not excused: they choose the name.
+            questions.append(Question(turn.user_message or ""))
+            questions.append(Question(turn.response, turn.character_names))
             # Its identifiers are those of its parts, or split over turns, which a search of its own finds.
-            questions.append(Question(_joined(turns, index), hint, safety_only=True))
+            questions.append(Question(_joined(turns, index), safety_only=True))
     findings = iter(examine(questions, policy.settings, chosen))
     return [
         _rule_conversation(
@@ -182,16 +180,6 @@ def screen_conversations(
         )
         for turns in conversations
     ]
-
-
-def _hints(turns: Sequence[Turn], reach: int) -> list[str]:
-    """The language each turn is likely in: its own if known, else the nearest known one before it, else after it."""
-    languages = [turn.language or "und" for turn in turns]
-    hints = []
-    for index, hint in enumerate(languages):
-        before, after = languages[max(0, index - reach) : index], languages[index + 1 : index + 1 + reach]
-        hints.append(next((tag for tag in [hint, *before[::-1], *after] if tag != "und"), "und"))
-    return hints
 
 
 def _joined(turns: Sequence[Turn], index: int) -> str:
@@ -352,6 +340,9 @@ def ruled(text: str, findings: Findings, settings: ScreeningSettings) -> Verdict
         return Verdict("reject", ("unsupported_language",))
     safety = _safety_ruling(findings.safety, settings)
     ruling, reasons, uncertainty = safety.verdict, set(safety.reasons), safety.uncertainty
+    if not findings.is_read:
+        reasons.add("uncertain:language")
+        ruling, uncertainty = max(ruling, "review", key=_RANK.__getitem__), 1.0
     spans = tuple(span for span in findings.spans if span.score >= settings.span_review_at)
     for span in spans:
         if span.score < settings.redact_at:

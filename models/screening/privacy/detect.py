@@ -12,18 +12,11 @@ from models.screening.privacy import names, numbers, patterns, personal
 from models.screening.privacy.expression import need
 from models.screening.privacy.prefilter import SPELLED, SPOKEN, Gate
 from models.screening.privacy.rule import Rule
-from models.screening.privacy.span import Span, merge, placeholders, redact
+from models.screening.privacy.span import PRIORITY, Span, merge, placeholders, redact
 from models.screening.privacy.view import SPOKEN_WORDS, View, joined_letters, normalised, spoken_digits
 
-# The type of a merged span: the most harmful first.
-PRIORITY = tuple(
-    "API_KEY PASSWORD CREDIT_CARD IBAN_CODE US_SSN US_ITIN IN_AADHAAR IN_PAN ES_NIF ES_NIE IT_FISCAL_CODE FR_NIR "
-    "DE_TAX_ID UK_NINO UK_NHS BR_CPF CN_RESIDENT_ID US_PASSPORT IN_PASSPORT US_DRIVER_LICENSE US_BANK_NUMBER IN_VOTER "
-    "NATIONAL_ID IN_VEHICLE_REGISTRATION CRYPTO EMAIL_ADDRESS IP_ADDRESS MAC_ADDRESS URL DATE_TIME LOCATION "
-    "PHONE_NUMBER PERSON".split()
-)
 ENTITY_TYPES = frozenset(PRIORITY)
-VERSION = "privacy-4"
+VERSION = "privacy-5"
 _MAX_ROUNDS = 4
 
 
@@ -129,7 +122,7 @@ class PrivacyModel:
     ) -> list[tuple[Span, ...]]:
         """Merged spans of each text, in text order.
 
-        `languages[i]` is a BCP-47 tag; `allowed_names[i]` are names that identify no user. The search is repeated on
+        `languages[i]` is a BCP-47 tag; `allowed_names[i]` are names of the character. The search is repeated on
         the redacted text until it finds nothing more.
         """
         allowed = allowed_names or [()] * len(texts)

@@ -6,17 +6,15 @@ character's or another allowed name.
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from typing import Any, cast
+from collections.abc import Sequence
 
 from models.screening.privacy.entities import entity_model, people
 from models.screening.privacy.fiction import FAMOUS
 from models.screening.privacy.span import PLACEHOLDER, Span
+from models.text.names import name_lists
 
 _SCORE = 0.6
 # Two capitalised words in a row. The entity model reads only texts that have them.
@@ -24,6 +22,7 @@ _CAPITALISED_PAIR = re.compile(
     r"\b[A-ZÀ-Þ][\wà-ÿ'’\-]+ (?:[A-Z]\.? ?|de |van |von |der |la |al |bin ){0,2}[A-ZÀ-Þ][\wà-ÿ'’\-]+"
 )
 _NAME_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*")
+_DEVANAGARI = re.compile("[\u0900-\u097f]")
 _PROVIDERS = {
     "en": ("en_US", "en_GB"),
     "es": ("es_ES", "es_MX"),
@@ -32,9 +31,11 @@ _PROVIDERS = {
     "fr": ("fr_FR",),
     "hi": ("hi_IN",),
     "hi-Latn": ("en_IN",),
-    "und": ("en_US", "es_ES", "en_IN"),
 }
+_PROVIDERS["und"] = tuple(locale for locales in _PROVIDERS.values() for locale in locales)
 _ENGLISH = ("en", "und")
+# Title, given names, family name. A longer name of a character is not excused.
+_NAME_WORDS, _NAME_LENGTH = 4, 60
 _CAPITALS_ARE_NAMES = ("es", "it", "fr", "hi-Latn")
 # Capitalised pairs that open sentences or stand in titles, never names of people.
 _COMMON = frozenset(
@@ -46,25 +47,8 @@ _COMMON = frozenset(
 )
 
 
-@lru_cache(maxsize=16)
 def _name_lists(language: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Faker's first and last names of a language, lower-cased."""
-    first: set[str] = set()
-    last: set[str] = set()
-
-    def words(names: Iterable[object]) -> Iterator[str]:
-        # Normalise like the texts: some letters have two encodings in Unicode.
-        return (part for name in names for part in unicodedata.normalize("NFKC", str(name)).lower().split())
-
-    for locale in _PROVIDERS.get(language, ()):
-        provider = cast(Any, importlib.import_module(f"faker.providers.person.{locale}")).Provider
-        for attribute in dir(provider):
-            names = getattr(provider, attribute)
-            if attribute.startswith("first_names") and not callable(names):
-                first.update(words(names))
-            elif attribute.startswith("last_names") and not callable(names):
-                last.update(words(names))
-    return frozenset(first), frozenset(last)
+    return name_lists(_PROVIDERS.get(language, ()))
 
 
 def load(languages: Sequence[str]) -> None:
@@ -177,7 +161,7 @@ def name_spans(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span
     for index, spans in zip(english, entity_names([texts[index] for index in english]), strict=True):
         names[index].extend(spans)
     for index, (text, language) in enumerate(zip(texts, languages, strict=True)):
-        if has_pair[index] or language == "hi":
+        if has_pair[index] or language == "hi" or (language == "und" and _DEVANAGARI.search(text)):
             names[index].extend(listed_names(text, language))
     return names
 
@@ -190,15 +174,34 @@ def _is_famous(text: str, span: Span) -> bool:
 
 
 def without_allowed(text: str, spans: Sequence[Span], allowed: Sequence[str]) -> list[Span]:
-    """Drop PERSON spans that name somebody famous from fiction, or whose words all belong to allowed names."""
+    """Drop PERSON spans that name somebody famous from fiction, or that are an allowed name or a part of one."""
     spans = [span for span in spans if span.type != "PERSON" or not _is_famous(text, span)]
-    if not allowed:
+    names = [name for name in map(own_name, allowed) if name]
+    if not names:
         return spans
-    allowed_words = {word.lower() for name in allowed for word in _NAME_WORD.findall(name)}
     return [
         span
         for span in spans
         if span.type != "PERSON"
-        or not {word.lower().removesuffix("'s") for word in _NAME_WORD.findall(text[span.start : span.end])}
-        <= allowed_words
+        or not any(_is_part(_name_words(text[span.start : span.end]), name) for name in names)
     ]
+
+
+def own_name(name: str) -> tuple[str, ...]:
+    """The words of a character's name, lower-cased; () for what is no name of one person.
+
+    Users choose the names of characters. What is longer than a full name is a list of people, or a text.
+    """
+    words = _name_words(name)
+    return words if len(words) <= _NAME_WORDS and len(name) <= _NAME_LENGTH else ()
+
+
+def _name_words(text: str) -> tuple[str, ...]:
+    words = _NAME_WORD.findall(unicodedata.normalize("NFKC", text).lower().replace("’", "'"))
+    return tuple(word.removesuffix("'s") for word in words)
+
+
+def _is_part(words: tuple[str, ...], name: tuple[str, ...]) -> bool:
+    """Whether the words stand in the name in a row."""
+    size = len(words)
+    return size > 0 and any(name[start : start + size] == words for start in range(len(name) - size + 1))

@@ -94,15 +94,15 @@ class ProfanityModel:
     """Scores English for aimed abuse (S10), between 0 and .65: a person confirms what the rules do not cover."""
 
     name: str = "profanity"
-    version: str = "alt-profanity-check-1"
+    version: str = "alt-profanity-check-2"
 
     def load(self) -> None:
         """Load the packaged model. Raises DetectorUnavailable."""
         _predictor()
 
     def supports(self, language: str) -> bool:
-        """English only."""
-        return language == "en"
+        """English, and text of an undetermined language, which may be English."""
+        return language in ("en", "und")
 
     def score(self, texts: Sequence[str], language: str) -> list[SafetyScore]:
         """One score a text: probabilities of .9 to 1 spread over 0 to .65 where the abuse is aimed at somebody."""

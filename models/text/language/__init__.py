@@ -1,4 +1,4 @@
-"""Which language a text is in, offline: fastText, script heuristics and a Romanised-Hindi model."""
+"""Which language a text is in, offline: fastText, script heuristics, a Romanised-Hindi model and word lists."""
 
 from models.text.language.identify import Language, identify
 

@@ -45,7 +45,7 @@ _GUESSES = 8
 _LEAST_PROBABILITY = 1e-4
 _SURE_PROBABILITY = 0.9
 # Chat languages, and the folder of chatterbot-corpus that holds their words.
-_WORD_LISTS = {
+WORD_LISTS = {
     "en": "english", "es": "spanish", "de": "german", "fr": "french", "it": "italian", "pt": "portuguese",
     "nl": "dutch",
 }  # fmt: skip
@@ -55,7 +55,7 @@ _CHAT_LANGUAGE = 2.0
 _ENGLISH = 0.5
 # A text without a word in any vocabulary needs at least this fastText probability.
 _MIN_PROBABILITY_UNKNOWN = 0.3
-_INTERJECTIONS = (
+INTERJECTIONS = (
     "hi hey hello yeah yep yup nope ok okay lol haha thanks thx cool wow bye pls plz gonna wanna dont im"
 )
 
@@ -132,16 +132,16 @@ def _predicted(reading: str, most: int) -> list[tuple[str, float]]:
 def _vocabulary() -> dict[str, tuple[str, ...]]:
     """Word to the chat languages that it is known in, from packaged corpora and stop-word lists."""
     tags: dict[str, list[str]] = {}
-    for tag, folder in _WORD_LISTS.items():
+    for tag, folder in WORD_LISTS.items():
         words = {word for line in corpus_lines(folder) for word in words_of(line)} | set(stop_words(tag))
-        for word in words | set(_INTERJECTIONS.split() if tag == "en" else ()):
+        for word in words | set(INTERJECTIONS.split() if tag == "en" else ()):
             tags.setdefault(word, []).append(tag)
     return {word: tuple(languages) for word, languages in tags.items()}
 
 
 def _known_shares(words: Sequence[str]) -> dict[str, float]:
     """Share of the words that each chat language knows."""
-    counts = dict.fromkeys(_WORD_LISTS, 0)
+    counts = dict.fromkeys(WORD_LISTS, 0)
     for tags, count in Counter(map(_vocabulary().get, words)).items():
         for tag in tags or ():
             counts[tag] += count
@@ -172,7 +172,7 @@ def _views(text: str, cleaned: str) -> tuple[list[str], dict[str, float], dict[s
 
 
 def _best_chat_guess(guesses: Mapping[str, float]) -> float:
-    return max(guesses.get(tag, math.log(_LEAST_PROBABILITY)) for tag in _WORD_LISTS)
+    return max(guesses.get(tag, math.log(_LEAST_PROBABILITY)) for tag in WORD_LISTS)
 
 
 def romanised_hindi_signs(text: str) -> tuple[float, ...] | None:

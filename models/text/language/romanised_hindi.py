@@ -255,9 +255,14 @@ class RomanisedHindi:
         return frozenset(w for w in self.hindi if len(w) >= 4 and w not in self.other and w not in _AMBIGUOUS)
 
     @cached_property
-    def _hindi_forms(self) -> frozenset[str]:
+    def forms(self) -> frozenset[str]:
         """Every word that `score` counts as Hindi."""
-        return self._certain | self._likely | _SHARED_FUNCTION_WORDS
+        return self.sure_forms | _SHARED_FUNCTION_WORDS
+
+    @cached_property
+    def sure_forms(self) -> frozenset[str]:
+        """Those of them that are in no other language."""
+        return self._certain | self._likely
 
     @cached_property
     def _cache(self) -> dict[str, _Evidence]:
@@ -317,7 +322,7 @@ class RomanisedHindi:
             known_shares: share of the words that are in the vocabulary of each other chat language.
             guess: log-probability that fastText gives the likeliest of those languages.
         """
-        if self._hindi_forms.isdisjoint(words):
+        if self.forms.isdisjoint(words):
             return 0.0
         signs = self.signs(words, known_shares, guess)
         hindi, foreign = sum(signs[:3]), signs[10]

@@ -1,0 +1,30 @@
+"""First and last names of people by locale, from Faker's lists."""
+
+from __future__ import annotations
+
+import importlib
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any, cast
+
+
+@lru_cache(maxsize=32)
+def name_lists(locales: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """The words of first and of last names of these locales (`en_IN`), lower-cased."""
+    first: set[str] = set()
+    last: set[str] = set()
+    for locale in locales:
+        provider = cast(Any, importlib.import_module(f"faker.providers.person.{locale}")).Provider
+        for attribute in dir(provider):
+            names = getattr(provider, attribute)
+            if attribute.startswith("first_names") and not callable(names):
+                first.update(_words(names))
+            elif attribute.startswith("last_names") and not callable(names):
+                last.update(_words(names))
+    return frozenset(first), frozenset(last)
+
+
+def _words(names: Iterable[object]) -> Iterator[str]:
+    # Normalise like the texts: some letters have two encodings in Unicode.
+    return (part for name in names for part in unicodedata.normalize("NFKC", str(name)).lower().split())
