@@ -24,7 +24,7 @@ _CAPITALISED_PAIR = re.compile(
 _NAME_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*")
 _DEVANAGARI = re.compile("[\u0900-\u097f]")
 _PROVIDERS = {
-    "en": ("en_US", "en_GB"),
+    "en": ("en_US", "en_GB", "en_IN"),
     "es": ("es_ES", "es_MX"),
     "de": ("de_DE",),
     "it": ("it_IT",),

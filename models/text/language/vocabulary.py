@@ -48,7 +48,7 @@ _VOWELS = re.compile(r"(?<=.)[aeiou](?=.)")
 _KNOWN, _COMMON, _TIMES_TEN = 2.5, 3.5, 1.0
 _OTHERS = 3.0  # a word of another language that is rarer than that does not count
 _ENGLISH, _RIVAL = 3.0, 0.7
-_MISSPELT_LETTERS, _COMPOUND_LETTERS = 5, 9
+_MISSPELT_LETTERS, _COMPOUND_LETTERS, _LONGEST = 5, 9, 60
 # People's names are words of their countries: one identifies nobody and says nothing harmful.
 _NAMES = {
     "en": ("en_US", "en_GB", "en_IN"), "es": ("es_ES", "es_MX"), "de": ("de_DE",), "it": ("it_IT",), "fr": ("fr_FR",),
@@ -174,9 +174,9 @@ class Vocabulary:
             return word.translate(_DIGITS_AS_LETTERS) in self.english
         if _STRETCHED.sub(r"\1\1", word) in self.known or _DOUBLED.sub(r"\1", word) in self.known:
             return True
-        if len(word) >= _COMPOUND_LETTERS and self._is_compound(word):
+        if _COMPOUND_LETTERS <= len(word) <= _LONGEST and self._is_compound(word):
             return True
-        return _SOUND.fullmatch(word) is not None
+        return len(word) <= _LONGEST and _SOUND.fullmatch(word) is not None
 
     def _is_compound(self, word: str) -> bool:
         """Whether it is a German compound of frequent words, with or without a joint."""

@@ -22,8 +22,9 @@ from models.screening.detection import Detectors
 from models.screening.privacy import Span
 from models.screening.safety import SAFE, SafetyScore
 from models.text.language import Language
+from models.text.language.vocabulary import Reading
 
-DETECTORS = ("language", "privacy", "safety")
+DETECTORS = ("language", "reading", "privacy", "safety")
 CANARY = "canary.4111@example.org"
 _MARK = re.compile(r"#(\w+)-(\w+)#")
 _RUNAWAY = re.compile(r"(?:a+)+b")
@@ -81,6 +82,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "below": Language("en", -0.1), "score_none": Language("en", None), "label": Language("__label__7", 0.9),
         "no_label": Language("", 0.9), "label_none": Language(None, 0.9), "none": None, "tuple": ("en", 0.9),
     },
+    "reading": {
+        "none": None, "bool": True, "words": "read", "read_none": Reading(None), "number": Reading(1),
+        "known_none": Reading(True, None), "english_none": Reading(True, True, None), "pair": (True, True),
+    },
     "privacy": {
         "none": None, "span_none": (None,), "beyond": (Span(0, 10**6, "PERSON", 0.9),), "number": 3,
         "backwards": (Span(3, 1, "PERSON", 0.9),), "negative": (Span(-4, 2, "PERSON", 0.9),),
@@ -120,11 +125,17 @@ class Strikes:
 
     def __call__(self) -> Detectors:
         """Detectors that find nothing, and fail where a mark says so."""
-        return Detectors(language=self.language, privacy=_Privacy(self), safety=(_Safety(self),))
+        return Detectors(
+            language=self.language, reading=self.reading, privacy=_Privacy(self), safety=(_Safety(self),)
+        )
 
     def language(self, texts: Sequence[str | None]) -> list[Language]:
         """English, for certain."""
         return self.answers("language", texts, Language("en", 0.99))
+
+    def reading(self, texts: Sequence[str], languages: Sequence[str]) -> list[Reading]:
+        """Every word is known."""
+        return self.answers("reading", texts, Reading(True, True))
 
     def answers(self, detector: str, texts: Sequence[str | None], honest: object) -> Any:
         """One honest answer a text, with the faults of the batch."""
