@@ -137,7 +137,7 @@ def from_templates() -> list[Example]:
         Example(
             "templates",
             row.source,
-            (message(row.text, row.language),),
+            (message(row.text),),
             row.unsafe,
             row.category,
             row.language,

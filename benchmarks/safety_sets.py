@@ -170,7 +170,7 @@ def hatecheck(data: Path) -> Iterator[Example]:
             yield Example(
                 f"hatecheck_{tag}",
                 row["ref_templ_id"] or row["templ_id"],
-                (message(row["test_case"], tag),),
+                (message(row["test_case"]),),
                 unsafe,
                 "S10",
                 tag,

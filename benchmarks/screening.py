@@ -5,9 +5,9 @@
     python -m benchmarks.screening --compare verdicts.jsonl.gz     # by the code of now: every difference is listed
 
 One process and, by OMP_NUM_THREADS, one thread. Conversations are screened whole, 2,000 turns at a time, as
-`curation.screen` does. Where --data has no chat logs,
-lines of chatterbot-corpus stand in and the output says so. A comparison also reads texts with planted identifiers and
-whatever labelled sets --data holds, one text at a time without a conversation.
+`curation.screen` does. Where --data has no chat logs, lines of chatterbot-corpus stand in and the output says so. A
+comparison also reads texts with planted identifiers and whatever labelled sets --data holds, one text at a time without
+a conversation.
 """
 
 from __future__ import annotations

@@ -48,7 +48,10 @@ class ScreeningSettings(Section):
     undetermined_max_letters: int = Field(
         40,
         ge=0,
-        description="Text of unknown language up to this length is checked with the detectors of all languages.",
+        description=(
+            "Text of unknown language is checked with the detectors of all languages. If it has words that none of "
+            "them knows, it goes to review up to this length, and a longer one is rejected."
+        ),
     )
     deadline_seconds: float = Field(
         30.0, gt=0, description="Time limit of a detector for one text, or for a batch of 256."
