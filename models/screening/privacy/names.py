@@ -10,10 +10,12 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from models.screening.privacy.entities import entity_model, people
 from models.screening.privacy.fiction import FAMOUS
 from models.screening.privacy.span import PLACEHOLDER, Span
+from models.text.language.romanised_hindi import stop_words
 from models.text.names import name_lists
 
 _SCORE = 0.6
@@ -68,9 +70,16 @@ def worth_reading(text: str) -> bool:
     return False
 
 
-def _is_full_name(text: str, start: int, end: int) -> bool:
+@lru_cache(maxsize=1)
+def _common_anywhere() -> frozenset[str]:
+    """Words that are no names in a text that may be of any language: 'Vielen Dank' is nobody."""
+    return _COMMON | {word for language in ("en", "es", "de", "it", "fr") for word in stop_words(language)}
+
+
+def _is_full_name(text: str, start: int, end: int, language: str) -> bool:
     words = text[start:end].split()
-    capitals = [word for word in words if word[:1].isupper() and word.lower().rstrip(".'’s") not in _COMMON]
+    common = _common_anywhere() if language == "und" else _COMMON
+    capitals = [word for word in words if word[:1].isupper() and word.lower().rstrip(".'’s") not in common]
     return (
         len(capitals) >= 2
         and len(words) <= 5
@@ -91,15 +100,17 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def entity_names(texts: Sequence[str]) -> list[list[Span]]:
+def entity_names(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span]]:
     """PERSON spans of two or more capitalised words, one list a text (English entity model, batched)."""
     masked = [PLACEHOLDER.sub(lambda match: " " * len(match.group()), text) for text in texts]
     distinct = list(dict.fromkeys(masked))
     places = dict(zip(distinct, people(distinct), strict=True))
     names = []
-    for text, readable in zip(texts, masked, strict=True):
+    for text, readable, language in zip(texts, masked, languages, strict=True):
         trimmed = [_trimmed(text, start, end) for start, end in places[readable]]
-        names.append([Span(*place, "PERSON", _SCORE) for place in trimmed if _is_full_name(text, *place)])
+        names.append(
+            [Span(*place, "PERSON", _SCORE) for place in trimmed if _is_full_name(text, *place, language)]
+        )
     return names
 
 
@@ -158,7 +169,8 @@ def name_spans(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span
     names: list[list[Span]] = [[] for _ in texts]
     has_pair = [worth_reading(text) for text in texts]
     english = [index for index, language in enumerate(languages) if has_pair[index] and language in _ENGLISH]
-    for index, spans in zip(english, entity_names([texts[index] for index in english]), strict=True):
+    found = entity_names([texts[index] for index in english], [languages[index] for index in english])
+    for index, spans in zip(english, found, strict=True):
         names[index].extend(spans)
     for index, (text, language) in enumerate(zip(texts, languages, strict=True)):
         if has_pair[index] or language == "hi" or (language == "und" and _DEVANAGARI.search(text)):
