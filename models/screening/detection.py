@@ -238,14 +238,19 @@ def _languages(
     """The language to judge each question in."""
     texts = list(dict.fromkeys(question.text for question in questions))
     seconds = settings.deadline_seconds
-    tags = _answers(detectors.language, texts, seconds)
     # Words are read without disguises, and without what an earlier redaction wrote.
     views = [normalised(PLACEHOLDER.sub(" ", text) if "<" in text else text).text for text in texts]
-    read = _answers(lambda batch: detectors.reading(batch, settings.languages), views, seconds)
+    read = list(_answers(lambda batch: detectors.reading(batch, settings.languages), views, seconds))
     settled = {
-        text: _settled_language(text, tag, reading, settings)
-        for text, tag, reading in zip(texts, tags, read, strict=True)
+        text: _Settled("en")
+        for text, reading in zip(texts, read, strict=True)
+        if "en" in settings.languages and _sane_reading(reading) and reading.is_english
     }
+    # The identifier is the dearer of the two and knows no better: most English texts are not asked about.
+    asked = [(text, reading) for text, reading in zip(texts, read, strict=True) if text not in settled]
+    tags = _answers(detectors.language, [text for text, _ in asked], seconds)
+    for (text, reading), tag in zip(asked, tags, strict=True):
+        settled[text] = _settled_language(text, tag, reading, settings)
     return {question: settled[question.text] for question in questions}
 
 
@@ -270,7 +275,7 @@ def _is_share(value: object) -> bool:
 
 
 def _settled_language(text: str, answer: object, reading: object, settings: ScreeningSettings) -> _Settled:
-    """A supported language that is sure; English for English words; 'und' for the rest, which all detectors read.
+    """A supported language that is sure, else 'und', which all detectors read.
 
     A sure language without detectors is not supported, unless the text is short and all its words are known: then the
     identifier is wrong more often than not.
@@ -286,8 +291,6 @@ def _settled_language(text: str, answer: object, reading: object, settings: Scre
     )
     if answer.tag in settings.languages and is_sure:
         return _Settled(answer.tag, is_read=is_read)
-    if "en" in settings.languages and reading.is_english:
-        return _Settled("en")
     if answer.tag not in settings.languages and (
         (is_sure and not (is_short and is_latin and reading.is_known)) or not (is_short or is_read)
     ):

@@ -27,6 +27,7 @@ from models.screening.verdict import (
     screen_turn,
 )
 from models.text.language import Language
+from models.text.language.vocabulary import Reading
 
 POLICY = ScreeningPolicy.of(ScreeningSettings())
 
@@ -154,6 +155,7 @@ _FAULTS = [
     *(("safety", name, fault) for name, fault in _SAFETY_FAULTS.items()),
     *(("privacy", name, fault) for name, fault in _PRIVACY_FAULTS.items()),
     *(("language", name, fault) for name, fault in _LANGUAGE_FAULTS.items()),
+    *(("reading", name, fault) for name, fault in _COMMON_FAULTS.items()),
 ]
 
 
@@ -161,8 +163,12 @@ def _broken(kind: str, fault: Callable[[Any], Any]) -> Detectors:
     sound = packaged_detectors()
     if kind == "privacy":
         return replace(sound, privacy=_Privacy(fault))
+    if kind == "reading":
+        return replace(sound, reading=lambda texts, languages: fault(texts))
     if kind == "language":
-        return replace(sound, language=fault)
+        # It is not asked about texts that are English by their words.
+        known = Reading(True, True)
+        return replace(sound, language=fault, reading=lambda texts, languages: [known] * len(texts))
     return replace(sound, safety=(LexiconModel(), _Safety(fault)))
 
 
