@@ -3,9 +3,9 @@
 Ten arms, seven days, users who come in day by day; a row of `experiments.unit_days` for each user and day. All sides
 read the same Delta files in one process, alternately; CPU seconds are those of the process and its children (Java).
 
-1. *Full readout*: from all user-days to the lifts of the last day. Spark runs `unit_totals`, `gather` and `readout`,
-   which also give CUPED, winsorised and always-valid results, sample ratios and exclusions. DuckDB and tea-tasting do
-   the plain method only, DuckDB with Fieller's interval by hand.
+1. *Full readout*: from all user-days to the lifts of the last day. The jobs' functions are `unit_totals`, `gather` and
+   `readout`, which also give CUPED, winsorised and always-valid results, sample ratios and exclusions. DuckDB and
+   tea-tasting do the plain method only, DuckDB with Fieller's interval by hand.
 2. *Seven days*: on each day DuckDB starts again from all user-days so far. The jobs add each day to the totals of the
    day before, write them with all checks, and run `experiments.readouts`.
 
@@ -204,27 +204,27 @@ def run(place: Place, size: int, rounds: int, parts: Sequence[str]) -> bool:
 
     races: dict[str, dict[str, Callable[[], Answer]]] = {
         "full": {
-            "Spark": lambda: in_spark(place),
+            "jobs": lambda: by_the_jobs(place),
             "DuckDB SQL": lambda: in_duckdb(place, DAYS[-1:]),
             "tea-tasting": lambda: in_tea(place),
         },
-        "seven_days": {"Spark": lambda: seven_days(place), "DuckDB SQL": lambda: in_duckdb(place, DAYS)},
+        "seven_days": {"jobs": lambda: seven_days(place), "DuckDB SQL": lambda: in_duckdb(place, DAYS)},
     }
     seconds: dict[str, dict[str, float]] = {}
     apart: dict[str, float] = {}
     with PeakMemory() as memory:
         for part in parts:
             seconds[part], answers = race.alternate(races[part], rounds, race.cpu_seconds)
-            for side in set(answers) - {"Spark"}:
-                far = distance(answers["Spark"], answers[side])
+            for side in set(answers) - {"jobs"}:
+                far = distance(answers["jobs"], answers[side])
                 apart[side] = max(far, apart.get(side, 0.0))
         peak = memory.peak_bytes
-    ratios = {part: took["Spark"] / took["DuckDB SQL"] for part, took in seconds.items()}
+    ratios = {part: took["jobs"] / took["DuckDB SQL"] for part, took in seconds.items()}
     rows = [
         (part, *(f"{took.get(side, math.nan):.1f}" for side in races["full"]), f"{ratios[part]:.1f}")
         for part, took in seconds.items()
     ]
-    print(race.table(["CPU s", *races["full"], "Spark / DuckDB"], rows))
+    print(race.table(["CPU s", *races["full"], "jobs / DuckDB"], rows))
     print(f"Largest relative difference: {', '.join(f'{side} {far:.1e}' for side, far in apart.items())}")
     print(f"Peak memory, driver and Java with its heap: {peak / 1e9:.2f} GB")
     return race.close(
@@ -254,18 +254,23 @@ def _apart(a: float | None, b: float | None) -> float:
     return 0.0 if math.isnan(b) else abs(a - b) / max(1.0, abs(a), abs(b))
 
 
-def in_spark(place: Place) -> Answer:
+def by_the_jobs(place: Place) -> Answer:
     """From user-days to the last day's lifts by the functions of the jobs."""
-    from jobs.experiments.readouts import gather, readout
-    from jobs.experiments.unit_totals import unit_totals
+    import pyarrow.compute as pc
+    import pyarrow.dataset as pads
 
-    nothing = _table(place, "experiments.unit_totals").where("FALSE")
-    totals = unit_totals(_table(place, "experiments.unit_days"), nothing, [DAYS], len(DAYS))
-    # Kept, as the job keeps them in a table: they are passed over twice.
-    last = totals.where(totals.ds == DAYS[-1]).persist()
-    covariates, declared = _table(place, "experiments.covariates"), {EXPERIMENT: place.definition}
-    gathered, _ = gather(last, covariates, declared, DAYS[-1:])
-    last.unpersist()
+    from jobs.experiments.readouts import gather, readout
+
+    with tempfile.TemporaryDirectory() as folder:
+        totals = _totals(place, DAYS, None, Path(folder))
+        if isinstance(totals, pads.Dataset):
+            last = totals.filter(pc.field("ds") == DAYS[-1])
+        else:
+            # Kept, as the job keeps them in a table: they are passed over twice.
+            last = totals.where(totals.ds == DAYS[-1]).persist()
+        gathered, _ = gather(
+            last, _frame(place, "experiments.covariates"), {EXPERIMENT: place.definition}, DAYS[-1:]
+        )
     _, compared = readout(
         gathered[EXPERIMENT, DAYS[-1]], place.definition, DAYS[-1], place.settings.experiments
     )
@@ -280,20 +285,24 @@ def in_spark(place: Place) -> Answer:
 
 def seven_days(place: Place) -> Answer:
     """Each day added to the totals before it, written, and read out by the job."""
+    import pyarrow.dataset as pads
+
     from infra import write
     from infra.lake.locks import hold
     from infra.lake.sql import connect
-    from jobs.experiments.unit_totals import unit_totals
     from jobs.runner import run_job
 
     table, name = "experiments.unit_totals", f"race-{next(place.rounds)}"
     place.lake.open(table).delete()
     for at, day in enumerate(DAYS):
-        before = _table(place, table).where(f"ds = DATE'{DAYS[at - 1]}'" if at else "FALSE")
-        today = _table(place, "experiments.unit_days").where(f"ds = DATE'{day}'")
-        with hold(place.lake.locks, [table], name, 3600) as locks:
-            request = write.Write(table, unit_totals(today, before, [[day]], len(DAYS)), [day], name)
-            write.write(place.spark, place.lake, locks[table], request)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            hold(place.lake.locks, [table], name, 3600) as locks,
+        ):
+            totals = _totals(place, [day], DAYS[at - 1] if at else None, Path(folder))
+            if isinstance(totals, pads.Dataset):
+                totals = totals.to_table()
+            write.write(place.spark, place.lake, locks[table], write.Write(table, totals, [day], name))
         tell(place.lake, table, table, [day])
         run_job(place.settings, "experiments.readouts", [day], force=True)
     with connect(place.lake, "experiments.readouts") as database:
@@ -305,8 +314,28 @@ def seven_days(place: Place) -> Answer:
     return {(arm, metric, day): tuple(numbers) for arm, metric, day, *numbers in rows}
 
 
-def _table(place: Place, name: str) -> Any:
-    return place.spark.read.format("delta").load(place.lake.path(name))
+def _totals(place: Place, days: Sequence[date], before: date | None, folder: Path) -> Any:
+    """Totals of consecutive days, added to those of the day before them, on the engine that the job would take."""
+    from jobs.experiments.unit_totals import unit_totals
+
+    today = _frame(place, "experiments.unit_days", days)
+    return unit_totals(
+        today, _frame(place, "experiments.unit_totals", [before] if before else []), [days], len(DAYS), folder
+    )
+
+
+def _frame(place: Place, table: str, days: Sequence[date] = DAYS) -> Any:
+    """Days of a table as the jobs read them."""
+    import pyarrow.compute as pc
+    from pyspark.sql import functions as F
+
+    from jobs.experiments.engines import users_at_most
+
+    users = users_at_most(place.lake.open("experiments.unit_days"), DAYS)
+    if users <= place.settings.experiments.users_on_driver:
+        in_days = pc.field("ds").isin(pa.array(days, pa.date32()))
+        return place.lake.open(table).to_pyarrow_dataset().filter(in_days)
+    return place.spark.read.format("delta").load(place.lake.path(table)).where(F.col("ds").isin(list(days)))
 
 
 _USERS = """

@@ -18,6 +18,7 @@ from jobs.declaration import Job, Reach, is_landed
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.dataset as pads
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
@@ -99,6 +100,13 @@ class JobContext:
     ) -> pa.Table:
         """The same rows as `read`, as an Arrow table, without a JVM."""
         return _rows(*self._extent(table, days), columns)
+
+    def read_queryable(self, table: str, days: Iterable[date]) -> pads.Dataset | pads.Scanner:
+        """The rows of some days as Arrow data that DuckDB may filter, read as it is used."""
+        from infra.lake.arrow import queryable
+
+        delta, wanted, _ = self._extent(table, days)
+        return queryable(delta, days=wanted)
 
     def _extent(
         self, table: str, days: Iterable[date] | None

@@ -22,10 +22,11 @@ def queryable(
     filter with the file's bounds, for which it has no function. Such a table is read without filters; DuckDB has its
     own.
     """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     dataset = delta.to_pyarrow_dataset(partitions=partitions)
-    condition = None if days is None else pc.field("ds").isin(sorted(days))
+    condition = None if days is None else pc.field("ds").isin(pa.array(sorted(days), pa.date32()))
     # A footer that was read here is not read again by the scan.
     if any("_view" in str(field.type) for f in dataset.get_fragments() for field in f.physical_schema):
         return dataset.scanner(filter=condition)

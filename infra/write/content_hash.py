@@ -6,7 +6,6 @@ are hashed in the same way here, so a table's hashes do not depend on the engine
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,15 +88,21 @@ def _order(key: Any) -> Any:
 
 
 def _fold_texts(values: pa.Array, seeds: _Hashes) -> _Hashes:
-    digest: Callable[[bytes, int], int] = xxhash.xxh64_intdigest
-    encoded = values.cast(pa.large_binary()).to_pylist()
-    return np.array(
-        [
-            seed if text is None else digest(text, seed)
-            for text, seed in zip(encoded, seeds.tolist(), strict=True)
-        ],
-        dtype=np.uint64,
-    )
+    folded = seeds.copy()
+    present = np.flatnonzero(np.asarray(values.is_valid()))
+    texts, of_texts = values.drop_null(), seeds[present]
+    if len(present) and (of_texts == of_texts[0]).all():  # so it is in a row's first columns
+        encoded = texts.dictionary_encode()
+        digests = _digests(encoded.dictionary, of_texts[: len(encoded.dictionary)])
+        folded[present] = digests[np.asarray(encoded.indices)]
+    else:
+        folded[present] = _digests(texts, of_texts)
+    return folded
+
+
+def _digests(texts: pa.Array, seeds: _Hashes) -> _Hashes:
+    encoded = texts.cast(pa.large_binary()).to_pylist()
+    return np.fromiter(map(xxhash.xxh64_intdigest, encoded, seeds.tolist()), np.uint64, len(encoded))
 
 
 def _words(values: pa.Array) -> npt.NDArray[np.uint64]:

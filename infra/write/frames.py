@@ -6,13 +6,13 @@ NOT NULL and the key. A Spark frame of few rows is collected, and from there on 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from infra.contracts import Contract
 from infra.errors import ContractError
@@ -103,15 +103,24 @@ def measure_arrow(table: Contract, frame: pa.Table) -> Measure:
         ContractError: a required column is NULL, or a key stands more than once.
     """
     _check_nulls(table, {c.name: frame[c.name].null_count for c in table.columns if not c.nullable})
-    groups = frame.select(table.key).group_by(list(table.key), use_threads=False)
-    counts = groups.aggregate([([], "count_all")])["count_all"].to_pylist()
-    _check_key(table, sum(count > 1 for count in counts))
-    days = frame["ds"].to_pylist() if "ds" in table.column_names else [None] * frame.num_rows
-    rows = Counter(days)
-    sums: Counter[Any] = Counter()
-    for day, value in zip(days, row_hashes(frame.select(table.job_columns)).tolist(), strict=True):
-        sums[day] += value
-    return Measure(dict(rows), {day: f"{count}:{sums[day]}" for day, count in rows.items()})
+    by_key = (
+        frame.select(table.key).group_by(list(table.key), use_threads=False).aggregate([([], "count_all")])
+    )
+    _check_key(table, pc.sum(pc.greater(by_key["count_all"], 1)).as_py() or 0)
+    # Halves of the hashes: a sum of 64-bit numbers would not fit into one.
+    hashes = pa.array(row_hashes(frame.select(table.job_columns)))
+    low = pc.bit_wise_and(hashes, 0xFFFFFFFF)
+    day = frame["ds"] if "ds" in table.column_names else pa.nulls(frame.num_rows, pa.date32())
+    by_day = (
+        pa.table({"day": day, "low": low, "high": pc.shift_right(hashes, 32)})
+        .group_by("day")
+        .aggregate([([], "count_all"), ("low", "sum"), ("high", "sum")])
+        .to_pylist()
+    )
+    return Measure(
+        {row["day"]: row["count_all"] for row in by_day},
+        {row["day"]: f"{row['count_all']}:{(row['high_sum'] << 32) + row['low_sum']}" for row in by_day},
+    )
 
 
 def measure_spark(table: Contract, staged: DataFrame) -> Measure:

@@ -12,14 +12,13 @@ from pyspark.sql import DataFrame
 
 from infra.errors import ContractError
 from infra.lake import ledger
-from infra.lake.arrow import queryable
 from infra.settings import ExperimentsSettings
 from jobs.experiments import COVARIATES, UNIT_TOTALS
 from jobs.experiments.cells import cells, levels, winsor_bounds
 from jobs.experiments.comparison import Comparison, compare, judge
 from jobs.experiments.definition import TABLE as DEFINITIONS
 from jobs.experiments.definition import Definition, DefinitionVersions
-from jobs.experiments.engines import Frame, rows_at_most
+from jobs.experiments.engines import Frame, frames_read
 from jobs.experiments.moments import Arm, Moments, merged
 from jobs.experiments.populations import Population, populations
 
@@ -98,7 +97,10 @@ def run(ctx: JobContext) -> None:
     versions = DefinitionVersions(ctx.lake, ctx.version_read(DEFINITIONS))
     declared = versions.in_force
     input_versions = _InputVersions(ctx, versions)
-    totals, covariates = _inputs(ctx)
+    totals, covariates = frames_read(
+        ctx,
+        {table: ctx.days_reached(table) for table in (UNIT_TOTALS.closing_table, COVARIATES.closing_table)},
+    )
     cells_of, bounds = gather(totals, covariates, declared, ctx.days)
     population_rows: list[dict[str, Any]] = []
     readout_rows: list[dict[str, Any]] = []
@@ -116,18 +118,6 @@ def run(ctx: JobContext) -> None:
         readout_rows += _readout_rows(common, definition, counted, compared, bounds.get((name, day)))
     ctx.write("experiments.populations", _frame(ctx, "experiments.populations", population_rows))
     ctx.write("experiments.readouts", _frame(ctx, "experiments.readouts", readout_rows))
-
-
-def _inputs(ctx: JobContext) -> tuple[Frame, Frame]:
-    """Totals and covariates: Arrow data while they are few enough for the driver, else frames of Spark."""
-    tables = ("experiments.unit_totals", "experiments.covariates")
-    few, data = ctx.settings.experiments.users_on_driver, []
-    for table in tables:
-        opened, days = ctx.lake.open(table, ctx.version_read(table)), ctx.days_reached(table)
-        if rows_at_most(opened, days) > few:
-            return ctx.read(tables[0]), ctx.read(tables[1])
-        data.append(queryable(opened, days=days))
-    return data[0], data[1]
 
 
 def _readout_rows(

@@ -7,12 +7,15 @@ Breadth and the mean over all exposed users need those rows too.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Column, DataFrame
+import pyarrow.dataset as pads
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from infra.errors import ExpectationFailed, UpstreamMissing
@@ -20,6 +23,7 @@ from infra.write.quality import Result
 from jobs.experiments import UNIT_TOTALS
 from jobs.experiments.covariates import windows
 from jobs.experiments.definition import QUANTITY, Definition, definitions
+from jobs.experiments.engines import Frame, frames_read, query, rows_of
 from jobs.experiments.populations import EXCLUSIONS
 from jobs.plan import Plan
 
@@ -27,9 +31,6 @@ if TYPE_CHECKING:
     from jobs.context import JobContext
 
 _UNIT = ("experiment_id", "user_id")
-_USER = ("experiment_id", "metric", "user_id", "arm", "first_exposure_ds")
-_CODES = 8
-"""Above the number of reasons of exclusion."""
 
 
 def unit_days(
@@ -84,96 +85,93 @@ def unit_days(
 
 
 def unit_totals(
-    today: DataFrame, before: DataFrame, stretches: Sequence[Sequence[date]], longest_window: int
-) -> DataFrame:
+    today: Frame, before: Frame, stretches: Sequence[Sequence[date]], longest_window: int, folder: Path
+) -> DataFrame | pads.Dataset:
     """Rows of `experiments.unit_totals` without `run_id`.
 
-    One shuffle by user and one aggregation with a sum for each day of a stretch: it needs no sort, and it may spill.
+    The engine is that of the frames: Spark, or DuckDB for Arrow data. The rows are the same. It is one aggregation by
+    user with a sum for each day of a stretch: it needs no sort, and it may spill.
 
     Args:
         today: rows of `experiments.unit_days`.
         before: rows of `experiments.unit_totals` of the day that each stretch is added to.
         stretches: consecutive days of `today`; the totals of one stretch do not enter another.
         longest_window: days of the longest window of an experiment.
+        folder: where DuckDB keeps the rows.
     """
     span = max(((stretch[-1] - stretch[0]).days + 1 for stretch in stretches), default=1)
     places = range(min(span, longest_window))
-    # Days as bits of one number: a user has one row a day, so that setting a bit counts it.
-    is_new, bit = F.col("place") >= 0, F.expr("shiftleft(1L, place)")
-    return (
-        # A file holds each user once. Adding up before the shuffle would find nothing to add, and make rows longer.
-        _placed(today, before, [stretch[0] for stretch in stretches])
-        .repartition(*_UNIT)
-        .groupBy(*_USER, "stretch")
-        .agg(
-            F.min("exclusion").alias("exclusion"),
-            F.bit_or(F.when(is_new, bit)).alias("seen"),
-            F.bit_or(F.when(is_new & (F.col("days_engaged") > 0), bit)).alias("engaged"),
-            F.sum(F.when(~is_new, F.col("days_engaged"))).alias("days_before"),
-            F.sum(F.when(~is_new, F.col("amount"))).alias("amount_before"),
-            *(F.sum(F.when(F.col("place") == place, F.col("amount"))).alias(f"amount_{place}") for place in places),
-        )
-        .select(*_USER, "exclusion", _since().alias("since"), F.explode(F.array(*_so_far(places))).alias("day"))
-        .where("day.is_seen")
-        .withColumn("ds", F.expr("date_add(since, day.place)"))
-        .select(
-            *_USER,
-            F.when(
-                F.floor(F.col("exclusion") / _CODES) <= F.col("day.place"),
-                F.element_at(_reasons(), F.pmod("exclusion", F.lit(_CODES)).cast("int")),
-            ).alias("excluded"),
-            "day.days_engaged", "day.amount", "ds", F.col("ds").alias("as_of_ds"),
-        )
-    )  # fmt: skip
-
-
-def _placed(today: DataFrame, before: DataFrame, starts: Sequence[date]) -> DataFrame:
-    """Rows of both frames with `stretch` and `place`, as short as they can be: they are shuffled.
-
-    A stretch is named by its first day; the totals before it belong to the stretch that comes next. `place` counts days
-    from the user's first day in the stretch, and is -1 for what was before. `exclusion` is a number that aggregates
-    without a sort: the first exclusion stays, so it is the place, and below it the code of the reason.
-    """
-    own, following = F.lit(None).cast("date"), F.lit(None).cast("date")
-    for start in starts:
-        own = F.when(F.col("ds") >= F.lit(start), F.lit(start)).otherwise(own)
-    for start in reversed(starts):
-        following = F.when(F.col("ds") < F.lit(start), F.lit(start)).otherwise(following)
-    exclusion = F.when(
-        F.col("excluded").isNotNull(),
-        F.col("place") * _CODES + F.array_position(_reasons(), F.col("excluded")).cast("int"),
+    starts = [stretch[0] for stretch in stretches]
+    text = _TOTALS.format(
+        stretch=_case(f"ds >= DATE '{start}' THEN DATE '{start}'" for start in reversed(starts)),
+        next_stretch=_case(f"ds < DATE '{start}' THEN DATE '{start}'" for start in starts),
+        code=_case(f"excluded = '{reason}' THEN {code}" for code, reason in enumerate(EXCLUSIONS, 1)),
+        reason=_case(f"code = {code} THEN '{reason}'" for code, reason in enumerate(EXCLUSIONS, 1)),
+        amounts="".join(f", sum(CASE WHEN place = {n} THEN amount ELSE 0 END) AS amount_{n}" for n in places),
+        amount=" + ".join(
+            ["amount_before", *(f"CASE WHEN place >= {n} THEN amount_{n} ELSE 0 END" for n in places)]
+        ),
+        places=", ".join(f"({n})" for n in places),
     )
-    columns = [*_USER, "stretch", "place", exclusion.alias("exclusion"), "days_engaged", "amount"]
-    added = today.withColumns({"days_engaged": F.col("engaged").cast("int"), "stretch": own}).withColumn(
-        "place", F.datediff("ds", _since())
-    )
-    earlier = before.withColumns({"stretch": following, "place": F.lit(-1)})
-    return added.select(columns).unionByName(earlier.select(columns))
+    return rows_of(text, folder, today=today, before=before)
 
 
-def _since() -> Column:
-    """A user's first day in a stretch."""
-    return F.greatest("stretch", "first_exposure_ds")
+def _case(branches: Iterable[str]) -> str:
+    """The first branch that holds, else NULL."""
+    return f"CASE {' '.join(f'WHEN {branch}' for branch in branches)} END"
 
 
-def _reasons() -> Column:
-    return F.array(*(F.lit(reason) for reason in EXCLUSIONS))
+# A stretch is named by its first day; the totals before it belong to the stretch that comes next. `place` counts days
+# from the user's first day in the stretch, and is -1 for what was before. A user has one row a day: days are bits of
+# one number, so that setting a bit counts the day. `exclusion` holds place and reason of a user's first exclusion,
+# which stays: its minimum needs no sort. Spark shuffles rows by user before it adds them up: a file holds a user once,
+# so adding up first would find nothing to add. (DuckDB reads the hint as a comment.)
+_TOTALS = """
+WITH placed AS (
+  SELECT experiment_id, metric, user_id, arm, first_exposure_ds, excluded, stretch, days_engaged, amount,
+    unix_date(ds) - unix_date(greatest(stretch, first_exposure_ds)) AS place
+  FROM (
+    SELECT *, CASE WHEN engaged THEN 1 ELSE 0 END AS days_engaged, {stretch} AS stretch FROM {{today}}
+  ) of_day
+  UNION ALL
+  SELECT experiment_id, metric, user_id, arm, first_exposure_ds, excluded, {next_stretch} AS stretch, days_engaged,
+    amount, -1 AS place
+  FROM {{before}}
+),
+shuffled AS (
+  SELECT /*+ REPARTITION(experiment_id, user_id) */ experiment_id, metric, user_id, arm, first_exposure_ds, stretch,
+    place, days_engaged, amount, 8 * (place + 1) + {code} AS exclusion,
+    CASE WHEN place >= 0 THEN shiftleft(CAST(1 AS BIGINT), place) END AS day_bit
+  FROM placed
+),
+added AS (
+  SELECT experiment_id, metric, user_id, arm, first_exposure_ds, stretch, min(exclusion) AS exclusion,
+    coalesce(bit_or(day_bit), 0) AS days_seen,
+    coalesce(bit_or(CASE WHEN days_engaged > 0 THEN day_bit END), 0) AS engaged_days,
+    sum(CASE WHEN place < 0 THEN days_engaged ELSE 0 END) AS days_before,
+    sum(CASE WHEN place < 0 THEN amount ELSE 0 END) AS amount_before{amounts}
+  FROM shuffled
+  GROUP BY experiment_id, metric, user_id, arm, first_exposure_ds, stretch
+),
+by_day AS (
+  SELECT experiment_id, metric, user_id, arm, first_exposure_ds,
+    CASE WHEN exclusion < 8 * (place + 2) THEN exclusion % 8 END AS code,
+    days_before + bit_count(engaged_days & (shiftleft(CAST(2 AS BIGINT), place) - 1)) AS days_engaged,
+    {amount} AS amount,
+    date_from_unix_date(unix_date(greatest(stretch, first_exposure_ds)) + place) AS ds
+  FROM added JOIN (VALUES {places}) AS days(place) ON (days_seen & shiftleft(CAST(1 AS BIGINT), place)) <> 0
+)
+SELECT experiment_id, metric, user_id, arm, first_exposure_ds, {reason} AS excluded,
+  CAST(days_engaged AS INT) AS days_engaged, CAST(amount AS BIGINT) AS amount, ds AS as_of_ds, ds
+FROM by_day
+"""
 
 
-def _so_far(places: Sequence[int]) -> Iterator[Column]:
-    """A user's totals up to each place of the stretch, and whether the user has a row there."""
-    zero = F.lit(0)
-    amount: Column = F.coalesce("amount_before", zero)
-    for place in places:
-        amount = amount + F.coalesce(f"amount_{place}", zero)
-        up_to_here = F.bit_count(F.col("engaged").bitwiseAND(F.lit((2 << place) - 1)))
-        days = F.coalesce("days_before", zero) + F.coalesce(up_to_here, zero)
-        yield F.struct(
-            F.lit(place).alias("place"),
-            F.coalesce(F.col("seen").bitwiseAND(F.lit(1 << place)) != 0, F.lit(False)).alias("is_seen"),
-            days.cast("int").alias("days_engaged"),
-            amount.alias("amount"),
-        )
+_USERS = """
+SELECT experiment_id, arm, ds, count(*) AS users
+FROM (SELECT experiment_id, arm, ds FROM {today} UNION ALL SELECT experiment_id, arm, ds FROM {before}) of_days
+GROUP BY experiment_id, arm, ds
+"""
 
 
 def run(ctx: JobContext) -> None:
@@ -189,23 +187,26 @@ def run(ctx: JobContext) -> None:
         ),
     )
     stretches, bases = _stretches(ctx, list(declared.values()))
-    today, before = ctx.read("experiments.unit_days"), ctx.read("experiments.unit_totals", bases)
+    today, before = frames_read(ctx, {"experiments.unit_days": ctx.days, "experiments.unit_totals": bases})
     _check_conserved(ctx, today, before)
     longest = max((definition.window_days for definition in declared.values()), default=1)
-    ctx.write("experiments.unit_totals", unit_totals(today, before, stretches, longest))
+    with TemporaryDirectory(prefix="flywheel-totals-") as folder:
+        totals = unit_totals(today, before, stretches, longest, Path(folder))
+        if isinstance(totals, pads.Dataset):
+            few = totals.count_rows() <= ctx.settings.experiments.users_on_driver
+            totals = totals.to_table() if few else ctx.spark.read.parquet(*totals.files)
+        ctx.write("experiments.unit_totals", totals)
 
 
-def _check_conserved(ctx: JobContext, today: DataFrame, before: DataFrame) -> None:
+def _check_conserved(ctx: JobContext, today: Frame, before: Frame) -> None:
     """Exposure is cumulative: the users of an arm never become fewer from one day to the next.
 
     Raises:
         ExpectationFailed: they did; the totals are as they were.
     """
-    columns = ["experiment_id", "arm", "ds"]
-    counted = today.select(columns).unionByName(before.select(columns)).groupBy(*columns).count().collect()
     users: dict[tuple[str, str], list[tuple[date, int]]] = defaultdict(list)
-    for row in sorted(counted, key=lambda row: row["ds"]):
-        users[row["experiment_id"], row["arm"]].append((row["ds"], row["count"]))
+    for row in sorted(query(_USERS, today=today, before=before), key=lambda row: row["ds"]):
+        users[row["experiment_id"], row["arm"]].append((row["ds"], row["users"]))
     fallen = sorted(
         (experiment, later)
         for (experiment, _), by_day in users.items()

@@ -10,6 +10,7 @@ import pytest
 
 from infra.contracts import Column, Contract
 from infra.write import frames
+from infra.write.content_hash import row_hashes
 
 _TYPES: dict[str, tuple[Any, list[Any]]] = {
     "STRING": ("string", ["", "a", "héllo", "नमस्ते", "x" * 100, "👩‍👩‍👧", "\x00"]),
@@ -93,6 +94,19 @@ def test_arrow_and_spark_agree(spark: Any, seed: int) -> None:
     changed[0]["c1"] = 7
     other = frames.measure_arrow(table, frames.conform_arrow(table, frames.arrow_table(table, changed), "r1"))
     assert other.content_hashes != measure.content_hashes
+
+
+@pytest.mark.parametrize("kind", ["one text", "few texts", "all differ"])
+def test_texts_in_the_first_columns(spark: Any, kind: str) -> None:
+    words = {
+        "one text": ["race"],
+        "few texts": ["a", None, "héllo"],
+        "all differ": [f"w{n}" for n in range(50)],
+    }
+    rows = [(words[kind][n % len(words[kind])], f"user {n % 7}", None, n) for n in range(50)]
+    frame = spark.createDataFrame(rows, "a string, b string, c string, d bigint")
+    expected = [row[0] for row in frame.selectExpr("xxhash64(a, b, c, d)").collect()]
+    assert row_hashes(frame.toArrow()).tolist() == expected
 
 
 def test_a_frame_of_no_rows() -> None:

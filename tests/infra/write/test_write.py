@@ -200,6 +200,38 @@ def test_a_critical_expectation_blocks_and_a_warning_does_not(
     quality._suite.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments", "counts"),
+    [
+        ("expect_column_values_to_be_in_set", {"column": "reason", "value_set": ["known"]}, 4),
+        ("expect_column_values_to_be_unique", {"column": "reason"}, 6),
+        (
+            "expect_column_values_to_be_in_set",
+            {"column": "reason", "value_set": ["known"], "mostly": 0.1},
+            None,
+        ),
+    ],
+)
+def test_rows_that_look_alike_are_checked_once_and_counted_all(
+    kind: str, arguments: dict[str, Any], counts: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "suite.json"
+    one = {"type": kind, "kwargs": arguments, "severity": "critical"}
+    path.write_text(json.dumps({"name": "q", "expectations": [one]}))
+    table = contract("traffic.quarantine")
+    monkeypatch.setattr(type(table), "suite_path", property(lambda _: path))
+    monkeypatch.setattr(quality, "SMALL_ROWS", 3)
+    quality._suite.cache_clear()
+    rows = [(DAYS[0], n, "known" if n % 3 else "bad" if n < 1 else "worse") for n in range(6)]
+    lines = [dict(zip(COLUMNS, row, strict=True)) for row in quarantine_rows(*rows)]
+    lines += [line | {"line": line["line"] + 6} for line in lines]
+    frame = frames.conform_arrow(table, frames.arrow_table(table, lines), "r1")
+    (result,) = quality.check(frame, "traffic.quarantine")
+    quality._suite.cache_clear()
+    assert result.success is (counts is None)
+    assert json.loads(result.observed).get("unexpected_count") == (12 if kind.endswith("unique") else counts)
+
+
 def test_a_writer_that_lost_its_lock_does_not_commit(make: MakeFrame, lake: Lake) -> None:
     frame = make("curation.outcomes", outcome_rows("t1"))
     with hold(lake.locks, ["curation.outcomes"], "slow", 60) as locks:

@@ -6,32 +6,37 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from infra.lake.arrow import queryable
-from jobs.experiments.engines import query, rows_at_most
+from jobs.experiments.engines import query, users_at_most
 
 FIRST = date(2026, 3, 2)
 DAYS = [FIRST + timedelta(days=n) for n in range(4)]
 
 
-@pytest.mark.parametrize("partition_by", [["ds"], None])
-def test_rows_are_counted_from_the_log(tmp_path: Path, partition_by: list[str] | None) -> None:
+def test_users_are_counted_from_the_log(tmp_path: Path) -> None:
+    by_day, together = tmp_path / "by_day", tmp_path / "together"
     for day, rows in zip(DAYS, (3, 5, 7, 0), strict=True):
         table = pa.table(
             {"user_id": [f"u{n}" for n in range(rows)], "ds": pa.array([day] * rows, pa.date32())}
         )
-        write_deltalake(tmp_path, table, mode="append", partition_by=partition_by)
-    table = DeltaTable(tmp_path)
-    assert rows_at_most(table, DAYS) == 15
-    assert rows_at_most(table, DAYS[1:3]) == 12
-    assert rows_at_most(table, [FIRST - timedelta(days=1)]) == 0
+        write_deltalake(by_day, table, mode="append", partition_by=["ds"])
+        write_deltalake(together, table, mode="append")
+    before = FIRST - timedelta(days=1)
+    # A table by day holds a user once a day, another holds a user once.
+    assert [users_at_most(DeltaTable(by_day), days) for days in (DAYS, DAYS[:2], [before], [])] == [
+        7,
+        5,
+        0,
+        0,
+    ]
+    assert [users_at_most(DeltaTable(together), days) for days in (DAYS, DAYS[:2], [before])] == [15, 8, 0]
 
 
 def test_a_file_of_several_days_counts_whole(tmp_path: Path) -> None:
     write_deltalake(tmp_path, pa.table({"ds": pa.array(DAYS * 2, pa.date32())}))
-    assert rows_at_most(DeltaTable(tmp_path), DAYS[:1]) == 8
+    assert users_at_most(DeltaTable(tmp_path), DAYS[:1]) == 8
 
 
 def test_a_query_names_its_columns() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,8 @@ TOTALS = (
     "days_engaged int, amount bigint, ds date, as_of_ds date"
 )
 RULES = ExperimentsSettings()
+NOWHERE = Path("/nonexistent")
+"""Totals on Spark need no folder."""
 DAYS = (date_of(0), date_of(1))
 Found = tuple[list[Population], dict[tuple[str, str, str, str], Comparison]]
 
@@ -68,7 +71,7 @@ def read_out(
     rows: list[Any] = []
     for days in stretches:
         today = unit_days(known, seen.where(seen.ds.isin(list(days))), window, days)
-        made = unit_totals(today, before, [days], len(DAYS)).select(TOTALS_COLUMNS).collect()
+        made = unit_totals(today, before, [days], len(DAYS), NOWHERE).select(TOTALS_COLUMNS).collect()
         before = spark.createDataFrame([row for row in made if row["ds"] == days[-1]], TOTALS)
         rows += made
     # Rows of the tables hold each user once a day, whatever the order they came in.
