@@ -49,8 +49,8 @@ class ExperimentsSettings(Section):
         5_000_000,
         ge=0,
         description=(
-            "DuckDB computes readouts of up to this many users on the driver. Spark computes larger "
-            "ones. The numbers are the same. 0: always Spark."
+            "DuckDB computes totals and readouts on the driver when no day has more users than this. Spark "
+            "computes larger ones. The numbers are the same. 0: always Spark."
         ),
     )
     sample_ratio_alpha: float = Field(

@@ -5,6 +5,7 @@ A query keeps to the SQL that both read alike: joins, CASE, whole numbers, count
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _UNKNOWN = 10**12
 """Rows of a file that does not say how many it holds."""
+_MEMORY = "4GB"
+"""Of DuckDB, for a query."""
 _OF_FILE = ("num_records", "partition.ds", "min.ds", "max.ds")
 Frame = Union["DataFrame", pads.Dataset, pads.Scanner, pa.Table]
 
@@ -80,11 +83,11 @@ def _named(text: str, frames: Mapping[str, Frame]) -> str:
 
 @contextmanager
 def _duckdb(frames: Mapping[str, Frame]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that knows the frames by their names."""
-    import duckdb
+    """A connection that knows the frames by their names. Beyond its memory limit it spills to temporary files."""
+    from infra.lake.sql import engine
 
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    spill = Path(tempfile.gettempdir(), f"flywheel-duckdb-{uuid.uuid4().hex}")
+    with engine(memory_limit=_MEMORY, temp_directory=str(spill)) as connection:
         for function in _FUNCTIONS:
             connection.execute(f"CREATE MACRO {function}")
         for name, frame in frames.items():
