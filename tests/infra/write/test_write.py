@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyspark.sql import SparkSession
 
 from infra import write
 from infra.contracts import contract, table_names
@@ -35,15 +36,19 @@ COLUMNS = ("source_file", "line", "reason", "received_ts", "ds")
 MakeFrame = Callable[[str, Sequence[Mapping[str, Any]]], Any]
 
 
-@pytest.fixture(params=["spark, few rows", "spark, many rows", "arrow"])
+@pytest.fixture(
+    params=["spark, few rows", pytest.param("spark, many rows", marks=pytest.mark.nightly), "arrow"]
+)
 def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> MakeFrame:
     """Every promise is tested for each kind of frame, and for both ways of a Spark frame."""
     if request.param == "arrow":
         return lambda table, rows: frames.arrow_table(contract(table), rows)
-    spark = request.getfixturevalue("spark")
     if request.param == "spark, many rows":
         monkeypatch.setattr(frames, "collect_small", lambda *_: None)
+    return spark_frames(request.getfixturevalue("spark"))
 
+
+def spark_frames(spark: SparkSession) -> MakeFrame:
     def spark_frame(table: str, rows: Sequence[Mapping[str, Any]]) -> Any:
         schema = contract(table).spark_schema(contract(table).job_columns)
         return spark.createDataFrame([tuple(row.get(name) for name in schema.names) for row in rows], schema)
@@ -287,6 +292,20 @@ def test_merges_by_key_and_leaves_alone_what_is_the_same(make: MakeFrame, lake: 
     assert done.output_version > first.output_version
     write_frame(lake, table, make(table, characters(("b", "Bee"))), run="r3")
     assert stored_rows() == [("a", "A", "r1"), ("b", "Bee", "r3"), ("c", "C", "r2")]
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [test_replaces_exactly_the_days_it_was_given, test_merges_by_key_and_leaves_alone_what_is_the_same],
+)
+def test_many_rows_that_spark_holds(
+    promise: Callable[[MakeFrame, Lake], None],
+    spark: SparkSession,
+    lake: Lake,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frames, "collect_small", lambda *_: None)
+    promise(spark_frames(spark), lake)
 
 
 def test_merges_only_new_keys(make: MakeFrame, lake: Lake) -> None:

@@ -77,7 +77,7 @@ def test_an_interrupted_run_sees_the_same_batches(tmp_path: Path, by_length: boo
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
-    asked = smoke("signals", epochs=20, save_steps=5, learning_rate=1e-3)
+    asked = smoke("signals", steps=30, save_steps=5, learning_rate=1e-3)
     whole = start(prepare(tmp_path / "whole", asked, tiny_base(), columns()))
     folder = prepare(tmp_path / "killed", asked, tiny_base(), columns())
     run = subprocess.Popen(
