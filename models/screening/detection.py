@@ -23,6 +23,7 @@ from models.text.language.vocabulary import Reading, readings
 _T = TypeVar("_T")
 _Q = TypeVar("_Q")
 _LETTER = re.compile(r"[^\W\d_]")
+_OTHER_LETTER = re.compile(r"[^\W\d_\u0000-\u024f]")
 _SURE_LANGUAGE = 0.8
 _SHORT_LETTERS = 12
 _TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
@@ -299,7 +300,7 @@ def _settled_language(text: str, answer: object, reading: object, settings: Scre
 
 
 def _latin_only(text: str) -> bool:
-    return all(ord(char) < 0x250 or not char.isalpha() for char in text)
+    return text.isascii() or _OTHER_LETTER.search(text) is None
 
 
 def _privacy(
