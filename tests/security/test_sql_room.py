@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 import pytest
 from deltalake import DeltaTable
 from typer.testing import CliRunner, Result
@@ -509,6 +510,15 @@ def run_sql(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
+def wait_until_it_runs(pid: int) -> None:
+    """By the CPU time that it took since DuckDB was loaded: on a busy machine the start alone takes seconds."""
+    process, loaded_at = psutil.Process(pid), None
+    while loaded_at is None or process.cpu_times().user < loaded_at + 2:
+        if loaded_at is None and any("duckdb" in mapped.path for mapped in process.memory_maps()):
+            loaded_at = process.cpu_times().user
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -519,7 +529,7 @@ def run_sql(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 def test_ctrl_c_stops_at_once(home: Path, text: str) -> None:
     """Also a single call that the engine cannot interrupt."""
     process = started(text)
-    time.sleep(2.0)
+    wait_until_it_runs(process.pid)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
