@@ -12,6 +12,7 @@ from collections.abc import Callable
 import typer
 
 from cli.console import print_error
+from cli.datasets.ids import id
 from cli.datasets.importing import import_logs
 from cli.datasets.outcomes import outcomes
 from cli.datasets.preferences import preferences_app
@@ -58,7 +59,7 @@ def _register() -> None:
     """Add the commands in the order of the help."""
     sections: dict[Section, list[Callable[..., None]]] = {
         Section.pipeline: [plan, run],
-        Section.data: [sandbox, tables, sql, outcomes, pull, lengths],
+        Section.data: [sandbox, tables, sql, id, outcomes, pull, lengths],
         Section.screening: [screen],
         Section.experiments: [readout],
         Section.reports: [report],

@@ -22,7 +22,7 @@ FROM curation.sample_outcomes WHERE turn_id = $turn
 
 
 def outcomes(
-    turn_id: Annotated[str, typer.Argument(help="turn_id, the id of a served response.")],
+    turn_id: Annotated[str, typer.Argument(help="turn_id: of the lake, or of the product.")],
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
     """Show why a turn was or was not used.
@@ -33,10 +33,19 @@ def outcomes(
     Example:
       flywheel outcomes 5f0c9e
     """
+    from infra.errors import TurnUnknown
     from infra.lake import Lake
+    from infra.lake.facts import id_in_lake
     from infra.settings import load_settings
 
-    rows = history(Lake.of(load_settings()), turn_id)
+    settings = load_settings()
+    lake = Lake.of(settings)
+    try:
+        rows = history(lake, turn_id)
+    except TurnUnknown:
+        if (hashed := id_in_lake(settings, "turn", turn_id)) == turn_id:
+            raise
+        rows = history(lake, hashed)
     print_rows(rows, ["where", "outcome", "reason", "detail"], format)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import out
+from cli.console import err, out
 
 
 def migrate(
@@ -27,10 +27,15 @@ def migrate(
     A new lake gets a key for its keyed hashes, and records its fingerprint. A lake with rows but without a recorded
     key is checked first: the key must give the user ids of landed lines their hashes in traffic.events.
 
+    A new lake hashes ids that could hold an identifier. A lake that was filled before that rule keeps ids as the
+    product wrote them, and the command says so.
+
     \b
     Example:
       flywheel migrate
     """
+    from infra.lake import Lake
+    from infra.lake.facts import ids_are_keyed
     from infra.lake.migrate import migrate as apply_migrations
     from infra.settings import load_settings
     from jobs.maintenance.key_check import check_key
@@ -42,3 +47,8 @@ def migrate(
     for change in changes:
         out.print(f"{change.table}: {change.what}")
     out.print(f"{len(changes)} change(s). The tables match schemas/.")
+    if not ids_are_keyed(Lake.of(settings)):
+        err.print(
+            "This lake was filled before ids were hashed: it keeps conversation_id, turn_id and other ids as the "
+            "product wrote them, which may hold e-mails or names. To hash them, land into a new lake (lake.root)."
+        )

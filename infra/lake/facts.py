@@ -1,4 +1,5 @@
-"""What a lake was filled with and cannot change: the split of its users and the key of its hashes, in `_lake.json`.
+"""What a lake was filled with and cannot change, in `_lake.json`: the split of its users, the key of its hashes, and
+whether ids from outside are hashed.
 
 The key itself is never stored here, only its fingerprint: a keyed hash of a constant. With another key every user
 would look new: nobody could be erased, and a day that is landed again would conflict with itself.
@@ -12,11 +13,13 @@ import json
 from typing import Any
 
 from infra.errors import KeyMismatch, MigrationRefused
+from infra.ids import IdKind, id_of
 from infra.lake.places import Lake
 from infra.settings import Settings
 
 LAKE_FACTS = "_lake.json"
-_SPLIT, _KEY = "split", "user_key_fingerprint"
+_SPLIT, _KEY, _IDS = "split", "user_key_fingerprint", "ids"
+_KEYED, _AS_WRITTEN = "keyed", "as written"
 _HASHED = b"characterflywheel: the key of this lake"
 # Tables whose rows hold keyed hashes as soon as anything has landed.
 _FILLED_FIRST = ("traffic.events", "annotation.preferences")
@@ -70,6 +73,8 @@ def record(settings: Settings, lake: Lake, key_fits: bool = False) -> None:
         )
     if _KEY in facts:
         _matching(settings, lake)
+        if _IDS not in facts:
+            _write(lake, {**facts, _IDS: _AS_WRITTEN if has_rows(lake) else _KEYED})
         return
     is_filled = has_rows(lake)
     if is_filled and not key_fits:
@@ -77,13 +82,16 @@ def record(settings: Settings, lake: Lake, key_fits: bool = False) -> None:
             "the lake has rows and does not record which key they were hashed with",
             hint="Run: flywheel migrate. It checks the key against landed files and records it.",
         )
-    known = {_SPLIT: split, _KEY: fingerprint(settings.user_key(create=not is_filled))}
-    content = f"{json.dumps(known, indent=1)}\n".encode()
+    known = {
+        _SPLIT: split,
+        _KEY: fingerprint(settings.user_key(create=not is_filled)),
+        _IDS: _AS_WRITTEN if is_filled else _KEYED,
+    }
     if facts:
-        lake.root.write(LAKE_FACTS, content)
+        _write(lake, known)
         return
     try:
-        lake.root.create(LAKE_FACTS, content)
+        lake.root.create(LAKE_FACTS, _content(known))
     except FileExistsError:  # another migration was faster
         record(settings, lake, key_fits)
 
@@ -93,9 +101,35 @@ def key_is_recorded(lake: Lake) -> bool:
     return _KEY in _facts(lake)
 
 
+def ids_are_keyed(lake: Lake) -> bool:
+    """Whether ids that come from outside are hashed (infra/ids.py).
+
+    In a lake that was filled before that rule they stay as they were written: with another id, an event that is landed
+    again would be another event.
+    """
+    return _facts(lake).get(_IDS) == _KEYED
+
+
+def id_in_lake(settings: Settings, kind: IdKind, given: str) -> str:
+    """The id by which the lake knows what the product calls `given`.
+
+    Raises:
+        KeyMismatch, SettingsError: as `user_key`.
+    """
+    return id_of(kind, given, user_key(settings)) if ids_are_keyed(Lake.of(settings)) else given
+
+
 def has_rows(lake: Lake) -> bool:
     """Whether anything has landed."""
     return any(lake.exists(name) and lake.open(name).file_uris() for name in _FILLED_FIRST)
+
+
+def _write(lake: Lake, known: dict[str, Any]) -> None:
+    lake.root.write(LAKE_FACTS, _content(known))
+
+
+def _content(known: dict[str, Any]) -> bytes:
+    return f"{json.dumps(known, indent=1)}\n".encode()
 
 
 def _facts(lake: Lake) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 
+from infra.ids import is_plain_id
 from infra.sandbox.characters import Character
 from infra.sandbox.engagingness import Message, count_phrases
 from infra.sandbox.grammar import grammar, pick, topics
@@ -69,8 +70,9 @@ class Product:
         self.ids = Random(mix(world.settings.seed, 5, user.index))
 
     def new_id(self, prefix: str) -> str:
-        """An opaque id, unique for all purposes."""
-        return f"{prefix}{self.user.index:07x}{self.ids.getrandbits(44):011x}"
+        """An opaque id, unique for all purposes, that landing keeps as it is: it never spells or counts anything."""
+        owner, drawn = f"{prefix}{self.user.index:07x}", f"{self.ids.getrandbits(44):011x}"
+        return made if is_plain_id(made := owner + drawn) else f"{owner}{drawn[0]}f{drawn[2:]}"
 
     def log(self, kind: str, at: float, thread: Thread | None, payload: Row, **fields: str) -> str:
         """Write an event and return its id."""

@@ -2,7 +2,8 @@
 
 `{"pair_id", "annotator_id", "mode", "source", "context": {"system"?, "character"?, "messages": [{"role", "content"}]},
 "response_a", "response_b", "winner", "user_id"?, "guideline_version"?}`, one a line. What else stands in a line is left
-out. Raw ids leave this module only as keyed hashes, and a reason never holds a value from the line.
+out. Users and annotators leave this module as keyed hashes, other ids and names unless they are plain (infra/ids.py). A
+reason never holds a value from the line.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
+from infra.ids import id_of, name_of, pseudonym
 from jobs.landing.lines import (
     ERASED,
     ERASED_USER,
@@ -22,7 +24,6 @@ from jobs.landing.lines import (
     MAX_REFUSED_LINES,
     Refused,
     origin_of,
-    pseudonym,
     refusal_of,
 )
 from jobs.landing.parsing import parsed_lines
@@ -45,6 +46,7 @@ class JudgementRules:
     erased: frozenset[str] = frozenset()
     max_expansion: int = MAX_EXPANSION
     max_refused_lines: int = MAX_REFUSED_LINES
+    keyed_ids: bool = True
 
 
 class Judgement(NamedTuple):
@@ -105,7 +107,7 @@ def parse_row(row: RawRow, file: LandingFile, rules: JudgementRules) -> LandedJu
     if record.get("event_type") == ERASED:
         return LandedJudgement(file.name, row.number, None, ERASED_USER)
     try:
-        judgement = judgement_of(record, rules.key)
+        judgement = judgement_of(record, rules.key, rules.keyed_ids)
     except Refused as refused:
         return LandedJudgement(file.name, row.number, None, str(refused))
     if judgement.user_id in rules.erased:
@@ -113,8 +115,11 @@ def parse_row(row: RawRow, file: LandingFile, rules: JudgementRules) -> LandedJu
     return LandedJudgement(file.name, row.number, judgement, None)
 
 
-def judgement_of(record: Mapping[str, Any], key: bytes) -> Judgement:
+def judgement_of(record: Mapping[str, Any], key: bytes, keyed_ids: bool = True) -> Judgement:
     """The judgement of a record.
+
+    Args:
+        keyed_ids: as in `jobs.traffic.parse.LandingRules`.
 
     Raises:
         Refused: says which field is missing, of another kind or contradicts another.
@@ -132,12 +137,16 @@ def judgement_of(record: Mapping[str, Any], key: bytes) -> Judgement:
     context, opening = _context(record.get("context"))
     user = optional(record, "user_id")
     user_id = pseudonym(user, key) if user else None
-    source = required(record, "source")
+    source, pair_id = required(record, "source"), required(record, "pair_id")
+    guideline = optional(record, "guideline_version")
+    if keyed_ids:
+        source, pair_id = name_of("source", source, key), id_of("pair", pair_id, key)
+        guideline = name_of("guideline", guideline, key) if guideline else None
     return Judgement(
-        pair_id=required(record, "pair_id"),
+        pair_id=pair_id,
         annotator_id="a_" + keyed(["annotator", required(record, "annotator_id")], key),
         mode=mode, source=source, context=context, response_a=responses[0], response_b=responses[1], winner=winner,
-        user_id=user_id, guideline_version=optional(record, "guideline_version"),
+        user_id=user_id, guideline_version=guideline,
         opening="o_" + keyed(["opening", opening], key),
         content_hash=keyed([mode, source, user_id, context, *responses], key),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra.lake import ledger
-from infra.lake.facts import user_key
+from infra.lake.facts import ids_are_keyed, user_key
 from infra.write.quality import Result
 from jobs.annotation import ZONE
 from jobs.annotation.parse import JudgementRules
@@ -66,6 +66,7 @@ def run(ctx: JobContext) -> None:
         ledger.erased_users(ctx.lake),
         landing.max_expansion,
         landing.max_refused_lines,
+        ids_are_keyed(ctx.lake),
     )
     parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
     refuse_broken(parsed, TABLE, ctx.days)

@@ -11,7 +11,7 @@ import duckdb
 from infra.errors import ContractError, SettingsError
 from infra.lake import Lake, ledger
 from infra.lake.arrow import queryable
-from infra.lake.facts import user_key
+from infra.lake.facts import id_in_lake, user_key
 from infra.lake.raw_reads import record
 from infra.settings import Settings
 from infra.write.decisions import deciding
@@ -63,7 +63,8 @@ def show(settings: Settings, turn_id: str, reviewer: str) -> tuple[str | None, s
     """
     _check_reviewer(reviewer)
     lake = Lake.of(settings)
-    waiting = _queued(lake, turn_id)
+    waiting = _queued(settings, lake, turn_id)
+    turn_id = waiting["turn_id"]
     turn = _turn(lake, turn_id, waiting["ds"])
     record(lake, "review", reviewer, [turn_id], waiting["ds"])
     return turn["user_message"], turn["response"]
@@ -83,7 +84,8 @@ def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note:
         raise SettingsError(f"decision must be one of {', '.join(_DECISIONS)}", setting="decision")
     _check_reviewer(reviewer)
     lake = Lake.of(settings)
-    waiting = _queued(lake, turn_id)
+    waiting = _queued(settings, lake, turn_id)
+    turn_id = waiting["turn_id"]
     day = cast(date, waiting["ds"])
     turn = _turn(lake, turn_id, day)
     if content_hash(user_key(settings), turn["user_message"], turn["response"]) != waiting["content_hash"]:
@@ -136,8 +138,11 @@ def _rows(
         connection.close()
 
 
-def _queued(lake: Lake, turn_id: str) -> dict[str, Any]:
-    rows = _rows(lake, "curation.review_queue", turn_id)
+def _queued(settings: Settings, lake: Lake, turn_id: str) -> dict[str, Any]:
+    """The turn in the queue, by its id in the lake or in the product."""
+    rows = _rows(lake, "curation.review_queue", turn_id) or _rows(
+        lake, "curation.review_queue", id_in_lake(settings, "turn", turn_id)
+    )
     if not rows:
         raise ContractError(
             "the turn is not in the review queue",

@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from infra.assignment import arm_of
 from infra.errors import DefinitionRefused, ExperimentUnknown
+from infra.ids import is_plain_name
 from infra.lake import Lake, ledger
+from infra.lake.facts import ids_are_keyed
 from infra.settings import Settings
 from infra.write.decisions import deciding
 from jobs.declaration import readers_of
@@ -158,7 +160,8 @@ def declare(settings: Settings, wanted: Definition, today: date | None = None) -
 
     Raises:
         DefinitionRefused: the experiment has started, by the calendar or by its first exposure; or the window is
-            longer than `experiments.max_window_days`; or its salt is another experiment's.
+            longer than `experiments.max_window_days`; or its salt is another experiment's; or landing would hash its id
+            or the name of an arm.
         LockHeld: somebody else is declaring.
     """
     lake, today = Lake.of(settings), today or ledger.now().date()
@@ -168,6 +171,7 @@ def declare(settings: Settings, wanted: Definition, today: date | None = None) -
             f"the window of {wanted.experiment_id} has {wanted.window_days} days; the maximum is {longest}",
             table=TABLE, setting="experiments.max_window_days", hint="Shorten the window or raise the setting.",
         )  # fmt: skip
+    _refuse_hashed_names(lake, wanted)
     # Under the lock: two people who declare at once see each other.
     with deciding(settings, "experiments.declare", TABLE) as mine:
         known = definitions(lake)
@@ -189,6 +193,19 @@ def declare(settings: Settings, wanted: Definition, today: date | None = None) -
         marked = _mark_window(settings, lake, wanted, mine.run_id)
     again = f"; {marked} day(s) that were run before are stale: flywheel run --stale" if marked else ""
     return ("definition updated" if before else "declared") + again
+
+
+def _refuse_hashed_names(lake: Lake, wanted: Definition) -> None:
+    """Exposures would carry a hash where the definition has a name, and count for nobody."""
+    if not ids_are_keyed(lake):
+        return
+    for place, name in (("experiment_id", wanted.experiment_id), *(("shares", arm) for arm in wanted.arms)):
+        if not is_plain_name(name):
+            raise DefinitionRefused(
+                f"{place}: in exposures, landing replaces {name!r} by a hash: such a name could hold an identifier",
+                table=TABLE, setting=place,
+                hint="Use up to 64 letters, digits and . _ - / : + in it, and no number of seven digits but a day.",
+            )  # fmt: skip
 
 
 def definitions(lake: Lake, version: int | None = None) -> dict[str, Definition]:

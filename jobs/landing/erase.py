@@ -20,12 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from infra.ids import IdKind, id_of
 from jobs.landing.lines import ERASED, refusal_of
 from jobs.landing.zone import BOM, LandingFile, broken, has_too_many_rows, iter_rows
 
 _TOMBSTONE = json.dumps({"event_type": ERASED}).encode()
-_THEIR_IDS = ("conversation_id", "turn_id")
+_THEIR_IDS: Mapping[str, IdKind] = {"conversation_id": "conversation", "turn_id": "turn"}
 _WORD = re.compile(rb"""[^\s",;|\\]+""")
+_LONGEST_ID_BYTES = 2_048
 _BUFFER_BYTES, _ANY_SIZE = 1 << 20, 1 << 62
 
 
@@ -36,12 +38,14 @@ class Theirs:
     Attributes:
         users: ids as the product writes them.
         conversations, turns, characters: ids in the lake that belong to the users.
+        key: the key by which the lake hashes the ids of lines; None if it holds them as they were written.
     """
 
     users: Mapping[str, str]
     conversations: Mapping[str, str]
     turns: Mapping[str, str]
     characters: Mapping[str, str]
+    key: bytes | None = None
 
     def owner(self, record: Mapping[str, Any]) -> str | None:
         """The user who owns the line, None if none of them. A line with another user's id is that user's."""
@@ -51,14 +55,13 @@ class Theirs:
         if isinstance(payload, dict) and (creator := _lookup(self.users, payload.get("creator_id"))):
             return creator
         if record.get("event_type") == "character_update" and (
-            creator := _lookup(self.characters, record.get("character_id"))
+            creator := self._owner_of("character", record.get("character_id"))
         ):
             return creator
         user = record.get("user_id")
         if isinstance(user, str) and user:
             return self.users.get(user)
-        maps = (self.conversations, self.turns)
-        owners = (_lookup(known, record.get(name)) for name, known in zip(_THEIR_IDS, maps, strict=True))
+        owners = (self._owner_of(kind, record.get(name)) for name, kind in _THEIR_IDS.items())
         if owner_hash := next((owned for owned in owners if owned), None):
             return owner_hash
         # Nobody's line: theirs if it names them anywhere, such as in a field of another name.
@@ -76,8 +79,18 @@ class Theirs:
         if not is_number and not isinstance(value, str):
             return None
         text = str(value)
-        known = (self.users, self.conversations, self.turns)
-        return next((owned[text] for owned in known if text in owned), None)
+        return self.users.get(text) or self._owner_by_talk(text)
+
+    def _owner_by_talk(self, given: str) -> str | None:
+        """The user whose conversation or turn has the id."""
+        return self._owner_of("conversation", given) or self._owner_of("turn", given)
+
+    def _owner_of(self, kind: IdKind, given: object) -> str | None:
+        """The user to whom the id of a line belongs."""
+        if not (isinstance(given, str) and given):
+            return None
+        known = {"conversation": self.conversations, "turn": self.turns}.get(kind, self.characters)
+        return known.get(given if self.key is None else id_of(kind, given, self.key))
 
     @cached_property
     def _spellings(self) -> dict[bytes, str]:
@@ -95,27 +108,21 @@ class Theirs:
         # An escape can spell an id in yet another way.
         return b"\\u" in line or b"\\/" in line or any(spelling in line for spelling in self._spellings)
 
-    @cached_property
-    def _tokens(self) -> dict[bytes, str]:
-        """Ids of their conversations and turns. They are many: looked up word by word, not searched for."""
-        return {
-            text.encode(errors="surrogatepass"): who
-            for known in (self.conversations, self.turns)
-            for text, who in known.items()
-        }
-
     def mentioned(self, content: bytes) -> str | None:
         """The user named in the bytes of an unreadable line, or whose conversation or turn is, if any."""
         if who := next((who for spelling, who in self._spellings.items() if spelling in content), None):
             return who
-        if not self._tokens:
+        if not (self.conversations or self.turns):
             return None
-        return next((self._tokens[word] for word in _WORD.findall(content) if word in self._tokens), None)
+        # They are many, and where the lake knows them by a hash, no spelling is known: looked up word by word.
+        words = (word.decode(errors="surrogateescape") for word in _WORD.findall(content))
+        return next((who for word in words if (who := self._owner_by_talk(word))), None)
 
     @property
     def longest(self) -> int:
         """Bytes of the longest spelling."""
-        return max(map(len, [*self._spellings, *self._tokens]), default=1)
+        tokens = _LONGEST_ID_BYTES if self.conversations or self.turns else 1
+        return max([tokens, *map(len, self._spellings)])
 
 
 def erase_lines(

@@ -5,8 +5,6 @@ Raw user ids leave the landing zone only as keyed hashes, and a reason never hol
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -23,15 +21,20 @@ MAX_REFUSED_LINES = 100_000
 
 _ORIGIN = re.compile(r"[\w.\-+@=/ ]{1,300}\Z")
 _REASON = re.compile(r"[a-z0-9_:.]{1,80}\Z")
+# Reasons are counted in the ledger, which is not restricted: one that an importer of ours would not give is `other`.
+_REASON_WORDS = frozenset(
+    """a an annotator answer assigned at author b bad character chosen completions content context contexts
+    conversation created dataset deep different duplicate empty end ended event fewer field file future
+    guideline id identical input instructions is json key label language large line locale long malformed
+    message messages metadata missing mode model name no not object of or origin outside overall pair payload
+    persona prompt rating received rejected response responses role score source started system text than the
+    thumb time timestamp too traits transcript ts two type unicode unknown updated user utf8 version winner
+    wrong""".split()
+)
 
 
 class Refused(Exception):
     """A line is refused; the argument is the reason."""
-
-
-def pseudonym(raw_id: str, key: bytes) -> str:
-    """The keyed hash (HMAC-SHA256, 128 bits in hex) that replaces a user's id everywhere in the lake."""
-    return "u_" + hmac.new(key, raw_id.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def load_object(content: bytes) -> dict[str, Any]:
@@ -61,13 +64,17 @@ def refusal_of(content: bytes) -> tuple[dict[str, Any], None] | tuple[None, str]
 
 
 def origin_of(record: Mapping[str, Any]) -> tuple[str, int, str] | str:
-    """Input file, line and reason that an importer noted for an unreadable line; or what is wrong with the note."""
+    """Input file, line and reason that an importer noted for an unreadable line; or what is wrong with the note.
+
+    Anybody can land such a note: of its reason only the words of ours are taken.
+    """
     origin, line, reason = record.get("origin_file"), record.get("origin_line"), record.get("reason")
     if not (isinstance(origin, str) and _ORIGIN.match(origin) and type(line) is int and line > 0):
         return "wrong_type:origin"
     if not (isinstance(reason, str) and _REASON.match(reason)):
         return "wrong_type:reason"
-    return origin, line, reason
+    known = all(word in _REASON_WORDS for word in re.split("[_:.]", reason))
+    return origin, line, reason if known else "other"
 
 
 def decoded(content: bytes) -> str:

@@ -28,8 +28,9 @@ from deltalake import DeltaTable
 
 from infra.contracts import contract, table_names
 from infra.errors import ContractError, ErasureFailed
+from infra.ids import pseudonym
 from infra.lake import Lake, ledger
-from infra.lake.facts import user_key
+from infra.lake.facts import ids_are_keyed, user_key
 from infra.lake.history import forget, strangers
 from infra.lake.locks import TableLock, hold
 from infra.lake.rewriting import partition_of, rewrite
@@ -37,7 +38,6 @@ from infra.settings import Settings
 from jobs.declaration import all_jobs, is_landed
 from jobs.landing.erase import Theirs, erase_lines
 from jobs.landing.leftovers import leftovers
-from jobs.landing.lines import pseudonym
 from jobs.landing.zone import LandingFile, landing_days, landing_files
 from jobs.maintenance.vacuum import in_use, is_whole
 from models.registry.pins import models_touching
@@ -179,7 +179,8 @@ class _Erasure:
 
     def run(self) -> Iterator[Erased]:
         owners = self._owners()
-        self.theirs = Theirs(self.hashes, owners[CONVERSATION], dict(owners[TURN]), owners[CHARACTER])
+        key = user_key(self.settings) if ids_are_keyed(self.lake) else None
+        self.theirs = Theirs(self.hashes, owners[CONVERSATION], dict(owners[TURN]), owners[CHARACTER], key)
         owners[TURN] |= self._shared_turns(owners)
         owners[TEXT] = self._texts(owners[TURN])
         matches = {name: self._matches(self.lake.open(name), name, owners) for name in self.tables}

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra.lake import ledger
-from infra.lake.facts import user_key
+from infra.lake.facts import ids_are_keyed, user_key
 from infra.settings import Settings
 from jobs.context import JobContext
 from jobs.declaration import LANDING, job, readers_of
@@ -41,8 +41,11 @@ _RECEIVED_ORDER = ("received_ds", "received_ts", "source_file", "line")
 _CONTENT = tuple(name for name in Event._fields if name not in ("event_id", "received_ts"))
 
 
-def landing_rules(settings: Settings, key: bytes, erased: frozenset[str] = frozenset()) -> LandingRules:
-    """The rules of the landing contract from the settings, the lake's key, and the erased users to refuse."""
+def landing_rules(
+    settings: Settings, key: bytes, erased: frozenset[str] = frozenset(), keyed_ids: bool = True
+) -> LandingRules:
+    """The rules of the landing contract: from the settings, the lake's key, the erased users to refuse, and whether the
+    lake hashes ids."""
     landing = settings.landing
     return LandingRules(
         landing.max_line_bytes,
@@ -52,6 +55,7 @@ def landing_rules(settings: Settings, key: bytes, erased: frozenset[str] = froze
         erased,
         landing.max_expansion,
         landing.max_refused_lines,
+        keyed_ids,
     )
 
 
@@ -178,7 +182,9 @@ def run(ctx: JobContext) -> None:
     if empty := sorted(set(ctx.days) - {file.received_ds for file in files}):
         ctx.say(f"{len(empty)} received day(s) have no files; the first is {empty[0]}")
     ctx.say(f"{len(files)} landing file(s), {sum(file.size for file in files) / 1e6:.1f} MB")
-    rules = landing_rules(ctx.settings, user_key(ctx.settings), ledger.erased_users(ctx.lake))
+    rules = landing_rules(
+        ctx.settings, user_key(ctx.settings), ledger.erased_users(ctx.lake), ids_are_keyed(ctx.lake)
+    )
     parsed = parse_landing(ctx.spark, files, rules).persist(StorageLevel.MEMORY_AND_DISK)
     refuse_broken(parsed, "traffic.events", ctx.days)
     history = ctx.read("traffic.events")

@@ -1,17 +1,18 @@
 """Parses one landed line to an event in the columns of `traffic.events`, or to a reason for quarantine.
 
-Raw user ids leave this module only as keyed hashes, and a reason never holds a value from the line.
+Ids and names leave this module as keyed hashes unless they are plain (infra/ids.py), users' always. A reason never
+holds a value from the line.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
+from infra.ids import IdKind, NameKind, id_of, locale_of, name_of, pseudonym
 from jobs.landing.lines import (
     ERASED,
     ERASED_USER,
@@ -21,14 +22,15 @@ from jobs.landing.lines import (
     decoded,
     load_object,
     origin_of,
-    pseudonym,
 )
 from jobs.landing.parsing import parsed_lines
 from jobs.landing.zone import MAX_EXPANSION, TOO_LARGE, UNREADABLE, LandingFile, RawRow
 
 EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exposure", "character_update")
 SOURCES = ("user", "internal")
-_IDS = ("conversation_id", "turn_id", "character_id", "model_version")
+_IDS: Mapping[str, IdKind] = {
+    "conversation_id": "conversation", "turn_id": "turn", "character_id": "character",
+}  # fmt: skip
 _REQUIRED_IDS: Mapping[str, tuple[str, ...]] = {
     "message": ("user_id", "conversation_id"),
     "response": ("user_id", "conversation_id", "turn_id", "model_version"),
@@ -39,11 +41,13 @@ _REQUIRED_IDS: Mapping[str, tuple[str, ...]] = {
     "character_update": ("character_id",),
 }
 _KNOWN_FIELDS = frozenset(
-    ("event_id", "event_ts", "received_ts", "event_type", "source", "surface", "user_id", "locale", "payload")
-) | frozenset(_IDS)
+    (
+        "event_id", "event_ts", "received_ts", "event_type", "source", "surface", "user_id", "model_version", "locale",
+        "payload",
+    )
+) | frozenset(_IDS)  # fmt: skip
 _TEXT_FIELDS = ("text", "name", "instructions", "traits")
 _MAX_ID_LENGTH = 512
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z")
 _NOON = time(12, tzinfo=UTC)
 
 
@@ -53,6 +57,8 @@ class LandingRules:
 
     Attributes:
         erased: keyed hashes of users that were erased.
+        keyed_ids: whether ids and names are hashed unless they are plain (infra/ids.py); not in lakes that were filled
+            before that rule.
     """
 
     max_line_bytes: int
@@ -62,6 +68,7 @@ class LandingRules:
     erased: frozenset[str] = frozenset()
     max_expansion: int = MAX_EXPANSION
     max_refused_lines: int = MAX_REFUSED_LINES
+    keyed_ids: bool = True
 
 
 class Event(NamedTuple):
@@ -178,7 +185,7 @@ def _event(record: dict[str, Any], received_ts: datetime, rules: LandingRules) -
         raise Refused(ERASED_USER)
     if event_type not in EVENT_TYPES:
         raise Refused("unknown_event_type")
-    event_id = _identifier(record, "event_id")
+    event_id = _known_as(_identifier(record, "event_id"), "event", rules)
     event_ts = _time(record, "event_ts")
     source = _text(record, "source")
     if source not in SOURCES:
@@ -190,12 +197,13 @@ def _event(record: dict[str, Any], received_ts: datetime, rules: LandingRules) -
     user_id = pseudonym(raw_user, rules.user_key) if raw_user is not None else None
     if user_id in rules.erased:
         raise Refused(ERASED_USER)
-    ids = {name: _optional_identifier(record, name) for name in _IDS}
-    surface = _optional_identifier(record, "surface")
-    payload = _payload(record, event_type, rules.user_key)
+    ids = {name: _known_as(_optional_identifier(record, name), kind, rules) for name, kind in _IDS.items()}
+    surface = _named(_optional_identifier(record, "surface"), "surface", rules)
+    model_version = _named(_optional_identifier(record, "model_version"), "model_version", rules)
+    payload = _payload(record, event_type, rules)
     if event_type == "character_update" and payload.get("creator_id") in rules.erased:
         raise Refused(ERASED_USER)
-    locale = _locale(record, payload)
+    locale = _locale(record, payload, rules)
     if event_ts > received_ts + rules.future_tolerance:
         raise Refused("future")
     if event_ts < received_ts - rules.late_limit:
@@ -205,7 +213,7 @@ def _event(record: dict[str, Any], received_ts: datetime, rules: LandingRules) -
         content = _canonical(_without_user(payload, raw_user, rules.user_key), rules)
     return Event(
         event_id, event_ts, received_ts, event_type, source, surface, user_id, ids["conversation_id"],
-        ids["turn_id"], ids["character_id"], ids["model_version"], locale, content,
+        ids["turn_id"], ids["character_id"], model_version, locale, content,
     )  # fmt: skip
 
 
@@ -236,7 +244,7 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
-def _payload(record: Mapping[str, Any], event_type: str, key: bytes) -> dict[str, Any]:
+def _payload(record: Mapping[str, Any], event_type: str, rules: LandingRules) -> dict[str, Any]:
     """The checked payload of the event type, with unknown top-level fields under `extra`."""
     given = record.get("payload")
     if given is None:
@@ -249,7 +257,10 @@ def _payload(record: Mapping[str, Any], event_type: str, key: bytes) -> dict[str
     if event_type in _PAYLOAD_CHECKS:
         _PAYLOAD_CHECKS[event_type](payload)
     if event_type == "character_update" and payload.get("creator_id"):
-        payload["creator_id"] = pseudonym(payload["creator_id"], key)
+        payload["creator_id"] = pseudonym(payload["creator_id"], rules.user_key)
+    for name, kind in _NAMES_IN_PAYLOAD.get(event_type, {}).items():
+        if payload.get(name):
+            payload[name] = _named(payload[name], kind, rules)
     unknown = {name: value for name, value in record.items() if name not in _KNOWN_FIELDS}
     if unknown:
         extra = payload.get("extra", {})
@@ -291,6 +302,12 @@ def _check_character(payload: Mapping[str, Any]) -> None:
         raise Refused("wrong_type:payload.traits")
 
 
+# Names in payloads that tables outside restricted/ hold too.
+_NAMES_IN_PAYLOAD: Mapping[str, Mapping[str, NameKind]] = {
+    "exposure": {"experiment_id": "experiment", "arm": "arm"},
+    "character_update": {"state": "state"},
+}
+
 # No check for a regeneration: its ids are all it needs.
 _PAYLOAD_CHECKS: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "message": _check_text,
@@ -328,6 +345,20 @@ def _optional_identifier(record: Mapping[str, Any], name: str) -> str | None:
     return None if record.get(name) in (None, "") else _identifier(record, name)
 
 
+@overload
+def _known_as(given: str, kind: IdKind, rules: LandingRules) -> str: ...
+@overload
+def _known_as(given: str | None, kind: IdKind, rules: LandingRules) -> str | None: ...
+def _known_as(given: str | None, kind: IdKind, rules: LandingRules) -> str | None:
+    """The id as the lake holds it."""
+    return id_of(kind, given, rules.user_key) if given is not None and rules.keyed_ids else given
+
+
+def _named(given: str | None, kind: NameKind, rules: LandingRules) -> str | None:
+    """The name as the lake holds it."""
+    return name_of(kind, given, rules.user_key) if given is not None and rules.keyed_ids else given
+
+
 def _time(record: Mapping[str, Any], name: str) -> datetime:
     value = record.get(name)
     if not isinstance(value, datetime):
@@ -338,17 +369,20 @@ def _time(record: Mapping[str, Any], name: str) -> datetime:
     return moment
 
 
-def _locale(record: Mapping[str, Any], payload: dict[str, Any]) -> str | None:
-    """The language tag, with `_` read as `-`. An invalid tag goes to `extra`, and the locale counts as not logged."""
+def _locale(record: Mapping[str, Any], payload: dict[str, Any], rules: LandingRules) -> str | None:
+    """The language tag, with `_` read as `-`: language, script and region. What was logged otherwise goes to `extra`;
+    an invalid tag counts as not logged."""
     value = _optional_identifier(record, "locale")
     if value is None:
         return None
-    tag = value.replace("_", "-")
-    if _LOCALE.match(tag):
-        return tag
+    locale = locale_of(value)
+    if locale is not None and not locale.is_cut:
+        return locale.tag
+    if locale is not None and not rules.keyed_ids:
+        return value.replace("_", "-")
     extra = payload.get("extra")
     payload["extra"] = {**extra, "locale": value} if isinstance(extra, dict) else {"locale": value}
-    return None
+    return None if locale is None else locale.tag
 
 
 def _without_user(payload: dict[str, Any], raw_user: str, key: bytes) -> dict[str, Any]:

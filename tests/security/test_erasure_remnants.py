@@ -18,11 +18,11 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from infra.errors import VersionGone
+from infra.ids import pseudonym
 from infra.lake import Lake, ledger
 from infra.lake.integrity import faults
 from infra.settings import Settings
 from infra.storage import Folder
-from jobs.landing.lines import pseudonym
 from jobs.maintenance import erasure
 from jobs.maintenance.erasure import erase
 from models.screening.verdict import content_hash

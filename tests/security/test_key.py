@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from infra.errors import FlywheelError, KeyMismatch, SettingsError
+from infra.ids import pseudonym
 from infra.lake import Lake
 from infra.lake.facts import LAKE_FACTS, fingerprint, record, user_key
 from infra.lake.migrate import migrate
 from infra.settings import Settings, load_settings
-from jobs.landing.lines import pseudonym
 from jobs.maintenance.erasure import erase
 from jobs.maintenance.key_check import check_key
 from tests.conftest import DAY, put, settings_for

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from infra.ids import pseudonym
 from infra.sandbox import SandboxSettings
 from infra.sandbox.annotators import TRUTH
 from infra.sandbox.settings import AnnotatorSettings, BiasSettings
 from jobs.annotation import ZONE
 from jobs.annotation.parse import JudgementRules, parse_file
-from jobs.landing.lines import pseudonym
 from jobs.landing.zone import landing_days, landing_files
 from models.chat.conversation import context_of
 from models.chat.preferences import Pair

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+from infra.ids import is_plain_id
 from infra.sandbox.faults import HUGE
 from jobs.landing.zone import landing_days, landing_files
 from jobs.traffic.parse import LandingRules, parse_file
@@ -31,9 +32,12 @@ def test_lines_are_refused_when_and_only_when_gold_says(sandbox_run: Run) -> Non
     for day in landing_days(str(sandbox_run.landing)):
         for file in landing_files(str(sandbox_run.landing), day):
             for landed in parse_file(file, rules):
-                if landed.reason is None:
+                if landed.event is not None:
                     kept += 1
+                    ids = landed.event.event_id, landed.event.turn_id, landed.event.conversation_id
+                    assert all(one is None or is_plain_id(one) for one in ids), "truth names the same ids"
                     continue
+                assert landed.reason is not None
                 refused[f"received_ds={day}/{file.name.rsplit('/', 1)[-1]}", landed.line] = landed.reason
                 reasons[landed.reason] += 1
     faults = sandbox_run.gold("event_faults")

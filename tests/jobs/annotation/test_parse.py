@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.ids import pseudonym
 from jobs.annotation.parse import JudgementRules, LandedJudgement, parse_row
-from jobs.landing.lines import pseudonym
 from jobs.landing.zone import LandingFile, RawRow
 
 FILE = LandingFile("/l", "received_ds=2024-09-23/a.jsonl", date(2024, 9, 23), 1, 0)

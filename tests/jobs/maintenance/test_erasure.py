@@ -15,10 +15,10 @@ import pytest
 
 from infra.contracts import contract, table_names
 from infra.errors import LockHeld
+from infra.ids import pseudonym
 from infra.lake import Lake
 from infra.lake.locks import hold
 from infra.settings import Settings
-from jobs.landing.lines import pseudonym
 from jobs.maintenance.erasure import columns_of, erase
 from tests.conftest import DAY, put
 

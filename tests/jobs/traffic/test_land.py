@@ -99,12 +99,34 @@ def test_every_landed_line_is_kept_a_duplicate_or_quarantined(
     assert run_days("traffic.land", DAY).run_id is None
 
 
-def test_no_raw_user_id_reaches_the_tables(put_events: Any, run_days: Any, rows_of: Any) -> None:
+def test_no_raw_id_reaches_the_tables_or_their_logs(
+    put_events: Any, run_days: Any, rows_of: Any, lake: Lake
+) -> None:
+    names = ("conversation_id", "turn_id", "character_id", "model_version", "surface", "locale")
+    written = {name: f"jane.roe@{name}" for name in names}
     put_events(DAY, [event("e1", user_id="jane.roe"), event("e2", user_id="jane.roe", handle="jane.roe")])
+    put_events(
+        DAY,
+        [
+            response("jane.roe@r1", "10:01:00", user_id="jane.roe", **written, payload={"text": "x"}),
+            response("jane.roe@r1", "10:01:00", user_id="jane.roe", **written, payload={"text": "y"}),
+            {"event_type": "import_rejected", "origin_file": "a", "origin_line": 1, "reason": "jane.roe"},
+        ],
+        "b.jsonl",
+    )
     run_days("traffic.land", DAY)
+    assert books(lake)[DAY] == (5, 3, {"conflicting_duplicate": 1, "import:other": 1})
     rows = rows_of("traffic.events")
-    assert "jane.roe" not in repr(rows)
+    assert "jane.roe" not in repr([{**row, "payload": None} for row in rows])
     assert len({row["user_id"] for row in rows}) == 1
+    run_days("traffic.land", DAY, force=True)
+    assert rows_of("traffic.events") == rows
+    logs = [path for root in (lake.restricted, lake.curated) for path in Path(root).rglob("_delta_log/*")]
+    held = b"".join(path.read_bytes() for path in logs if path.is_file())
+    assert b"conversation_id" in held
+    assert b"jane.roe" not in held
+    for path in Path(lake.curated).rglob("*"):
+        assert not path.is_file() or b"jane.roe" not in path.read_bytes(), path
 
 
 @pytest.mark.nightly

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import LandingFileBroken
-from jobs.landing.lines import pseudonym, refusal_of
+from infra.ids import pseudonym
+from jobs.landing.lines import refusal_of
 from jobs.landing.zone import LandingFile, RawRow, day_folder
 from jobs.traffic.parse import LandingRules, parse_file, parse_row, parse_time
 

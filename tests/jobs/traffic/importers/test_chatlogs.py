@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import LandingFileBroken, SettingsError
+from infra.ids import id_of
 from jobs.landing.zone import landing_days, landing_files
 from jobs.traffic.importers import FORMATS, ImportOptions, ImportReport, import_chats
 from jobs.traffic.importers.chat import Chat, Message
@@ -33,6 +34,10 @@ CHAT: dict[str, Any] = {
         {"role": "character", "content": "c", "thumb": 1}, {"role": "character", "content": "d", "thumb": 0},
     ],
 }  # fmt: skip
+
+
+def known_as(conversation_id: str) -> str:
+    return id_of("conversation", conversation_id, RULES.user_key)
 
 
 def write(path: Path, lines: list[Any]) -> Path:
@@ -70,7 +75,7 @@ def test_a_conversation_by_hand(tmp_path: Path) -> None:
     ]
     assert [p.get("text") for p in payloads] == ["hi", "a", "b", "c\nd", None, None]
     assert [p["reaction"] for p in payloads[4:]] == ["thumb_up", "thumb_down"]
-    assert {e.turn_id for e in chat[3:]} == {"logs/1:00004"}
+    assert {e.turn_id for e in chat[3:]} == {f"{known_as('logs/1')}:00004"}
     assert all(p["is_synthetic_time"] for p in payloads)
     assert not any("is_synthetic_user" in p or "is_synthetic_model" in p for p in payloads)
     assert payloads[0]["conversation_rating"] == 4
@@ -100,7 +105,7 @@ def test_every_response_says_whether_its_log_records_thumbs(tmp_path: Path) -> N
         if event.event_type == "response"
     }
     thumbs = ("thumb_up", "thumb_down")
-    assert logs == {("logs/1", thumbs), ("logs/2", thumbs), ("none/1", ())}
+    assert logs == {(known_as("logs/1"), thumbs), (known_as("logs/2"), thumbs), (known_as("none/1"), ())}
 
 
 def test_every_line_is_a_conversation_or_quarantined_under_its_own_file_and_line(tmp_path: Path) -> None:

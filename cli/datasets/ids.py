@@ -1,0 +1,37 @@
+"""`flywheel id`: how the lake holds an id of the product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cli.console import out
+
+
+def id(
+    kind: Annotated[
+        Literal["user", "conversation", "turn", "event", "character", "pair"],
+        typer.Argument(help="What the ids name."),
+    ],
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids as the product writes them.")] = None,
+    file: Annotated[Path | None, typer.Option("--from", help="File with one id per line.")] = None,
+) -> None:
+    """Print the ids by which the lake knows ids of your product, one a line, in the same order.
+
+    Ids that could hold an identifier are keyed hashes in the lake. Use this to look one up, or to join tables of your
+    own with the lake. It needs the key of the lake.
+
+    \b
+    Example:
+      flywheel id conversation 3f6c1f3e-4a2b-4a57-9d1e-8f0f5f3f7a11
+    """
+    from infra.ids import pseudonym
+    from infra.lake.facts import id_in_lake, user_key
+    from infra.settings import load_settings
+
+    settings = load_settings()
+    given = [*(ids or []), *(file.read_text(encoding="utf-8").splitlines() if file else [])]
+    for one in given:
+        out.print(pseudonym(one, user_key(settings)) if kind == "user" else id_in_lake(settings, kind, one))

@@ -1,0 +1,353 @@
+"""No id that comes from outside stands in a table as it was written, unless it can name nobody."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import NAMESPACE_DNS, UUID, uuid5
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.errors import DefinitionRefused, TurnUnknown
+from infra.ids import id_of, is_plain_id, is_plain_name, locale_of, name_of, pseudonym
+from infra.lake import Lake
+from infra.lake.facts import LAKE_FACTS, id_in_lake, ids_are_keyed
+from infra.lake.migrate import migrate
+from infra.settings import Settings
+from jobs.annotation.parse import JudgementRules
+from jobs.annotation.parse import parse_row as parse_judgement
+from jobs.landing.erase import Theirs, erase_lines
+from jobs.landing.zone import LandingFile, RawRow, day_folder, landing_files
+from jobs.traffic.parse import Event, LandingRules, parse_row
+from tests.conftest import put
+
+KEY = b"a key of tests, long enough"
+DAY = date(2026, 3, 1)
+RULES = LandingRules(20_000, timedelta(days=30), timedelta(minutes=5), KEY)
+FILE = LandingFile("landing", f"{day_folder(DAY)}/a.jsonl", DAY, 0, 0)
+
+EMAIL, PHONE, NAME = "jane.doe@example.com", "491701234567", "jane doe"
+
+
+def _hex(text: str) -> str:
+    return text.encode().hex()
+
+
+IDENTIFIERS = {
+    "an e-mail": EMAIL,
+    "an e-mail in an id": f"user {EMAIL}:conv1",
+    "an e-mail in percent signs": quote(EMAIL, safe=""),
+    "all in percent signs": "".join(f"%{byte:02x}" for byte in EMAIL.encode()),
+    "base64": base64.b64encode(EMAIL.encode()).decode(),
+    "base64 without padding": base64.urlsafe_b64encode(EMAIL.encode()).decode().rstrip("="),
+    "base64 after a word": "u-" + base64.b64encode(EMAIL.encode()).decode().rstrip("="),
+    "base32": base64.b32encode(EMAIL.encode()).decode().rstrip("="),
+    "hex": _hex(EMAIL),
+    "hex in capitals": _hex(EMAIL).upper(),
+    "full width": "ｊａｎｅ＠example.com",
+    "zero width": "jane\u200b@example.com",
+    "a phone": PHONE,
+    "a phone with plus": f"+{PHONE}",
+    "a phone with signs": "49-170-123-45-67",
+    "a phone with dots": "0170.123.4567",
+    "a phone after a word": f"session-{PHONE}",
+    "a phone of a place": f"0170:{'12345'}",
+    "a phone in zeros": PHONE.rjust(18, "0"),
+    "a phone as a sandbox id": f"c{PHONE.rjust(18, '0')}",
+    "a phone in a UUID": f"00000000-0000-4000-8000-{PHONE}",
+    "a phone in a ULID": PHONE.rjust(26, "0"),
+    "Arabic digits": "٠١٧٠١٢٣٤٥٦٧",
+    "a phone in base64": base64.b64encode(PHONE.encode()).decode(),
+    "hex that spells, as a sandbox id": f"c00{_hex('jane.doe')}",
+    "shorter hex that spells, as a sandbox id": f"c0000{_hex('janedoe')}",
+    "a name": NAME,
+    "a line": f"x\n{NAME}",
+    "markup": f"<b>{EMAIL}</b>",
+    "very long": "x" * 400 + EMAIL,
+}
+# Forms that a grammar of ids lets pass, although anybody can make them from an identifier and compare.
+UNKEYED = {
+    "md5": "9e26471d35a78862c17e467d87cddedf",
+    "sha1": "8eb1b522f60d11fa897de1dc6351b7e8d1a4a2b5",
+    "a UUID of a name": str(uuid5(NAMESPACE_DNS, EMAIL)),
+    "a UUID": str(UUID(int=0x0123456789ABCDEF0123456789ABCDEF, version=4)),
+    "a short hash": "9e26471d35a78862",
+    "a hash of the importer": "c_9e26471d35a7",
+    "a name in letters": "janedoe",
+    "a name with a number": "jane42",
+    "a date of birth": "jd-130285",
+    "a date of birth without signs": "130285",
+    "a hash of the lake, as written": "c_9e26471d35a78862c17e467d87cddedf",
+}
+COLUMNS = ("event_id", "conversation_id", "turn_id", "character_id")
+NAMES = ("surface", "model_version")
+
+
+def line(**fields: Any) -> dict[str, Any]:
+    return {
+        "event_id": "e1", "event_ts": "2026-03-01T10:00:00Z", "event_type": "response", "source": "user",
+        "user_id": "u", "conversation_id": "c1", "turn_id": "t1", "model_version": "V1", "payload": {"text": "hi"},
+        **fields,
+    }  # fmt: skip
+
+
+def parsed(record: dict[str, Any], rules: LandingRules = RULES) -> Event:
+    landed = parse_row(RawRow(1, json.dumps(record).encode(), True), FILE, rules)
+    assert landed.event is not None, landed.reason
+    return landed.event
+
+
+@pytest.mark.parametrize("written", [*IDENTIFIERS.values(), *UNKEYED.values()], ids=[*IDENTIFIERS, *UNKEYED])
+def test_no_id_column_holds_what_was_written(written: str) -> None:
+    event = parsed(line(**dict.fromkeys(COLUMNS, written)))
+    kept = {name: getattr(event, name) for name in COLUMNS}
+    for name, value in kept.items():
+        assert written not in value, name
+        assert re.fullmatch(r"(e|c|t|ch)_[0-9a-f]{32}(:\d{5})?", value), name
+    hashes = {value.split("_")[1] for value in kept.values()}
+    assert len(hashes) == 4 or ":" in written, "an id of one kind says nothing of another kind"
+    assert pseudonym(written, KEY)[2:] not in hashes, "nor of a user"
+
+
+NAMEABLE = {what: written for what, written in IDENTIFIERS.items() if "that spells" not in what}
+"""Without those that spell a bare name: names of things are words, as those of people are."""
+
+
+@pytest.mark.parametrize("written", NAMEABLE.values(), ids=NAMEABLE)
+def test_no_name_column_holds_an_identifier(written: str) -> None:
+    event = parsed(line(**dict.fromkeys(NAMES, written)))
+    for name in NAMES:
+        assert re.fullmatch(r"[sm]_[0-9a-f]{32}", getattr(event, name)), name
+    exposure = parsed(
+        line(event_type="exposure", payload={"experiment_id": written, "arm": written, "eligible": True})
+    )
+    assert written not in json.loads(exposure.payload).values()
+    persona = parsed(line(event_type="character_update", character_id="ch1", payload={"state": written}))
+    assert json.loads(persona.payload)["state"] == name_of("state", written, KEY) != written
+
+
+@pytest.mark.parametrize("written", [*IDENTIFIERS.values(), *UNKEYED.values()], ids=[*IDENTIFIERS, *UNKEYED])
+def test_a_judgement_holds_no_id_as_written(written: str) -> None:
+    record = {
+        "pair_id": written, "annotator_id": written, "mode": "static", "source": written, "user_id": written,
+        "context": {"messages": [{"role": "user", "content": "hi"}]}, "response_a": "x", "response_b": "y",
+        "winner": "a", "guideline_version": written,
+    }  # fmt: skip
+    found = parse_judgement(
+        RawRow(1, json.dumps(record).encode(), True), FILE, JudgementRules(20_000, KEY)
+    ).judgement
+    assert found is not None
+    assert written not in (found.pair_id, found.annotator_id, found.user_id)
+    if written in NAMEABLE.values():
+        assert written not in "|".join(str(value) for value in found)
+
+
+@given(st.text(min_size=1, max_size=40))
+def test_what_is_kept_is_short_or_random(written: str) -> None:
+    kept = id_of("conversation", written, KEY)
+    if kept == written:
+        assert len(written) <= 32
+        assert written.isascii()
+        assert sum(sign.isdigit() for sign in written) < 7 or re.search("[a-f]", written[1:])
+
+
+@given(st.from_regex(r"[0-9][0-9 ().+-]{6,20}", fullmatch=True))
+def test_no_seven_digits_are_kept(written: str) -> None:
+    if sum(sign.isdigit() for sign in written) >= 7:
+        assert not is_plain_id(written)
+        assert not is_plain_name(written) or re.search(r"20\d\d", written)
+
+
+@pytest.mark.parametrize(
+    "written", ["e1", "c1", "t-e1", "ch0001", "42", "12345", "e000123", "c-offline-000012", "e-ch0001-1",
+                "t000001a0f1e2d3c4b5", "pair-t000001a0f1e2d3c4b5"],
+)  # fmt: skip
+def test_plain_ids_stay_as_they_are(written: str) -> None:
+    assert id_of("turn", written, KEY) == written
+
+
+PLAIN_NAMES = [
+    "V1", "unknown", "web", "instagram", "B1", "gpt-4o-mini-2024-07-18", "gpt-4-1106-preview",
+    "claude-3-5-sonnet-20241022", "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen2.5-72B-Instruct", "exp-001",
+    "release_2026.03.01", "nightly-20260301T120000", "hh-rlhf", "rm-240923", "treatment", "published",
+    "v2.10.3+a1b2c3d",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN_NAMES)
+def test_names_of_things_stay_as_they_are(name: str) -> None:
+    assert name_of("model_version", name, KEY) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("en", "en"), ("pt_BR", "pt-BR"), ("hi-Latn", "hi-Latn"), ("zh-Hans-CN", "zh-Hans-CN"), ("es-419", "es-419"),
+        ("en-US-u-ca-gregory", "en-US"), ("ca-ES-valencia", "ca-ES"), ("en-4917012-34567", "en"),
+        ("en-x-jane-doe", "en"), ("de-janedoe", "de"), (EMAIL, None), (PHONE, None), ("x-jane", None),
+        ("en-US@jane", None), ("janedoe", None), ("en\n", None),
+    ],
+)  # fmt: skip
+def test_a_locale_is_language_script_and_region(written: str, kept: str | None) -> None:
+    locale = locale_of(written)
+    assert (locale and locale.tag) == kept
+    event = parsed(line(locale=written))
+    assert event.locale == kept
+    assert ("extra" in json.loads(event.payload)) == (written.replace("_", "-") != kept)
+
+
+def test_the_sandbox_makes_ids_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    from random import Random
+    from types import SimpleNamespace
+
+    from infra.sandbox import behaviour
+
+    maker = next(kind for kind in vars(behaviour).values() if hasattr(kind, "new_id"))
+    for index in (0, 1, 15, 600, 1_999, 60_000):
+        product = SimpleNamespace(user=SimpleNamespace(index=index), ids=Random(index))
+        made = [maker.new_id(product, "t") for _ in range(5_000)]
+        assert all(map(is_plain_id, made))
+        assert len(set(made)) == len(made)
+
+
+def test_an_id_is_the_same_in_every_file_and_hashed_by_its_kind_and_key() -> None:
+    conversation = f"{EMAIL}:conv1"
+    first, second = (parsed(line(conversation_id=conversation, event_id=event)) for event in ("e1", "e2"))
+    assert first.conversation_id == second.conversation_id
+    assert id_of("turn", EMAIL, KEY)[2:] != id_of("event", EMAIL, KEY)[2:]
+    assert id_of("turn", EMAIL, KEY) != id_of("turn", EMAIL, b"another key, long enough")
+
+
+def test_places_in_an_imported_conversation_keep_their_order() -> None:
+    made = [f"{EMAIL}:{number:05d}:{kind}" for number, kind in enumerate(("message", "response", "reaction"))]
+    kept = [id_of("event", one, KEY) for one in made]
+    of = id_of("conversation", EMAIL, KEY)
+    assert kept == [f"{of}:00000:message", f"{of}:00001:response", f"{of}:00002:reaction"]
+    assert id_of("turn", f"{EMAIL}:00001", KEY) == f"{of}:00001"
+
+
+def test_a_note_of_an_importer_says_nothing_but_known_words() -> None:
+    def reason(written: str) -> str | None:
+        note = {
+            "event_type": "import_rejected",
+            "origin_file": "a.jsonl",
+            "origin_line": 3,
+            "reason": written,
+        }
+        return parse_row(RawRow(1, json.dumps(note).encode(), True), FILE, RULES).reason
+
+    assert reason("wrong_type:character.persona") == "import:wrong_type:character.persona"
+    for written in ("jane.doe", "wrong_type:jane", PHONE, "u_9e26471d35a78862"):
+        assert reason(written) == "import:other"
+
+
+def test_reasons_of_the_importers_are_known() -> None:
+    from jobs.landing.lines import _REASON_WORDS
+
+    root = Path(__file__).parents[2] / "jobs"
+    for path in [*root.glob("*/importers/*.py"), root / "landing/lines.py", root / "annotation/parse.py"]:
+        text = path.read_text(encoding="utf-8")
+        for reason in re.findall(r"(?:NotAChat|Refused)\(f?\"([^\"]*)\"", text):
+            for word in re.split("[_:.]", re.sub(r"\{[^}]*\}", "", reason)):
+                assert not word or word in _REASON_WORDS, (path.name, reason)
+        for field in re.findall(
+            r"(?:optional_text|moment_of|required|optional|text_of)\([^\"()]*\"([a-z_]+)\"", text
+        ):
+            assert set(field.split("_")) <= _REASON_WORDS, (path.name, field)
+
+
+def test_erasure_finds_the_lines_of_hashed_conversations(tmp_path: Path) -> None:
+    folder = tmp_path / day_folder(DAY)
+    folder.mkdir(parents=True)
+    lines = [
+        {"event_type": "message", "conversation_id": f"{EMAIL}:conv1"},
+        {"event_type": "reaction", "turn_id": f"{EMAIL}:conv1:00001"},
+        {"event_type": "character_update", "character_id": EMAIL},
+        {"event_type": "message", "conversation_id": "another one"},
+    ]
+    (folder / "a.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    file = landing_files(str(tmp_path), DAY)[0]
+    theirs = Theirs(
+        {EMAIL: "u_a"},
+        {id_of("conversation", f"{EMAIL}:conv1", KEY): "u_a"},
+        {id_of("turn", f"{EMAIL}:conv1:00001", KEY): "u_a"},
+        {id_of("character", EMAIL, KEY): "u_a"},
+        KEY,
+    )
+    assert erase_lines(file, theirs, 10_000)["u_a"] == 3
+    left = [json.loads(one) for one in (folder / "a.jsonl").read_text().splitlines()]
+    assert [one["event_type"] for one in left] == ["erased", "erased", "erased", "message"]
+
+
+# Lakes that were filled before the rule.
+
+
+def forget_the_rule(lake: Lake) -> None:
+    facts = json.loads(lake.root.read(LAKE_FACTS))
+    del facts["ids"]
+    lake.root.write(LAKE_FACTS, json.dumps(facts).encode())
+
+
+def test_a_new_lake_hashes_ids_and_a_filled_one_keeps_them(settings: Settings, lake: Lake) -> None:
+    assert ids_are_keyed(lake)
+    forget_the_rule(lake)
+    assert not ids_are_keyed(lake)
+    migrate(settings)
+    assert ids_are_keyed(lake), "no row was landed under the old rule"
+    forget_the_rule(lake)
+    put(lake, "traffic.events", [{"event_id": "e", "event_type": "message", "source": "user"}])
+    for _ in range(2):
+        migrate(settings)
+        assert not ids_are_keyed(lake)
+        assert id_in_lake(settings, "turn", EMAIL) == EMAIL
+
+
+def test_a_filled_lake_lands_its_lines_again_as_they_were() -> None:
+    written = line(
+        conversation_id=EMAIL, turn_id=NAME, surface=PHONE, locale="en_US-u-ca-gregory", event_id=EMAIL
+    )
+    event = parsed(
+        written, LandingRules(20_000, timedelta(days=30), timedelta(minutes=5), KEY, keyed_ids=False)
+    )
+    assert (event.event_id, event.conversation_id, event.turn_id, event.surface) == (
+        EMAIL,
+        EMAIL,
+        NAME,
+        PHONE,
+    )
+    assert event.locale == "en-US-u-ca-gregory"
+
+
+# Looking up.
+
+
+def test_a_turn_is_found_by_the_id_of_the_product(settings: Settings, lake: Lake) -> None:
+    from cli.datasets.outcomes import history
+
+    hashed = id_in_lake(settings, "turn", EMAIL)
+    put(lake, "curation.outcomes", [{"turn_id": hashed, "outcome": "eligible", "ds": DAY}])
+    with pytest.raises(TurnUnknown):
+        history(lake, EMAIL)
+    assert history(lake, hashed)
+
+
+def test_a_definition_with_a_name_that_landing_would_hash_is_refused(settings: Settings, lake: Lake) -> None:
+    from jobs.experiments.definition import Definition, declare
+
+    def wanted(experiment_id: str = "exp-1", arm: str = "test") -> Definition:
+        return Definition(
+            experiment_id=experiment_id, title="t", owner="o", shares={"control": 0.1, arm: 0.1}, salt="s",
+            eligibility="all", start_ds=date(2027, 1, 1), end_ds=date(2027, 1, 7),
+        )  # fmt: skip
+
+    for refused in (wanted(f"exp-{PHONE}"), wanted(arm="an arm with spaces"), wanted(arm=EMAIL)):
+        with pytest.raises(DefinitionRefused, match="by a hash"):
+            declare(settings, refused, today=date(2026, 12, 1))
+    assert declare(settings, wanted(), today=date(2026, 12, 1)) == "declared"
