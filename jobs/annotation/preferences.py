@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
+from infra.ids import name_of
 from infra.lake import ledger
 from infra.lake.facts import ids_are_keyed, user_key
 from infra.write.quality import Result
@@ -112,8 +113,16 @@ def _screening(ctx: JobContext, load: bool) -> PairScreening:
     settings = ctx.settings.screening
     if load:  # a missing model stops the job before it starts; workers load their own
         detectors_of(settings).load(settings.languages)
-    keep = frozenset(ctx.settings.preferences.keep_unsafe)
+    keep = frozenset(_kept_sources(ctx))
     return PairScreening(ScreeningPolicy.of(settings), keep, Packaged(settings))
+
+
+def _kept_sources(ctx: JobContext) -> dict[str, str]:
+    """The sources whose unsafe pairs are kept, as the table names them, with the reason from the setting."""
+    reasons = ctx.settings.preferences.keep_unsafe
+    if not ids_are_keyed(ctx.lake):
+        return dict(reasons)
+    return {name_of("source", name, user_key(ctx.settings)): reason for name, reason in reasons.items()}
 
 
 def _screen_batches(
@@ -195,7 +204,7 @@ def _kept_unsafe(ctx: JobContext, kept_rows: DataFrame) -> list[Result]:
         .groupBy("source")
         .agg(F.countDistinct("pair_id").alias("pairs"))
     )
-    reasons = ctx.settings.preferences.keep_unsafe
+    reasons = _kept_sources(ctx)
     if not reasons:
         return []
     return [

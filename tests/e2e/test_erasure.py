@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from infra.errors import ContractError, ErasureFailed, LockHeld, VersionGone
+from infra.ids import pseudonym
 from infra.lake.locks import hold
-from jobs.landing.lines import ERASED_USER, pseudonym
+from jobs.landing.lines import ERASED_USER
 from jobs.maintenance import erasure
 from jobs.maintenance.erasure import KEPT, columns_of, erase
 from jobs.plan import Plan

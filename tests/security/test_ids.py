@@ -7,6 +7,7 @@ import json
 import re
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_DNS, UUID, uuid5
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.errors import DefinitionRefused, TurnUnknown
+from infra.errors import DefinitionRefused, SettingsError, TurnUnknown
 from infra.ids import id_of, is_plain_id, is_plain_name, locale_of, name_of, pseudonym
 from infra.lake import Lake
 from infra.lake.facts import LAKE_FACTS, id_in_lake, ids_are_keyed
@@ -205,7 +206,6 @@ def test_a_locale_is_language_script_and_region(written: str, kept: str | None) 
 
 def test_the_sandbox_makes_ids_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     from random import Random
-    from types import SimpleNamespace
 
     from infra.sandbox import behaviour
 
@@ -336,6 +336,39 @@ def test_a_turn_is_found_by_the_id_of_the_product(settings: Settings, lake: Lake
     with pytest.raises(TurnUnknown):
         history(lake, EMAIL)
     assert history(lake, hashed)
+
+
+def test_an_import_under_a_name_that_would_be_hashed_is_refused(
+    settings: Settings, lake: Lake, tmp_path: Path
+) -> None:
+    from jobs.annotation.importers import ImportOptions, import_preferences
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for names in ({"source": "red team"}, {"guideline": EMAIL}):
+        with pytest.raises(SettingsError, match="hash instead of"):
+            import_preferences(settings, empty, ImportOptions("hh-rlhf", DAY, **names))
+    forget_the_rule(lake)
+    with pytest.raises(SettingsError, match="file is there"):
+        import_preferences(settings, empty, ImportOptions("hh-rlhf", DAY, source="red team"))
+
+
+def test_sources_whose_unsafe_pairs_are_kept_are_met_as_the_table_names_them(
+    settings: Settings, lake: Lake
+) -> None:
+    from jobs.annotation.preferences import _kept_sources
+
+    kept = settings.model_copy(
+        update={
+            "preferences": settings.preferences.model_copy(
+                update={"keep_unsafe": {"red team": "why", "x": "y"}}
+            )
+        }
+    )
+    ctx: Any = SimpleNamespace(settings=kept, lake=lake)
+    assert _kept_sources(ctx) == {name_of("source", "red team", settings.user_key()): "why", "x": "y"}
+    forget_the_rule(lake)
+    assert _kept_sources(ctx) == {"red team": "why", "x": "y"}
 
 
 def test_a_definition_with_a_name_that_landing_would_hash_is_refused(settings: Settings, lake: Lake) -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from infra.errors import InputDamaged, SettingsError
+from infra.ids import is_plain_name
 from infra.lake import Lake
-from infra.lake.facts import user_key
+from infra.lake.facts import ids_are_keyed, user_key
 from infra.lake.roots import make_roots
 from infra.settings import Settings
 from jobs.annotation import ZONE
@@ -110,9 +111,10 @@ def import_preferences(settings: Settings, path: Path, options: ImportOptions) -
         SettingsError: an option is not possible, or there is no file.
         LandingFileBroken, InputDamaged: a file is cut short; nothing was written.
     """
-    _check(options)
+    lake = Lake.of(settings)
+    _check(options, ids_are_keyed(lake))
     make_roots(settings)
-    root = Lake.of(settings).landing_of(ZONE)
+    root = lake.landing_of(ZONE)
     files = input_files(path, SUFFIXES)
     total = sum(1 for file, _ in files for _ in _records(file, options.max_line_bytes))
     report = ImportReport(files=len(files))
@@ -176,7 +178,7 @@ def _placed(pair: Preferred) -> dict[str, Any]:
     return {"context": pair.context, "response_a": a, "response_b": b, "winner": winner}
 
 
-def _check(options: ImportOptions) -> None:
+def _check(options: ImportOptions, keyed_ids: bool) -> None:
     if options.format not in (*FORMATS, NATIVE):
         raise SettingsError(
             f"no importer for {options.format}",
@@ -185,6 +187,12 @@ def _check(options: ImportOptions) -> None:
         )
     if options.batches < 1 or options.every_days < 1:
         raise SettingsError("batches and the days between them must be at least 1", setting="batches")
+    for setting, name in (("source", options.source), ("guideline", options.guideline)):
+        if name and keyed_ids and not is_plain_name(name):
+            raise SettingsError(
+                f"the table would hold a hash instead of {name!r}, because such a name could hold an identifier",
+                setting=setting, hint="Use up to 64 letters, digits and . _ - / : + in it, without spaces.",
+            )  # fmt: skip
 
 
 def _records(path: Path, max_line_bytes: int) -> Iterator[tuple[int, dict[str, Any] | None, str | None]]:

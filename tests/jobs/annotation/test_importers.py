@@ -166,7 +166,7 @@ def landed_rows(settings: Settings) -> list[tuple[date, Any]]:
 def test_batches_by_order_and_every_bad_line_under_its_own_name(settings: Settings, tmp_path: Path) -> None:
     source = tmp_path / "set.jsonl.gz"
     source.write_bytes(gzip.compress(b"\n".join([*map(str.encode, LINES), *BAD]) + b"\n"))
-    chosen = options("hh-rlhf", batches=2, every_days=7, source="red team", max_line_bytes=4000)
+    chosen = options("hh-rlhf", batches=2, every_days=7, source="red-team", max_line_bytes=4000)
     report = import_preferences(settings, source, chosen)
     assert report.pairs == {FIRST: 6}
     assert report.rejected == Counter(BAD.values())
@@ -175,7 +175,7 @@ def test_batches_by_order_and_every_bad_line_under_its_own_name(settings: Settin
     assert Counter(day for day, _ in rows) == {FIRST: 6, date(2024, 9, 30): 6}
     refused = {(one.source_file.split("!")[1], one.line): one.reason for _, one in rows if one.reason}
     assert refused == {("set.jsonl.gz", 7 + n): f"import:{why}" for n, why in enumerate(BAD.values())}
-    assert {one.judgement.source for _, one in rows if one.judgement} == {"red team"}
+    assert {one.judgement.source for _, one in rows if one.judgement} == {"red-team"}
     files = {path: path.stat().st_mtime_ns for path in Path(Lake.of(settings).landing).rglob("*.gz")}
     import_preferences(settings, source, chosen)
     assert {path: path.stat().st_mtime_ns for path in Path(Lake.of(settings).landing).rglob("*.gz")} == files
