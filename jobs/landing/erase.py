@@ -90,7 +90,7 @@ class Theirs:
         if not (isinstance(given, str) and given):
             return None
         known = {"conversation": self.conversations, "turn": self.turns}.get(kind, self.characters)
-        return known.get(given if self.key is None else id_of(kind, given, self.key))
+        return known.get(given) or (None if self.key is None else known.get(id_of(kind, given, self.key)))
 
     @cached_property
     def _spellings(self) -> dict[bytes, str]:

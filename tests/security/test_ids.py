@@ -272,18 +272,26 @@ def test_erasure_finds_the_lines_of_hashed_conversations(tmp_path: Path) -> None
         {"event_type": "character_update", "character_id": EMAIL},
         {"event_type": "message", "conversation_id": "another one"},
     ]
-    (folder / "a.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    cut = (
+        '{"turn_id": "' + EMAIL + ':conv1:00001", "payload": {"text": "cut o',
+        '{"turn_id": "another:00001", "pay',
+    )
+    (folder / "a.jsonl").write_text("\n".join([*map(json.dumps, lines), *cut]) + "\n")
     file = landing_files(str(tmp_path), DAY)[0]
     theirs = Theirs(
-        {EMAIL: "u_a"},
+        {"somebody": "u_a"},
         {id_of("conversation", f"{EMAIL}:conv1", KEY): "u_a"},
         {id_of("turn", f"{EMAIL}:conv1:00001", KEY): "u_a"},
         {id_of("character", EMAIL, KEY): "u_a"},
         KEY,
     )
-    assert erase_lines(file, theirs, 10_000)["u_a"] == 3
-    left = [json.loads(one) for one in (folder / "a.jsonl").read_text().splitlines()]
-    assert [one["event_type"] for one in left] == ["erased", "erased", "erased", "message"]
+    assert erase_lines(file, theirs, 10_000)["u_a"] == 4
+    left = (folder / "a.jsonl").read_text().splitlines()
+    assert left == ['{"event_type": "erased"}'] * 3 + [
+        json.dumps(lines[3]),
+        '{"event_type": "erased"}',
+        cut[1],
+    ]
 
 
 # Lakes that were filled before the rule.
