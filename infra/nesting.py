@@ -10,7 +10,8 @@ import re
 from typing import Final
 
 MAX_DEPTH: Final = 64
-_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+# A string without an end goes on to the end of the text and is never begun again inside: each sign is read once.
+_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\(?s:.))*+(?:"|\\?\Z)|[\[{]|[\]}]')
 
 
 def too_deep(text: str) -> bool:

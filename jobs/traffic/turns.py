@@ -5,20 +5,24 @@ Order inside a conversation is (event_ts, event_id). See docs/decisions for what
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from functools import partial
 
 import pyarrow as pa
+from pyspark.accumulators import Accumulator
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra.contracts import contract
+from infra.errors import DetectorUnavailable
 from infra.lake import ledger
 from infra.settings import Settings
+from infra.write.quality import Result
 from jobs.context import JobContext
 from jobs.traffic import ABOUT_A_TURN, CHAT
 from jobs.traffic.history import whole_conversations
@@ -27,6 +31,8 @@ _CHAT_PAYLOAD = "text string, is_synthetic_time boolean"
 # 52 bits fit exactly into a double, so that the share is the same in every engine.
 _SPLIT_DIGITS = 13
 _LANGUAGE_BATCH = 2_000
+_LANGUAGE_SECONDS = 5.0
+"""Time limit of one text's language: a thousand times what the longest takes. Without an answer it is `und`."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +134,14 @@ def split_of(user_id: str, rules: TurnRules) -> Column:
     return F.when(share < rules.evaluation_share, "evaluation").otherwise("train")
 
 
-def with_language(turns: DataFrame) -> DataFrame:
-    """Add `language`: that of the user message, or of the response where there is none. Each distinct text once."""
+def with_language(turns: DataFrame, failed: Accumulator[int] | None = None) -> DataFrame:
+    """Add `language`: that of the user message, or of the response where there is none. Each distinct text once.
+
+    A text that the detector fails on, or takes too long for, is `und` and counted in `failed`; the others go on.
+    """
     spoken = turns.withColumn("spoken", F.coalesce("user_message", "response"))
     texts = spoken.select("spoken").distinct()
-    tagged = texts.mapInArrow(_identify_batches, "spoken string, language string")
+    tagged = texts.mapInArrow(partial(_identify_batches, failed=failed), "spoken string, language string")
     return spoken.join(tagged, "spoken").drop("spoken")
 
 
@@ -150,7 +159,15 @@ def run(ctx: JobContext) -> None:
     rows_in = {day: served.get(day, 0) + sum(rejected.get(day, {}).values()) for day in ctx.days}
     # Mark before the write: if the run dies in between, the marks cost a rerun, and no day is left wrong.
     ctx.mark_stale(ctx.job.name, changed_elsewhere(ctx, turns), "changed_turns")
-    ctx.write("traffic.turns", with_language(turns.where(inside)), rows_in=rows_in, rejected=rejected)
+    failed = ctx.spark.sparkContext.accumulator(0)
+    ctx.write("traffic.turns", with_language(turns.where(inside), failed), rows_in=rows_in, rejected=rejected)
+    if failed.value:
+        # Spark counts a text again where it computes it again: at least one failed, at most so many.
+        ctx.record_quality(
+            "traffic.turns",
+            [Result("language was identified", "warning", False, json.dumps({"texts": failed.value}))],
+        )
+        ctx.say(f"the language of {failed.value:,} text(s) could not be identified: their turns are und")
     turns.unpersist()
     events.unpersist()
 
@@ -197,13 +214,33 @@ def changed_elsewhere(ctx: JobContext, turns: DataFrame) -> list[date]:
     return sorted(row["ds"] for row in changed.select("ds").distinct().collect())
 
 
-def _identify_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:  # runs on the workers
+def _identify_batches(
+    batches: Iterable[pa.RecordBatch], failed: Accumulator[int] | None = None
+) -> Iterator[pa.RecordBatch]:  # runs on the workers
     from models.text.language import identify
 
+    identify(["hello"])  # loads the models, which takes longer than any text
     for batch in batches:
         for start in range(0, batch.num_rows, _LANGUAGE_BATCH):
             texts = batch.column(0).slice(start, _LANGUAGE_BATCH)
-            tags: list[Any] = [language.tag for language in identify(texts.to_pylist())]
+            tags = list(map(_language_tag, texts.to_pylist()))
+            if failed is not None:
+                failed.add(tags.count(None))
+            tags = [tag or "und" for tag in tags]
             yield pa.RecordBatch.from_arrays(
                 [texts, pa.array(tags, pa.string())], names=["spoken", "language"]
             )
+
+
+def _language_tag(text: str) -> str | None:
+    """The language of one text; None where the detector fails on it or takes too long. Raises DetectorUnavailable."""
+    from models.screening.deadline import Overrun, within
+    from models.text.language import identify
+
+    try:
+        (language,) = within(_LANGUAGE_SECONDS, lambda: identify([text]))
+    except DetectorUnavailable:
+        raise
+    except (Exception, Overrun):  # noqa: BLE001 — whatever it is: one text must not stop its day
+        return None
+    return language.tag

@@ -28,7 +28,7 @@ NONE: Final = "(none)"
 _OTHER: Final = "(other)"
 _MAX_LEVELS: Final = 200
 _MAX_SHOWN_LEVELS: Final = 20
-_PII_MARK: Final = re.compile(r"\s*\[pii: \w+\]$")
+_PII_MARK: Final = re.compile(r"(?<!\s)\s*\[pii: \w+\]$")
 _PII: Final = {
     "none": "No personal data is expected in it.",
     "pseudonyms": "It holds keyed hashes that stand for users: pseudonymous, not anonymous.",

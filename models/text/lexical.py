@@ -15,10 +15,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz.distance import Indel
+from rapidfuzz.distance import Indel, LCSseq
 from rapidfuzz.process import cpdist
 
 from infra.compiled import compiled
+from models.text.compatibility import nfkc
 
 BANDS: Final = 32
 """MinHash bands. Each has two values of the whole prompt and two of the message, so both must be alike to collide."""
@@ -33,6 +34,8 @@ _PAIRS_AT_ONCE: Final = 1_000_000
 _SKETCH_AGREEMENT: Final = 34
 _KEPT_CATEGORIES: Final = frozenset("LMNS")
 _DIGITS: Final = 6
+_COMPARED_WHOLE: Final = 8_000
+"""Characters of a text that is compared as one piece: the cost of a comparison grows with the square."""
 
 _SEEDS: Final = np.random.default_rng(20260101).integers(1, 2**32, size=(2, 64), dtype=np.uint32) | np.uint32(
     1
@@ -78,7 +81,7 @@ _LETTERS: Final = _Letters()
 
 
 def _normal(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = nfkc(text).casefold()
     # Keep messages that are all punctuation, such as "!!!" and "?": otherwise they would all be equal.
     return " ".join(folded.translate(_LETTERS).split()) or " ".join(folded.split())
 
@@ -211,7 +214,9 @@ def sketches_agree(first: Int64s, second: Int64s) -> npt.NDArray[np.bool_]:
 def similarities(first: Sequence[Normal], second: Sequence[Normal], threshold: float) -> Floats:
     """The smaller edit ratio (Indel: 2·LCS/(|a|+|b|)) of whole prompt and message of each pair; shape (n,).
 
-    Rounded to six digits; 0 where one of the two is below threshold.
+    Texts over 8,000 characters are compared piece by piece, each with the one at the same place: never more than their
+    ratio, and a little less where a text goes on after an insertion. Rounded to six digits; 0 where one of the two is
+    below threshold.
     """
     ratios = _edit_ratios([n.message for n in first], [n.message for n in second], threshold)
     open_rows = np.flatnonzero(ratios).tolist()
@@ -223,9 +228,28 @@ def similarities(first: Sequence[Normal], second: Sequence[Normal], threshold: f
 def _edit_ratios(first: Sequence[str], second: Sequence[str], threshold: float) -> Floats:
     # The cut-off is applied after rounding, so what rounds up to the threshold must come back.
     lowest = threshold - 10.0**-_DIGITS
+    long = {
+        row: _ratio_of_pieces(a, b)
+        for row, (a, b) in enumerate(zip(first, second, strict=True))
+        if len(a) > _COMPARED_WHOLE or len(b) > _COMPARED_WHOLE
+    }
+    if long:
+        first, second = (
+            ["" if row in long else text for row, text in enumerate(texts)] for texts in (first, second)
+        )
     ratios = cpdist(first, second, scorer=Indel.normalized_similarity, score_cutoff=lowest, dtype=np.float64)
+    ratios[list(long)] = list(long.values())
     ratios = np.round(ratios, _DIGITS)
     return np.where(ratios >= threshold, ratios, 0.0)
+
+
+def _ratio_of_pieces(first: str, second: str) -> float:
+    """A lower bound of the edit ratio: the common subsequences of aligned pieces are one of the texts."""
+    common = sum(
+        LCSseq.similarity(first[start : start + _COMPARED_WHOLE], second[start : start + _COMPARED_WHOLE])
+        for start in range(0, min(len(first), len(second)), _COMPARED_WHOLE)
+    )
+    return 2.0 * common / (len(first) + len(second))
 
 
 def profiles(normals: Sequence[Normal]) -> npt.NDArray[np.float32]:

@@ -21,10 +21,11 @@ from models.text.names import name_lists
 _SCORE = 0.6
 # Two capitalised words in a row. The entity model reads only texts that have them.
 _CAPITALISED_PAIR = re.compile(
-    r"\b[A-ZÀ-Þ][\wà-ÿ'’\-]+ (?:[A-Z]\.? ?|de |van |von |der |la |al |bin ){0,2}[A-ZÀ-Þ][\wà-ÿ'’\-]+"
+    r"\b[A-ZÀ-Þ][\wà-ÿ'’\-]{1,60} (?:[A-Z]\.? ?|de |van |von |der |la |al |bin ){0,2}[A-ZÀ-Þ][\wà-ÿ'’\-]+"
 )
 _NAME_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*")
 _DEVANAGARI = re.compile("[\u0900-\u097f]")
+_BLANKS_BEFORE = 200
 _PROVIDERS = {
     "en": ("en_US", "en_GB", "en_IN"),
     "es": ("es_ES", "es_MX"),
@@ -156,7 +157,7 @@ def _vouched(
     # If the language capitalises only names, one listed word is enough inside a sentence.
     if language not in _CAPITALS_ARE_NAMES or given in _COMMON or family in _COMMON:
         return False
-    opens = not text[: word.start()].strip() or text[: word.start()].rstrip()[-1:] in '.!?¿¡\n:*"“'
+    opens = text[max(0, word.start() - _BLANKS_BEFORE) : word.start()].rstrip()[-1:] in '.!?¿¡\n:*"“'
     return (given in first and len(family) > 2) or (family in last and not opens and len(given) > 2)
 
 

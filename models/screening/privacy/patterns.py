@@ -26,11 +26,13 @@ _STRICT_EMAIL = re.compile(
     r"[A-Za-z0-9\u00c0-\u024f][\w.+%'\-]{0,63}@(?:[\w\-]{1,63}\.){1,5}[A-Za-z\u00c0-\u024f]{2,24}|\w@(?:[\w\-]{1,63}\.){1,5}[A-Za-z]{2,24}"
 )
 _SURE_TLDS = "com|org|net|edu|gov|info|biz"
+# A part of a domain ends at the first "_dot_", so that a row of them can be read in one way only.
+_LABEL = r"(?:(?!_dot_)[\w\-]){1,63}+"
 # "dinner at home. It was" is no address: with the word "at", require a dot without blanks or a common domain.
 _LOOSE_EMAILS = {
     name: re.compile(
         rf"(?<![\w@])\w[\w.+%\-]{{0,63}}(?:\s(?:dot|punto|punkt|डॉट|underscore|gui[óo]n bajo)\s[\w\-]+){{0,3}}{at}"
-        rf"(?:[\w\-]{{1,63}}(?:{_POINT}|{_DOT_WORD})){{0,3}}[\w\-]{{1,63}}{domain}(?![\w@])",
+        rf"(?:{_LABEL}(?:{_POINT}|{_DOT_WORD})){{0,3}}{_LABEL}{domain}(?![\w@])",
         re.IGNORECASE,
     )
     for name, at, domain in (
@@ -70,7 +72,7 @@ _PLATE = re.compile(r"(?<!\w)[A-Z]{2}[ -]?\d{2}[ -]?[A-Z]{1,2}[ -]?\d{4}(?!\w)",
 _PAN_CUE = re.compile(r"\bpan\b|पैन", re.IGNORECASE)
 _NINO_CUE = re.compile(r"national insurance|\bni(?:no)?\b", re.IGNORECASE)
 _PLATE_CUE = re.compile(r"vehicle|\bcar\b|plate|registration|gaa?di|गाड़ी|वाहन", re.IGNORECASE)
-_LETTERED_ID = re.compile(r"(?<!\w)(?=[A-Z\-]*\d)[A-Z]{1,3}-?\d{6,14}[A-Z]?(?!\w)", re.IGNORECASE)
+_LETTERED_ID = re.compile(r"(?<!\w)[A-Z]{1,3}-?\d{6,14}[A-Z]?(?!\w)", re.IGNORECASE)
 _ID_CUE = re.compile(
     r"(?P<IN_PASSPORT>passport|pasaporte|reisepass|passeport|passaporto|पासपोर्ट|护照)"
     r"|(?P<US_DRIVER_LICENSE>licen[cs]e|licencia|führerschein|\bpermis\b|patente)"

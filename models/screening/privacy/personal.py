@@ -29,9 +29,11 @@ _BIRTH_AFTER = re.compile(
     re.IGNORECASE,
 )
 
-# An introduced name: one to four words after the cue, capitalised unless the cue is unmistakable.
-_WORD = r"[^\W\d_]['’\-]?(?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*"
-_CAPITAL = r"(?:[A-ZÀ-ÖØ-Þ]|[\u0900-\u097f])(?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*"
+# An introduced name: one to four words after the cue, capitalised unless the cue is unmistakable. A longer word is no
+# name: without a limit each of many cues would read the text to its end.
+_LETTERS = r"(?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_])){0,60}+"
+_WORD = rf"[^\W\d_]['’\-]?{_LETTERS}"
+_CAPITAL = rf"(?:[A-ZÀ-ÖØ-Þ]|[\u0900-\u097f]){_LETTERS}"
 _FULL = rf"{_CAPITAL}(?: (?:(?:de|del|della|di|van|von|der|den|la|le|bin|al|da|dos|y) ){{0,2}}(?:[A-Z]\. ?)?{_CAPITAL}){{0,3}}"
 _LOWER_FULL = rf"{_WORD} {_WORD}(?![^\W\d_])(?= ?(?:[.,;!?\n]|$|and\b|und\b|y\b|e\b|et\b|है|hai\b|hoon\b|hun\b|from\b|i\b))"
 _INTRODUCED = (
@@ -52,7 +54,7 @@ _NOT_A_NAME = frozenset(
     "my what it i he she they we you that this is are was hai hain hoon kya nahi aur mera tum aap un una el la no es de y que "
     "bueno same nothing secret private unknown important irrelevant all everything difficult mat igual como same too not mi mis tu".split()
 )
-_TRAILING = re.compile(r"(?: (?:and|I|The|But|So|What|How|Please|My|Hai|हैं|है|और|मैं|hai|hoon))+$")
+_TRAILING = re.compile(r"(?: (?:and|I|The|But|So|What|How|Please|My|Hai|हैं|है|और|मैं|hai|hoon)){1,8}$")
 
 _STREET_EN = (
     r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|court|ct|crescent|cres|place|pl|square|sq|terrace|"
@@ -129,8 +131,12 @@ _ADDRESS_FR = re.compile(
     r"|\b(?:rue|avenue|boulevard|impasse|chemin)\s(?:(?:de|du|des|la|le|les)\s)*[A-ZÀ-Þ][\wà-ÿ'’\-]*(?:[ \-][A-ZÀ-Þ][\wà-ÿ'’\-]*){0,3},?\s\d{1,4}\b(?:[,\s]+\d{5}(?:\s[A-ZÀ-Þ][\wà-ÿ\-]+)?)?",
     re.IGNORECASE,
 )
+# Each part ends with its first 省, 市, 区 or 县: if they could also stand inside a part, a row of them could be read in
+# very many ways.
+_REGION_ZH = r"(?![省市区县])[\u4e00-\u9fff]"
 _ADDRESS_ZH = re.compile(
-    r"(?:[\u4e00-\u9fff]{2,8}(?:省|市|区|县))*[\u4e00-\u9fff]{1,10}(?:路|街|道|巷|弄)\s?\d{1,5}\s?(?:号|弄)(?:[\u4e00-\u9fff\d\-]{0,12}(?:室|楼|栋|单元))?"
+    rf"(?:(?:{_REGION_ZH}){{2,8}}[省市区县]{{1,3}}(?:(?:{_REGION_ZH}){{1,8}}[省市区县]{{1,3}}){{0,3}})?"
+    r"[\u4e00-\u9fff]{1,10}(?:路|街|道|巷|弄)\s?\d{1,5}\s?(?:号|弄)(?:[\u4e00-\u9fff\d\-]{0,12}(?:室|楼|栋|单元))?"
 )
 _ADDRESS_US = re.compile(
     r"\b\d{1,6} [A-Z][\w'’.\- ]{2,60}?,? [A-Z][\w'’.\- ]{1,40}, [A-Z]{2} \d{5}(?:-\d{4})?\b|\b(?:USN?S|USCGC|PSC|Unit) [\w ,]{2,30}?(?: Box \d+)?,? (?:[AFD]PO) A[AEP] \d{5}"
@@ -143,7 +149,7 @@ _FICTION = re.compile(r"221\s?b,? baker street", re.IGNORECASE)  # a famous fict
 _LIVE_CUE = re.compile(
     r"(?:\b(?:my|home|billing|shipping|mailing|delivery|postal|our|his|her|their) address(?: is|:)|\baddress:|\bi live at|\bwe live at|\bmi direcci[óo]n es|\bdirecci[óo]n:|\bvivo en"
     r"|\bmeine adresse(?: ist|:)|\bich wohne in der|\bmio indirizzo è|\babito in|\bmon adresse est|\bj['’]habite (?:au|à)|मेरा पता(?: है)?|\bmera (?:pata|address)(?: hai)?|我的地址是|我家住)"
-    r"\s*(?P<value>[^!?\n]*?\d[^!?\n]{0,60}?)(?=[!?\n]|(?<![Aa]pt)(?<!APT)(?<![Ss]te)(?<!STE)\.(?:\s|$)|$|;)",
+    r"\s*(?P<value>[^!?\n]{0,120}?\d[^!?\n]{0,60}?)(?=[!?\n]|(?<![Aa]pt)(?<!APT)(?<![Ss]te)(?<!STE)\.(?:\s|$)|$|;)",
     re.IGNORECASE,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -69,12 +70,14 @@ def redact(text: str, spans: Iterable[Span]) -> str:
     Raises ValueError when a span lies outside the text.
     """
     redacted = placeholders(text)
+    opened = [start for start, _ in redacted]
     parts: list[str] = []
     position = 0
     for span in merge(spans):
         if not 0 <= span.start < span.end <= len(text):
             raise ValueError(f"span {span.start}..{span.end} outside a text of {len(text)} characters")
-        if any(start <= span.start and span.end <= end for start, end in redacted):
+        earlier = bisect_right(opened, span.start)
+        if earlier and span.end <= redacted[earlier - 1][1]:
             continue
         parts += [text[position : span.start], f"<{span.type}>"]
         position = span.end

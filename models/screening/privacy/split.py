@@ -28,7 +28,7 @@ _OPEN_ENDED = frozenset(("known_key", "token"))
 _SPOKEN = frozenset(("email_spoken", "email_spelled"))
 _REACH_CHARS, _MAX_MESSAGES = 160, 4
 _ONE_PIECE = re.compile(r"\s*\S+(?: \S{1,4}){0,8}\s*")
-_CODE = re.compile(r"\s*(?=\S*\d|\S*[a-z]\S*[A-Z])\S{4,}\s*")
+_CODE = re.compile(r"\s*(?=[^\s\d]*\d|[^\sa-z]*[a-z][^\sA-Z]*[A-Z])\S{4,}\s*")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def split_spans(texts: Sequence[str], reach: int) -> dict[int, list[Span]]:
     readable = deepest_views(texts)
     pieces = [piece for index, view in enumerate(readable) for piece in _pieces(index, view)]
     for first in range(len(pieces)):
-        _digits_from(pieces[first:], texts, readable, reach, spans_by_text)
+        _digits_from(pieces[first : first + _MAX_PIECES], texts, readable, reach, spans_by_text)
     _letters(readable, spans_by_text)
     return spans_by_text
 
@@ -76,7 +76,7 @@ def _digits_from(
     spans_by_text: dict[int, list[Span]],
 ) -> None:
     joined: list[_Piece] = []
-    for piece in pieces[:_MAX_PIECES]:
+    for piece in pieces:
         if piece.text - pieces[0].text > reach:
             return
         joined.append(piece)
