@@ -131,11 +131,11 @@ _ADDRESS_FR = re.compile(
     r"|\b(?:rue|avenue|boulevard|impasse|chemin)\s(?:(?:de|du|des|la|le|les)\s)*[A-ZÀ-Þ][\wà-ÿ'’\-]*(?:[ \-][A-ZÀ-Þ][\wà-ÿ'’\-]*){0,3},?\s\d{1,4}\b(?:[,\s]+\d{5}(?:\s[A-ZÀ-Þ][\wà-ÿ\-]+)?)?",
     re.IGNORECASE,
 )
-# Each part ends with its first 省, 市, 区 or 县: if they could also stand inside a part, a row of them could be read in
-# very many ways.
+# Behind its first character each part ends with the next 省, 市, 区 or 县: if they could also stand inside a part, a row
+# of them could be read in very many ways.
 _REGION_ZH = r"(?![省市区县])[\u4e00-\u9fff]"
 _ADDRESS_ZH = re.compile(
-    rf"(?:(?:{_REGION_ZH}){{2,8}}[省市区县]{{1,3}}(?:(?:{_REGION_ZH}){{1,8}}[省市区县]{{1,3}}){{0,3}})?"
+    rf"(?:[\u4e00-\u9fff](?:{_REGION_ZH}){{0,7}}[省市区县]{{1,3}}(?:(?:{_REGION_ZH}){{1,8}}[省市区县]{{1,3}}){{0,3}})?"
     r"[\u4e00-\u9fff]{1,10}(?:路|街|道|巷|弄)\s?\d{1,5}\s?(?:号|弄)(?:[\u4e00-\u9fff\d\-]{0,12}(?:室|楼|栋|单元))?"
 )
 _ADDRESS_US = re.compile(
