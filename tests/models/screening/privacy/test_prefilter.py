@@ -72,7 +72,7 @@ def _drawn(items: Iterable[tuple[Any, Any]], rng: random.Random, groups: dict[in
             made += text
         elif name == "BRANCH":
             made += _drawn(rng.choice(argument[1]), rng, groups)
-        elif name in ("MAX_REPEAT", "MIN_REPEAT"):
+        elif name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
             low, high, item = argument
             for _ in range(rng.randint(low, min(high, low + 2))):
                 made += _drawn(item, rng, groups)
