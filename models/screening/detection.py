@@ -87,7 +87,7 @@ class Detectors:
     @property
     def versions(self) -> dict[str, str]:
         """Detector name to version."""
-        return {"privacy": self.privacy.version, "language": f"lid.176+hi-Latn-2+{VOCABULARY}"} | {
+        return {"privacy": self.privacy.version, "language": f"lid.176+hi-Latn-3+{VOCABULARY}"} | {
             model.name: model.version for model in self.safety
         }
 

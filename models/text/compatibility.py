@@ -7,13 +7,14 @@ Python sorts the marks that follow a character by moving one after another: a te
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from functools import cache
 from typing import Final
 
 _MOST_MARKS: Final = 30
 """Marks in a row that are read, the limit of Unicode's stream-safe text format (UAX #15). No language has more."""
+_LAST: Final = 0x20000
+"""Beyond are ideographs, tags and private characters: none combines."""
 _SHORT: Final = 1_000
 """A text of all marks of this length takes four milliseconds: there is no need to count them."""
 
@@ -29,15 +30,12 @@ def nfkc(text: str) -> str:
 
 @cache
 def _too_many_marks() -> re.Pattern[str]:
-    """Runs of marks that are too long: characters that combine with the one before, written out or not."""
-    marks = [
-        char
-        for char in map(chr, range(0x300, sys.maxunicode + 1))
-        # Ideographs, syllables and private characters, most of all there are, need no look.
-        if unicodedata.category(char) not in ("Lo", "Co", "Cn", "Cs") or char in _LETTERS_THAT_COMBINE
-        if unicodedata.combining(unicodedata.normalize("NFKD", char)[0])
-    ]
+    """Runs of marks that are too long: characters that combine with the one before, also those that stand for such."""
+    marks = [char for char in map(chr, range(0x300, _LAST)) if _combines(char)]
     return re.compile(f"[{''.join(map(re.escape, marks))}]{{{_MOST_MARKS + 1},}}")
 
 
-_LETTERS_THAT_COMBINE: Final = "\uff9e\uff9f"  # voicing marks of half-width Katakana: letters by category
+def _combines(char: str) -> bool:
+    if unicodedata.decomposition(char):  # most characters have none, and need not be taken apart
+        char = unicodedata.normalize("NFKD", char)[0]
+    return unicodedata.combining(char) > 0

@@ -15,8 +15,9 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -182,8 +183,15 @@ def readers(module: ModuleType) -> dict[str, Callable[..., object]]:
         ]
         if len(needed) == 1 and needed[0].name in _TEXT_NAMES and str(needed[0].annotation) in _TEXT_TYPES:
             several = "Sequence" in str(needed[0].annotation)
-            found[name] = (lambda text, function=function: function([text])) if several else function
+            found[name] = partial(_asked, function, several)
     return found
+
+
+def _asked(function: Callable[..., object], several: bool, text: str) -> None:
+    with suppress(
+        ValueError, TypeError, KeyError, OSError
+    ):  # a part of another function, not made for every text
+        function([text] if several else text)
 
 
 _TEXT_NAMES = frozenset(

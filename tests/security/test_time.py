@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from unicodedata import combining, normalize
 
 import pyarrow as pa
 import pytest
@@ -25,7 +26,7 @@ from jobs.landing.lines import Refused, load_object
 from models.screening.privacy.span import Span, redact
 from models.screening.privacy.split import split_spans
 from models.screening.safety.lexicon import _lexicon, lexicon_languages
-from models.text.compatibility import nfkc
+from models.text.compatibility import _too_many_marks, nfkc
 from models.text.language import Language, identify
 from models.text.lexical import Normal, similarities
 from tests.conftest import REPOSITORY, THOROUGH
@@ -105,7 +106,7 @@ def test_every_function_of_one_text_is_linear(name: str) -> None:
     slow = {}
     for function, ask in growth.readers(importlib.import_module(name)).items():
         try:
-            ask("hello")
+            ask("hello é " * 300)  # loads what it needs
         except Exception:  # noqa: BLE001, S112 — it reads names of files or models, not texts
             continue
         if found := growth.slow(ask, UNITS, _CHUNK):
@@ -165,6 +166,13 @@ def test_marks_without_end_are_normalised_in_linear_time(marks: str) -> None:
     assert growth.growth(nfkc, lambda size: "a" + marks * size, 10_000) <= growth.MOST_GROWTH
     assert nfkc("é" + marks * 10_000 + "é").endswith("é")
     assert _seconds(lambda: identify([marks * 100_000])) < 5  # 43 s before, where no signal interrupts
+
+
+def test_every_character_that_combines_is_a_mark() -> None:
+    marks = {char for char in map(chr, range(0x110000)) if combining(normalize("NFKD", char)[0])}
+    run = _too_many_marks()
+    assert {char for char in marks if not run.fullmatch(char * 31)} == set()
+    assert not any(run.fullmatch(char * 31) for char in "aé中あ한क0 ")
 
 
 def test_placeholders_and_spans_are_matched_in_linear_time() -> None:

@@ -9,6 +9,7 @@ embedded twice, the second time for components that are not loaded.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ _FEATURES = ("NORM", "PREFIX", "SUFFIX", "SHAPE")
 _GAP = 4
 # Small enough for a layer's rows to stay in a core's cache.
 _TOKENS_AT_ONCE = 500
+_KEPT = 80
+_LONG_WORD = re.compile(r"(?<!\S)\S{200,}")
 _CACHED_WORDS, _MOST_WORDS = 50_000, 200_000
 _OUT, _BEGIN, _IN, _LAST, _UNIT = range(5)
 _MOVES = {"O": _OUT, "B": _BEGIN, "I": _IN, "L": _LAST, "U": _UNIT}
@@ -242,10 +245,19 @@ def people(texts: Sequence[str]) -> list[list[tuple[int, int]]]:
     if not texts:
         return []
     model = entity_model()
-    people_by_text = model.people(texts)
+    people_by_text = model.people([_LONG_WORD.sub(_shortened, text) for text in texts])
     if len(model.pipeline.vocab) > _MOST_WORDS:  # spaCy's vocabulary grows with every new word
         entity_model.cache_clear()
     return people_by_text
+
+
+def _shortened(word: re.Match[str]) -> str:
+    """Beginning and end of a run without blanks, blanks between them: no full name is in there, it would have a blank.
+
+    spaCy takes one sign after the other off such a run and reads what is left each time.
+    """
+    run = word[0]
+    return f"{run[:_KEPT]}{' ' * (len(run) - 2 * _KEPT)}{run[-_KEPT:]}"
 
 
 @lru_cache(maxsize=1)
