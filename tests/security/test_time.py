@@ -261,6 +261,6 @@ def test_a_text_that_the_language_detector_fails_on_stops_no_day(monkeypatch: py
 
 
 def _seconds(ask: Callable[[], object]) -> float:
-    began = time.process_time()
+    began = time.thread_time()
     ask()
-    return time.process_time() - began
+    return time.thread_time() - began
