@@ -27,8 +27,10 @@ SMALL, LARGE = 3_000, 12_000
 """Characters of the two texts whose times are compared: four times as many."""
 MOST_GROWTH = 8.0
 """A linear function takes 4 times as long for the large text, a quadratic one 16 times."""
-NEGLIGIBLE_SECONDS = 0.025
+NEGLIGIBLE_SECONDS = 0.008
 """What takes less for the large text is fast enough, and too short to measure."""
+MOST_SECONDS_A_CHARACTER = 2e-4
+"""A hundred times what a detector takes: an expression with many bounded repeats is linear and useless all the same."""
 _TRIES = 4
 _CERTAIN_SECONDS = 1.0
 
@@ -38,7 +40,7 @@ UNITS = (
     " ", "\t", "\n", "\r\n", " \n", "\u3000", "\0", ". ", "! ", "?!", "...", ",", "a, ", "- ", "--", "-----BEGIN ", "'", "a'", "’", '"', '\\"', "\\",
     "@", "a@", "a@b.", "@a", "a.", ".a", "www.", "http://", "://", "user:pass@", "a@b.c ", "at dot ", "a at b dot c ", "name@", "_", "a-", "a_", "/", "a/", "?a=", "%40", "#", "#a", "$", "=",
     "(", "[", "{", ")", "<", "<A", "<A_", "<a>", "<PERSON> ", "{\"a\":", "[[", "](", "*", "*a", "**", "```", "`", "|", ";", "a;",
-    "one ", "one two three ", "double ", "एक ", "j o h n ", "a b c d ", "a-b-", "a.b.", "how to ", "give me ", "i am ", "you ", "my name is ", "John ", "John Smith ", "J. ", "de la ", "Mr. ", "12 Main ", "calle ", "card ", "key ", "sk-", "born ", "may ", "very ", "the ", "all ", "fucking ", "kill ", "child ", "मेरा नाम ", "我叫", "号路", "word\n",
+    "one ", "one two three ", "double ", "एक ", "j o h n ", "a b c d ", "a-b-", "a.b.", "how to ", "give me ", "i am ", "you ", "my name is ", "John ", "John Smith ", "J. ", "de la ", "Mr. ", "12 Main ", "calle ", "card ", "key ", "sk-", "born ", "may ", "very ", "the ", "all ", "fucking ", "kill ", "child ", "我叫", "मेरा नाम ", "号路", "word\n",
 )  # fmt: skip
 
 
@@ -93,9 +95,13 @@ def slow(
             ratio = growth(ask, make, small)
             if ratio > MOST_GROWTH and _seconds(ask, make(4 * small)) < _CERTAIN_SECONDS:
                 ratio = growth(ask, make, 4 * small)
-            if ratio > MOST_GROWTH:
+            if ratio > MOST_GROWTH or _is_costly(ask, make(4 * small)):
                 found.append((unit, form, round(ratio, 1)))
     return found
+
+
+def _is_costly(ask: Callable[[str], object], text: str) -> bool:
+    return all(_seconds(ask, text) > MOST_SECONDS_A_CHARACTER * len(text) for _ in range(2))
 
 
 def modules(*packages: str) -> Iterator[ModuleType]:
@@ -109,14 +115,44 @@ def modules(*packages: str) -> Iterator[ModuleType]:
 
 
 def patterns(module: ModuleType) -> dict[str, re.Pattern[str]]:
-    """Every regular expression of a module, by name: its constants (also inside others), and those written in calls."""
+    """Every regular expression of a module, by name: its constants (also inside others), and those written in calls.
+
+    What it imports is tested where it is defined.
+    """
+    constants = vars(module)
+    elsewhere = {
+        id(pattern)
+        for part in constants.values()
+        if isinstance(part, ModuleType) and part.__name__.startswith(("models.", "jobs.", "infra.", "cli."))
+        for name, value in vars(part).items()
+        for _, pattern in _inside(name, value)
+    }
     found: dict[str, re.Pattern[str]] = {}
-    for name, value in vars(module).items():
-        for place, pattern in _inside(name, value):
-            found.setdefault(place, pattern)
+    for name in _assigned(module):
+        for place, pattern in _inside(name, constants.get(name)):
+            if id(pattern) not in elsewhere:
+                found.setdefault(place, pattern)
     for number, (written, flags) in enumerate(_written(module)):
         found[f"call{number}"] = re.compile(written, flags)
     return {name: pattern for name, pattern in found.items() if isinstance(pattern.pattern, str)}
+
+
+def _assigned(module: ModuleType) -> list[str]:
+    """Names that the module itself gives a value."""
+    tree = _tree(module)
+    assert isinstance(tree, ast.Module)
+    targets = [
+        target
+        for node in tree.body
+        for target in (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AnnAssign)
+            else []
+        )
+    ]
+    return [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
 
 
 def _inside(name: str, value: object, depth: int = 0) -> Iterator[tuple[str, re.Pattern[str]]]:

@@ -70,7 +70,7 @@ def _slow_patterns(name: str, small: int) -> dict[str, object]:
     for place, pattern in growth.patterns(module).items():
         if (key := (pattern.pattern, pattern.flags)) not in known and pattern.pattern:
             known.add(key)
-            units = [*UNITS, *growth.own_units(pattern)]
+            units = [*growth.UNITS[:: 1 if THOROUGH else 2], *growth.own_units(pattern)]
             if found := growth.slow(growth.searched(module, place, pattern), units, small):
                 slow[place] = found[:3]
     return slow
