@@ -16,7 +16,7 @@ from models.screening.privacy.span import PRIORITY, Span, merge, placeholders, r
 from models.screening.privacy.view import SPOKEN_WORDS, View, joined_letters, normalised, spoken_digits
 
 ENTITY_TYPES = frozenset(PRIORITY)
-VERSION = "privacy-5"
+VERSION = "privacy-6"
 _MAX_ROUNDS = 4
 
 

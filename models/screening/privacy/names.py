@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
 from models.screening.privacy.entities import entity_model, people
 from models.screening.privacy.fiction import FAMOUS
 from models.screening.privacy.span import PLACEHOLDER, Span
+from models.text.compatibility import nfkc
 from models.text.language.romanised_hindi import stop_words
 from models.text.names import name_lists
 
@@ -205,12 +205,14 @@ def own_name(name: str) -> tuple[str, ...]:
 
     Users choose the names of characters. What is longer than a full name is a list of people, or a text.
     """
+    if len(name) > _NAME_LENGTH:
+        return ()
     words = _name_words(name)
-    return words if len(words) <= _NAME_WORDS and len(name) <= _NAME_LENGTH else ()
+    return words if len(words) <= _NAME_WORDS else ()
 
 
 def _name_words(text: str) -> tuple[str, ...]:
-    words = _NAME_WORD.findall(unicodedata.normalize("NFKC", text).lower().replace("’", "'"))
+    words = _NAME_WORD.findall(nfkc(text).lower().replace("’", "'"))
     return tuple(word.removesuffix("'s") for word in words)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from infra.cache import sealed_folder, user_cache
 from infra.errors import DetectorUnavailable
 from infra.storage import write_file
+from models.text.compatibility import nfkc
 from models.text.language.identify import INTERJECTIONS, WORD_LISTS
 from models.text.language.romanised_hindi import (
     corpus_lines,
@@ -109,7 +110,7 @@ class Vocabulary:
         Romanised Hindi, whose spelling is free: half), or if two unknown words stand together or with one word
         between them. One misspelt word among English ones does no harm.
         """
-        lowered = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+        lowered = nfkc(text).casefold()
         if "://" in lowered:
             lowered = _LINK.sub(" ", lowered)
         if _SPELLED_OUT.search(lowered):
