@@ -60,6 +60,13 @@ def _encoders(settings: Settings) -> str:
     return ", ".join(prepare(spec) for spec in settings.diversity.encoders)
 
 
+def _word_lists(settings: Settings) -> str:
+    from models.text.language.vocabulary import vocabulary
+
+    vocabulary(tuple(settings.screening.languages))
+    return ", ".join(settings.screening.languages)
+
+
 def _safety(_: Settings) -> str:
     from models.screening.safety.packaged import packaged_classifier
 
@@ -78,6 +85,7 @@ STEPS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("Spark's jars", _jars),
     ("class archive for a faster start of Java", _archive),
     ("text encoders", _encoders),
+    ("word lists of the languages", _word_lists),
     ("safety classifier", _safety),
     ("base model for reward and signal models", _base_model),
 )
