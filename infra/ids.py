@@ -37,6 +37,10 @@ _PLACE = re.compile(
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:+-]{0,63}")
+NAME_HINT = (
+    "Use at most 64 characters: letters, digits and . _ - / : +. The name must not contain seven or more digits (a "
+    "date is fine) or a long hex code."
+)
 _PART = re.compile(r"[A-Za-z0-9]+")
 _CODE = re.compile(r"[A-Za-z0-9+/_-]{8,}")
 _DIGEST = re.compile(r"[0-9A-Fa-f]{24,}")

@@ -18,7 +18,7 @@ def id(
     ids: Annotated[list[str] | None, typer.Argument(help="Ids as the product writes them.")] = None,
     file: Annotated[Path | None, typer.Option("--from", help="File with one id per line.")] = None,
 ) -> None:
-    """Print the ids by which the lake knows ids of your product, one a line, in the same order.
+    """Print the ids that the lake uses for ids of your product, one per line, in the given order.
 
     Ids that could hold an identifier are keyed hashes in the lake. Use this to look one up, or to join tables of your
     own with the lake. It needs the key of the lake.
@@ -32,6 +32,11 @@ def id(
     from infra.settings import load_settings
 
     settings = load_settings()
-    given = [*(ids or []), *(file.read_text(encoding="utf-8").splitlines() if file else [])]
-    for one in given:
-        out.print(pseudonym(one, user_key(settings)) if kind == "user" else id_in_lake(settings, kind, one))
+    lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    raw_ids = [*(ids or []), *lines]
+    if not raw_ids or not all(raw_id.strip() for raw_id in raw_ids):
+        raise typer.BadParameter("Give one or more ids, none of them blank.", param_hint="IDS or --from")
+    for raw_id in raw_ids:
+        out.print(
+            pseudonym(raw_id, user_key(settings)) if kind == "user" else id_in_lake(settings, kind, raw_id)
+        )

@@ -33,7 +33,7 @@ def outcomes(
     Example:
       flywheel outcomes 5f0c9e
     """
-    from infra.errors import TurnUnknown
+    from infra.errors import FlywheelError, TurnUnknown
     from infra.lake import Lake
     from infra.lake.facts import id_in_lake
     from infra.settings import load_settings
@@ -42,10 +42,11 @@ def outcomes(
     lake = Lake.of(settings)
     try:
         rows = history(lake, turn_id)
-    except TurnUnknown:
-        if (hashed := id_in_lake(settings, "turn", turn_id)) == turn_id:
-            raise
-        rows = history(lake, hashed)
+    except TurnUnknown as unknown:
+        try:
+            rows = history(lake, id_in_lake(settings, "turn", turn_id))
+        except FlywheelError:  # also without the key: who mistyped an id is told about the id that they typed
+            raise unknown from None
     print_rows(rows, ["where", "outcome", "reason", "detail"], format)
 
 

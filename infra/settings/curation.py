@@ -49,8 +49,8 @@ class ScreeningSettings(Section):
         40,
         ge=0,
         description=(
-            "Text of unknown language is checked with the detectors of all languages. If it has words that none of "
-            "them knows, it goes to review up to this length, and a longer one is rejected."
+            "Length in letters. Text of unknown language is checked with the detectors of all languages. If it has "
+            "words that none of them knows, text up to this length goes to review, and longer text is rejected."
         ),
     )
     deadline_seconds: float = Field(

@@ -49,8 +49,9 @@ class ExperimentsSettings(Section):
         5_000_000,
         ge=0,
         description=(
-            "DuckDB computes totals and readouts on the driver when no day has more users than this. Spark "
-            "computes larger ones. The numbers are the same. 0: always Spark."
+            "DuckDB computes totals and readouts on the driver when no day has more users than this (on a "
+            "cluster: all days of the run together). Spark computes larger ones. The numbers are the same. "
+            "0: always Spark."
         ),
     )
     sample_ratio_alpha: float = Field(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from infra.assignment import arm_of
 from infra.errors import DefinitionRefused, ExperimentUnknown
-from infra.ids import is_plain_name
+from infra.ids import NAME_HINT, is_plain_name
 from infra.lake import Lake, ledger
 from infra.lake.facts import ids_are_keyed
 from infra.settings import Settings
@@ -202,9 +202,9 @@ def _refuse_hashed_names(lake: Lake, wanted: Definition) -> None:
     for place, name in (("experiment_id", wanted.experiment_id), *(("shares", arm) for arm in wanted.arms)):
         if not is_plain_name(name):
             raise DefinitionRefused(
-                f"{place}: in exposures, landing replaces {name!r} by a hash: such a name could hold an identifier",
+                f"{place}: landing would replace {name!r} with a hash, because such a name could hold an identifier",
                 table=TABLE, setting=place,
-                hint="Use up to 64 letters, digits and . _ - / : + in it, and no number of seven digits but a day.",
+                hint=NAME_HINT,
             )  # fmt: skip
 
 

@@ -40,8 +40,6 @@ _COMPARED_WHOLE: Final = 8_000
 _SEEDS: Final = np.random.default_rng(20260101).integers(1, 2**32, size=(2, 64), dtype=np.uint32) | np.uint32(
     1
 )
-# Integer arithmetic that wraps: the same on every machine, compiled once a machine and cached beside the module.
-
 Uint32s = npt.NDArray[np.uint32]
 Int64s = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

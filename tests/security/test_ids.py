@@ -389,6 +389,6 @@ def test_a_definition_with_a_name_that_landing_would_hash_is_refused(settings: S
         )  # fmt: skip
 
     for refused in (wanted(f"exp-{PHONE}"), wanted(arm="an arm with spaces"), wanted(arm=EMAIL)):
-        with pytest.raises(DefinitionRefused, match="by a hash"):
+        with pytest.raises(DefinitionRefused, match="with a hash"):
             declare(settings, refused, today=date(2026, 12, 1))
     assert declare(settings, wanted(), today=date(2026, 12, 1)) == "declared"

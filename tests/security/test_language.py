@@ -81,7 +81,8 @@ MIXED = (
     "v o u t e m a t a r", "v.o.u t.e m.a.t.a.r", "ｖｏｕ ｔｅ ｍａｔａｒ", "VOU TE MATAR",
     "Seni Öldüreceğim", "#vou_te_matar", "@ik ga @je vermoorden", "vou.te.matar",
     "ik_ga_je_vermoorden", "<VOU> <TE> <MATAR>", "v\u200bou t\u200be m\u200batar",
-    "vou te matar http://example.com",
+    "vou te matar http://example.com", "v~o~u t~e m~a~t~a~r", "ok, கொல்வேன் my friend", "ฆ่า you",
+    "hello قَتَلْتُكَ friend", "v\u20ddou t\u20dde m\u20ddatar", "哈哈哈哈哈哈哈seni 好好好好好好好öldür",
     "I really like this story, you write well and I hope we can go on. ik steek je huis in brand. Good night!",
 )  # fmt: skip
 HARMLESS_ELSEWHERE = (
@@ -107,7 +108,7 @@ ORDINARY = (
 )  # fmt: skip
 
 
-def told(text: str) -> list[TurnVerdict]:
+def verdicts_on(text: str) -> list[TurnVerdict]:
     """The verdicts on an English conversation in which the user says the text, and on one where the character does."""
     before = Turn("before", "hi, how are you today?", "I am fine, thanks for asking.")
     after = Turn("after", "what a nice day", "it really is")
@@ -126,25 +127,25 @@ def told(text: str) -> list[TurnVerdict]:
 @pytest.mark.parametrize("language", HOSTILE)
 def test_a_threat_in_a_language_without_detectors_does_not_pass(language: str) -> None:
     for text in HOSTILE[language]:
-        for verdict in told(text):
+        for verdict in verdicts_on(text):
             assert verdict.verdict != "pass", text
 
 
 def test_it_does_not_pass_among_words_of_another_language_or_disguised() -> None:
-    passed = [text for text in MIXED if any(verdict.verdict == "pass" for verdict in told(text))]
+    passed = [text for text in MIXED if any(verdict.verdict == "pass" for verdict in verdicts_on(text))]
     assert passed == []
 
 
 def test_neither_does_a_harmless_text_that_nobody_can_read() -> None:
-    passed = [text for text in HARMLESS_ELSEWHERE if any(v.verdict == "pass" for v in told(text))]
+    passed = [text for text in HARMLESS_ELSEWHERE if any(v.verdict == "pass" for v in verdicts_on(text))]
     assert passed == []
 
 
 def test_the_reason_says_that_it_is_the_language() -> None:
-    (said, _) = told("nitachoma nyumba yako")
+    (said, _) = verdicts_on("nitachoma nyumba yako")
     assert (said.verdict, said.reasons) == ("review", ("uncertain:language",))
     assert said.user_message.uncertainty == 1.0
-    (said, _) = told("널 죽여버릴 거야")
+    (said, _) = verdicts_on("널 죽여버릴 거야")
     assert (said.verdict, said.reasons) == ("reject", ("unsupported_language",))
 
 
@@ -163,7 +164,10 @@ def test_as_a_trait_of_a_character() -> None:
 def test_ordinary_short_turns_pass() -> None:
     """In the languages that have detectors, alone and as an answer: interjections, names, numbers, emoji, links."""
     held = [
-        (text, verdict.reasons) for text in ORDINARY for verdict in told(text) if verdict.verdict != "pass"
+        (text, verdict.reasons)
+        for text in ORDINARY
+        for verdict in verdicts_on(text)
+        if verdict.verdict != "pass"
     ]
     assert held == []
 
@@ -193,14 +197,6 @@ def test_a_setting_without_a_language_does_not_know_its_words() -> None:
     assert screen_text("हाँ ठीक है", policy).verdict != "pass"
     assert screen_text("你好", policy).verdict != "pass"
     assert screen_text("hello, I like your house a lot", policy).verdict == "pass"
-
-
-@pytest.mark.parametrize("size", [20_000, 80_000])
-def test_long_runs_are_read_in_linear_time(size: int) -> None:
-    """No expression goes back: each of these takes a fraction of a second."""
-    words = vocabulary(SETTINGS.languages)
-    for piece in ("a ", "a.", "x", "http://", "1a", "ñ ", "ध", "哈", "ab ", "ha", "mhm", "_", "a1 "):
-        words.reading((piece * size)[:size])
 
 
 def test_the_reading_of_a_text_does_not_depend_on_case_or_marks() -> None:

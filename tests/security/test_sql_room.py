@@ -501,6 +501,8 @@ def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         [sys.executable, "-m", "cli.main", "sql", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+        # A shell that starts the tests in the background has them ignore Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
 
 

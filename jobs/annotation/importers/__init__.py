@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from infra.errors import InputDamaged, SettingsError
-from infra.ids import is_plain_name
+from infra.ids import NAME_HINT, is_plain_name
 from infra.lake import Lake
 from infra.lake.facts import ids_are_keyed, user_key
 from infra.lake.roots import make_roots
@@ -191,7 +191,7 @@ def _check(options: ImportOptions, keyed_ids: bool) -> None:
         if name and keyed_ids and not is_plain_name(name):
             raise SettingsError(
                 f"the table would hold a hash instead of {name!r}, because such a name could hold an identifier",
-                setting=setting, hint="Use up to 64 letters, digits and . _ - / : + in it, without spaces.",
+                setting=setting, hint=NAME_HINT,
             )  # fmt: skip
 
 

@@ -31,11 +31,15 @@ from models.text.language.romanised_hindi import (
 from models.text.names import name_lists
 
 VERSION = "vocabulary-1"
-# A letter and the marks that belong to it: Devanagari writes vowels as marks.
-_WORD = re.compile(r"(?:[^\W_][\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963]*)+")
+# A letter and the marks that belong to it. Scripts of India, South East Asia and the Near East write vowels as marks.
+_MARKS = (
+    r"\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963\u0981-\u0983"
+    r"\u09bc-\u09cd\u0a01-\u0dff\u0e31-\u0e3a\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+)
+_WORD = re.compile(rf"(?:[^\W_][{_MARKS}]*)+")
 # The privacy rules replace a link; its words say nothing about the language.
 _LINK = re.compile(r"https?://[\w\-]+(?:\.[\w\-]+)+\S*", re.IGNORECASE)
-_SPELLED_OUT = re.compile(r"(?<![^\W_])[^\W\d_](?:[\s.,·•*|/_\-]{1,3}[^\W\d_](?![^\W_])){3,}")
+_SPELLED_OUT = re.compile(r"(?<![^\W_])[^\W\d_](?:[\W_]{1,3}[^\W\d_](?![^\W_])){3,}")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
 _DOUBLED = re.compile(r"([^\W\d_])\1+")
 _SOUND = re.compile(
@@ -192,7 +196,7 @@ class Vocabulary:
         if "CJK" not in self.scripts:
             return False
         others = [part for part in re.split(r"[\u3400-\u9fff\d]+", word) if part]
-        return sum(map(len, others)) * 2 <= len(word) or all(part in self.known for part in others)
+        return all(len(part) == 1 or part in self.known for part in others)
 
     def _is_foreign(self, word: str) -> bool:
         """Whether a letter is of a script that no language has; one that stands alone is a sign, as in a face."""
@@ -228,7 +232,8 @@ def vocabulary(languages: tuple[str, ...]) -> Vocabulary:
         ) from error
     from importlib.metadata import version
 
-    key = f"{VERSION}-{version('wordfreq')}-{version('chatterbot-corpus')}-{'_'.join(sorted(languages))}"
+    packages = "-".join(version(name) for name in ("wordfreq", "chatterbot-corpus", "faker", "spacy"))
+    key = f"{VERSION}-{packages}-{'_'.join(sorted(languages))}"
     try:
         folder = sealed_folder(
             user_cache() / key, lambda draft: _write(_built(languages, set(listed)), draft), "word list"
