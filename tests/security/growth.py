@@ -231,8 +231,17 @@ def readers(module: ModuleType) -> dict[str, Callable[..., object]]:
 
 
 def _asked(function: Callable[..., object], several: bool, text: str) -> None:
-    with suppress(Exception):  # a part of another function, which gives it no such text
-        function([text] if several else text)
+    function([text] if several else text)
+
+
+def without_errors(function: Callable[..., object]) -> Callable[[str], None]:
+    """The function, for texts that it may refuse: some are parts of another function, which gives them no such text."""
+
+    def call(text: str) -> None:
+        with suppress(Exception):
+            function(text)
+
+    return call
 
 
 _TEXT_NAMES = frozenset(
