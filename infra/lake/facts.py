@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.errors import KeyMismatch, MigrationRefused
@@ -21,8 +22,12 @@ LAKE_FACTS = "_lake.json"
 _SPLIT, _KEY, _IDS = "split", "user_key_fingerprint", "ids"
 _KEYED, _AS_WRITTEN = "keyed", "as written"
 _HASHED = b"characterflywheel: the key of this lake"
-# Tables whose rows hold keyed hashes as soon as anything has landed.
-_FILLED_FIRST = ("traffic.events", "annotation.preferences")
+# Tables whose rows hold keyed hashes as soon as anything has landed, and the columns of ids from outside.
+_FILLED_FIRST: Mapping[str, Sequence[str]] = {
+    "traffic.events": ("event_id", "conversation_id"),
+    "annotation.preferences": ("pair_id",),
+}
+_KEYED_ID = r"^(?:e|c|p)_[0-9a-f]{32}$"
 
 
 def fingerprint(key: bytes) -> str:
@@ -74,7 +79,7 @@ def record(settings: Settings, lake: Lake, key_fits: bool = False) -> None:
     if _KEY in facts:
         _matching(settings, lake)
         if _IDS not in facts:
-            _write(lake, {**facts, _IDS: _AS_WRITTEN if has_rows(lake) else _KEYED})
+            _write(lake, {**facts, _IDS: _rule_of_rows(lake)})
         return
     is_filled = has_rows(lake)
     if is_filled and not key_fits:
@@ -85,7 +90,7 @@ def record(settings: Settings, lake: Lake, key_fits: bool = False) -> None:
     known = {
         _SPLIT: split,
         _KEY: fingerprint(settings.user_key(create=not is_filled)),
-        _IDS: _AS_WRITTEN if is_filled else _KEYED,
+        _IDS: _rule_of_rows(lake),
     }
     if facts:
         _write(lake, known)
@@ -105,9 +110,10 @@ def ids_are_keyed(lake: Lake) -> bool:
     """Whether ids that come from outside are hashed (infra/ids.py).
 
     In a lake that was filled before that rule they stay as they were written: with another id, an event that is landed
-    again would be another event.
+    again would be another event. If the entry was lost, the rows tell.
     """
-    return _facts(lake).get(_IDS) == _KEYED
+    recorded = _facts(lake).get(_IDS)
+    return _holds_keyed_ids(lake) if recorded is None else recorded == _KEYED
 
 
 def id_in_lake(settings: Settings, kind: IdKind, given: str) -> str:
@@ -122,6 +128,24 @@ def id_in_lake(settings: Settings, kind: IdKind, given: str) -> str:
 def has_rows(lake: Lake) -> bool:
     """Whether anything has landed."""
     return any(lake.exists(name) and lake.open(name).file_uris() for name in _FILLED_FIRST)
+
+
+def _rule_of_rows(lake: Lake) -> str:
+    return _KEYED if not has_rows(lake) or _holds_keyed_ids(lake) else _AS_WRITTEN
+
+
+def _holds_keyed_ids(lake: Lake) -> bool:
+    """Whether an id in the lake is a keyed hash."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return any(
+        pc.any(pc.match_substring_regex(column.cast(pa.string()), _KEYED_ID)).as_py()
+        for name, columns in _FILLED_FIRST.items()
+        if lake.exists(name)
+        for batch in lake.open(name).to_pyarrow_dataset().to_batches(columns=[*columns])
+        for column in batch.columns
+    )
 
 
 def _write(lake: Lake, known: dict[str, Any]) -> None:
