@@ -12,6 +12,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO, cast
@@ -22,11 +23,22 @@ import pyarrow.parquet as pq
 
 from infra.ids import IdKind, id_of
 from jobs.landing.lines import ERASED, refusal_of
-from jobs.landing.zone import BOM, LandingFile, broken, has_too_many_rows, iter_rows
+from jobs.landing.zone import (
+    BOM,
+    UNDECODABLE,
+    UNREADABLE,
+    LandingFile,
+    broken,
+    has_too_many_rows,
+    iter_rows,
+    python_values,
+)
 
 _TOMBSTONE = json.dumps({"event_type": ERASED}).encode()
 _THEIR_IDS: Mapping[str, IdKind] = {"conversation_id": "conversation", "turn_id": "turn"}
 _WORD = re.compile(rb"""[^\s",;|\\]+""")
+# Between two quotes, inside or outside of them: a line that was cut off may begin within a string.
+_BETWEEN_QUOTES = re.compile(rb'(?:[^"\\]++|\\.)++', re.DOTALL)
 _LONGEST_ID_BYTES = 2_048
 _BUFFER_BYTES, _ANY_SIZE = 1 << 20, 1 << 62
 
@@ -115,8 +127,8 @@ class Theirs:
         if not (self.conversations or self.turns):
             return None
         # They are many, and where the lake knows them by a hash, no spelling is known: looked up word by word.
-        words = (word.decode(errors="surrogateescape") for word in _WORD.findall(content))
-        return next((who for word in words if (who := self._owner_by_talk(word))), None)
+        texts = dict.fromkeys(_possible_ids(content))
+        return next((who for text in texts if (who := self._owner_by_talk(text))), None)
 
     @property
     def longest(self) -> int:
@@ -144,6 +156,34 @@ def erase_lines(
     except (EOFError, OSError, zlib.error, pa.ArrowException) as error:
         raise broken(file, f"is truncated or damaged ({type(error).__name__})") from None
     return Counter(owners.values())
+
+
+def _possible_ids(content: bytes) -> Iterator[str]:
+    """The words of an unreadable line, what stands around a `=` in them, and what stands between two quotes."""
+    for word in _WORD.findall(content):
+        text = word.decode(errors="surrogateescape")
+        yield text
+        if "=" in text:
+            yield text.partition("=")[2]
+            yield from text.split("=")
+    yield from _between_quotes(content)
+
+
+def _between_quotes(content: bytes) -> Iterator[str]:
+    """What stands between two quotes: as it is and unescaped, also in JSON within a string."""
+    for piece in _BETWEEN_QUOTES.findall(content):
+        text = piece.decode(errors="surrogateescape")
+        if len(piece) <= _LONGEST_ID_BYTES:
+            yield text
+        if "\\" in text:
+            try:
+                text = json.loads(f'"{text}"', strict=False)
+            except ValueError:
+                continue
+            if len(text) <= _LONGEST_ID_BYTES:
+                yield text
+            if '"' in text:  # it ends: each level has fewer backslashes
+                yield from _between_quotes(text.encode(errors="surrogatepass"))
 
 
 def _lookup(known: Mapping[str, str], value: object) -> str | None:
@@ -227,10 +267,28 @@ def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str
 
 def _owner_in(table: pa.Table, row: int, theirs: Theirs) -> str | None:
     """The user named anywhere in a row whose columns cannot be told apart."""
-    cells = (table.column(place)[row] for place in range(table.num_columns))
-    return next(
-        (who for cell in cells if (who := theirs.mentioned(str(cell).encode(errors="replace")))), None
-    )
+    for batch in table.slice(row, 1).to_batches():
+        for place in range(batch.num_columns):
+            with suppress(ValueError):  # one bad value does not hide the others
+                if who := theirs.mentioned(as_json(batch.select([place]))):
+                    return who
+    return None
+
+
+def as_json(batch: pa.RecordBatch) -> bytes:
+    """The values of all columns, also nested ones, in a form that `Theirs.mentioned` can split into ids.
+
+    Raises:
+        ValueError: a value cannot be read, so it may hold an id.
+    """
+    columns = [python_values(column) for column in batch.columns]
+    return json.dumps(columns, default=_text, ensure_ascii=False).encode(errors="replace")
+
+
+def _text(value: object) -> str:
+    if value is UNDECODABLE or value is UNREADABLE:
+        raise ValueError("a value cannot be read")
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _decoded(content: object) -> dict[str, Any]:

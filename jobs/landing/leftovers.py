@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.storage import Folder
-from jobs.landing.erase import Theirs
+from jobs.landing.erase import Theirs, as_json
 from jobs.landing.zone import KNOWN_SUFFIXES, LandingFile, has_too_many_rows, landing_days, landing_files
 
 _PIECE: Final = 1 << 20
@@ -37,7 +36,7 @@ def leftovers(root: Folder, zones: Collection[str], theirs: Theirs, max_expansio
     for name in _walk(root, zones):
         file = landed.get(name)
         if file is not None:
-            yield from _other_names(root, name)
+            yield from _other_names(root, name, theirs)
         if file is not None and name.endswith(KNOWN_SUFFIXES) and not _is_refused(file):
             continue
         if why := _looked_at(root, name, theirs, max_expansion):
@@ -78,23 +77,30 @@ def _looked_at(root: Folder, name: str, theirs: Theirs, max_expansion: int) -> s
         return f"it cannot be opened ({type(error).__name__})"
 
 
-def _other_names(root: Folder, name: str) -> Iterator[str]:
+def _other_names(root: Folder, name: str, theirs: Theirs) -> Iterator[str]:
     """A landed file that has another name outside: a copy of the old content stays there."""
     if root.path is None:
         return
     path = root.path / name
     if path.is_symlink():
-        target = Path(os.path.realpath(path))
+        target, name = _masked(os.path.realpath(path), theirs), _masked(name, theirs)
         yield f"{target}: the landed {name} was a link to it: delete their lines there, or the file"
     elif path.stat().st_nlink > 1:
-        yield f"{name}: the file has a second name (a hard link) elsewhere: find it by its inode and delete it"
+        yield (
+            f"{_masked(name, theirs)}: the file has a second name (a hard link) elsewhere: find it by its inode and "
+            "delete it"
+        )
 
 
 def _shown(root: Folder, name: str, theirs: Theirs) -> str:
+    return f"{root.uri}/{_masked(name, theirs)}"
+
+
+def _masked(path: str, theirs: Theirs) -> str:
     """The path, without an id in it: what is listed is kept."""
     for user in sorted(theirs.users, key=len, reverse=True):
-        name = name.replace(user, "<id>")
-    return f"{root.uri}/{name}"
+        path = path.replace(user, "<id>")
+    return path
 
 
 def _searched(source: BinaryIO, theirs: Theirs, max_expansion: int) -> str | None:
@@ -126,7 +132,7 @@ def _in_pieces(pieces: Iterator[bytes], theirs: Theirs) -> str | None:
 
 def _rows(source: BinaryIO, most: int) -> Iterator[bytes]:
     for batch in pq.ParquetFile(source).iter_batches(batch_size=_ROWS):
-        text = str([column.to_pylist() for column in batch.columns]).encode(errors="replace")
+        text = as_json(batch)
         most -= len(text)
         if most < 0:
             raise EOFError

@@ -296,7 +296,7 @@ def _parquet_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> I
             yield RawRow(number, None, True, DUPLICATE_COLUMN)
         return
     for batch in parquet.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
-        columns = {name: _python_values(batch.column(i)) for i, name in enumerate(batch.schema.names)}
+        columns = {name: python_values(batch.column(i)) for i, name in enumerate(batch.schema.names)}
         for position in range(batch.num_rows):
             number += 1
             row = {name: values[position] for name, values in columns.items()}
@@ -305,7 +305,7 @@ def _parquet_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> I
             yield RawRow(number, row if fits else None, True, None if fits else TOO_LARGE)
 
 
-def _python_values(column: Any) -> list[Any]:
+def python_values(column: Any) -> list[Any]:
     """A column as Python values. Strings stay bytes, so that invalid UTF-8 spoils one row and not the file."""
     if pa.types.is_dictionary(column.type):
         if (shared := _shared_values(column)) is not None:
