@@ -15,7 +15,7 @@ from typing import Any, Final
 from infra.lake.places import Lake
 
 _LOG: Final = "_delta_log"
-_VERSIONED: Final = re.compile(r"\.?(\d{20})\..+")
+_VERSIONED: Final = re.compile(r"(\d{20})\..+")
 _CHECK_SUM: Final = re.compile(r"(^|/)\.[^/]+\.crc$")  # Hadoop's, of blocks of bytes: they name nobody
 _HINT: Final = "_last_checkpoint"
 
@@ -50,15 +50,15 @@ def _bare(content: bytes) -> bytes:
     info: dict[str, Any] = {}
     for line in content.splitlines():
         info = json.loads(line).get("commitInfo") or info
-    told = {key: info[key] for key in ("timestamp", "operation", "engineInfo") if key in info}
-    return json.dumps({"commitInfo": told}, separators=(",", ":")).encode() + b"\n"
+    kept_info = {key: info[key] for key in ("timestamp", "operation", "engineInfo") if key in info}
+    return json.dumps({"commitInfo": kept_info}, separators=(",", ":")).encode() + b"\n"
 
 
 def _stays(name: str, versions: Collection[int]) -> bool:
     if name == _HINT:
         return True
     match = _VERSIONED.fullmatch(name)
-    if match is None or int(match[1]) not in versions or name.startswith("."):
+    if match is None or int(match[1]) not in versions:
         return False
     return name.endswith(".json") or ".checkpoint." in name
 
@@ -88,6 +88,4 @@ def _files(lake: Lake, table: str, version: int) -> Iterator[str]:
 
 def _is_log(name: str) -> bool:
     place, _, file = name.rpartition("/")
-    return place == _LOG and (
-        file == _HINT or (not file.startswith(".") and bool(_VERSIONED.fullmatch(file)))
-    )
+    return place == _LOG and (file == _HINT or bool(_VERSIONED.fullmatch(file)))

@@ -17,18 +17,11 @@ from typing import Final
 from infra.contracts import contract, table_names
 from infra.errors import FlywheelError
 from infra.lake import Lake, ledger
-from infra.lake.erasures import last_erasure
+from infra.lake.erasures import erased_until, how_to_restore
 
 _COMMIT: Final = re.compile(r"(\d{20})\.json")
 _CHECKPOINT: Final = re.compile(r"(\d{20})\.checkpoint.*\.parquet")
 _NEWEST_COMMITS: Final = 3
-_RESTORE: Final = (
-    "Restore the table's _delta_log from a backup, or make the days again: flywheel run JOB --days D --force."
-)
-_RESTORE_LATER: Final = (
-    "Make the days again: flywheel run JOB --days D --force. Users were erased on {day}: a backup from before would "
-    "bring their rows back."
-)
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,7 @@ class Fault:
 
     table: str
     what: str
-    remedy: str = _RESTORE
+    remedy: str = ""
 
 
 def faults(lake: Lake, tables: Sequence[str] | None = None, thorough: bool = False) -> list[Fault]:
@@ -71,9 +64,8 @@ def faults(lake: Lake, tables: Sequence[str] | None = None, thorough: bool = Fal
         if thorough and not of_table:
             of_table += _row_faults(lake, name)
         found += of_table
-    if found and (day := last_erasure(lake)) is not None:
-        return [replace(fault, remedy=_RESTORE_LATER.format(day=day)) for fault in found]
-    return found
+    remedy = how_to_restore(lake) if found else ""
+    return [replace(fault, remedy=remedy) for fault in found]
 
 
 def recorded_versions(lake: Lake) -> dict[str, int]:
@@ -122,18 +114,18 @@ def _is_commit(content: bytes) -> bool:
 def _row_faults(lake: Lake, table: str) -> list[Fault]:
     """Days of a table that jobs replace as a whole, whose number of rows is not the recorded one.
 
-    Once users were erased, a day may have fewer rows than a run recorded, also when the erasure was killed before it
-    could certify. It never has more.
+    A day that was made before the last erasure may have fewer rows than its run recorded, also when the erasure was
+    killed before it certified the table: the landing zones are certified first. No day ever has more.
     """
     if contract(table).write != "replace_days":
         return []
-    may_be_fewer = last_erasure(lake) is not None
+    erased = erased_until(lake)
     before = ledger.expired_before(lake).get(table, date.min)
     recorded = {
-        day: rows
-        for day, rows in ledger.query(
+        day: (rows, erased is not None and ended < erased)
+        for day, rows, ended in ledger.query(
             lake,
-            """SELECT ds, rows_out FROM ops_runs
+            """SELECT ds, rows_out, ended_ts FROM ops_runs
                WHERE table_name = ? AND state = 'succeeded' AND scope IS NULL AND rows_out IS NOT NULL
                QUALIFY row_number() OVER (
                    PARTITION BY ds ORDER BY coalesce(sequence, -1) DESC, ended_ts DESC, run_id DESC
@@ -145,11 +137,13 @@ def _row_faults(lake: Lake, table: str) -> list[Fault]:
     }
     there = _rows_by_day(lake, table)
     wrong = sorted(
-        day for day, rows in recorded.items() if there[day] > rows or (there[day] < rows and not may_be_fewer)
+        day
+        for day, (rows, may_be_fewer) in recorded.items()
+        if there[day] > rows or (there[day] < rows and not may_be_fewer)
     )
     if not wrong:
         return []
-    example = f"{wrong[0]} has {there[wrong[0]]:,} rows, and a run recorded {recorded[wrong[0]]:,}"
+    example = f"{wrong[0]} has {there[wrong[0]]:,} rows, and a run recorded {recorded[wrong[0]][0]:,}"
     return [Fault(table, f"{len(wrong)} day(s) differ from what runs recorded: {example}")]
 
 

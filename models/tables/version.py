@@ -21,7 +21,7 @@ from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundEr
 from infra.contracts import contract
 from infra.errors import InputDamaged, SnapshotRefused, VersionGone
 from infra.lake import Lake
-from infra.lake.erasures import last_erasure
+from infra.lake.erasures import how_to_restore, last_erasure
 from infra.storage import Folder
 from models.tables.log import COLUMN_MAPPING, protocols, ranges, versions_left
 
@@ -79,7 +79,7 @@ class TableVersion:
             raise InputDamaged(
                 f"a file of version {self.version} does not have the size that the log states",
                 table=self.table,
-                hint=f"It was cut off or overwritten. {_how_to_restore(lake, self.table)}",
+                hint=f"It was cut off or overwritten. {how_to_restore(lake)}",
             )
 
 
@@ -159,23 +159,13 @@ def _version_gone(lake: Lake, table: str, version: int | None, reason: str) -> V
         reason = "there is no such version yet"
     if version is not None and readable and version < readable[-1] and erased is not None:
         return VersionGone(
-            f"version {version} is gone: an erasure of users deleted it (the last was on {erased})",
+            f"version {version} is gone: an erasure of users (the last was on {erased}) or a vacuum deleted it",
             table=table,
-            hint=f"It must not come back: a copy of it holds their rows. {available} Pull or train again from one of "
-            "them; flywheel lineage lists the models that were made from erased versions.",
+            hint=f"Do not restore it from a copy: that could bring erased rows back. {available} Pull or train again "
+            "from one of them; flywheel lineage lists the models that were made from erased versions.",
         )
     return VersionGone(
         f"version {'latest' if version is None else version} cannot be read: {reason}",
         table=table,
         hint=f"{available} Pin versions that must last: flywheel vacuum keeps those that registered models name.",
-    )
-
-
-def _how_to_restore(lake: Lake, table: str) -> str:
-    erased = last_erasure(lake)
-    if erased is None:
-        return "Restore the table's folder from a copy."
-    return (
-        f"Users were erased on {erased}, and a copy from before would bring their rows back: restore a later one, or "
-        "make the table's days again (flywheel run JOB --days D --force)."
     )
