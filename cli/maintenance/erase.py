@@ -45,8 +45,8 @@ def erase(
     the command is killed, run it again. Afterwards, `flywheel run --stale` rebuilds the tables that were built from
     the rows.
 
-    Prints what is left for you to delete, by path: files that landing does not read, and what links lead to. It also
-    stands in ops.erasures (remnants).
+    Lists what you have to delete yourself, by path: files that landing does not read, and the targets of links. The
+    list is also in ops.erasures (remnants).
 
     Exit code: 0 if somebody was found, 3 if no row and no line has any of the ids (they are then refused from now on,
     unless it is a dry run), 1 if it failed.

@@ -220,8 +220,10 @@ class _Erasure:
     def _unread(self, zone: str, zones: Sequence[str]) -> Erased | None:
         """What is left of the users in a landing zone where landing does not read."""
         inner = [name.removeprefix("landing/") for name in zones if name != zone] if zone == "landing" else []
-        found = leftovers(self.lake.landing_of(zone), inner, self.theirs, self.settings.landing.max_expansion)
-        return Erased(f"{zone} (not read)", Counter(), remnants=lines) if (lines := tuple(found)) else None
+        lines = tuple(
+            leftovers(self.lake.landing_of(zone), inner, self.theirs, self.settings.landing.max_expansion)
+        )
+        return Erased(f"{zone} (not read)", Counter(), remnants=lines) if lines else None
 
     def _remnants(self, name: str, matches: Matches, spared: Sequence[int]) -> tuple[str, ...]:
         """What is left of the users in the table or beside it."""
@@ -319,16 +321,16 @@ class _Erasure:
         def theirs_or_naming(batch: pa.RecordBatch) -> Any:
             return pc.or_(_theirs(batch, name, owners), _naming(batch, name, owners))
 
-        for found in _scan(delta, [*(wanted & there)], theirs_or_naming):
-            mask = _theirs(found, name, owners)
-            batch = found.filter(mask)
-            named += found.num_rows - batch.num_rows
+        for matching in _scan(delta, [*(wanted & there)], theirs_or_naming):
+            mask = _theirs(matching, name, owners)
+            batch = matching.filter(mask)
+            named += matching.num_rows - batch.num_rows
             values = {column: batch.column(column).to_pylist() for column in columns}
             for row in range(batch.num_rows):
                 owning = (owners[column].get(values[column][row] or "") for column in columns)
                 rows[next(who for who in owning if who)] += 1
             # Rows of others that cannot be changed (events) make no day stale.
-            touched = found if references else batch
+            touched = matching if references else batch
             days |= set(touched.column("ds").unique().to_pylist())
             if partition:
                 units |= set(touched.column(partition).unique().to_pylist())
@@ -498,9 +500,9 @@ def _without_them(batch: pa.RecordBatch, name: str, owners: Owners) -> pa.Record
         values = kept.column(place)
         parts = pc.extract_regex(values.cast(pa.string()), _NAMED_TURN)
         before, after = (pc.struct_field(parts, part) for part in ("before", "after"))
-        told = pc.binary_join_element_wise(before, pa.scalar(_ERASED_TURN), after, "")
+        replaced = pc.binary_join_element_wise(before, pa.scalar(_ERASED_TURN), after, "")
         is_named = _among(pc.struct_field(parts, "turn"), owners[TURN])
-        kept = kept.set_column(place, kept.schema.field(place), pc.if_else(is_named, told, values))
+        kept = kept.set_column(place, kept.schema.field(place), pc.if_else(is_named, replaced, values))
     return kept
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -300,6 +302,61 @@ def test_erasure_finds_the_lines_of_hashed_conversations(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["two words", "a,b", "a;b", "a|b", "a\\b", 'a"b', "plain", "grün 1", "base64=="], ids=repr
+)
+@pytest.mark.parametrize(
+    "written",
+    ['{"turn_id": %s, "text": "cut o', 'x" {"turn_id": %s, "text": "cut o', '{"turn_id": %s', "turn_id=%s,"],
+)
+@pytest.mark.parametrize("key", [None, KEY])
+def test_an_unreadable_line_is_found_by_any_id(name: str, written: str, key: bytes | None) -> None:
+    turn = name if key is None else id_of("turn", name, key)
+    theirs = Theirs({"somebody": "u_a"}, {}, {turn: "u_a"}, {}, key)
+    line = written % json.dumps(name)
+    assert theirs.mentioned(line.encode()) == "u_a"
+    assert theirs.mentioned(f'{{"payload": {json.dumps(line)}, "cut'.encode()) == "u_a", "JSON in a string"
+    assert theirs.mentioned((written % json.dumps(f"{name}x")).encode()) is None
+
+
+@pytest.mark.parametrize("written", ["turn_id=plain", "at=1 turn_id=base64==;x", "a=b=plain", "x=plain=y"])
+def test_an_id_after_an_equals_sign_is_found(written: str) -> None:
+    theirs = Theirs({"somebody": "u_a"}, {}, {"plain": "u_a", "base64==": "u_a"}, {})
+    assert theirs.mentioned(written.encode()) == "u_a"
+    assert theirs.mentioned(written.replace("plain", "plan").replace("base64==", "base64=").encode()) is None
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        pa.array(["two words"]),
+        pa.array([b"two words"]),
+        pa.array([{"of": ["two words"]}]),
+        pa.array([{"of": [b"two words"]}]),
+        pa.array(['{"turn_id": "two words"}']),
+        pa.array(["two words"]).dictionary_encode(),
+    ],
+    ids=str,
+)
+def test_a_parquet_cell_is_found_by_a_turn(tmp_path: Path, cell: pa.Array) -> None:
+    from infra.storage import Folder
+    from jobs.landing.leftovers import leftovers
+
+    folder = tmp_path / day_folder(DAY)
+    folder.mkdir(parents=True)
+    bad = pa.array([9_000_000_000_000_000_000], pa.timestamp("us"))
+    twice = pa.Table.from_arrays([bad, cell, cell], names=["at", "x", "x"])
+    pq.write_table(pa.table({"x": cell}), folder / "a.parquet.tmp")
+    pq.write_table(twice, folder / "b.parquet")
+    theirs = Theirs({"somebody": "u_a"}, {}, {id_of("turn", "two words", KEY): "u_a"}, {}, KEY)
+    nested = pa.StructArray.from_arrays([pa.array([b"\xff two words"]).view(pa.string())], names=["of"])
+    pq.write_table(pa.table({"x": nested}), folder / "c.parquet.tmp")
+    found, damaged = sorted(leftovers(Folder(str(tmp_path), {}), [], theirs, 100))
+    assert "a.parquet.tmp: landing does not read it, and it holds an id" in found
+    assert "c.parquet.tmp: landing does not read it, and it is damaged" in damaged, "it may hold one"
+    assert erase_lines(landing_files(str(tmp_path), DAY)[0], theirs, 10_000)["u_a"] == 1
+
+
 # Lakes that were filled before the rule.
 
 
@@ -321,6 +378,30 @@ def test_a_new_lake_hashes_ids_and_a_filled_one_keeps_them(settings: Settings, l
         migrate(settings)
         assert not ids_are_keyed(lake)
         assert id_in_lake(settings, "turn", EMAIL) == EMAIL
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("traffic.events", {"event_id": id_of("event", EMAIL, KEY)}),
+        ("traffic.events", {"conversation_id": id_of("conversation", EMAIL, KEY)}),
+        ("annotation.preferences", {"pair_id": id_of("pair", EMAIL, KEY)}),
+    ],
+)
+def test_a_lake_that_hashes_ids_goes_on_if_its_facts_are_lost(
+    settings: Settings, lake: Lake, table: str, row: dict[str, Any], is_lost: bool
+) -> None:
+    fits = {"event_type": "message", "source": "user", "mode": "static", "winner": "a", "split": "train"}
+    put(lake, table, [{**fits, "response_a": "y"}, {**fits, "response_a": "y", **row}])
+    if is_lost:
+        Path(lake.curated, LAKE_FACTS).unlink()
+    else:
+        forget_the_rule(lake)
+        assert ids_are_keyed(lake), "also before the next migration"
+    migrate(settings, key_fits=True)
+    assert json.loads(lake.root.read(LAKE_FACTS))["ids"] == "keyed"
+    assert id_in_lake(settings, "turn", EMAIL) != EMAIL
 
 
 def test_a_filled_lake_lands_its_lines_again_as_they_were() -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.lake import Lake
+from infra.lake import Lake, ledger
 from infra.lake.integrity import faults
 from infra.lake.room import read
 from infra.settings import Settings, SqlSettings
 from jobs.context import JobContext
 from jobs.declaration import Job
 from jobs.runner import run_job
-from tests.conftest import migrated
+from tests.conftest import migrated, put
 from tests.jobs.toy import declare
 
 DAYS = (date(2026, 11, 18), date(2026, 11, 19))
@@ -93,6 +93,18 @@ def test_rows_that_were_added_or_removed_behind_the_ledger_are_counted(lake: Lak
     assert (
         fault.what == f"1 day(s) differ from what runs recorded: {DAYS[0]} has 4 rows, and a run recorded 5"
     )
+
+
+def test_an_erasure_excuses_only_the_runs_before_it(lake: Lake, settings: Settings) -> None:
+    lake.open(TABLE).delete(f"turn_id IN ('{DAYS[0]}-1', '{DAYS[1]}-1')")
+    put(lake, "ops.erasures", [{"completed_ts": ledger.now(), "ds": DAYS[0]}])
+    assert faults(lake, thorough=True) == []
+    run_job(settings, TOY.name, [DAYS[1]], force=True)
+    assert faults(lake, thorough=True) == []
+    lake.open(TABLE).delete(f"turn_id = '{DAYS[1]}-1'")
+    (fault,) = faults(lake, thorough=True)
+    assert fault.what.endswith(f"{DAYS[1]} has 4 rows, and a run recorded 5")
+    assert "backup from before would bring their rows back" in fault.remedy
 
 
 @pytest.mark.parametrize("damage", [removed, emptied])
