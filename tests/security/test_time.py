@@ -7,6 +7,7 @@ of every lexicon, every safety model, every language that screening knows. A new
 from __future__ import annotations
 
 import importlib
+import os
 import random
 import re
 import time
@@ -29,7 +30,7 @@ from models.screening.safety.lexicon import _lexicon, lexicon_languages
 from models.text.compatibility import _too_many_marks, nfkc
 from models.text.language import Language, identify
 from models.text.lexical import Normal, similarities
-from tests.conftest import REPOSITORY, THOROUGH
+from tests.conftest import REPOSITORY
 from tests.security import growth
 
 # Where text from outside arrives. The contracts are our own DDL, and the simulator's texts are made by itself.
@@ -41,6 +42,8 @@ READERS = (
     "jobs/signals",
 )  # fmt: skip
 LANGUAGES = tuple(load_settings().screening.languages)
+# Every unit at larger sizes takes fifteen CPU minutes: for whoever changes many patterns, not for each `make test-all`.
+THOROUGH = os.environ.get("FLYWHEEL_TESTS") == "exhaustive"
 UNITS = growth.UNITS if THOROUGH else growth.UNITS[::4]
 # A safety model or the entity model is loaded first, and its compiled code made.
 _CHUNK = 1_000
