@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from infra.storage import Folder
 
-_LOG_FILE: Final = re.compile(r"(\d{20})\.(json|checkpoint(?:\..*)?\.parquet)$")
+_LOG_FILE: Final = re.compile(r"(\d{20})\.(json|checkpoint(?:\..*)?\.parquet)")
 _SHOWN_RANGES: Final = 10
 COLUMN_MAPPING: Final = "delta.columnMapping.mode"
 """Table property: anything but `none` gives the columns other names in the files."""
@@ -22,7 +22,7 @@ def _log(folder: Folder) -> tuple[dict[int, str], set[int]]:
     commits: dict[int, str] = {}
     checkpoints = set()
     for entry in folder.entries("_delta_log"):
-        if match := _LOG_FILE.search(entry.name):
+        if match := _LOG_FILE.fullmatch(entry.name):
             if match[2] == "json":
                 commits[int(match[1])] = f"_delta_log/{entry.name}"
             else:
