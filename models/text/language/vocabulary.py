@@ -115,7 +115,7 @@ class Vocabulary:
         between them. One misspelt word among English ones does no harm.
         """
         lowered = nfkc(text).casefold()
-        if "://" in lowered:
+        if "http" in lowered:
             lowered = _LINK.sub(" ", lowered)
         if _SPELLED_OUT.search(lowered):
             lowered = _SPELLED_OUT.sub(lambda run: re.sub(r"[\W_]", "", run.group()), lowered)
