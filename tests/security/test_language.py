@@ -104,7 +104,7 @@ ORDINARY = (
     "tysm", "bruh", "gr8", "l8r", "okie dokie", "grrr", "meow", "hasta la vista",
     "c'est la vie", "C'mon", "ain't", "Pikachu", "that's a great questoin",
     "mera naam Ravi hai", "¯\\_(ツ)_/¯", "ok (´･ω･`)", "I liked <PERSON> too",
-    "卡拉OK好吗", "my dog is 5yo", "at 5pm", "cool 👍🏽", "h3llo there",
+    "किताबी बातें मत करो", "मैं घर जा रहा हूँ", "卡拉OK好吗", "my dog is 5yo", "at 5pm", "cool 👍🏽", "h3llo there",
 )  # fmt: skip
 
 

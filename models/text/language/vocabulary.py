@@ -39,7 +39,8 @@ _MARKS = (
 _WORD = re.compile(rf"(?:[^\W_][{_MARKS}]*)+")
 # The privacy rules replace a link; its words say nothing about the language.
 _LINK = re.compile(r"https?://[\w\-]+(?:\.[\w\-]+)+\S*", re.IGNORECASE)
-_SPELLED_OUT = re.compile(r"(?<![^\W_])[^\W\d_](?:[\W_]{1,3}[^\W\d_](?![^\W_])){3,}")
+# Vowel signs are no letters to `re`, and separate none.
+_SPELLED_OUT = re.compile(rf"(?<![^\W_])[^\W\d_](?:(?:[^\w{_MARKS}]|_){{1,3}}[^\W\d_](?![^\W_])){{3,}}")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
 _DOUBLED = re.compile(r"([^\W\d_])\1+")
 _SOUND = re.compile(
