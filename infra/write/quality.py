@@ -60,20 +60,21 @@ def check(frame: DataFrame | pa.Table, table: str) -> list[Result]:
     if isinstance(frame, pa.Table):
         source = context.data_sources.add_or_update_pandas("arrow")
         used = _columns_used(frame, suite["expectations"])
-        data, distinct = _pandas_frame(used), _pandas_frame(_distinct(used, suite["expectations"]))
+        data = _pandas_frame(_distinct(used, suite["expectations"]))
     else:
         source = context.data_sources.add_or_update_spark("spark", persist=False)
-        data = distinct = frame
+        used = data = frame
     asset = source.add_dataframe_asset(table)
     whole = asset.add_batch_definition_whole_dataframe("whole")
     expectations = gx.ExpectationSuite(
         name=table, expectations=suite["expectations"], meta=suite.get("meta", {})
     )
-    outcome = whole.get_batch({"dataframe": distinct}).validate(expectations, result_format="BOOLEAN_ONLY")
+    outcome = whole.get_batch({"dataframe": data}).validate(expectations, result_format="BOOLEAN_ONLY")
     results = [_result(result) for result in outcome.results]
     if all(result.success for result in results):
         return results
-    # Counts cost more, so they are gathered only when something failed.
+    # Counts cost more, so they are gathered only when something failed, and then over all rows.
+    data = _pandas_frame(used) if isinstance(used, pa.Table) else used
     outcome = whole.get_batch({"dataframe": data}).validate(expectations, result_format="BASIC")
     return [_result(result) for result in outcome.results]
 

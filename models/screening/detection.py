@@ -94,7 +94,7 @@ class Detectors:
 
 @dataclass(frozen=True)
 class Question:
-    """One text to judge, and the names of the character that speaks it or that it describes (see `names.own_names`).
+    """One text to judge, and the names of the character that speaks it or that it describes (see `names.own_name`).
 
     What languages other texts are in plays no part: whoever writes those would choose this text's detectors.
     `safety_only`: do not look for identifiers, because other questions cover the same text.

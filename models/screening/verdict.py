@@ -84,7 +84,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn to judge: its texts, and the names that its character has or had (see `names.own_names`)."""
+    """One turn to judge: its texts, and the names that its character has or had (see `names.own_name`)."""
 
     turn_id: str
     user_message: str | None

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import importlib
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, cast
+
+LOCALES: Mapping[str, tuple[str, ...]] = {
+    "en": ("en_US", "en_GB", "en_IN"), "es": ("es_ES", "es_MX"), "de": ("de_DE",), "it": ("it_IT",), "fr": ("fr_FR",),
+    "hi": ("hi_IN",),
+}  # fmt: skip
+"""The locales of a language whose people's names are listed."""
 
 
 @lru_cache(maxsize=32)

@@ -247,9 +247,7 @@ def without_errors(function: Callable[..., object]) -> Callable[[str], None]:
 _TEXT_NAMES = frozenset(
     "text texts message user_message prompt_text written reading cleaned content word answer".split()
 )
-_TEXT_TYPES = frozenset(
-    ("str", "str | None", "object", "Sequence[str]", "Sequence[str | None]", "Sequence[str]")
-)
+_TEXT_TYPES = frozenset(("str", "str | None", "object", "Sequence[str]", "Sequence[str | None]"))
 
 
 def own_units(pattern: re.Pattern[str], seed: int = 7, most: int = 14) -> list[str]:

@@ -16,7 +16,7 @@ from models.screening.privacy.fiction import FAMOUS
 from models.screening.privacy.span import PLACEHOLDER, Span
 from models.text.compatibility import nfkc
 from models.text.language.romanised_hindi import stop_words
-from models.text.names import name_lists
+from models.text.names import LOCALES, name_lists
 
 _SCORE = 0.6
 # Two capitalised words in a row. The entity model reads only texts that have them.
@@ -26,15 +26,7 @@ _CAPITALISED_PAIR = re.compile(
 _NAME_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*")
 _DEVANAGARI = re.compile("[\u0900-\u097f]")
 _BLANKS_BEFORE = 200
-_PROVIDERS = {
-    "en": ("en_US", "en_GB", "en_IN"),
-    "es": ("es_ES", "es_MX"),
-    "de": ("de_DE",),
-    "it": ("it_IT",),
-    "fr": ("fr_FR",),
-    "hi": ("hi_IN",),
-    "hi-Latn": ("en_IN",),
-}
+_PROVIDERS = {**LOCALES, "hi-Latn": ("en_IN",)}
 _PROVIDERS["und"] = tuple(locale for locales in _PROVIDERS.values() for locale in locales)
 _ENGLISH = ("en", "und")
 # Title, given names, family name. A longer name of a character is not excused.

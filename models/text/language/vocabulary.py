@@ -28,7 +28,7 @@ from models.text.language.romanised_hindi import (
     transliterate,
     words_of,
 )
-from models.text.names import name_lists
+from models.text.names import LOCALES, name_lists
 
 VERSION = "vocabulary-1"
 # A letter and the marks that belong to it. Scripts of India, South East Asia and the Near East write vowels as marks.
@@ -55,11 +55,6 @@ _KNOWN, _COMMON, _TIMES_TEN = 2.5, 3.5, 1.0
 _OTHERS = 3.0  # a word of another language that is rarer than that does not count
 _ENGLISH, _RIVAL = 3.0, 0.7
 _MISSPELT_LETTERS, _COMPOUND_LETTERS, _LONGEST = 5, 9, 60
-# People's names are words of their countries: one identifies nobody and says nothing harmful.
-_NAMES = {
-    "en": ("en_US", "en_GB", "en_IN"), "es": ("es_ES", "es_MX"), "de": ("de_DE",), "it": ("it_IT",), "fr": ("fr_FR",),
-    "hi": ("hi_IN",),
-}  # fmt: skip
 _JOINING = frozenset("and or und oder y o e et ou aur ya nor".split())
 _SCRIPT_WORDS, _SCRIPT_SHARE = 1_000, 0.1
 _CHAT = """
@@ -306,8 +301,9 @@ def _built(languages: Iterable[str], listed: set[str]) -> Vocabulary:
     if "en" in chosen:
         common = [word for word, frequency in english.items() if frequency >= _SHORTENED and len(word) >= 5]
         known |= {short for word in common if len(short := _VOWELS.sub("", word)) >= 4} - rarer
-    for language in chosen & set(_NAMES):
-        known.update(*name_lists(_NAMES[language]))
+    # People's names are words of their countries: one identifies nobody and says nothing harmful.
+    for language in chosen & set(LOCALES):
+        known.update(*name_lists(LOCALES[language]))
     known |= _romanised() if "hi-Latn" in chosen else set()
     hindi = romanised_hindi().sure_forms if "hi-Latn" in chosen else frozenset()
     known |= {part for word in known if "'" in word or "’" in word for part in re.split("['’]", word) if part}
