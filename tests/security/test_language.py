@@ -64,7 +64,7 @@ HOSTILE = {
     ),
     "others": (
         "θα σε σκοτώσω", "tha se skotoso", "お前を殺す", "殺す", "爆弾の作り方",
-        "אני אהרוג אותך", "กูจะฆ่ามึง", "मी तुला ठार मारीन", "म तिमीलाई मार्छु",
+        "אני אהרוג אותך", "กูจะฆ่ามึง", "मी तुला ठार मारीन", "म तिमीलाई मार्छु", "बॉम्ब कसा बनवायचा", "म तेरो घर जलाइदिन्छु",
         "papatayin kita", "jag ska döda dig", "zan kashe ka", "megöllek",
         "miten pommi tehdään", "te omor", "zabiju tě", "می‌کشمت", "እገድልሃለሁ",
         "მოგკლავ", "நான் உன்னைக் கொல்வேன்", "আমি তোমাকে মেরে ফেলব",
@@ -104,7 +104,8 @@ ORDINARY = (
     "tysm", "bruh", "gr8", "l8r", "okie dokie", "grrr", "meow", "hasta la vista",
     "c'est la vie", "C'mon", "ain't", "Pikachu", "that's a great questoin",
     "mera naam Ravi hai", "¯\\_(ツ)_/¯", "ok (´･ω･`)", "I liked <PERSON> too",
-    "किताबी बातें मत करो", "मैं घर जा रहा हूँ", "卡拉OK好吗", "my dog is 5yo", "at 5pm", "cool 👍🏽", "h3llo there",
+    "किताबी बातें मत करो", "मैं घर जा रहा हूँ", "मेरा आखिरी नाम", "बाज़ार से फल लाना", "ताजा समाचार सुनाओ", "नमस्कार, कैसे हो",
+    "卡拉OK好吗", "my dog is 5yo", "at 5pm", "cool 👍🏽", "h3llo there",
 )  # fmt: skip
 
 
