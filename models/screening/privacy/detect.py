@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
 from models.screening.privacy import names, numbers, patterns, personal
 from models.screening.privacy.expression import need
 from models.screening.privacy.prefilter import SPELLED, SPOKEN, Gate
@@ -32,7 +30,7 @@ def gate() -> Gate:
 
 def joined_views(bases: Sequence[View]) -> list[View | None]:
     """Each view with its spelled-out tokens joined, None where there are none."""
-    masks = gate().masks([base.text for base in bases]).tolist()
+    masks = gate().masks([base.text for base in bases])
     return [joined_letters(base) if mask & SPELLED else None for base, mask in zip(bases, masks, strict=True)]
 
 
@@ -40,7 +38,7 @@ def deepest_views(texts: Sequence[str]) -> list[View]:
     """The last view of each text: with spoken digits written, else with spelled-out tokens joined, else normalised."""
     bases = [normalised(text) for text in texts]
     views = []
-    for base, mask in zip(bases, gate().masks([base.text for base in bases]).tolist(), strict=True):
+    for base, mask in zip(bases, gate().masks([base.text for base in bases]), strict=True):
         spoken = spoken_digits(base) if mask & SPOKEN else None
         joined = joined_letters(base) if spoken is None and mask & SPELLED else None
         views.append(spoken or joined or base)
@@ -61,8 +59,8 @@ def rule_spans(texts: Sequence[str]) -> dict[int, list[Span]]:
     bases = {index: normalised(text) for index, text in enumerate(texts) if not text.isascii()}
     masks = gate().masks([bases[i].text if i in bases else text for i, text in enumerate(texts)])
     spans_by_text: dict[int, list[Span]] = {}
-    for index in np.flatnonzero(masks).tolist():
-        spans = _spans(bases.get(index) or View(texts[index]), int(masks[index]))
+    for index, mask in enumerate(masks):
+        spans = _spans(bases.get(index) or View(texts[index]), mask) if mask else []
         if spans:
             spans_by_text[index] = spans
     return spans_by_text
@@ -74,7 +72,7 @@ def _spans(base: View, mask: int) -> list[Span]:
         view = derive(base) if mask & bit else None
         if view is not None:
             (view_mask,) = gate().masks([view.text])
-            spans += _on_original(view, _matching(view.text, int(view_mask)))
+            spans += _on_original(view, _matching(view.text, view_mask))
     return spans
 
 

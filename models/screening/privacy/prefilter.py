@@ -31,12 +31,15 @@ from models.screening.privacy.expression import (
 _MOST_DIGITS, _LONGEST_RUN = 31, 63
 _DIGIT, _TOKEN, _SIGN, _LETTER, _PRINTABLE, _WORD = 1, 2, 4, 8, 16, 32
 # Bits of a mask above those of the rules: the text may have a further view.
-SPELLED, SPOKEN = 1 << 62, 1 << 61
-_MOST_RULES = 60
+_MOST_RULES = 254
+SPELLED, SPOKEN = 1 << _MOST_RULES + 1, 1 << _MOST_RULES
+_MASK_BITS = 64  # a mask is scanned in words of this size
 
 
 class Gate:
     """The needs of rules, checked together. Bit i of a mask is set where the i-th rule may match.
+
+    A mask has as many bits as there are rules.
 
     `SPELLED` and `SPOKEN` are set where `models.screening.privacy.view` may find spelled-out tokens or spoken digits,
     given the digit words of those views and how many digits each of them adds.
@@ -54,33 +57,44 @@ class Gate:
                 always[place] |= (not literals) << bit
                 for literal in chain(*literals):
                     outputs.setdefault(literal, [0, 0])[place] |= 1 << bit
-        self._always = np.array(always, np.uint64)
-        self._digits = _thresholds([requirement.digits for requirement in needs], _MOST_DIGITS)
-        self._runs = _thresholds([requirement.run for requirement in needs], _LONGEST_RUN)
+        size = max(1, -(-len(needs) // _MASK_BITS))
+        self._always = _in_words(always, size)
+        self._digits = _in_words(_thresholds([n.digits for n in needs], _MOST_DIGITS), size)
+        self._runs = _in_words(_thresholds([n.run for n in needs], _LONGEST_RUN), size)
         words = {with_word_starts("".join(map(fold, word))): digits for word, digits in words.items()}
         alphabet = sorted(set("".join([*outputs, *words])))
         self._classes, self._kinds, ids = _char_classes(alphabet)
-        self._next, self._out, self._word, self._weight = _automaton(
-            outputs, words, ids, len(self._kinds) + 1
-        )
+        self._next, out, self._word, self._weight = _automaton(outputs, words, ids, len(self._kinds) + 1)
+        self._out = _in_words([bits for both in out for bits in both], size).reshape(-1, 2, size)
+        self._ends = self._out.any(axis=(1, 2))
 
-    def masks(self, texts: Sequence[str]) -> NDArray[np.uint64]:
+    def masks(self, texts: Sequence[str]) -> list[int]:
         """One mask a text."""
         sizes = np.fromiter(map(len, texts), np.int64, len(texts))
         codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
-        masks: NDArray[np.uint64] = _scan(
-            codes, sizes, self._classes, self._kinds, self._next, self._out, self._word, self._weight,
-            self._digits, self._runs, self._always,
+        rules, spelled, spoken = _scan(
+            codes, sizes, self._classes, self._kinds, self._next, self._out, self._ends, self._word,
+            self._weight, self._digits, self._runs, self._always,
         )  # fmt: skip
+        masks: list[int] = rules[:, 0].tolist()
+        for word in range(1, rules.shape[1]):
+            for text in np.flatnonzero(rules[:, word]).tolist():
+                masks[text] |= int(rules[text, word]) << _MASK_BITS * word
+        for bit, texts_with in ((SPELLED, spelled), (SPOKEN, spoken)):
+            for text in np.flatnonzero(texts_with).tolist():
+                masks[text] |= bit
         return masks
 
 
-def _thresholds(least: Sequence[int], most: int) -> NDArray[np.uint64]:
+def _in_words(masks: Sequence[int], size: int) -> NDArray[np.uint64]:
+    """Each mask as a row of `size` words, the lowest bits first."""
+    data = b"".join(mask.to_bytes(size * _MASK_BITS // 8, "little") for mask in masks)
+    return np.frombuffer(data, np.dtype("<u8")).astype(np.uint64).reshape(len(masks), size)
+
+
+def _thresholds(least: Sequence[int], most: int) -> list[int]:
     """By count (capped at `most`): the bits of the rules that need at most that many."""
-    return np.array(
-        [sum((min(n, most) <= count) << bit for bit, n in enumerate(least)) for count in range(most + 1)],
-        np.uint64,
-    )
+    return [sum((min(n, most) <= count) << bit for bit, n in enumerate(least)) for count in range(most + 1)]
 
 
 @lru_cache(maxsize=1)
@@ -126,7 +140,7 @@ def _automaton(
     words: Mapping[str, int],
     ids: Mapping[str, Sequence[int]],
     classes: int,
-) -> tuple[NDArray[np.uint16], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]:
+) -> tuple[NDArray[np.uint16], list[list[int]], NDArray[np.int32], NDArray[np.int32]]:
     """Aho–Corasick: the next state by class; by state the rules, the longest digit word that ends there, its digits."""
     moves: list[dict[str, int]] = [{}]
     out, word, weight = [[0, 0]], [0], [0]
@@ -160,21 +174,26 @@ def _automaton(
             out[state] = [a | b for a, b in zip(out[state], out[fail[state]], strict=True)]
             if not word[state]:
                 word[state], weight[state] = word[fail[state]], weight[fail[state]]
-    return table, np.array(out, np.uint64), np.array(word, np.int32), np.array(weight, np.int32)
+    return table, out, np.array(word, np.int32), np.array(weight, np.int32)
 
 
 @compiled(nogil=True)
 def _scan(
-    codes: Any, sizes: Any, classes: Any, kinds: Any, moves: Any, out: Any, word: Any, weight: Any,
+    codes: Any, sizes: Any, classes: Any, kinds: Any, moves: Any, out: Any, ends: Any, word: Any, weight: Any,
     digit_bits: Any, run_bits: Any, always: Any,
 ) -> Any:  # fmt: skip
-    masks = np.zeros(len(sizes), np.uint64)
+    """The masks of the rules, in words, and whether a text may have spelled-out tokens or spoken digits."""
+    size_of_mask = always.shape[1]
+    masks = np.zeros((len(sizes), size_of_mask), np.uint64)
+    is_spelled, is_spoken = np.zeros(len(sizes), np.bool_), np.zeros(len(sizes), np.bool_)
+    second_bits = np.zeros(size_of_mask, np.uint64)
     word_starts = len(kinds)
     begin = 0
     for text in range(len(sizes)):
         end = begin + sizes[text]
         state = digits = run = longest = 0
-        bits, second_bits = always
+        bits = masks[text]
+        bits[:], second_bits[:] = always[0], always[1]
         # The two runs of units that ended last: a sign may be a unit itself ('a-.-b'), so runs may interleave.
         spelled = earlier = best_spelled = 0
         spelled_end = earlier_end = -9
@@ -188,9 +207,10 @@ def _scan(
             if kind & _WORD and not previous & _WORD:
                 state = moves[state, word_starts]
             state = moves[state, char]
-            if out[state, 0] or out[state, 1]:
-                bits |= out[state, 0]
-                second_bits |= out[state, 1]
+            if ends[state]:
+                for part in range(size_of_mask):
+                    bits[part] |= out[state, 0, part]
+                    second_bits[part] |= out[state, 1, part]
             unit = 0  # its length
             unit_digits = 0  # the digits it adds
             if kind & _TOKEN:
@@ -235,15 +255,12 @@ def _scan(
                 earlier, earlier_end = spelled, spelled_end
                 spelled, spelled_end = length, i
                 best_spelled = max(best_spelled, spelled)
-        bits &= (
-            second_bits
-            & digit_bits[min(digits, len(digit_bits) - 1)]
-            & run_bits[min(longest, len(run_bits) - 1)]
+        enough_digits, long_run = (
+            digit_bits[min(digits, len(digit_bits) - 1)],
+            run_bits[min(longest, len(run_bits) - 1)],
         )
-        if best_spelled >= 4:
-            bits |= np.uint64(1) << np.uint64(62)
-        if best_spoken >= 5:
-            bits |= np.uint64(1) << np.uint64(61)
-        masks[text] = bits
+        for part in range(size_of_mask):
+            bits[part] &= second_bits[part] & enough_digits[part] & long_run[part]
+        is_spelled[text], is_spoken[text] = best_spelled >= 4, best_spoken >= 5
         begin = end
-    return masks
+    return masks, is_spelled, is_spoken

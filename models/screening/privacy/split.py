@@ -139,7 +139,7 @@ def _letters(readable: Sequence[View], spans_by_text: dict[int, list[Span]]) -> 
     """Add identifiers with letters that begin at the end of a text and go on at the start of the next ones."""
     # Join the messages without a blank first; join them with a blank only if that finds nothing.
     runs = [pair for first, view in enumerate(readable[:-1]) if view.text for pair in _runs(first, readable)]
-    masks = gate().masks([run.text for pair in runs for run in pair]).tolist()
+    masks = gate().masks([run.text for pair in runs for run in pair])
     for (glued, spaced), mask, spaced_mask in zip(runs, masks[::2], masks[1::2], strict=True):
         crossing = _crossing(readable, glued, mask) or _crossing(readable, spaced, spaced_mask)
         for place, span in crossing:

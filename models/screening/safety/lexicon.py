@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
-import numpy as np
-
 from infra.errors import DetectorUnavailable
 from models.screening.privacy.detect import joined_views
 from models.screening.privacy.expression import need
@@ -52,9 +50,9 @@ class _Lexicon:
     prefilter: Gate
 
     @property
-    def bits(self) -> np.uint64:
+    def bits(self) -> int:
         """The bits of the rules."""
-        return np.uint64((1 << len(self.rules)) - 1)
+        return (1 << len(self.rules)) - 1
 
     def worst(self, reading: str, mask: int, best: SafetyScore) -> SafetyScore:
         """The highest rule that matches the reading and scores above `best`, else `best`."""
@@ -150,9 +148,10 @@ class LexiconModel:
             lexicon = _lexicon(tag)
             worst = [SAFE] * len(texts)
             masks = lexicon.prefilter.masks([reading for _, reading in readings])
-            for place in np.flatnonzero(masks & lexicon.bits).tolist():
-                index, reading = readings[place]
-                worst[index] = lexicon.worst(reading, int(masks[place]), worst[index])
+            of_rules = lexicon.bits
+            for (index, reading), mask in zip(readings, masks, strict=True):
+                if mask & of_rules:
+                    worst[index] = lexicon.worst(reading, mask, worst[index])
             # Of equal scores the first language's counts.
             best = [max(pair, key=lambda score: score.score) for pair in zip(best, worst, strict=True)]
         return best

@@ -69,7 +69,7 @@ def test_the_prefilter_loses_no_rule() -> None:
     for language in sorted(lexicon_languages()):
         lexicon = _lexicon(language)
         read = [*texts[language], *texts["en"]]
-        for text, mask in zip(read, lexicon.prefilter.masks(read).tolist(), strict=True):
+        for text, mask in zip(read, lexicon.prefilter.masks(read), strict=True):
             matching = sum(1 << bit for bit, rule in enumerate(lexicon.rules) if rule.pattern.search(text))
             assert matching & ~mask == 0, (language, text)
             matched += matching != 0
