@@ -37,6 +37,7 @@ def outcomes(
     from infra.lake import Lake
     from infra.lake.facts import id_in_lake
     from infra.settings import load_settings
+    from models.screening.reasons import outcome_in_words
 
     settings = load_settings()
     lake = Lake.of(settings)
@@ -47,6 +48,8 @@ def outcomes(
             rows = history(lake, id_in_lake(settings, "turn", turn_id))
         except FlywheelError:  # also without the key: who mistyped an id is told about the id that they typed
             raise unknown from None
+    if format is Format.table:
+        rows = [outcome_in_words(row) for row in rows]
     print_rows(rows, ["where", "outcome", "reason", "detail"], format)
 
 

@@ -125,6 +125,10 @@ def list_batches(
     from infra.settings import load_settings
 
     names, rows = query(Lake.of(load_settings()), _REFUSED if quarantine else _COUNTS)
+    if quarantine and format is Format.table:
+        from models.screening.reasons import in_words
+
+        rows = [row | {"reason": in_words(row["reason"])} for row in rows]
     print_rows(rows, names, format)
     if not rows:
         err.print("There are none yet. To import some: flywheel preferences import --help")

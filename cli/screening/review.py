@@ -32,11 +32,12 @@ def list_(limit: Annotated[int, typer.Option(min=1, help="Number of turns to sho
     """
     from infra.settings import load_settings
     from jobs.curation.reviews import list_queue
+    from models.screening.reasons import all_in_words
 
     rows = [
         {
             "turn_id": turn.turn_id, "day": turn.ds, "uncertainty": f"{turn.uncertainty:.2f}",
-            "language": turn.language, "reasons": ", ".join(turn.reasons),
+            "language": turn.language, "reasons": all_in_words(turn.reasons),
         }
         for turn in list_queue(load_settings(), limit)
     ]  # fmt: skip
@@ -48,7 +49,7 @@ def list_(limit: Annotated[int, typer.Option(min=1, help="Number of turns to sho
 
 @review_app.command()
 def show(turn_id: Turn, reviewer: Reviewer) -> None:
-    """Show the raw text of a turn. The access is recorded in ops.raw_reads first.
+    """Show the raw text of a turn and why it waits. The access is recorded in ops.raw_reads first.
 
     \b
     Example:
@@ -56,9 +57,16 @@ def show(turn_id: Turn, reviewer: Reviewer) -> None:
     """
     from infra.settings import load_settings
     from jobs.curation.reviews import show as read_turn
+    from models.screening.reasons import all_in_words
 
-    user_message, response = read_turn(load_settings(), turn_id, reviewer)
-    print_passages({"user": user_message or "(none)", "character": response})
+    turn = read_turn(load_settings(), turn_id, reviewer)
+    print_passages(
+        {
+            "waits because": all_in_words(turn.reasons),
+            "user": turn.user_message or "(none)",
+            "character": turn.response,
+        }
+    )
 
 
 @review_app.command()

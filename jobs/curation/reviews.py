@@ -33,6 +33,15 @@ class Waiting:
     content_hash: str
 
 
+@dataclass(frozen=True)
+class RawTurn:
+    """The raw texts of a turn that waits for a decision, and why it waits."""
+
+    user_message: str | None
+    response: str
+    reasons: tuple[str, ...]
+
+
 def list_queue(settings: Settings, limit: int = 20) -> list[Waiting]:
     """Turns that wait for a decision, the most uncertain first. Turns decided since the last run are left out."""
     lake = Lake.of(settings)
@@ -56,8 +65,8 @@ def list_queue(settings: Settings, limit: int = 20) -> list[Waiting]:
     return sorted(waiting, key=lambda w: (-w.uncertainty, w.ds, w.turn_id))[:limit]
 
 
-def show(settings: Settings, turn_id: str, reviewer: str) -> tuple[str | None, str]:
-    """The raw user message and response of a queued turn. The reading is recorded in `ops.raw_reads` first.
+def show(settings: Settings, turn_id: str, reviewer: str) -> RawTurn:
+    """The raw text of a queued turn. The reading is recorded in `ops.raw_reads` first.
 
     Raises ContractError when the turn is in no queue.
     """
@@ -67,7 +76,7 @@ def show(settings: Settings, turn_id: str, reviewer: str) -> tuple[str | None, s
     turn_id = waiting["turn_id"]
     turn = _turn(lake, turn_id, waiting["ds"])
     record(lake, "review", reviewer, [turn_id], waiting["ds"])
-    return turn["user_message"], turn["response"]
+    return RawTurn(turn["user_message"], turn["response"], tuple(waiting["reasons"]))
 
 
 def decide(settings: Settings, turn_id: str, decision: str, reviewer: str, note: str = "") -> date:

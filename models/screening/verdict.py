@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, cast
 
 from infra.errors import InputDamaged
 from infra.nesting import too_deep
@@ -105,6 +105,14 @@ class TurnVerdict:
     safety_score: float | None
     uncertainty: float
     is_split: bool = False
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """The texts of a file, counted by verdict, and by each of their reasons."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
 @lru_cache(maxsize=2)
@@ -364,8 +372,8 @@ def ruled(text: str, findings: Findings, settings: ScreeningSettings) -> Verdict
     )
 
 
-def screen_file(path_in: Path, out: Path | None, settings: Settings) -> Counter[str]:
-    """Judge `{"id", "text"}` lines (.jsonl or .jsonl.gz), one JSON line out each, in order; returns counts by verdict.
+def screen_file(path_in: Path, out: Path | None, settings: Settings) -> FileCounts:
+    """Judge `{"id", "text"}` lines (.jsonl or .jsonl.gz), one JSON line out each, in order; returns counts.
 
     A malformed line gives a line too: verdict reject, reason malformed_line, the line number as id. `redacted` is
     null unless the verdict is pass. Writes to standard output when `out` is None, else the complete file or none.
@@ -375,17 +383,18 @@ def screen_file(path_in: Path, out: Path | None, settings: Settings) -> Counter[
     detectors = detectors_of(settings.screening)
     detectors.load(settings.screening.languages)
     policy = ScreeningPolicy.of(settings.screening, detectors)
-    counts: Counter[str] = Counter()
+    counts = FileCounts()
     opened = gzip.open if path_in.name.endswith(".gz") else open
     try:
         with opened(path_in, "rb") as lines, _sink(out) as sink:
             for batch in _batches(lines):
                 for row in _screen_lines(batch, policy, detectors):
-                    counts[str(row["verdict"])] += 1
+                    counts.verdicts[str(row["verdict"])] += 1
+                    counts.reasons.update(cast(list[str], row["reasons"]))
                     _put(sink, row)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise InputDamaged(
-            f"{path_in.name} ends too early or is damaged after {counts.total():,} lines",
+            f"{path_in.name} ends too early or is damaged after {counts.verdicts.total():,} lines",
             hint="Copy the whole file again." + (" Nothing was written." if out else ""),
         ) from None
     return counts

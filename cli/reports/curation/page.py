@@ -12,6 +12,7 @@ from cli.reports.curation.map import lay_out
 from cli.reports.page import write_page
 from infra.lake import Lake
 from infra.settings import Settings
+from models.screening.reasons import in_words
 
 _STOPS = {
     "ineligible": "Not usable",
@@ -112,15 +113,10 @@ def stops(report: Report) -> list[tuple[str, int]]:
     counts: dict[str, int] = {}
     for row in (*report.outcomes, *report.fates):
         if row["outcome"] in _STOPS:
-            reason = _plain(row["reason"]) if row["reason"] != row["outcome"] else ""
+            reason = in_words(row["reason"]) if row["reason"] != row["outcome"] else ""
             name = _STOPS[row["outcome"]] + (f" · {reason}" if reason else "")
             counts[name] = counts.get(name, 0) + row["turns"]
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _plain(reason: str) -> str:
-    """A reason without the level: `cap character=bob` is `cap character`; the tables name the level."""
-    return reason.split("=")[0].replace("_", " ")
 
 
 def hard_constraints(report: Report, split: str) -> list[Row]:

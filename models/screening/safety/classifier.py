@@ -24,8 +24,9 @@ from scipy import sparse
 
 from infra.errors import DetectorUnavailable
 from infra.storage import write_file
+from models.screening.hazards import CATEGORIES
 from models.screening.safety.corpus import LabelledText
-from models.screening.safety.interface import CATEGORIES, REJECT, REVIEW, SAFE, SafetyScore
+from models.screening.safety.interface import REJECT, REVIEW, SAFE, SafetyScore
 from models.screening.safety.ngrams import BUCKETS, RECIPE, features
 
 Floats = npt.NDArray[np.float32]

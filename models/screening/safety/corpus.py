@@ -16,7 +16,7 @@ from importlib import resources
 from random import Random
 from typing import Any
 
-from models.screening.safety.interface import CATEGORIES
+from models.screening.hazards import CATEGORIES
 from models.text.language.romanised_hindi import corpus_lines
 
 RECIPE = "templates-1"

@@ -15,11 +15,12 @@ from functools import lru_cache
 from importlib import resources
 
 from infra.errors import DetectorUnavailable
+from models.screening.hazards import CATEGORIES
 from models.screening.privacy.detect import joined_views
 from models.screening.privacy.expression import need
 from models.screening.privacy.prefilter import Gate
 from models.screening.privacy.view import normalised
-from models.screening.safety.interface import CATEGORIES, SAFE, SafetyScore
+from models.screening.safety.interface import SAFE, SafetyScore
 
 _MASKED = str.maketrans({"@": "a", "$": "s", "0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t"})
 _LEET_WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]++[@$013457][A-Za-z@$013457]*|[@$][A-Za-z]+")

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import DetectorUnavailable
-from models.screening.safety.interface import CATEGORIES, REVIEW, SAFE, SafetyScore
+from models.screening.hazards import CATEGORIES
+from models.screening.safety.interface import REVIEW, SAFE, SafetyScore
 
 _CODE = re.compile(r"\bS(\d{1,2})\b")
 _ANSWER_TOKENS = 16

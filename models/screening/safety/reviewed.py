@@ -8,8 +8,8 @@ from typing import Any
 from infra.lake import Lake
 from infra.lake.arrow import queryable
 from infra.settings import Settings
+from models.screening.hazards import CATEGORIES
 from models.screening.safety.corpus import LabelledText
-from models.screening.safety.interface import CATEGORIES
 from models.screening.safety.train import LabelledRow
 
 TABLES = ("curation.reviews", "curation.screened", "traffic.turns")

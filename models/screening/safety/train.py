@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from infra.errors import TrainingRefused
 from models.calibration import Reliability, calibration_error, reliability
+from models.screening.hazards import CATEGORIES
 from models.screening.safety.classifier import ClassifierModel, Weights, calibrated, fit, pieces, version_of
 from models.screening.safety.corpus import LabelledText, corpus_hash, corpus_languages, generated
 from models.screening.safety.evaluate import Band, Bounds, band, choose
-from models.screening.safety.interface import CATEGORIES
 from models.screening.safety.ngrams import features
 
 _UNSAFE = frozenset({"unsafe", "1", "true", "reject", "toxic", "hateful", "abusive"})

@@ -111,9 +111,9 @@ def test_numbers_are_those_of_the_tables(filled: Lake) -> None:
     ended = dict(stops(report))
     assert ended == {
         "Near-duplicate": 4,
-        "Screening · unsafe:S10": 3,
-        "Not usable · greeting": 2,
-        "Not sampled · cap character": 1,
+        "Screening · Hate and harassment (S10)": 3,
+        "Not usable · A greeting, or a turn without a time": 2,
+        "Not sampled · Cap character": 1,
     }
     assert sum(ended.values()) + 10 == 20
     hard = {row["label"]: row for row in hard_constraints(report, "train")}

@@ -11,7 +11,7 @@ from infra.contracts import contract
 from infra.errors import ContractError, SettingsError
 from infra.lake import Lake, ledger
 from infra.settings import Settings
-from jobs.curation.reviews import decide, list_queue, show
+from jobs.curation.reviews import RawTurn, decide, list_queue, show
 from models.screening.verdict import content_hash
 from tests.conftest import put
 
@@ -91,7 +91,7 @@ def test_raw_text_is_shown_after_the_access_is_on_record(
     queued: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`ops.raw_reads` names who saw what, never the text; what cannot be recorded is not shown."""
-    assert show(settings, "t1", "ada") == ("secret of t1", "hm")
+    assert show(settings, "t1", "ada") == RawTurn("secret of t1", "hm", ("unsure:S10",))
     [read] = queued.open("ops.raw_reads").to_pyarrow_table().to_pylist()
     assert (read["turn_id"], read["reader"], read["turn_ds"]) == ("t1", "ada", DAY)
     assert "secret" not in str(read)

@@ -276,7 +276,8 @@ def test_screen_file(tmp_path: Path, settings: Settings) -> None:
     source.write_bytes("\n".join(lines).encode() + b"\n\xff\xfe\n")
     counts = screen_file(source, target, settings)
     rows = [json.loads(line) for line in target.read_text().splitlines()]
-    assert counts == {"pass": 2, "reject": 5}
+    assert counts.verdicts == {"pass": 2, "reject": 5}
+    assert counts.reasons == {"malformed_line": 4, "redacted:PHONE_NUMBER": 1, "unsafe:S9": 1}
     assert [row["id"] for row in rows] == ["a", 2, 3, "b", 5, "c", 7]
     assert rows[0]["redacted"] == "call me at <PHONE_NUMBER>"
     span = rows[0]["spans"][0]
