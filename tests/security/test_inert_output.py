@@ -170,7 +170,9 @@ def test_sql_to_csv_and_json(home: Path) -> None:
 def test_review_show_forges_no_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import jobs.curation.reviews as reviews
 
-    monkeypatch.setattr(reviews, "show", lambda *_: (EVIL, f"hello\ncharacter fine\n{EVIL}"))
+    monkeypatch.setattr(
+        reviews, "show", lambda *_: reviews.RawTurn(EVIL, f"hello\ncharacter fine\n{EVIL}", ("unsafe:S1",))
+    )
     told = runner.invoke(app, ["review", "show", "t", "--reviewer", "maria"]).stdout
     assert not SENT.search(told)
     assert told.count(SHOWN) == 2
