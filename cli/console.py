@@ -17,6 +17,7 @@ from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from cli.layout import laid_out
 from infra.inert import csv_cell, json_text, visible
 
 
@@ -31,10 +32,14 @@ class InertConsole(Console):
         """Every `str` that rich prints, wherever it stands, becomes a text here."""
         return super().render_str(visible(text), **options)
 
+    @property
+    def columns(self) -> int:
+        """Characters of a line. What is piped or logged has no terminal, and gets lines of 160."""
+        return self.width if self.is_terminal or "COLUMNS" in os.environ else _PIPED
 
-# Output that is piped or logged has no terminal width.
-_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-out = InertConsole(width=_WIDTH)
+
+_PIPED = 160
+out = InertConsole()
 err = InertConsole(stderr=True)
 
 
@@ -76,17 +81,16 @@ def print_rows(
 ) -> None:
     """Print rows, with the columns `names` in that order.
 
-    JSON holds the values exactly. In CSV, a text that a spreadsheet would read as a formula begins with an apostrophe.
+    A table fits the terminal and rounds numbers (`cli.layout`). JSON holds the values exactly. In CSV, a text that a
+    spreadsheet would read as a formula begins with an apostrophe.
 
     Args:
         multiline: cells of a table may have several lines. Never for data: a line could look like another row.
     """
     if format is Format.table:
-        table = RichTable(*(Column(name, overflow="fold", no_wrap=name == names[0]) for name in names))
-        for row in rows:
-            cells = ("" if row[name] is None else row[name] for name in names)
-            table.add_row(*(Text(visible(cell, multiline=multiline)) for cell in cells))
-        out.print(table, soft_wrap=False)
+        width = out.columns
+        for part in laid_out(rows, names, width, multiline=multiline):
+            out.print(part, soft_wrap=False, width=width)
     elif format is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(csv_cell(name) for name in names)

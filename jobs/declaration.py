@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from infra.contracts import contract
 from infra.errors import JobUnknown
+from infra.nearest import did_you_mean
 
 # Stages in the order of the flow. The jobs of a stage are listed in the order in which they run.
 STAGES = ("traffic", "experiments", "curation", "signals", "annotation", "preherding")
@@ -187,7 +188,8 @@ def job(name: str) -> Job:
     for each in all_jobs():
         if each.name == name:
             return each
-    raise JobUnknown(f"no job {name}", hint=f"Available: {', '.join(j.name for j in all_jobs())}.")
+    names = [each.name for each in all_jobs()]
+    raise JobUnknown(f"no job {name}", hint=did_you_mean(name, names, f"Stages: {', '.join(STAGES)}."))
 
 
 def writer_of(table: str) -> Job | None:

@@ -12,9 +12,10 @@ from datetime import date, datetime
 
 from infra import progress
 from infra.errors import FlywheelError, JobUnknown, SettingsError
+from infra.nearest import did_you_mean
 from infra.settings import Settings, span_of
 from infra.spark import activity
-from jobs.declaration import STAGES, Job, job, stage_jobs
+from jobs.declaration import STAGES, Job, all_jobs, job, stage_jobs
 from jobs.plan import Plan
 from jobs.runner import RunSummary, run_job
 
@@ -29,7 +30,10 @@ def jobs_of(names: Sequence[str]) -> list[Job]:
     for name in names:
         of_stage = stage_jobs(name)
         if not of_stage and "." not in name:
-            raise JobUnknown(f"no stage or job {name}", hint=f"Stages: {', '.join(STAGES)}.")
+            known = [*STAGES, *(declared.name for declared in all_jobs())]
+            raise JobUnknown(
+                f"no stage or job {name}", hint=did_you_mean(name, known, f"Stages: {', '.join(STAGES)}.")
+            )
         for declared in of_stage or [job(name)]:
             jobs.setdefault(declared.name, declared)
     return list(jobs.values())

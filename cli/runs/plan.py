@@ -38,7 +38,10 @@ def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format
         ]
         print_rows(rows, ["job", "days", "dataset", "reason"], format)
     elif due:
-        print_rows(_by_reason(due), ["job", "days", "number", "dataset", "reason"], format)
+        names = ["job", "days", "number", "dataset", "reason"]
+        if not any(unit.scope for unit in due):
+            names.remove("dataset")
+        print_rows(_by_reason(due), names, format)
     for line in lines_of(faults(plan_now.lake)):
         err.print(f"Not as recorded: {line}")
     for left in plan_now.unread():

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from infra.cache import user_cache
 from infra.errors import ContractError, JobUnknown
+from infra.nearest import did_you_mean
 from infra.storage import write_file
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 EXPECTATIONS = SCHEMAS.parent / "expectations"
 # Part of the name of a cached contract: raise it when the form of `Contract` changes.
 _CACHE_FORMAT = 1
+_LIST = "All of them: flywheel tables"
 
 WriteMode = Literal["replace_days", "replace_scope", "merge_insert", "merge_upsert", "append"]
 
@@ -141,7 +143,7 @@ def view_names() -> tuple[str, ...]:
 def view_query(name: str) -> tuple[str, str]:
     """The (description, SELECT) of a view; the description is the leading comment of its file."""
     if name not in view_names():
-        raise JobUnknown(f"no view {name} is declared", hint=f"Available: {', '.join(view_names())}.")
+        raise JobUnknown(f"no view {name} is declared", hint=did_you_mean(name, view_names(), _LIST))
     text = (SCHEMAS / "views" / f"{name.split('.')[1]}.sql").read_text(encoding="utf-8")
     lines = text.splitlines()
     comment = [line.removeprefix("--").strip() for line in lines if line.startswith("--")]
@@ -158,7 +160,7 @@ def contract(name: str) -> Contract:
         ContractError: its DDL lacks something that every table must state.
     """
     if name not in table_names():
-        raise JobUnknown(f"no table {name} is declared", hint=f"Available: {', '.join(table_names())}.")
+        raise JobUnknown(f"no table {name} is declared", hint=did_you_mean(name, table_names(), _LIST))
     stage, table = name.split(".")
     text = (SCHEMAS / stage / f"{table}.sql").read_bytes()
     key = hashlib.sha256(b"%d %s %s" % (_CACHE_FORMAT, _parser_source(), text)).hexdigest()[:24]

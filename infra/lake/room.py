@@ -21,6 +21,7 @@ from infra.lake import Lake
 from infra.lake.integrity import faults, lines_of
 from infra.lake.sql import engine, names_in, register
 from infra.lake.statement import HINT, Statement, judge
+from infra.lake.wrong_names import told
 from infra.settings import SqlSettings
 
 if TYPE_CHECKING:
@@ -224,8 +225,9 @@ def _told(
             "of a user",
             hint="TRY_CAST gives NULL instead.",
         )
-    if (told := _of_the_statement(connection, statement)) is not None:
-        return QueryFailed(told, hint="See: flywheel tables")
+    if (message := _of_the_statement(connection, statement)) is not None:
+        what, hint = told(connection, message, statement.names)
+        return QueryFailed(what, hint=hint or HINT)
     return QueryFailed(
         f"DuckDB could not finish the statement ({_kind(failure)}); its message is not shown, it may quote rows",
         hint="Try the expressions of the statement on one row or on constants.",
@@ -233,13 +235,13 @@ def _told(
 
 
 def _of_the_statement(connection: duckdb.DuckDBPyConnection, statement: Statement) -> str | None:
-    """What is wrong with the names and types of a statement: planning it again reads no row that could be quoted."""
+    """DuckDB's message about the names and types of a statement: planning it again reads no row to quote."""
     import duckdb
 
     try:
         connection.execute(f"EXPLAIN {statement.select}")
     except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
-        return str(error).splitlines()[0]
+        return str(error)
     except duckdb.Error:
         return None
     return None

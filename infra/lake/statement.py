@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.contracts import table_names, view_names
 from infra.errors import QueryFailed, QueryRefused
+from infra.nearest import did_you_mean
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,7 +102,8 @@ def _parsed(connection: duckdb.DuckDBPyConnection, text: str) -> _Node:
         raise QueryRefused("the statement is nested too deeply", hint=HINT) from None
     if tree["error"]:
         if tree["error_type"] == "parser":
-            raise QueryFailed(f"the statement is not SQL: {tree['error_message'].splitlines()[0]}", hint=HINT)
+            what = tree["error_message"].splitlines()[0].replace("syntax error", "it cannot be read", 1)
+            raise QueryFailed(f"the statement is not SQL: {what}", hint=HINT)
         pivot = "PIVOT" in text.upper()
         raise QueryRefused(
             "the statement is not a SELECT",
@@ -141,7 +143,11 @@ def _table(node: _Node, ctes: set[str]) -> str | None:
     if len(parts) == 1 and name in ctes:
         return None
     if name not in table_names() and name not in view_names():
-        raise QueryRefused(f"no table or view {'.'.join(parts)} is declared", hint="See: flywheel tables")
+        known = (*table_names(), *view_names())
+        raise QueryRefused(
+            f"no table or view {'.'.join(parts)} is declared",
+            hint=did_you_mean(name, known, "All of them: flywheel tables"),
+        )
     return name
 
 

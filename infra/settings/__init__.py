@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +25,7 @@ from pydantic_settings import (
 )
 
 from infra.errors import KeyMismatch, SettingsError
+from infra.nearest import did_you_mean
 from infra.settings.curation import (
     ConstraintSettings,
     DifficultyScoresSettings,
@@ -59,15 +61,16 @@ from infra.storage import create_file, is_uri
 from infra.storage.private import keep_private
 
 LEAST_KEY_BYTES = 16
-_KEY_VARIABLE = "FLYWHEEL_SECRETS__USER_KEY"
+_PREFIX, _NESTED = "FLYWHEEL_", "__"
+_KEY_VARIABLE = f"{_PREFIX}SECRETS{_NESTED}USER_KEY"
 
 
 class Settings(BaseSettings):
     """All sections together. Build it with `load_settings()`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FLYWHEEL_",
-        env_nested_delimiter="__",
+        env_prefix=_PREFIX,
+        env_nested_delimiter=_NESTED,
         frozen=True,
         extra="forbid",
         nested_model_default_partial_update=True,
@@ -190,10 +193,13 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         SettingsError: one names the setting, what is wrong with it, and where settings come from.
     """
+    _check_variables()
     try:
         settings = Settings(home=overrides.pop("home", find_home()), **overrides)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
+        if first["type"] == "extra_forbidden":
+            raise _unknown([str(part) for part in first["loc"]]) from None
         raise SettingsError(
             first["msg"],
             setting=".".join(str(part) for part in first["loc"]) or "(several)",
@@ -203,6 +209,33 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"flywheel.toml cannot be read: {error}", hint="Fix the file.") from None
     keep_private(*settings.lake.groups)
     return settings
+
+
+def _check_variables() -> None:
+    """Raises SettingsError for a variable whose section does not exist: pydantic would pass over it."""
+    for variable in os.environ:
+        section, nested, _ = variable.removeprefix(_PREFIX).partition(_NESTED)
+        if variable.startswith(_PREFIX) and nested and section.lower() not in Settings.model_fields:
+            raise _unknown([section.lower()], variable)
+
+
+def _unknown(place: Sequence[str], variable: str = "") -> SettingsError:
+    """The error for a setting or a section that does not exist."""
+    fields: Mapping[str, FieldInfo] = Settings.model_fields
+    above: list[str] = []
+    for part in place[:-1]:
+        model = fields[part].annotation if part in fields else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            break
+        above.append(part)
+        fields = model.model_fields
+    named = ".".join(place)
+    what = "setting" if "." in named else "section"
+    return SettingsError(
+        f"there is no {what} {named}" + (f", which {variable} names" if variable else ""), setting=named,
+        hint=did_you_mean(named, [".".join([*above, name]) for name in fields],
+                          "Settings stand in flywheel.toml and in FLYWHEEL_<SECTION>__<NAME> variables."),
+    )  # fmt: skip
 
 
 def _stored_key(path: Path, create: bool) -> bytes:
