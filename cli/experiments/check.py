@@ -12,6 +12,7 @@ from infra.settings import Settings, span_of
 from jobs.experiments import READOUTS
 from jobs.experiments.definition import Definition, definition, definitions
 from jobs.plan import Plan
+from jobs.traffic import LAND
 
 _SEVERAL_ARMS_ALARM = 0.01
 """Share of users in several arms above which assignment or logging is broken (0.1 to 1 % is usual)."""
@@ -113,12 +114,22 @@ def _window(experiment: Definition, exposed: dict[str, Any]) -> list[Check]:
 
 
 def _days(settings: Settings, experiment: Definition) -> Check:
-    read_out = {date.fromisoformat(unit) for unit in Plan(settings).successes(READOUTS)}
-    last = min(experiment.end_ds, ledger.now().date() - timedelta(days=1))
-    window = [experiment.start_ds + timedelta(days=n) for n in range((last - experiment.start_ds).days + 1)]
-    missing = [day for day in window if day not in read_out]
+    """Days that are over and whose traffic landed need a readout; the others cannot have one yet."""
+    plan, today = Plan(settings), ledger.now().date()
+    landed, read_out = (
+        {date.fromisoformat(unit) for unit in plan.successes(job)} for job in (LAND, READOUTS)
+    )
+    # A day without files between days with files is not still to come: something is missing.
+    last = min(experiment.end_ds, today - timedelta(days=1), max(landed, default=date.min))
+    days = [experiment.start_ds + timedelta(days=n) for n in range(experiment.window_days)]
+    due = [day for day in days if day <= last]
+    missing = [day for day in due if day not in read_out]
+    later = len(days) - len(due)
+    why = "are still to come" if today <= experiment.end_ds else "have not landed"
     return Check(
-        not missing, f"days with a readout: {len(window) - len(missing)} of {len(window)} completed days",
+        not missing,
+        f"days with a readout: {len(due) - len(missing)} of {len(due)} landed days"
+        + (f"; {later} of the window's {len(days)} days {why}" if later else ""),
         f"Missing: {span_of(missing)}. flywheel plan shows what is due." if missing else "",
     )  # fmt: skip
 

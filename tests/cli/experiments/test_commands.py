@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from infra.lake import Lake, ledger
 from infra.sandbox import SandboxSettings
 from infra.sandbox.experiments import declaration
 from infra.settings import load_settings
+from jobs.declaration import Job
+from jobs.experiments import READOUTS
+from jobs.traffic import LAND
 from tests.conftest import put
 
 runner = CliRunner()
@@ -73,6 +76,7 @@ def test_declare_list_and_check(home: Path) -> None:
         "users": {"control": 10, "test": 80, "variant": 1}, "input_versions": "{}", "ds": LAST,
     }  # fmt: skip
     put(lake(), "experiments.populations", [alarm])
+    have_run(LAND, FIRST, LAST)
     checked = run("experiment", "check", "exp-001")
     for told in (
         "users in several arms: 2",
@@ -83,6 +87,36 @@ def test_declare_list_and_check(home: Path) -> None:
     ):
         assert told in checked.output
     assert checked.exit_code == 1
+
+
+def have_run(job: Job, *days: date) -> None:
+    done = {"job": job.name, "table_name": job.closing_table, "state": "succeeded", "scope": None}
+    put(lake(), "ops.runs", [done | {"run_id": f"{job.name} {day}", "ds": day} for day in days])
+
+
+@pytest.mark.parametrize(
+    ("landed", "read_out", "today", "told"),
+    [
+        # It runs, and its traffic ends on day 3: four days are still to come.
+        (3, 3, 3, "ok    days with a readout: 3 of 3 landed days; 4 of the window's 7 days are still to come"),
+        # Its window is over by the calendar, but no traffic came after day 3: a demo, or a landing that stands still.
+        (3, 3, 30, "ok    days with a readout: 3 of 3 landed days; 4 of the window's 7 days have not landed"),
+        (7, 7, 30, "ok    days with a readout: 7 of 7 landed days\n"),
+        (0, 0, 30, "ok    days with a readout: 0 of 0 landed days; 7 of the window's 7 days have not landed"),
+        (7, 3, 30, "ALARM days with a readout: 3 of 7 landed days\n        Missing: 2026-11-21..2026-11-24."),
+        # The present day may have landed in part: nobody expects its readout.
+        (4, 3, 3, "ok    days with a readout: 3 of 3 landed days; 4 of the window's 7 days are still to come"),
+    ],
+)  # fmt: skip
+def test_only_days_that_landed_and_are_over_can_miss_a_readout(
+    home: Path, monkeypatch: pytest.MonkeyPatch, landed: int, read_out: int, today: int, told: str
+) -> None:
+    run("experiment", "declare", str(home / "one.toml"))
+    put(lake(), "experiments.assignments", [{"experiment_id": "exp-001", "user_id": "u", "ds": FIRST}])
+    have_run(LAND, *(FIRST + timedelta(days=n) for n in range(landed)))
+    have_run(READOUTS, *(FIRST + timedelta(days=n) for n in range(read_out)))
+    monkeypatch.setattr(ledger, "now", lambda: datetime.combine(FIRST, time(12), UTC) + timedelta(days=today))
+    assert told in run("experiment", "check", "exp-001").output
 
 
 def test_a_readout_says_what_was_read_and_what_may_be_said(home: Path) -> None:
