@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from models.screening.privacy import names, numbers, patterns, personal
+from models.screening.privacy.disguise import DISGUISES
 from models.screening.privacy.expression import need
 from models.screening.privacy.prefilter import SPELLED, SPOKEN, Gate
 from models.screening.privacy.rule import Rule
 from models.screening.privacy.span import PRIORITY, Span, merge, placeholders, redact
-from models.screening.privacy.view import SPOKEN_WORDS, View, joined_letters, normalised, spoken_digits
+from models.screening.privacy.spoken import SPOKEN_WORDS, spoken_digits
+from models.screening.privacy.view import View, joined_letters, normalised
 
 ENTITY_TYPES = frozenset(PRIORITY)
-VERSION = "privacy-6"
+VERSION = "privacy-7"
 _MAX_ROUNDS = 4
 
 
 RULES: tuple[Rule, ...] = (*numbers.RULES, *patterns.RULES, *personal.RULES)
 _RULE_BITS = (1 << len(RULES)) - 1
+# The further views, each with the bit of a mask that announces it.
+_READINGS = (
+    *((1 << len(RULES) + place, disguise.read) for place, disguise in enumerate(DISGUISES)),
+    (SPELLED, joined_letters),
+    (SPOKEN, spoken_digits),
+)
 
 
 @lru_cache(maxsize=1)
 def gate() -> Gate:
-    """The prefilter of all rules and views; bit i of a mask is `RULES[i]`."""
-    return Gate([need(rule.pattern) for rule in RULES], SPOKEN_WORDS)
+    """The prefilter of all rules and views; bit i of a mask is `RULES[i]`, then come the views of `DISGUISES`."""
+    needs = [*(need(rule.pattern) for rule in RULES), *(disguise.needs for disguise in DISGUISES)]
+    return Gate(needs, SPOKEN_WORDS)
 
 
 def joined_views(bases: Sequence[View]) -> list[View | None]:
@@ -68,12 +77,22 @@ def rule_spans(texts: Sequence[str]) -> dict[int, list[Span]]:
 
 def _spans(base: View, mask: int) -> list[Span]:
     spans = _on_original(base, _matching(base.text, mask))
-    for bit, derive in ((SPELLED, joined_letters), (SPOKEN, spoken_digits)):
-        view = derive(base) if mask & bit else None
+    for view, view_mask in _further_views(base, mask):
+        spans += _on_original(view, _matching(view.text, view_mask))
+    return spans
+
+
+def _further_views(
+    base: View, mask: int, first: int = 0, is_last: bool = False
+) -> Iterator[tuple[View, int]]:
+    """The further views that the mask of a view announces, and those of each of them, with their masks."""
+    for place, (bit, read) in enumerate(_READINGS[first:], start=first):
+        view = read(base) if mask & bit else None
         if view is not None:
             (view_mask,) = gate().masks([view.text])
-            spans += _on_original(view, _matching(view.text, view_mask))
-    return spans
+            yield view, view_mask
+            if not is_last:
+                yield from _further_views(view, view_mask, place + 1, is_last=True)
 
 
 def _matching(text: str, mask: int) -> list[Span]:

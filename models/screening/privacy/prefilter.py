@@ -27,12 +27,14 @@ from models.screening.privacy.expression import (
     variants,
     with_word_starts,
 )
+from models.screening.privacy.number_words import HAN_DIGITS
 
 _MOST_DIGITS, _LONGEST_RUN = 31, 63
-_DIGIT, _TOKEN, _SIGN, _LETTER, _PRINTABLE, _WORD = 1, 2, 4, 8, 16, 32
+_DIGIT, _TOKEN, _SIGN, _LETTER, _PRINTABLE, _WORD, _HAN = 1, 2, 4, 8, 16, 32, 64
 # Bits of a mask above those of the rules: the text may have a further view.
 _MOST_RULES = 254
 SPELLED, SPOKEN = 1 << _MOST_RULES + 1, 1 << _MOST_RULES
+_HAN_CHARS = "".join(HAN_DIGITS)
 _MASK_BITS = 64  # a mask is scanned in words of this size
 
 
@@ -103,7 +105,8 @@ def _kinds() -> NDArray[np.uint8]:
     kinds_of = np.zeros(0x110000, np.uint8)
     for kind, pattern in (
         (_DIGIT, r"\d"), (_TOKEN, TOKEN_CHARS.pattern), (_SIGN, r"[ .\-_]"),
-        (_LETTER, r"[^\W\d_]|[\u0900-\u0903\u093a-\u094f\u0951-\u0957]"), (_PRINTABLE, "[!-~]"), (_WORD, r"\w"),
+        (_LETTER, rf"[^\W\d_{_HAN_CHARS}]|[\u0900-\u0903\u093a-\u094f\u0951-\u0957]"), (_PRINTABLE, "[!-~]"),
+        (_WORD, r"\w"), (_HAN, f"[{_HAN_CHARS}]"),
     ):  # fmt: skip
         members = re.compile(pattern, re.IGNORECASE if kind == _TOKEN else 0).findall(characters())
         kinds_of[np.fromiter(map(ord, members), np.int64, len(members))] |= kind
@@ -229,12 +232,14 @@ def _scan(
                 and (i - size < begin or not kinds[classes[codes[i - size]]] & _LETTER)
             ):
                 unit, unit_digits, is_word = size, weight[state], True
+            elif kind & _HAN:
+                unit = unit_digits = 1
             if unit:
                 # Digit words and digits at most three characters apart: how many digits they may spell.
                 if i - unit - spoken_end > 3:
                     spoken, has_word = 0, False
                 spoken += unit_digits
-                has_word = has_word or is_word
+                has_word = has_word or is_word or kind & _HAN != 0
                 if has_word:
                     best_spoken = max(best_spoken, spoken)
                 spoken_end = i

@@ -1,7 +1,7 @@
 """Readable views of an obfuscated text, with a map of every character to its original offsets.
 
-Rules read the views (NFKC, no zero-width characters, homoglyphs as Latin, spaced-out letters joined, digit words as
-digits). Spans are reported on the original text.
+Rules read the views. Here: NFKC without zero-width characters and with homoglyphs as Latin, and spaced-out letters
+joined. `spoken.py` has numbers in words, `disguise.py` further disguises. Spans are reported on the original text.
 """
 
 from __future__ import annotations
@@ -12,40 +12,25 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from models.screening.privacy.number_words import NUMBER_WORDS
+
 # Look-alikes of Latin letters that NFKC does not change (common Unicode TR39 confusables).
 _HOMOGLYPHS = str.maketrans(
-    "асеорхуіјѕһԁԛԝкмтАВЕКМНОРСТХУІЈЅαοενικρτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧɑɡıօսհո",
-    "aceopxyijshdqwkmtABEKMHOPCTXYIJSaoevikptuxABEZHIKMNOPTYXagiouhn",
+    "асеорхуіјѕһԁԛԝкмтАВЕКМНОРСТХУІЈЅαοενικρτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧɑɡıօսհոᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
+    "aceopxyijshdqwkmtABEKMHOPCTXYIJSaoevikptuxABEZHIKMNOPTYXagiouhnabcdefghijklmnoprstuvwyz",
 )
 _HOMOGLYPH_CHARS = frozenset(map(chr, _HOMOGLYPHS))
 _TOKEN = re.compile(r"\S+")
 _LATIN_OR_SIGN = re.compile(r"[A-Za-z0-9@]")
 _INVISIBLE = frozenset("\ufe0e\ufe0f\u20e3\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u3164")
 _LETTER = re.compile(r"[A-Za-z.@]")
-_DIGIT_WORDS: dict[str, str] = {
-    word: str(digit)
-    for digit, words in enumerate(
-        (
-            "zero oh nought cero null zéro शून्य ज़ीरो जीरो shunya sifar",
-            "one uno una un eins एक वन ek",
-            "two dos due zwei deux दो टू do",
-            "three tres tre drei trois तीन थ्री teen tin",
-            "four cuatro quattro vier quatre चार फोर char chaar",
-            "five cinco cinque fünf cinq पांच पाँच फाइव paanch panch",
-            "six seis sei sechs छह छः छे सिक्स chhe chhah cheh",
-            "seven siete sette sieben sept सात सेवन saat sat",
-            "eight ocho otto acht huit आठ एट aath ath",
-            "nine nueve nove neun neuf नौ नाइन nau",
-        )
-    )
-    for word in words.split()
+_DIGIT_WORDS = {
+    word: str(meaning.value)
+    for word, meaning in NUMBER_WORDS.items()
+    if meaning.role == "digit" and word.isascii()
 }
-_REPEATS = {"double": 2, "doble": 2, "dabal": 2, "डबल": 2, "triple": 3, "treble": 3, "ट्रिपल": 3}
-# Every word of a spoken number and how many digits it adds, for the prefilter.
-SPOKEN_WORDS = dict.fromkeys(_DIGIT_WORDS, 1) | {word: times - 1 for word, times in _REPEATS.items()}
-_WORD_RUN_MINIMUM = 5
-_NUMBER_TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f\u0951-\u0957])*|\d")
-_GAP = re.compile(r"[\s,.\-]{0,3}")
+UNSURE = "_"
+"""Stands in a view between digits of one number that were parted or disguised: they need a cue word or a checksum."""
 
 
 class View(NamedTuple):
@@ -102,6 +87,10 @@ def _readable(char: str) -> str:
         return "."
     if char in "：﹕∶":
         return ":"
+    if category == "No" and (digit := unicodedata.digit(char, None)) is not None:
+        return str(digit)
+    if "\U0001f130" <= char <= "\U0001f189" and (place := (ord(char) - 0x1F130) % 32) < 26:
+        return chr(ord("A") + place)  # letters in squares and circles, dark ones too
     return unicodedata.normalize("NFKC", char)
 
 
@@ -171,49 +160,9 @@ def joined_letters(view: View) -> View | None:
     return view.edited(edits) if edits else None
 
 
-def spoken_digits(view: View) -> View | None:
-    """The view with runs of five or more digit words (en, es, hi, de, it, fr) written as digits; None if none."""
-    lowered = view.text.lower()
-    if len(lowered) != len(view.text):  # one capital letter (İ) has a small form of two
-        lowered = "".join(char.lower()[0] for char in view.text)
-    edits: list[tuple[int, int, str]] = []
-    run: list[tuple[int, int, str]] = []
-    repeat, opened, previous_end = 1, -1, 0
-
-    def close() -> None:
-        spoken = any(char.isalpha() for start, end, _ in run for char in view.text[start:end])
-        if spoken and sum(len(value.strip()) for _, _, value in run) >= _WORD_RUN_MINIMUM and len(run) >= 2:
-            edits.extend(run)
-        run.clear()
-
-    for match in _NUMBER_TOKEN.finditer(lowered):
-        word = match.group()
-        if (run or opened >= 0) and not _GAP.fullmatch(lowered, previous_end, match.start()):
-            close()
-            repeat, opened = 1, -1
-        value = word if word.isdigit() else _DIGIT_WORDS.get(word)
-        if value is not None:
-            # Include the gap in the edit, so that commas between spoken digits do not divide the number.
-            begin = opened if opened >= 0 else match.start()
-            run.append(
-                (previous_end, match.end(), " " + value * repeat)
-                if run
-                else (begin, match.end(), value * repeat)
-            )
-            repeat, opened = 1, -1
-        elif word in _REPEATS:
-            repeat, opened = _REPEATS[word], match.start()
-        else:
-            close()
-            repeat, opened = 1, -1
-        previous_end = match.end()
-    close()
-    return view.edited(edits) if edits else None
-
-
 _UNIT = re.compile(
     r"(?:"
-    + "|".join(sorted((w for w in _DIGIT_WORDS if w.isascii() and len(w) > 1), key=len, reverse=True))
+    + "|".join(sorted((word for word in _DIGIT_WORDS if len(word) > 1), key=len, reverse=True))
     + r")(?![A-Za-z])",
     re.IGNORECASE,
 )
@@ -279,9 +228,3 @@ def _places(kind: re.Pattern[str], text: str) -> bytearray:
     for match in kind.finditer(text):
         places[match.start()] = 1
     return places
-
-
-def views(text: str) -> tuple[View, ...]:
-    """Every view the rules must read: the normalised text, then joined letters and spoken digits where present."""
-    base = normalised(text)
-    return tuple(view for view in (base, joined_letters(base), spoken_digits(base)) if view is not None)

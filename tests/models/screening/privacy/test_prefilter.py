@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from benchmarks.privacy_corpus import DISGUISES, TUNING, harmless, names_and_addresses, structured
 from models.screening.privacy import Span
 from models.screening.privacy.detect import RULES, gate, rule_spans
+from models.screening.privacy.disguise import views
 from models.screening.privacy.expression import Need, need
 from models.screening.privacy.prefilter import SPELLED, SPOKEN, Gate
 from models.screening.privacy.rule import Rule
-from models.screening.privacy.view import View, joined_letters, normalised, spoken_digits, views
+from models.screening.privacy.spoken import spoken_digits
+from models.screening.privacy.view import View, joined_letters, normalised
 from tests.conftest import examples
 
 DISGUISE = st.sampled_from(sorted(DISGUISES)).map(DISGUISES.__getitem__)

@@ -21,8 +21,9 @@ from benchmarks.privacy import (
 from benchmarks.privacy_corpus import HELD_OUT, names_and_addresses, structured
 from models.screening.privacy import PrivacyModel, Span, merge, redact
 from models.screening.privacy.checksums import card, valid
+from models.screening.privacy.disguise import views
 from models.screening.privacy.split import split_spans
-from models.screening.privacy.view import normalised, views
+from models.screening.privacy.view import normalised
 from tests.conftest import examples
 
 MODEL = PrivacyModel()
