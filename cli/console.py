@@ -35,7 +35,8 @@ class InertConsole(Console):
     @property
     def columns(self) -> int:
         """Characters of a line. What is piped or logged has no terminal, and gets lines of 160."""
-        return self.width if self.is_terminal or "COLUMNS" in os.environ else _PIPED
+        is_known = self.is_terminal or "COLUMNS" in os.environ or self._width is not None
+        return self.width if is_known else _PIPED
 
 
 _PIPED = 160

@@ -1,7 +1,8 @@
 """Lays rows out so that a person can read them at the width of the terminal.
 
-No date, number or word is broken. What does not fit side by side is shown with the columns that say the same in every
-row above the table, and if that does not do, row by row with a line for each column.
+No date or number is broken, and a word only where the table would not fit otherwise. What still does not fit is shown
+with the columns that say the same in every row above the table, and if that does not do, row by row with a line for
+each column.
 """
 
 from __future__ import annotations
@@ -22,14 +23,30 @@ from rich.text import Text
 
 from infra.inert import visible
 
-_GAP = 2  # blanks between columns
-_LONGEST_WORD = 26
-"""Characters of a word that stands unbroken: a run id has 24, a range of days 22. Longer ones are ids and paths."""
-_LEAST_SENTENCE = 18
-"""Characters of a line of a sentence; with fewer it is a column of single words."""
-_TITLE_LINES = 3
 _SIGNIFICANT_DIGITS = 4
 _HEADER_PARTS = re.compile(r"(?<=[_ ])")
+_FIGURE = re.compile(r"[0-9.:,%+\-]+")
+"""A day, a range of days, a number: never broken."""
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """How tightly a table is set, in characters.
+
+    Attributes:
+        gap: blanks between columns.
+        word: a word up to this length stands unbroken. A run id has 24; longer ones are ids and paths.
+        sentence: least width of a column of sentences; with fewer it is a column of single words.
+        title: lines of a title.
+    """
+
+    gap: int
+    word: int
+    sentence: int
+    title: int
+
+
+_SETTINGS = (_Setting(gap=2, word=26, sentence=18, title=3), _Setting(gap=1, word=12, sentence=12, title=4))
 
 
 def cell_text(value: Any) -> str:
@@ -57,10 +74,10 @@ def number_text(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Shape:
-    """How wide a column wants to be, and how narrow it can be, in characters."""
+    """How wide a column wants to be, and how narrow it can be in each setting, in characters."""
 
     wanted: int
-    least: int
+    least: dict[_Setting, int]
     numeric: bool
 
 
@@ -79,48 +96,73 @@ def laid_out(
         for n, name in enumerate(names)
     ]
     every = list(range(len(names)))
-    if (widths := _widths(shapes, every, width)) is not None:
-        return [_table(titles, cells, shapes, every, widths)]
     same = [n for n in every if len(cells) > 1 and len({line[n] for line in cells}) == 1]
     rest = [n for n in every if n not in same]
-    if same and rest and (widths := _widths(shapes, rest, width)) is not None:
-        said = ", ".join(f"{titles[n]} {cells[0][n] or '(none)'}" for n in same)
-        return [Text(f"In every row: {said}"), _table(titles, cells, shapes, rest, widths)]
+    for setting in _SETTINGS:
+        if (widths := _widths(shapes, every, width, setting)) is not None:
+            return [_table(titles, cells, shapes, every, widths, setting)]
+        if same and rest and (widths := _widths(shapes, rest, width, setting)) is not None:
+            said = ", ".join(f"{titles[n]} {cells[0][n] or '(none)'}" for n in same)
+            return [Text(f"In every row: {said}"), _table(titles, cells, shapes, rest, widths, setting)]
     return _records(titles, cells)
 
 
 def _shape(title: str, cells: Sequence[str], values: Sequence[Any]) -> _Shape:
-    longest = max(cell_len(part) for part in _HEADER_PARTS.split(title))
-    widths = range(longest, cell_len(title) + 1)
-    wanted = cell_len(title)
-    least = next(width for width in widths if len(_folded(title, width)) <= _TITLE_LINES)
-    for cell, value in zip(cells, values, strict=True):
-        natural = max((cell_len(line) for line in cell.split("\n")), default=0)
-        wanted = max(wanted, natural)
-        if isinstance(value, str):
-            unbroken = _LEAST_SENTENCE if " " in cell else _LONGEST_WORD
-            word = max((cell_len(word) for word in cell.split()), default=0)
-            least = max(least, min(word, unbroken), min(natural, _LEAST_SENTENCE))
-        elif isinstance(value, list | dict):
-            least = max(least, min(natural, _LONGEST_WORD))
-        else:
-            least = max(least, natural)
+    naturals = [max(map(cell_len, cell.split("\n"))) for cell in cells]
     known = [value for value in values if value is not None]
-    numeric = bool(known) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in known)
-    return _Shape(wanted, least, numeric)
+    return _Shape(
+        max([cell_len(title), *naturals]),
+        {
+            setting: max(
+                _least_of_title(title, setting),
+                *(
+                    _least(cell, natural, value, setting)
+                    for cell, natural, value in zip(cells, naturals, values, strict=True)
+                ),
+                1,
+            )
+            for setting in _SETTINGS
+        },
+        bool(known) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in known),
+    )
 
 
-def _widths(shapes: Sequence[_Shape], chosen: Sequence[int], width: int) -> list[int] | None:
+def _least_of_title(title: str, setting: _Setting) -> int:
+    longest = max(cell_len(part) for part in _HEADER_PARTS.split(title))
+    return next(
+        width for width in range(longest, cell_len(title) + 1) if len(_folded(title, width)) <= setting.title
+    )
+
+
+def _least(cell: str, natural: int, value: Any, setting: _Setting) -> int:
+    """The narrowest column in which a cell can be read."""
+    if isinstance(value, list | dict):
+        return min(natural, setting.word)
+    if not isinstance(value, str):
+        return natural
+    words = [
+        cell_len(word) if _FIGURE.fullmatch(word) else min(cell_len(word), setting.word)
+        for word in cell.split()
+    ]
+    return max([min(natural, setting.sentence), *words])
+
+
+def _widths(
+    shapes: Sequence[_Shape], chosen: Sequence[int], width: int, setting: _Setting
+) -> list[int] | None:
     """The width of each chosen column, or None if they do not fit side by side."""
-    room = width - _GAP * (len(chosen) - 1)
-    some = [shapes[n] for n in chosen]
-    if sum(shape.wanted for shape in some) <= room:
-        return [shape.wanted for shape in some]
-    spare = room - sum(shape.least for shape in some)
-    if spare < 0:
+    room = width - setting.gap * (len(chosen) - 1)
+    wanted, least = [shapes[n].wanted for n in chosen], [shapes[n].least[setting] for n in chosen]
+    if sum(wanted) <= room:
+        return wanted
+    if (spare := room - sum(least)) < 0:
         return None
-    more = sum(shape.wanted - shape.least for shape in some)
-    return [shape.least + spare * (shape.wanted - shape.least) // more for shape in some]
+    # Who lacks least is served first: more columns are shown whole.
+    for n in sorted(range(len(chosen)), key=lambda n: wanted[n] - least[n]):
+        more = min(spare, wanted[n] - least[n])
+        least[n] += more
+        spare -= more
+    return least
 
 
 def _table(
@@ -129,6 +171,7 @@ def _table(
     shapes: Sequence[_Shape],
     chosen: Sequence[int],
     widths: Sequence[int],
+    setting: _Setting,
 ) -> RichTable:
     columns = [
         Column(
@@ -143,7 +186,7 @@ def _table(
     # A first cell of several lines could look like several rows.
     lines = widths[0] < shapes[chosen[0]].wanted if chosen else False
     table = RichTable(
-        *columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), show_lines=lines
+        *columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, setting.gap - 1, 0, 0), show_lines=lines
     )  # fmt: skip
     for line in cells:
         table.add_row(*(Text(line[n], overflow="fold") for n in chosen))

@@ -108,3 +108,17 @@ def test_what_the_bias_report_counts(lake: Lake) -> None:
         ("up_among_thumbs", "earlier", "up_among_thumbs", 2, 1),
         ("up_among_thumbs", "last", "up_among_thumbs", 1, 1),
     ]
+
+
+def test_a_bound_of_a_rate_is_a_rate(lake: Lake) -> None:
+    """Of a rate of 0 or 1 the formula gives a bound a little outside, by rounding."""
+    for users in (2, 3, 7, 40):
+        rows = [
+            labelled(n, f"{users}-{n}", turn_id=f"{users}-{n}", love=False, thumb_up=True, locale=f"en-{users}")
+            for n in range(users)
+        ]
+        put(lake, "signals.labels", rows)
+    found = rates(lake, "dimension = 'locale' AND signal IN ('love', 'thumb_up')")
+    assert {row["level"] for row in found} == {"en-2", "en-3", "en-7", "en-40"}
+    for row in found:
+        assert 0 <= row["low"] <= row["rate"] <= row["high"] <= 1
