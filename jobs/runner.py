@@ -20,13 +20,17 @@ from infra.errors import (
     is_disk_full,
 )
 from infra.lake import Lake, ledger
-from infra.lake.locks import hold
+from infra.lake.locks import Broken, hold
 from infra.memory import PeakMemory
-from infra.settings import Settings, span_of
+from infra.settings import Settings, parse_days, span_of
 from infra.spark import compile_queries, has_ended, session
 from jobs.context import JobContext
 from jobs.declaration import Engine, Job, all_jobs, job
 from jobs.plan import Due, Plan, fingerprint
+
+JOB, DAYS = "job", "days"
+"""What the lock of a run says of it."""
+_LONGEST_ERROR = 2_000
 
 
 class JobFailed(FlywheelError):
@@ -72,7 +76,9 @@ def run_job(
     lake = Lake.of(settings)
     lake.check_room()
     run_id = ledger.new_run_id()
-    with hold(lake.locks, declared.writes, run_id, settings.lake.lock_seconds) as locks:
+    doing = {JOB: name, DAYS: span_of(sorted(days)) if days else ""}
+    with hold(lake.locks, declared.writes, run_id, settings.lake.lock_seconds, doing) as locks:
+        _record_broken(lake, declared, [lock.broken for lock in locks.values() if lock.broken is not None])
         # Read under the lock: what another run has just made is not made again.
         plan = Plan(settings, versions)
         due = plan.due(declared, sorted(days), force)
@@ -109,6 +115,9 @@ def run_job(
                 ]
                 if missing:
                     raise ContractError(f"{name} ended without writing this table", table=missing[0])
+            except KeyboardInterrupt:
+                _record_failure(context, InterruptedError(), "killed")
+                raise
             except Exception as error:
                 first = first_of(error)
                 if is_disk_full(first) and not isinstance(first, DiskFull):
@@ -244,13 +253,13 @@ def _record_success(context: JobContext, plan: Plan) -> None:
     ledger.append(context.lake, "ops.runs", context.ledger_rows, context.run_id)
 
 
-def _record_failure(context: JobContext, error: Exception) -> None:
+def _record_failure(context: JobContext, error: Exception, state: str = "failed") -> None:
     if isinstance(error, ExpectationFailed):
         context.record_quality(str(error.table), getattr(error, "results", []))
     rows = [
         ledger.run_row(
             context.run_id, context.job.name, context.job.closing_table, day, context.started_ts,
-            scope=context.scope, state="failed", error=type(error).__name__,
+            scope=context.scope, state=state, error=_told(error),
             peak_memory_bytes=context.memory.peak_bytes,
         )
         for day in (context.days[-1:] if context.scope else context.days)
@@ -262,6 +271,30 @@ def _record_failure(context: JobContext, error: Exception) -> None:
         if not is_disk_full(failure):
             raise
         context.say("the disk is full: ops.runs does not record this failure")
+
+
+def _told(error: Exception) -> str:
+    """An error for the ledger: our own message, which holds no text of a user, or else the type and the place."""
+    told = f"{type(error).__name__}: {error}" if isinstance(error, FlywheelError) else describe(error)
+    return told[:_LONGEST_ERROR]
+
+
+def _record_broken(lake: Lake, declared: Job, broken: Sequence[Broken]) -> None:
+    """Record the runs of this job that ended without a word: nobody else knows of them."""
+    for left in {each.run_id: each for each in broken if each.doing.get(JOB) == declared.name}.values():
+        try:
+            days = parse_days(left.doing.get(DAYS, ""))
+        except SettingsError:
+            continue
+        rows = [
+            ledger.run_row(
+                left.run_id, declared.name, declared.closing_table, day, left.taken_ts, state="killed",
+                ended_ts=left.last_sign_ts, seconds=(left.last_sign_ts - left.taken_ts).total_seconds(),
+                error="the process ended without a word: it was killed, or the machine went down",
+            )
+            for day in (days if declared.is_daily else days[-1:])
+        ]  # fmt: skip
+        ledger.append(lake, "ops.runs", rows, left.run_id)
 
 
 def _disk_full(declared: Job, due: Due) -> DiskFull:

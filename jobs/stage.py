@@ -59,17 +59,18 @@ def run_jobs(
     """
     jobs = jobs_of(names)
     summaries = []
-    for declared in jobs:
+    for number, declared in enumerate(jobs, start=1):
+        step = f"{number} of {len(jobs)}  " if len(jobs) > 1 else ""
         started = time.monotonic()
         try:
-            with progress.Heartbeat(declared.name, activity):
+            with progress.Heartbeat(f"{step}{declared.name}", activity):
                 summary = _run(settings, declared, days, force, since)
         except FlywheelError as error:
             seconds = time.monotonic() - started
-            progress.report(f"{declared.name:<28} FAILED after {seconds:.0f} s")
+            progress.report(f"{step}{declared.name:<28} FAILED after {seconds:.0f} s")
             progress.record(f"{type(error).__name__}: {error}")
             raise
-        progress.report(_line(summary, time.monotonic() - started))
+        progress.report(step + _line(summary, time.monotonic() - started))
         summaries.append(summary)
     return summaries
 

@@ -11,6 +11,7 @@ from cli.console import Format, err, print_rows
 if TYPE_CHECKING:
     from datetime import date
 
+    from infra.settings import Settings
     from jobs.plan import Due
 
 
@@ -29,7 +30,8 @@ def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format
     from infra.settings import load_settings
     from jobs.plan import Plan
 
-    plan_now = Plan(load_settings())
+    settings = load_settings()
+    plan_now = Plan(settings)
     due = plan_now.everything()
     if format is not Format.table:
         rows = [
@@ -46,9 +48,24 @@ def plan(format: Annotated[Format, typer.Option(help="Output format.")] = Format
         err.print(f"Not as recorded: {line}")
     for left in plan_now.unread():
         err.print(f"Not read: {left.name}: {left.why}.", markup=False, highlight=False)
+    for line in _broken(settings):
+        err.print(line)
     err.print(
         "To run all of it: flywheel run --stale" if due else "Nothing to run: every landed day is processed."
     )
+
+
+def _broken(settings: Settings) -> list[str]:
+    """Runs that were killed, and that no run of the same job has recorded since."""
+    from infra.contracts import table_names
+    from infra.lake import Lake
+    from infra.lake.locks import broken
+
+    return [
+        f"Killed: run {left.run_id} of {left.doing.get('job', 'a command')} {left.doing.get('days', '')}, last sign of "
+        f"life {left.last_sign_ts:%Y-%m-%d %H:%M:%S}. No table is half written. Run it again."
+        for left in broken(Lake.of(settings).locks, table_names(), settings.lake.lock_seconds)
+    ]
 
 
 def _by_reason(due: list[Due]) -> list[dict[str, str]]:

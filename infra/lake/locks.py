@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from infra.storage import Folder, folder
 _STATE: dict[str, Any] = {
     "run_id": str, "host": str, "pid": int, "process_started": int | float, "expires": int | float, "released": bool,
 }  # fmt: skip
+_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,31 @@ class Owner:
             return True
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A run that ended without a word: it was killed, or its machine went down.
+
+    Attributes:
+        doing: what it said that it does.
+        taken_ts, last_sign_ts: when it took the lock, and its last sign of life, UTC.
+    """
+
+    run_id: str
+    doing: Mapping[str, str]
+    taken_ts: datetime
+    last_sign_ts: datetime
+
+
 class TableLock:
     """The held lock of one table. Get it with `hold`."""
 
-    def __init__(self, root: Folder, table: str, owner: Owner, lock_seconds: float) -> None:
+    def __init__(
+        self, root: Folder, table: str, owner: Owner, lock_seconds: float, doing: Mapping[str, str] = _NOTHING
+    ) -> None:
         self._folder, self._table, self._owner, self._seconds = root.at(table), table, owner, lock_seconds
-        self._number = 0
+        self._doing, self._number = dict(doing), 0
+        self.broken: Broken | None = None
+        """What a run that ended without a word left: known once the lock is acquired."""
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._heartbeat, name=f"lock {table}", daemon=True)
 
@@ -75,6 +95,7 @@ class TableLock:
             expired = written[newest] + self._seconds < time.time() if state is None else _is_over(state)
             if not expired:
                 raise self._held(state)
+            self.broken = _broken(state, self._seconds)
         try:
             self._folder.create(_file_name(following), self._state(), durable=False)
         except FileExistsError:
@@ -125,6 +146,11 @@ class TableLock:
             with suppress(OSError):
                 self._folder.write(_file_name(self._number), self._state(), durable=False)
 
+    def last_state(self) -> dict[str, Any] | None:
+        """What the newest lock file says; None where there is none that can be read."""
+        newest = self._newest()
+        return self._read(newest) if newest else None
+
     def _listed(self) -> tuple[dict[int, float], int]:
         """Number of each lock file to when it was last written, in seconds since 1970, and the first free number.
 
@@ -154,11 +180,15 @@ class TableLock:
         return None
 
     def _state(self, released: bool = False) -> bytes:
-        state = asdict(self._owner) | {
-            "expires": time.time() + self._seconds,
-            "released": released,
-            "taken": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        state = (
+            self._doing
+            | asdict(self._owner)
+            | {
+                "expires": time.time() + self._seconds,
+                "released": released,
+                "taken": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+        )
         return json.dumps(state).encode()
 
     def _held(self, state: dict[str, Any] | None) -> LockHeld:
@@ -194,11 +224,49 @@ def _is_over(state: dict[str, Any]) -> bool:
     return bool(state["released"]) or state["expires"] < time.time() or owner.is_dead()
 
 
+def _broken(state: dict[str, Any] | None, lock_seconds: float) -> Broken | None:
+    if state is None or state["released"]:
+        return None
+    doing = {
+        key: value for key, value in state.items() if key not in {*_STATE, "taken"} and isinstance(value, str)
+    }
+    last_sign = datetime.fromtimestamp(state["expires"] - lock_seconds, UTC)
+    try:
+        taken = datetime.fromisoformat(state["taken"])
+    except (KeyError, TypeError, ValueError):  # an older version of this code did not write it
+        taken = last_sign
+    taken = taken if taken.tzinfo else last_sign
+    # The setting may have been another then.
+    return Broken(state["run_id"], doing, taken, max(taken, last_sign))
+
+
+def broken(root: str | Folder, tables: Sequence[str], lock_seconds: float) -> list[Broken]:
+    """The runs that ended without a word while they wrote one of the tables, each once; none of the tables is locked.
+
+    They are listed until the next run takes the table's lock.
+    """
+    runs: dict[str, Broken] = {}
+    for table in tables:
+        lock = TableLock(folder(root), table, Owner("", "", 0, 0.0), lock_seconds)
+        if (state := lock.last_state()) is not None and _is_over(state):
+            left = _broken(state, lock_seconds)
+            if left is not None:
+                runs.setdefault(left.run_id, left)
+    return list(runs.values())
+
+
 @contextmanager
 def hold(
-    root: str | Folder, tables: Sequence[str], run_id: str, lock_seconds: float
+    root: str | Folder,
+    tables: Sequence[str],
+    run_id: str,
+    lock_seconds: float,
+    doing: Mapping[str, str] = _NOTHING,
 ) -> Iterator[dict[str, TableLock]]:
     """Hold the locks of several tables, taken in name order so that two runs cannot wait for each other.
+
+    Args:
+        doing: what the run does, by name, for whoever finds its lock after it was killed.
 
     Yields:
         The lock of each table, to `check()` before a commit.
@@ -210,7 +278,7 @@ def hold(
     with ExitStack() as stack:
         locks: dict[str, TableLock] = {}
         for table in sorted(tables):
-            lock = TableLock(folder(root), table, owner, lock_seconds)
+            lock = TableLock(folder(root), table, owner, lock_seconds, doing)
             lock.acquire()
             stack.callback(lock.release)
             locks[table] = lock

@@ -6,7 +6,7 @@ CREATE TABLE ops.runs (
   scope STRING COMMENT 'dataset_id when the unit is a dataset.',
   started_ts TIMESTAMP NOT NULL COMMENT 'UTC.',
   ended_ts TIMESTAMP NOT NULL COMMENT 'UTC.',
-  state STRING NOT NULL COMMENT 'written (this table is committed), succeeded (the whole job is) or failed.',
+  state STRING NOT NULL COMMENT 'written (this table is committed), succeeded (the whole job is), failed, or killed (recorded by the next run of the job).',
   rows_in BIGINT COMMENT 'Rows read for the day.',
   rows_out BIGINT COMMENT 'Rows of the day in the table after the write.',
   rows_rejected MAP<STRING, BIGINT> COMMENT 'Rows not written, by reason.',
@@ -16,7 +16,7 @@ CREATE TABLE ops.runs (
   output_version BIGINT COMMENT 'Delta version the write made.',
   settings_hash STRING COMMENT 'Hash of the settings the job declares.',
   code_version STRING COMMENT 'Git commit, or package version.',
-  error STRING COMMENT 'Type of the error when failed; never a message with user text.',
+  error STRING COMMENT 'What went wrong and what to do: a message of ours, or type and place of another error; never text of a user.',
   peak_memory_bytes BIGINT COMMENT 'Largest resident memory of driver and workers seen so far in the run.',
   seconds DOUBLE COMMENT 'Wall time from the start of the run to this write.',
   sequence BIGINT COMMENT 'Orders the runs of a unit, whatever a clock said: version of this table before the row was added.'

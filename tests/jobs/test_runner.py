@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,13 +16,13 @@ import jobs.plan
 import jobs.runner
 from infra.errors import ContractError, LockHeld, UpstreamMissing
 from infra.lake import Lake, ledger
-from infra.lake.locks import hold
+from infra.lake.locks import broken, hold
 from infra.settings import LandingSettings, Settings
 from jobs.context import JobContext
 from jobs.declaration import Job, Reach
 from jobs.plan import Plan
 from jobs.runner import JobFailed, describe, first_of, run_job, run_stale
-from tests.conftest import put
+from tests.conftest import REPOSITORY, put
 from tests.jobs.toy import declare
 
 DAYS = tuple(date(2026, 11, 18) + timedelta(n) for n in range(3))
@@ -173,13 +174,69 @@ def test_a_failure_is_recorded_without_what_the_data_said(
     assert "canary" not in str(caught.value)
     assert "canary" not in describe(toys.fail)
     ledger_rows = lake.open("ops.runs").to_pyarrow_table().to_pylist()
-    assert [(r["state"], r["error"]) for r in ledger_rows if r["job"] == "toy.fold"] == [
-        ("failed", "ValueError")
-    ] * 3
+    failed = [row for row in ledger_rows if row["job"] == "toy.fold"]
+    assert [row["state"] for row in failed] == ["failed"] * 3
+    assert all(row["error"].startswith("ValueError at test_runner.py:") for row in failed)
     assert "canary" not in str(ledger_rows)
     toys.fail = None
     run_job(settings, "toy.fold", DAYS)
     assert len(rows(lake)) == 6
+
+
+def test_the_ledger_keeps_the_message_of_an_error_of_ours(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys
+) -> None:
+    run_job(settings, "toy.make", DAYS)
+    toys.fail = ContractError(
+        "the column split is missing", table="curation.outcomes", hint="Run: flywheel migrate"
+    )
+    with pytest.raises(ContractError):
+        run_job(settings, "toy.fold", DAYS)
+    [told] = {
+        row[0]
+        for row in ledger.query(lake, "SELECT error FROM ops_runs WHERE state = 'failed'", [], ["ops.runs"])
+    }
+    assert told == f"ContractError: {toys.fail}"
+    assert "flywheel migrate" in told
+
+
+KILLED = """
+import os, signal, sys
+from infra.lake.locks import hold
+with hold(sys.argv[1], ["traffic.quarantine"], "run-that-was-killed", 60, {"job": sys.argv[2], "days": sys.argv[3]}):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(
+    ("job", "days", "recorded"),
+    [("toy.make", "2026-11-18..2026-11-19", 2), ("maintenance.erase", "2026-11-18", 0), ("toy.make", "\x1b[2K", 0)],
+)  # fmt: skip
+def test_a_killed_run_is_seen_by_the_plan_and_recorded_by_the_next_run(
+    spark: Any, settings: Settings, lake: Lake, toys: Toys, job: str, days: str, recorded: int
+) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, lake.locks, job, days], cwd=REPOSITORY, check=False)
+    [seen] = broken(lake.locks, ["traffic.quarantine", "curation.outcomes"], settings.lake.lock_seconds)
+    assert (seen.run_id, seen.doing) == ("run-that-was-killed", {"job": job, "days": days})
+    run_job(settings, "toy.make", DAYS)
+    assert broken(lake.locks, ["traffic.quarantine"], settings.lake.lock_seconds) == []
+    found = ledger.query(
+        lake,
+        "SELECT run_id, ds, error, seconds FROM ops_runs WHERE state = 'killed' ORDER BY ds",
+        [],
+        ["ops.runs"],
+    )
+    assert [row[1] for row in found] == list(DAYS[:recorded])
+    assert [(row[0], "killed" in row[2], row[3] >= 0) for row in found] == [("run-that-was-killed", True, True)] * recorded
+
+
+def test_an_interrupted_run_leaves_a_row(spark: Any, settings: Settings, lake: Lake, toys: Toys) -> None:
+    run_job(settings, "toy.make", DAYS)
+    toys.fail = KeyboardInterrupt()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        run_job(settings, "toy.fold", DAYS[:1])
+    states = ledger.query(lake, "SELECT state FROM ops_runs WHERE job = 'toy.fold'", [], ["ops.runs"])
+    assert states == [("killed",)]
 
 
 def test_a_job_may_only_read_and_write_what_it_declares(

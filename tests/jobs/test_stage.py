@@ -69,7 +69,9 @@ def test_a_failed_stage_names_its_job_and_goes_on_there(
     before = CURATION.index("curation.embed")
     assert ledger.ran == CURATION[:before]
     lines = progress.read_text().splitlines()
-    assert [line.split()[0] for line in lines[:-1]] == [*CURATION[:before], "curation.embed"]
+    assert [line.split()[:4] for line in lines[:-1]] == [
+        [str(n), "of", str(len(CURATION)), name] for n, name in enumerate(CURATION[: before + 1], start=1)
+    ]
     assert "12 rows" in lines[0]
     assert "FAILED" in lines[before]
     assert lines[-1].startswith("ContractError: a column is missing")
