@@ -227,7 +227,9 @@ def test_a_killed_run_is_seen_by_the_plan_and_recorded_by_the_next_run(
         ["ops.runs"],
     )
     assert [row[1] for row in found] == list(DAYS[:recorded])
-    assert [(row[0], "killed" in row[2], row[3] >= 0) for row in found] == [("run-that-was-killed", True, True)] * recorded
+    assert [(row[0], "killed" in row[2], row[3] >= 0) for row in found] == [
+        ("run-that-was-killed", True, True)
+    ] * recorded
 
 
 def test_an_interrupted_run_leaves_a_row(spark: Any, settings: Settings, lake: Lake, toys: Toys) -> None:
