@@ -31,12 +31,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.race import arguments, close, table
+from infra.records import Refused
 from infra.sandbox import SandboxSettings, generate
 from infra.sandbox.annotators import TRUTH as PAIRS
 from infra.sandbox.settings import AnnotatorSettings
 from infra.sandbox.writer import JUDGEMENTS, read_gold
 from jobs.annotation.importers.formats import FIRST, TIE, Preferred, autoj, hh_rlhf, llmbar
-from jobs.landing.lines import Refused
 from models.chat.conversation import context_of
 from models.chat.preferences import Pair
 from models.reward.evaluate import Kind, judge, sequences

@@ -29,11 +29,15 @@ def id(
     """
     from infra.ids import pseudonym
     from infra.lake.facts import id_in_lake, user_key
+    from infra.records import read_ids
     from infra.settings import load_settings
 
     settings = load_settings()
-    lines = file.read_text(encoding="utf-8").splitlines() if file else []
-    raw_ids = [*(ids or []), *lines]
+    listed, refused = read_ids(str(file)) if file else ([], {})
+    raw_ids = [*(ids or []), *listed]
+    if refused:
+        number, reason = next(iter(refused.items()))
+        raise typer.BadParameter(f"Line {number} is no id: {reason}.", param_hint="--from")
     if not raw_ids or not all(raw_id.strip() for raw_id in raw_ids):
         raise typer.BadParameter("Give one or more ids, none of them blank.", param_hint="IDS or --from")
     for raw_id in raw_ids:

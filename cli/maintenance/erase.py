@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,7 +26,11 @@ def erase(
     ] = None,
     file: Annotated[
         str | None,
-        typer.Option("--from", metavar="FILE", help="File with one id per line; - for standard input."),
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="File with one id per line, or a JSON array of ids; - for standard input.",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the rows only; delete nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
@@ -49,7 +51,7 @@ def erase(
     list is also in ops.erasures (remnants).
 
     Exit code: 0 if somebody was found, 3 if no row and no line has any of the ids (they are then refused from now on,
-    unless it is a dry run), 1 if it failed.
+    unless it is a dry run), 1 if it failed or a line of the list could not be read.
 
     \b
     Examples:
@@ -59,7 +61,7 @@ def erase(
     from infra.settings import load_settings
     from jobs.maintenance.erasure import erase as erase_users
 
-    ids = _read_ids(users or [], file)
+    ids, refused = _read_ids(users or [], file)
     settings = load_settings()
     if not dry_run and not yes:
         typer.confirm(f"Delete all data of {len(ids)} user(s)? This cannot be undone", abort=True, err=True)
@@ -75,6 +77,9 @@ def erase(
     # What is left is long: on a terminal it follows below.
     print_rows(rows, [name for name in rows[0] if name != "left" or format is not Format.table], format)
     _print_follow_up(settings, places, len(ids), dry_run)
+    if refused:
+        err.print(f"{len(refused)} line(s) of {file} were left out. Mend them, then run the command again.")
+        raise typer.Exit(1)
     if not any(place.rows for place in places):
         raise typer.Exit(NOBODY_FOUND)
 
@@ -104,14 +109,15 @@ def _print_follow_up(settings: Settings, places: list[Erased], users: int, dry_r
         err.print("Next: flywheel run --stale")
 
 
-def _read_ids(users: list[str], file: str | None) -> list[str]:
-    """The given ids and those of the file, each once."""
+def _read_ids(users: list[str], file: str | None) -> tuple[list[str], dict[int, str]]:
+    """The given ids and those of the file, each once; and why lines of the file are refused, by their number."""
     from infra.errors import SettingsError
+    from infra.records import read_ids
 
-    if file is not None:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        users = [*users, *text.splitlines()]
-    ids = list(dict.fromkeys(user.strip() for user in users if user.strip()))
+    listed, refused = read_ids(file) if file is not None else ([], {})
+    for number, reason in refused.items():
+        err.print(f"Line {number} of {file} is no id: {reason}.")
+    ids = list(dict.fromkeys([*(user.strip() for user in users if user.strip()), *listed]))
     if not ids:
         raise SettingsError("no user id is given", hint="Give user ids, or --from FILE with one id per line.")
-    return ids
+    return ids, refused

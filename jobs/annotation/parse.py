@@ -17,17 +17,16 @@ from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 from infra.ids import id_of, name_of, pseudonym
+from infra.records import MAX_EXPANSION, TOO_LARGE, Refused, refusal_of
 from jobs.landing.lines import (
     ERASED,
     ERASED_USER,
     IMPORT_REJECTED,
     MAX_REFUSED_LINES,
-    Refused,
     origin_of,
-    refusal_of,
 )
 from jobs.landing.parsing import parsed_lines
-from jobs.landing.zone import MAX_EXPANSION, TOO_LARGE, LandingFile, RawRow, broken
+from jobs.landing.zone import LandingFile, Row, broken
 from models.chat.conversation import context_of
 from models.chat.preferences import WINNERS
 
@@ -91,7 +90,7 @@ def parse_file(file: LandingFile, rules: JudgementRules) -> Iterator[LandedJudge
     )
 
 
-def parse_row(row: RawRow, file: LandingFile, rules: JudgementRules) -> LandedJudgement:
+def parse_row(row: Row, file: LandingFile, rules: JudgementRules) -> LandedJudgement:
     """Parse one line. Never raises on content."""
     if row.content is None:
         return LandedJudgement(file.name, row.number, None, row.reason or TOO_LARGE)

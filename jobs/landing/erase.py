@@ -12,9 +12,11 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -22,15 +24,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.ids import IdKind, id_of
-from jobs.landing.lines import ERASED, refusal_of
+from infra.records import NotText, cut, opened, refusal_of
+from jobs.landing.lines import ERASED
 from jobs.landing.zone import (
-    BOM,
     UNDECODABLE,
     UNREADABLE,
     LandingFile,
     broken,
     has_too_many_rows,
     iter_rows,
+    not_text,
     python_values,
 )
 
@@ -153,6 +156,8 @@ def erase_lines(
         owners = _owners_by_line(file, theirs, max_line_bytes)
         if owners and not dry_run:
             _replace(file, lambda out: _copy_lines(file, out, owners))
+    except NotText as kind:
+        raise not_text(file, str(kind)) from None
     except (EOFError, OSError, zlib.error, pa.ArrowException) as error:
         raise broken(file, f"is truncated or damaged ({type(error).__name__})") from None
     return Counter(owners.values())
@@ -193,52 +198,53 @@ def _lookup(known: Mapping[str, str], value: object) -> str | None:
 def _owners_by_line(file: LandingFile, theirs: Theirs, max_line_bytes: int) -> dict[int, str]:
     """The users' lines: line number to user."""
     owners: dict[int, str] = {}
-    with _opened(file) as stream:
-        for number, pieces in enumerate(_lines(stream, max_line_bytes + 2), start=1):
-            first = next(pieces)
-            if number == 1:  # as landing reads it
-                first = first.removeprefix(BOM)
-            if (rest := next(pieces, None)) is None:
-                record, _ = refusal_of(first) if theirs.may_own(first) else ({}, None)
-                who = theirs.mentioned(first) if record is None else theirs.owner(record)
-            else:
-                who, window = theirs.mentioned(first), first
-                while rest is not None:
-                    window = window[-theirs.longest :] + rest
-                    who, rest = who or theirs.mentioned(window), next(pieces, None)
-            if who:
-                owners[number] = who
+    for number, pieces in _pieces_by_line(file, max_line_bytes + 2):
+        line, rest = _begin(pieces, max_line_bytes)
+        if rest is None:
+            record, _ = refusal_of(line) if theirs.may_own(line) else ({}, None)
+            who = theirs.mentioned(line) if record is None else theirs.owner(record)
+        else:
+            who, window = theirs.mentioned(line), line
+            while rest is not None:
+                window = window[-theirs.longest :] + rest
+                who, rest = who or theirs.mentioned(window), next(pieces, None)
+        if who:
+            owners[number] = who
     return owners
 
 
-def _copy_lines(file: LandingFile, out: BinaryIO, owners: Mapping[int, str]) -> None:
+def _begin(pieces: Iterator[bytes], most: int) -> tuple[bytes, bytes | None]:
+    """The first bytes of a line, and the piece with which it gets too long; None if it does not."""
+    line = next(pieces, b"")
+    for piece in pieces:
+        if len(line) + len(piece) > most:
+            return line, piece
+        line += piece
+    return line, None
+
+
+def _pieces_by_line(file: LandingFile, piece_bytes: int) -> Iterator[tuple[int, Iterator[bytes]]]:
+    """Each line by its number, as an iterator of pieces, in bounded memory."""
     with _opened(file) as stream:
-        for number, pieces in enumerate(_lines(stream, _BUFFER_BYTES), start=1):
-            last = b""
-            for piece in pieces:
-                last = piece
-                if number not in owners:
-                    out.write(piece)
-            if number in owners:
-                out.write(_TOMBSTONE + (b"\n" if last.endswith(b"\n") else b""))
+        for number, pieces in groupby(cut(stream, piece_bytes), key=itemgetter(0)):
+            yield number, (piece for _, piece, is_line in pieces if is_line)
 
 
-def _lines(stream: BinaryIO, piece_bytes: int) -> Iterator[Iterator[bytes]]:
-    """Each line as an iterator of pieces, in bounded memory. Use up the pieces of a line before the next line."""
-    while first := stream.readline(piece_bytes):
-        yield _pieces(stream, first, piece_bytes)
+def _copy_lines(file: LandingFile, out: BinaryIO, owners: Mapping[int, str]) -> None:
+    replaced = 0
+    with _opened(file) as stream:
+        for number, piece, is_line in cut(stream, _BUFFER_BYTES):
+            if not is_line or number not in owners:
+                out.write(piece)
+            elif number != replaced:
+                out.write(_TOMBSTONE)
+                replaced = number
 
 
-def _pieces(stream: BinaryIO, piece: bytes, piece_bytes: int) -> Iterator[bytes]:
-    while piece:
-        yield piece
-        piece = b"" if piece.endswith(b"\n") else stream.readline(piece_bytes)
-
-
-def _opened(file: LandingFile) -> BinaryIO:
-    source = file.folder.open(file.name)
-    stream = gzip.GzipFile(fileobj=source, mode="rb") if file.name.endswith(".gz") else source
-    return cast(BinaryIO, io.BufferedReader(cast(Any, stream), _BUFFER_BYTES))
+@contextmanager
+def _opened(file: LandingFile) -> Iterator[io.BufferedReader]:
+    with file.folder.open(file.name) as source, opened(source, file.name, file.size, None) as stream:
+        yield stream
 
 
 def _erase_rows(file: LandingFile, theirs: Theirs, dry_run: bool) -> Counter[str]:

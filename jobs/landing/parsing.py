@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar, cast
 
+from infra.records import CUT_OFF, TOO_LARGE
 from jobs.landing.lines import FURTHER_REFUSED
-from jobs.landing.zone import LandingFile, RawRow, broken, iter_rows
+from jobs.landing.zone import LandingFile, Row, broken, iter_rows
 
-_CUT_OFF = ("malformed_json", "not_utf8", "too_large")
+_CUT_OFF = ("malformed_json", "not_utf8", TOO_LARGE, CUT_OFF)
 """Reasons that a last line without an end may have because it is half written."""
 
 
@@ -38,7 +39,7 @@ _Line = TypeVar("_Line", bound=LandedLine)
 
 
 def parsed_lines(
-    file: LandingFile, limits: Limits, parse: Callable[[RawRow], _Line], refused: Callable[[int, str], _Line]
+    file: LandingFile, limits: Limits, parse: Callable[[Row], _Line], refused: Callable[[int, str], _Line]
 ) -> Iterator[_Line]:
     """Each line of a file, parsed, in order.
 

@@ -1,13 +1,12 @@
 """Reads the landing zone: the files of a received day, and their rows one by one in bounded memory.
 
-A file is JSONL, JSONL.gz or Parquet. Nothing here knows what an event is; `parse.py` does.
+A file is JSON lines (or a JSON array) in .jsonl or .jsonl.gz, or Parquet. Nothing here knows what an event is;
+`parse.py` does.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,23 +18,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.errors import LandingFileBroken
+from infra.records import EXPANDS_TOO_FAR, MAX_EXPANSION, TOO_LARGE, NotText, RawRow, bounded_rows, remedy
 from infra.storage import Folder, Options, folder
 
 _UNFINISHED_SUFFIXES = (".tmp", ".part")
 KNOWN_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
-_BUFFER_BYTES = 1 << 20
 _PARQUET_BATCH_ROWS = 512
 UNDECODABLE = b"\xff"  # stands for a nested value that is not UTF-8; itself not UTF-8
 UNREADABLE = (
     object()
 )  # stands for a Parquet value that Python cannot hold, such as a time in the year 300,000
-TOO_LARGE, UNKNOWN_KIND, DUPLICATE_COLUMN = "too_large", "unknown_file_kind", "duplicate_key"
-EXPANDS_TOO_FAR = "expands_too_far"
-MAX_EXPANSION = 200
-_SMALL_BYTES = 1 << 22  # a file may expand to so much, however small it is
+UNKNOWN_KIND, DUPLICATE_COLUMN = "unknown_file_kind", "duplicate_key"
 _SHARED_BYTES = 1 << 26
 _SMALL_ROWS = 1_000_000
-BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -60,17 +55,19 @@ class LandingFile:
         return Folder(self.root, self.options)
 
 
-class RawRow(NamedTuple):
-    """One line (from 1) of a file, or one row of a Parquet file.
+class ColumnRow(NamedTuple):
+    """One row (from 1) of a Parquet file, or a file that is refused as a whole.
 
-    `content` is the line's bytes without its end, a mapping of Parquet columns, or None when it was not read; `reason`
-    then says why. `is_terminated` is False for a last line without a newline.
+    `content` maps columns to values, or is None when it was not read; `reason` then says why.
     """
 
     number: int
-    content: bytes | Mapping[str, Any] | None
-    is_terminated: bool
+    content: Mapping[str, Any] | None
     reason: str | None = None
+    is_terminated: bool = True
+
+
+Row = RawRow | ColumnRow
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,7 @@ def landing_fingerprint(landing: str | Folder, day: date) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def iter_rows(file: LandingFile, max_line_bytes: int, max_expansion: int = MAX_EXPANSION) -> Iterator[RawRow]:
+def iter_rows(file: LandingFile, max_line_bytes: int, max_expansion: int = MAX_EXPANSION) -> Iterator[Row]:
     """The rows of a file in order. Keeps one line (or one small Parquet batch) in memory.
 
     A file of an unknown kind gives one row without content. So does the rest of a file that expands too far.
@@ -175,103 +172,39 @@ def iter_rows(file: LandingFile, max_line_bytes: int, max_expansion: int = MAX_E
         max_expansion: how many times its size a compressed file may expand.
 
     Raises:
-        LandingFileBroken: the file is truncated or damaged (truncated gzip, Parquet without footer).
+        LandingFileBroken: the file is truncated or damaged (truncated gzip, Parquet without footer), or no UTF-8.
     """
     if not _is_known(file.name):
-        yield RawRow(0, None, True, UNKNOWN_KIND)
+        yield ColumnRow(0, None, UNKNOWN_KIND)
         return
     try:
         with file.folder.open(file.name) as source:
             if file.name.endswith(".parquet"):
                 yield from _parquet_rows(source, file, max_line_bytes)
             else:
-                yield from _text_rows(source, file, max_line_bytes, max_expansion)
+                yield from bounded_rows(source, file.name, file.size, max_line_bytes, max_expansion)
     except FileNotFoundError as error:
         raise broken(file, "was removed while it was being read") from error
+    except NotText as kind:
+        raise not_text(file, str(kind)) from None
     except (EOFError, zlib.error, OSError, pa.ArrowException) as error:
         raise broken(file, f"is truncated or damaged ({type(error).__name__})") from None
 
 
-def broken(file: LandingFile, what: str) -> LandingFileBroken:
+def broken(file: LandingFile, what: str, hint: str | None = None) -> LandingFileBroken:
     """The error of a file that cannot be landed as a whole."""
     return LandingFileBroken(
         f"{file.name} {what}",
         table="traffic.events",
         day=file.received_ds,
-        hint="Deliver the whole file again, then run the day again. While you write a file, end its name in .tmp.",
+        hint=hint
+        or "Deliver the whole file again, then run the day again. While you write a file, end its name in .tmp.",
     )
 
 
-def iter_lines(stream: BinaryIO, max_line_bytes: int) -> Iterator[RawRow]:
-    """The lines of a byte stream; one that is longer than allowed is skipped in pieces and has no content."""
-    number = 0
-    while True:
-        line = stream.readline(max_line_bytes + 2)
-        if not line:
-            return
-        number += 1
-        is_terminated = line.endswith(b"\n")
-        content: bytes | None = line.rstrip(b"\r\n") if is_terminated else line
-        if len(line) == max_line_bytes + 2 and not is_terminated:
-            is_terminated = _skip_line(stream)
-            content = None
-        elif content is not None and len(content) > max_line_bytes:
-            content = None
-        if number == 1 and content is not None:
-            content = content.removeprefix(BOM)
-        yield RawRow(number, content, is_terminated, None if content is not None else TOO_LARGE)
-
-
-def _skip_line(stream: BinaryIO) -> bool:
-    while piece := stream.readline(_BUFFER_BYTES):
-        if piece.endswith(b"\n"):
-            return True
-    return False
-
-
-class _ExpandedTooFar(Exception):
-    """A stream gave more bytes than it may."""
-
-
-class _Bounded(io.RawIOBase):
-    """A stream that ends in an error when it gives more than `most` bytes."""
-
-    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
-        self._stream, self._left = stream, most
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._left and self._stream.read(1):
-            raise _ExpandedTooFar
-        size = self._stream.readinto(memoryview(buffer)[: self._left])
-        self._left -= size
-        return size
-
-
-def _text_rows(
-    source: BinaryIO, file: LandingFile, max_line_bytes: int, max_expansion: int
-) -> Iterator[RawRow]:
-    if not file.name.endswith(".gz"):
-        yield from iter_lines(source, max_line_bytes)
-        return
-    if file.size == 0:
-        raise EOFError
-    # A complete gzip stream proves that its last line is whole, even without a newline.
-    with (
-        gzip.GzipFile(fileobj=source, mode="rb") as stream,
-        io.BufferedReader(
-            _Bounded(stream, max(max_expansion * file.size, _SMALL_BYTES)), _BUFFER_BYTES
-        ) as lines,
-    ):
-        number = 0
-        try:
-            for row in iter_lines(cast(BinaryIO, lines), max_line_bytes):
-                number = row.number
-                yield row._replace(is_terminated=True)
-        except _ExpandedTooFar:
-            yield RawRow(number + 1, None, True, EXPANDS_TOO_FAR)
+def not_text(file: LandingFile, kind: str) -> LandingFileBroken:
+    """The error of a file that is of another kind than its name says, such as UTF-16."""
+    return broken(file, f"is {kind}, not UTF-8 text", f"{remedy(kind)} Then run the day again.")
 
 
 def has_too_many_rows(metadata: pq.FileMetaData, size: int) -> bool:
@@ -279,11 +212,11 @@ def has_too_many_rows(metadata: pq.FileMetaData, size: int) -> bool:
     return bool(metadata.num_rows > max(size, _SMALL_ROWS))
 
 
-def _parquet_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> Iterator[RawRow]:
+def _parquet_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> Iterator[ColumnRow]:
     number = 0
     metadata = pq.read_metadata(source)
     if has_too_many_rows(metadata, file.size):
-        yield RawRow(0, None, True, EXPANDS_TOO_FAR)
+        yield ColumnRow(0, None, EXPANDS_TOO_FAR)
         return
     schema = metadata.schema.to_arrow_schema()
     names = schema.names
@@ -293,7 +226,7 @@ def _parquet_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> I
     if len(set(names)) < len(names):
         # Which of the columns is meant is anybody's guess, as it is of a JSON key that stands twice.
         for number in range(1, metadata.num_rows + 1):
-            yield RawRow(number, None, True, DUPLICATE_COLUMN)
+            yield ColumnRow(number, None, DUPLICATE_COLUMN)
         return
     for batch in parquet.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
         columns = {name: python_values(batch.column(i)) for i, name in enumerate(batch.schema.names)}
@@ -302,7 +235,7 @@ def _parquet_rows(source: BinaryIO, file: LandingFile, max_line_bytes: int) -> I
             row = {name: values[position] for name, values in columns.items()}
             size = sum(len(value) for value in row.values() if isinstance(value, bytes))
             fits = size <= max_line_bytes
-            yield RawRow(number, row if fits else None, True, None if fits else TOO_LARGE)
+            yield ColumnRow(number, row if fits else None, None if fits else TOO_LARGE)
 
 
 def python_values(column: Any) -> list[Any]:

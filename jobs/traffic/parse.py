@@ -13,18 +13,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple, overload
 
 from infra.ids import IdKind, NameKind, id_of, locale_of, name_of, pseudonym
+from infra.records import MAX_EXPANSION, TOO_LARGE, Refused, decoded, load_object
 from jobs.landing.lines import (
     ERASED,
     ERASED_USER,
     IMPORT_REJECTED,
     MAX_REFUSED_LINES,
-    Refused,
-    decoded,
-    load_object,
     origin_of,
 )
 from jobs.landing.parsing import parsed_lines
-from jobs.landing.zone import MAX_EXPANSION, TOO_LARGE, UNREADABLE, LandingFile, RawRow
+from jobs.landing.zone import UNREADABLE, LandingFile, Row
 
 EVENT_TYPES = ("message", "response", "reaction", "feedback", "regenerate", "exposure", "character_update")
 SOURCES = ("user", "internal")
@@ -114,7 +112,7 @@ def parse_file(file: LandingFile, rules: LandingRules) -> Iterator[Landed]:
     )
 
 
-def parse_row(row: RawRow, file: LandingFile, rules: LandingRules) -> Landed:
+def parse_row(row: Row, file: LandingFile, rules: LandingRules) -> Landed:
     """Parse one line. Never raises on content."""
     default_ts = datetime.combine(file.received_ds, _NOON)
     received_ts = default_ts
@@ -138,13 +136,11 @@ def parse_time(value: object) -> datetime | None:
         return None
 
 
-def _record(row: RawRow) -> dict[str, Any]:
+def _record(row: Row) -> dict[str, Any]:
     """The line as a JSON object whose text is all valid Unicode."""
     if row.content is None:
         raise Refused(row.reason or TOO_LARGE)
     if isinstance(row.content, bytes):
-        if not row.content.strip():
-            raise Refused("empty_line")
         return load_object(row.content)
     record = {}
     for name, value in row.content.items():
@@ -168,9 +164,7 @@ def _received(record: Mapping[str, Any], received_ds: date, default: datetime) -
     return moment
 
 
-def _import_rejected(
-    record: Mapping[str, Any], row: RawRow, file: LandingFile, received_ts: datetime
-) -> Landed:
+def _import_rejected(record: Mapping[str, Any], row: Row, file: LandingFile, received_ts: datetime) -> Landed:
     """The quarantine row of an importer's input line: named by the input's file and line."""
     noted_origin = origin_of(record)
     if isinstance(noted_origin, str):

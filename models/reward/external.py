@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.errors import TrainingRefused
+from infra.records import Record, read_records
 from models.chat.preferences import Pair
 from models.reward.evaluate import judge
 from models.reward.intervals import Accuracy
@@ -16,6 +16,7 @@ from models.reward.matrix import Cell
 from models.reward.train import Trained
 
 DECIDED = frozenset({"a", "b"})
+_MAX_BYTES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def read_pairs(path: Path) -> list[Pair]:
 
     Raises:
         TrainingRefused: a line is not such a pair, or none is decided.
+        InputDamaged: the file is cut short or no UTF-8.
     """
     pairs = [pair for pair in _pairs(path) if pair is not None]
     if not pairs:
@@ -66,24 +68,20 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def _pairs(path: Path) -> Iterable[Pair | None]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _pair(path, number, line)
+    return (_pair(path, record) for record in read_records(path, _MAX_BYTES))
 
 
-def _pair(path: Path, number: int, line: str) -> Pair | None:
+def _pair(path: Path, record: Record) -> Pair | None:
+    row = record.value or {}
     try:
-        row = json.loads(line)
         a, b, winner, context = row["response_a"], row["response_b"], row["winner"], row["context"]
-    except (ValueError, KeyError, TypeError):
+    except KeyError:
         raise TrainingRefused(
-            f"line {number} of {path.name} is no pair",
+            f"line {record.number} of {path.name} is no pair ({record.reason or 'a field is missing'})",
             hint="A pair has context, response_a, response_b and winner (a, b, tie or both_bad).",
         ) from None
     if winner not in DECIDED:
         return None
     chosen, rejected = (a, b) if winner == "a" else (b, a)
     text = context if isinstance(context, str) else json.dumps(context)
-    return Pair(f"{path.stem}-{number}", text, chosen, rejected, "all", "static", "evaluation")
+    return Pair(f"{path.stem}-{record.number}", text, chosen, rejected, "all", "static", "evaluation")

@@ -64,6 +64,8 @@ def in_words(code: str) -> str:
         return _sentence(f"{_HAZARD[kind].format(CATEGORIES[subject])} ({subject})")
     if kind in _IDENTIFIER and subject:
         return _sentence(f"{_IDENTIFIER[kind].format(identifier_in_words(subject))} ({subject})")
+    if kind == "malformed_line" and subject:
+        return _sentence(f"{_ALONE[kind]} ({subject})")
     if kind == "detector_error" and subject:
         return _sentence(f"the {subject} detector failed ({code})")
     return _sentence(_LEVEL.sub("", code).replace("_", " "))

@@ -6,24 +6,22 @@ queues for review: only what all detectors judged can pass.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import hmac
 import io
 import json
 import re
 import sys
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from infra.errors import InputDamaged
-from infra.nesting import too_deep
+from infra.records import Record, read_records
 from infra.settings import ScreeningSettings, Settings
 from infra.storage import replacing
 from models.screening.detection import Detectors, Findings, Question, attempt, examine
@@ -373,30 +371,26 @@ def ruled(text: str, findings: Findings, settings: ScreeningSettings) -> Verdict
 
 
 def screen_file(path_in: Path, out: Path | None, settings: Settings) -> FileCounts:
-    """Judge `{"id", "text"}` lines (.jsonl or .jsonl.gz), one JSON line out each, in order; returns counts.
+    """Judge `{"id", "text"}` records of a JSON or JSON-lines file, one JSON line out each, in order; returns counts.
 
-    A malformed line gives a line too: verdict reject, reason malformed_line, the line number as id. `redacted` is
-    null unless the verdict is pass. Writes to standard output when `out` is None, else the complete file or none.
+    A malformed record gives a line too: verdict reject, reason `malformed_line:` and why, the record's number as id.
+    `redacted` is null unless the verdict is pass. Writes to standard output when `out` is None, else the complete file
+    or none.
 
-    Raises InputDamaged for a .gz file that ends too early or is not gzip.
+    Raises:
+        InputDamaged: a .gz file ends too early or is not gzip, or the file is no UTF-8.
     """
     detectors = detectors_of(settings.screening)
     detectors.load(settings.screening.languages)
     policy = ScreeningPolicy.of(settings.screening, detectors)
     counts = FileCounts()
-    opened = gzip.open if path_in.name.endswith(".gz") else open
-    try:
-        with opened(path_in, "rb") as lines, _sink(out) as sink:
-            for batch in _batches(lines):
-                for row in _screen_lines(batch, policy, detectors):
-                    counts.verdicts[str(row["verdict"])] += 1
-                    counts.reasons.update(cast(list[str], row["reasons"]))
-                    _put(sink, row)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise InputDamaged(
-            f"{path_in.name} ends too early or is damaged after {counts.verdicts.total():,} lines",
-            hint="Copy the whole file again." + (" Nothing was written." if out else ""),
-        ) from None
+    records = read_records(path_in, settings.landing.max_line_bytes, settings.landing.max_expansion)
+    with _sink(out) as sink:
+        while batch := list(islice(records, _FILE_BATCH)):
+            for row in _screen_records(batch, policy, detectors):
+                counts.verdicts[str(row["verdict"])] += 1
+                counts.reasons.update(cast(list[str], row["reasons"]))
+                _put(sink, row)
     return counts
 
 
@@ -417,48 +411,30 @@ def _put(sink: IO[str], row: Mapping[str, object]) -> None:
     sink.write(json.dumps(row, ensure_ascii=True).replace("\x7f", "\\u007f") + "\n")
 
 
-def _batches(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
-    batch: list[tuple[int, bytes]] = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            batch.append((number, line))
-        if len(batch) == _FILE_BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _asked(record: Record) -> tuple[str | int, str] | str:
+    """The id and text of a record, or what is wrong with it."""
+    if record.value is None:
+        return str(record.reason)
+    given, text = record.value.get("id"), record.value.get("text")
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        return "missing_field:id" if given is None else "wrong_type:id"
+    if not isinstance(text, str):
+        return "missing_field:text" if text is None else "wrong_type:text"
+    return given, text
 
 
-def _parsed(line: bytes) -> tuple[object, str] | None:
-    try:
-        content = line.decode("utf-8")
-        row = None if too_deep(content) else json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    if (
-        not isinstance(row, dict)
-        or not isinstance(row.get("text"), str)
-        or not isinstance(row.get("id"), str | int)
-    ):
-        return None
-    try:
-        f"{row['id']}{row['text']}".encode()
-    except UnicodeEncodeError:  # an escaped lone surrogate is not text
-        return None
-    return row["id"], row["text"]
-
-
-def _screen_lines(
-    batch: Sequence[tuple[int, bytes]], policy: ScreeningPolicy, detectors: Detectors
+def _screen_records(
+    batch: Sequence[Record], policy: ScreeningPolicy, detectors: Detectors
 ) -> Iterator[dict[str, object]]:
-    rows = [(number, _parsed(line)) for number, line in batch]
-    findings = iter(examine([Question(row[1]) for _, row in rows if row], policy.settings, detectors))
+    rows = [(record.number, _asked(record)) for record in batch]
+    questions = [Question(row[1]) for _, row in rows if not isinstance(row, str)]
+    findings = iter(examine(questions, policy.settings, detectors))
     for number, row in rows:
-        if row is None:
+        if isinstance(row, str):
             yield {
                 "id": number,
                 "verdict": "reject",
-                "reasons": ["malformed_line"],
+                "reasons": [f"malformed_line:{row}"],
                 "spans": [],
                 "redacted": None,
             }

@@ -25,11 +25,12 @@ from infra.ids import _SANDBOX, id_of, is_plain_id, is_plain_name, locale_of, na
 from infra.lake import Lake
 from infra.lake.facts import LAKE_FACTS, id_in_lake, ids_are_keyed
 from infra.lake.migrate import migrate
+from infra.records import RawRow
 from infra.settings import Settings
 from jobs.annotation.parse import JudgementRules
 from jobs.annotation.parse import parse_row as parse_judgement
 from jobs.landing.erase import Theirs, erase_lines
-from jobs.landing.zone import LandingFile, RawRow, day_folder, landing_files
+from jobs.landing.zone import LandingFile, day_folder, landing_files
 from jobs.traffic.parse import Event, LandingRules, parse_row
 from tests.conftest import put
 

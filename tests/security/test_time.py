@@ -22,8 +22,8 @@ from rapidfuzz.distance import Indel
 
 from infra.errors import DetectorUnavailable
 from infra.nesting import too_deep
+from infra.records import Refused, load_object
 from infra.settings import load_settings
-from jobs.landing.lines import Refused, load_object
 from models.screening.privacy.span import Span, redact
 from models.screening.privacy.split import split_spans
 from models.screening.safety.lexicon import _lexicon, lexicon_languages

@@ -5,32 +5,29 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-from infra.errors import InputDamaged, SettingsError
+from infra.errors import SettingsError
 from infra.ids import NAME_HINT, is_plain_name
 from infra.lake import Lake
 from infra.lake.facts import ids_are_keyed, user_key
 from infra.lake.roots import make_roots
+from infra.records import Refused, read_records
 from infra.settings import Settings
 from jobs.annotation import ZONE
 from jobs.annotation.importers.formats import FIRST, FORMATS, NATIVE, TIE, Preferred
 from jobs.annotation.parse import judgement_of, keyed
 from jobs.landing.files import DayFiles
-from jobs.landing.lines import IMPORT_REJECTED, Refused
-from jobs.traffic.importers.read import input_files, records
+from jobs.landing.lines import IMPORT_REJECTED
+from jobs.traffic.importers.read import input_files
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
-_MAX_ARRAY_BYTES = 512_000_000
 _FIELDS = (
     "pair_id", "annotator_id", "mode", "source", "context", "response_a", "response_b", "winner", "user_id",
     "guideline_version",
@@ -109,19 +106,19 @@ def import_preferences(settings: Settings, path: Path, options: ImportOptions) -
 
     Raises:
         SettingsError: an option is not possible, or there is no file.
-        LandingFileBroken, InputDamaged: a file is cut short; nothing was written.
+        InputDamaged: a file is cut short or no UTF-8; nothing was written.
     """
     lake = Lake.of(settings)
     _check(options, ids_are_keyed(lake))
     make_roots(settings)
     root = lake.landing_of(ZONE)
-    files = input_files(path, SUFFIXES)
-    total = sum(1 for file, _ in files for _ in _records(file, options.max_line_bytes))
+    files = input_files(path)
+    total = sum(1 for file, _ in files for _ in read_records(file, options.max_line_bytes))
     report = ImportReport(files=len(files))
     out = DayFiles(root, f"import-{options.format}-{_digest(files, options)}")
     with out:
         for file, label in files:
-            for number, record, reason in _records(file, options.max_line_bytes):
+            for number, record, reason in read_records(file, options.max_line_bytes):
                 place = report.lines * options.batches // max(total, 1)
                 day = options.batch + timedelta(days=options.every_days * place)
                 report.lines += 1
@@ -193,48 +190,6 @@ def _check(options: ImportOptions, keyed_ids: bool) -> None:
                 f"the table would hold a hash instead of {name!r}, because such a name could hold an identifier",
                 setting=setting, hint=NAME_HINT,
             )  # fmt: skip
-
-
-def _records(path: Path, max_line_bytes: int) -> Iterator[tuple[int, dict[str, Any] | None, str | None]]:
-    """Number, record or reason of each line, or of each element of a file that is one JSON array."""
-    if not path.name.endswith((".json", ".json.gz")):
-        for row, record, reason in records(path, max_line_bytes):
-            yield row.number, record, reason
-        return
-    elements = _array(path)
-    if elements is None:  # JSON lines under another name
-        for row, record, reason in records(path, max_line_bytes):
-            yield row.number, record, reason
-        return
-    for number, element in enumerate(elements, start=1):
-        yield (number, element, None) if isinstance(element, dict) else (number, None, "not_an_object")
-
-
-def _array(path: Path) -> list[Any] | None:
-    """The elements of a JSON array, None when the file is none.
-
-    Raises:
-        InputDamaged: it begins as an array and cannot be read as one.
-    """
-    opened = gzip.open if path.name.endswith(".gz") else open
-    try:
-        with opened(path, "rb") as stream:
-            content = cast(BinaryIO, stream).read(_MAX_ARRAY_BYTES + 1)
-        if not content.lstrip().startswith(b"["):
-            return None
-        if len(content) > _MAX_ARRAY_BYTES:
-            raise InputDamaged(
-                f"{path.name} is one JSON array of more than {_MAX_ARRAY_BYTES // 1_000_000} MB",
-                hint="Write it as JSON lines, one record a line.",
-            )
-        elements = json.loads(content)
-        json.dumps(elements, ensure_ascii=False).encode()
-    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError, RecursionError):
-        raise InputDamaged(
-            f"{path.name} is not a complete JSON array in UTF-8",
-            hint="Nothing was written. Copy the whole file again.",
-        ) from None
-    return cast(list[Any], elements)
 
 
 def _rejected(label: str, line: int, reason: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra.records import Refused
 from jobs.annotation.parse import text_of
-from jobs.landing.lines import Refused
 
 FIRST, SECOND, TIE = "first", "second", "tie"
 _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant):")

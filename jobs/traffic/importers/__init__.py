@@ -40,7 +40,7 @@ def import_logs(
 
     Raises:
         SettingsError: the format is not known, there is no file, or the range is not possible.
-        LandingFileBroken: a log file is cut short; nothing was written.
+        InputDamaged: a log file is cut short or no UTF-8; nothing was written.
     """
     if format not in FORMATS:
         raise SettingsError(

@@ -6,23 +6,23 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from infra.errors import LandingFileBroken, SettingsError
+from infra.errors import SettingsError
+from infra.records import read_records
 from infra.storage import Folder
 from jobs.landing.files import DayFiles
-from jobs.landing.lines import IMPORT_REJECTED, refusal_of
-from jobs.landing.zone import LandingFile, RawRow, iter_rows
+from jobs.landing.lines import IMPORT_REJECTED
 from jobs.traffic.importers.chat import Chat, ImportOptions, NotAChat
 from jobs.traffic.importers.events import THUMBS, Calendar, chat_events, persona_event
 
 ReadChat = Callable[[dict[str, Any], str, int], Chat]
 Say = Callable[[str], None]
-_SUFFIXES = (".jsonl", ".jsonl.gz")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
 _UNSAFE = re.compile(r"[^\w.\-+@=/ ]")
 _PROGRESS_LINES = 5_000
 
@@ -110,7 +110,7 @@ def import_chats(
 
     Raises:
         SettingsError: there is no input file.
-        LandingFileBroken: an input file is cut short; nothing was written.
+        InputDamaged: an input file is cut short or no UTF-8; nothing was written.
     """
     files = input_files(inputs)
     report = ImportReport(files=len(files))
@@ -121,17 +121,17 @@ def import_chats(
     with out:
         for position, (path, label) in enumerate(files, 1):
             before = report.conversations
-            for row, record, reason in records(path, options.max_line_bytes):
+            for number, record, reason in read_records(path, options.max_line_bytes):
                 report.lines += 1
                 chat = None
                 if record is not None:
                     try:
-                        chat = read_chat(record, label, row.number)
+                        chat = read_chat(record, label, number)
                     except NotAChat as error:
                         reason = str(error)
                 if chat is None:
                     report.rejected[str(reason)] += 1
-                    out.put(calendar.earliest_day, _rejected(label, row.number, str(reason), calendar))
+                    out.put(calendar.earliest_day, _rejected(label, number, str(reason), calendar))
                     continue
                 _put_chat(chat, calendar, THUMBS if chat.dataset in thumbed else (), out, seen, report)
                 if report.lines % _PROGRESS_LINES == 0:
@@ -142,7 +142,7 @@ def import_chats(
 
 
 def input_files(
-    inputs: Path | Sequence[Path], suffixes: tuple[str, ...] = _SUFFIXES
+    inputs: Path | Sequence[Path], suffixes: tuple[str, ...] = SUFFIXES
 ) -> list[tuple[Path, str]]:
     """The input files with the names that they have in quarantine, in order; `suffixes` are looked for in directories.
 
@@ -203,33 +203,6 @@ def _put_event(event: dict[str, Any], out: DayFiles, report: ImportReport) -> No
     out.put(date.fromisoformat(event["event_ts"][:10]), event)
 
 
-def records(path: Path, max_line_bytes: int) -> Iterator[tuple[RawRow, dict[str, Any] | None, str | None]]:
-    """Each line of a JSON-lines file, compressed or not, as an object or a reason.
-
-    Raises:
-        LandingFileBroken: the file is cut short.
-    """
-    file = LandingFile(str(path.parent), path.name, date.min, path.stat().st_size, 0)
-    try:
-        for row in iter_rows(file, max_line_bytes):
-            if row.content is None:
-                yield row, None, "too_large"
-                continue
-            record, reason = refusal_of(cast(bytes, row.content))
-            if record is None and not row.is_terminated:
-                raise _cut_short(path)
-            yield row, record, reason
-    except LandingFileBroken:
-        raise _cut_short(path) from None
-
-
-def _cut_short(path: Path) -> LandingFileBroken:
-    return LandingFileBroken(
-        f"{path.name} is truncated or damaged",
-        hint="Nothing was written. Copy the whole file again and repeat the import.",
-    )
-
-
 def _survey(
     files: Sequence[tuple[Path, str]], options: ImportOptions, read_chat: ReadChat
 ) -> tuple[Calendar, set[str]]:
@@ -239,11 +212,11 @@ def _survey(
     last: datetime | None = None
     thumbed: set[str] = set()
     for path, label in files:
-        for row, record, _ in records(path, options.max_line_bytes):
+        for number, record, _ in read_records(path, options.max_line_bytes):
             if record is None:
                 continue
             try:
-                chat = read_chat(record, label, row.number)
+                chat = read_chat(record, label, number)
             except NotAChat:
                 continue  # counted with its reason in the second pass
             known = chat.known_start

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.errors import TrainingRefused
+from infra.records import Record, read_records
 from models.calibration import Reliability, calibration_error, reliability
 from models.screening.hazards import CATEGORIES
 from models.screening.safety.classifier import ClassifierModel, Weights, calibrated, fit, pieces, version_of
@@ -31,6 +32,7 @@ _FOLDS = 3
 _HELD_OUT_SHARE = 0.25
 _GENERATED_WEIGHT = 0.5
 _LEAST_ROWS = 100
+_MAX_BYTES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,14 @@ def read_labels(path: Path) -> list[LabelledRow]:
     A row is held out if its split is 'evaluation' (or 'test'); in a table without split a quarter of the users
     (else of the texts) is held out by hash.
 
-    Raises TrainingRefused for an unreadable table, an unknown label or category, or a row without text.
+    Raises:
+        TrainingRefused: the table or a row cannot be read, a label or category is unknown, or a row has no text.
+        InputDamaged: a file of lines is cut short or no UTF-8.
     """
     return [_row(number, row) for number, row in enumerate(_records(path), start=1)]
 
 
 def _records(path: Path) -> Iterable[Mapping[str, Any]]:
-    import duckdb
     import pyarrow.dataset as arrow
     from deltalake import DeltaTable
 
@@ -72,21 +75,25 @@ def _records(path: Path) -> Iterable[Mapping[str, Any]]:
             return list(DeltaTable(str(path)).to_pyarrow_dataset().to_table().to_pylist())
         if path.is_dir() or path.suffix == ".parquet":
             return list(arrow.dataset(path, format="parquet").to_table().to_pylist())
-        columns, rows = _json_lines(path)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
-    except (OSError, ValueError, duckdb.Error) as error:
+    except (OSError, ValueError) as error:
         raise TrainingRefused(
             f"the labelled table {path} cannot be read: {type(error).__name__}",
             hint="Give JSONL, parquet or a Delta table.",
         ) from None
+    if not path.exists():
+        raise TrainingRefused(
+            f"the labelled table {path} does not exist", hint="Give JSONL, parquet or a Delta table."
+        )
+    return [_object(path, record) for record in read_records(path, _MAX_BYTES)]
 
 
-def _json_lines(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
-    import duckdb
-
-    with duckdb.connect() as connection:
-        result = connection.execute("SELECT * FROM read_json_auto(?, sample_size = -1)", [str(path)])
-        return [column[0] for column in result.description or []], result.fetchall()
+def _object(path: Path, record: Record) -> Mapping[str, Any]:
+    if record.value is None:
+        raise TrainingRefused(
+            f"row {record.number} of the labelled table {path} is refused: {record.reason}",
+            hint="Mend or delete it: a model is trained on all rows or none.",
+        )
+    return record.value
 
 
 def _row(number: int, row: Mapping[str, Any]) -> LabelledRow:

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.errors import InputDamaged, LandingFileBroken, SettingsError
+from infra.errors import InputDamaged, SettingsError
 from infra.lake import Lake
+from infra.records import Refused
 from infra.settings import Settings
 from jobs.annotation import ZONE
 from jobs.annotation.importers import ImportOptions, import_preferences, landed, parse_batch
 from jobs.annotation.parse import JudgementRules, parse_file
-from jobs.landing.lines import Refused
 from jobs.landing.zone import landing_days, landing_files
 from tests.conftest import migrated
 
@@ -148,7 +148,6 @@ BAD = {
     b"[1]": "not_an_object",
     b'{"chosen": "' + b"x" * 5000 + b'"}': "too_large",
     b'{"chosen": "\\ud800"}': "bad_unicode",
-    b"": "empty_line",
 }
 
 
@@ -170,9 +169,9 @@ def test_batches_by_order_and_every_bad_line_under_its_own_name(settings: Settin
     report = import_preferences(settings, source, chosen)
     assert report.pairs == {FIRST: 6}
     assert report.rejected == Counter(BAD.values())
-    assert report.lines == 12
+    assert report.lines == 11
     rows = landed_rows(settings)
-    assert Counter(day for day, _ in rows) == {FIRST: 6, date(2024, 9, 30): 6}
+    assert Counter(day for day, _ in rows) == {FIRST: 6, date(2024, 9, 30): 5}
     refused = {(one.source_file.split("!")[1], one.line): one.reason for _, one in rows if one.reason}
     assert refused == {("set.jsonl.gz", 7 + n): f"import:{why}" for n, why in enumerate(BAD.values())}
     assert {one.judgement.source for _, one in rows if one.judgement} == {"red-team"}
@@ -189,19 +188,21 @@ def test_two_files_of_one_name_both_land(settings: Settings, tmp_path: Path) -> 
     assert len(landed_rows(settings)) == 5
 
 
-def test_a_json_array_is_read_whole_or_not_at_all(settings: Settings, tmp_path: Path) -> None:
+def test_an_element_of_a_json_array_refuses_itself_and_a_cut_gzip_all(
+    settings: Settings, tmp_path: Path
+) -> None:
     records = [{"input": "q", "output_1": "x", "output_2": "y", "label": 1}, 3]
     (tmp_path / "set.json").write_text(json.dumps(records))
     assert import_preferences(settings, tmp_path / "set.json", options("llmbar")).rejected == {
         "not_an_object": 1
     }
     (tmp_path / "cut.json").write_text(json.dumps(records)[:-4])
-    with pytest.raises(InputDamaged):
-        import_preferences(settings, tmp_path / "cut.json", options("llmbar"))
+    report = import_preferences(settings, tmp_path / "cut.json", options("llmbar", source="cut"))
+    assert (report.pairs.total(), report.rejected) == (1, {"cut_off": 1})
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress("\n".join(LINES).encode())[:-20])
-    with pytest.raises(LandingFileBroken):
+    with pytest.raises(InputDamaged, match=r"cut\.jsonl\.gz is truncated"):
         import_preferences(settings, tmp_path / "cut.jsonl.gz", options("hh-rlhf"))
-    assert len(landed_rows(settings)) == 2
+    assert len(landed_rows(settings)) == 4
     landed = [path for path in Path(Lake.of(settings).landing).rglob("*") if path.is_file()]
     assert landed
     assert all(path.name.endswith(".jsonl.gz") for path in landed)

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.ids import pseudonym
+from infra.records import RawRow
 from jobs.annotation.parse import JudgementRules, LandedJudgement, parse_row
-from jobs.landing.zone import LandingFile, RawRow
+from jobs.landing.zone import LandingFile
 
 FILE = LandingFile("/l", "received_ds=2024-09-23/a.jsonl", date(2024, 9, 23), 1, 0)
 RULES = JudgementRules(1_000_000, b"key")

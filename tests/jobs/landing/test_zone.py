@@ -11,15 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from infra.errors import LandingFileBroken
 from jobs.landing.zone import (
+    ColumnRow,
     LandingFile,
-    RawRow,
     day_folder,
-    iter_lines,
     iter_rows,
     landing_days,
     landing_files,
@@ -48,7 +45,7 @@ def test_files_being_written_are_ignored_and_the_rest_come_in_order(tmp_path: Pa
 def test_a_file_of_an_unknown_kind_is_one_refused_row(tmp_path: Path) -> None:
     put(tmp_path, "events.csv", b"a,b\n")
     [file] = landing_files(str(tmp_path), DAY)
-    assert list(iter_rows(file, 1_000)) == [RawRow(0, None, True, "unknown_file_kind")]
+    assert list(iter_rows(file, 1_000)) == [ColumnRow(0, None, "unknown_file_kind")]
 
 
 def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
@@ -60,28 +57,6 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     assert landing_fingerprint(str(tmp_path), DAY) == first
     put(tmp_path, "a.jsonl", b"{}\n{}\n")
     assert landing_fingerprint(str(tmp_path), DAY) != first
-
-
-def test_lines_are_numbered_and_long_ones_are_skipped_not_held() -> None:
-    stream = io.BytesIO(b"\xef\xbb\xbfone\r\n" + b"x" * 3_000_000 + b"\n\n" + b"y" * 10 + b"\nend")
-    rows = list(iter_lines(stream, 10))
-    assert [(row.number, row.content, row.is_terminated) for row in rows] == [
-        (1, b"one", True),
-        (2, None, True),
-        (3, b"", True),
-        (4, b"y" * 10, True),
-        (5, b"end", False),
-    ]
-
-
-@given(st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line)), st.integers(1, 8))
-def test_every_line_comes_once_whatever_its_length(lines: list[bytes], limit: int) -> None:
-    rows = list(iter_lines(io.BytesIO(b"".join(line + b"\n" for line in lines)), limit))
-    assert [row.number for row in rows] == list(range(1, len(lines) + 1))
-    for row, line in zip(rows, lines, strict=True):
-        kept = line.rstrip(b"\r\n")
-        if row.number > 1:
-            assert row.content == (kept if len(kept) <= limit else None)
 
 
 def test_gzip_is_read_and_a_truncated_one_is_named(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ GARBAGE: list[Any] = [
     response("r1", "10:01:00", turn_id="t", received_ts=f"{DAY}T10:01:30Z"),
 ]
 REASONS = {
-    "duplicate": 2, "conflicting_duplicate": 1, "conflicting_turn_id": 1, "malformed_json": 1, "empty_line": 1,
+    "duplicate": 2, "conflicting_duplicate": 1, "conflicting_turn_id": 1, "malformed_json": 1,
     "future": 1, "too_late": 1, "missing_field:event_id": 1, "not_utf8": 1,
 }  # fmt: skip
 

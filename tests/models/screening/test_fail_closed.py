@@ -169,7 +169,7 @@ def test_files_in_wrong_encodings_give_a_line_each(
     rows = [json.loads(line) for line in content.splitlines()]
     assert counts.verdicts == {"reject": len(bad), "pass": 1}
     assert [row["id"] for row in rows] == [*range(1, len(bad) + 1), "good"]
-    assert {reason for row in rows[:-1] for reason in row["reasons"]} == {"malformed_line"}
+    assert {reason.partition(":")[0] for row in rows[:-1] for reason in row["reasons"]} == {"malformed_line"}
     assert CANARY not in f"{content} {capfd.readouterr()}"
 
 

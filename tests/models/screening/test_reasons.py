@@ -24,6 +24,7 @@ from models.screening.reasons import all_in_words, identifier_in_words, in_words
         ("uncertain:language", "Words that no detector reads"),
         ("split:PHONE_NUMBER", "Phone number split over turns (PHONE_NUMBER)"),
         ("oversize", "Too long to be judged"),
+        ("malformed_line:duplicate_key", "Not a line with an id and a text (duplicate_key)"),
         ("detector_error:privacy", "The privacy detector failed (detector_error:privacy)"),
         ("screening:unsafe:S1", "Screening: violent crimes (S1)"),
         ("cap character=bob", "Cap character"),

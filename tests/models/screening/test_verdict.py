@@ -277,12 +277,17 @@ def test_screen_file(tmp_path: Path, settings: Settings) -> None:
     counts = screen_file(source, target, settings)
     rows = [json.loads(line) for line in target.read_text().splitlines()]
     assert counts.verdicts == {"pass": 2, "reject": 5}
-    assert counts.reasons == {"malformed_line": 4, "redacted:PHONE_NUMBER": 1, "unsafe:S9": 1}
+    malformed = {2: "malformed_json", 3: "missing_field:text", 5: "not_an_object", 7: "not_utf8"}
+    assert counts.reasons == {
+        **{f"malformed_line:{why}": 1 for why in malformed.values()}, "redacted:PHONE_NUMBER": 1, "unsafe:S9": 1,
+    }  # fmt: skip
     assert [row["id"] for row in rows] == ["a", 2, 3, "b", 5, "c", 7]
     assert rows[0]["redacted"] == "call me at <PHONE_NUMBER>"
     span = rows[0]["spans"][0]
     assert "call me at +1 212 555 0187"[span["start"] : span["end"]] == "+1 212 555 0187"
-    assert [row["reasons"] for row in rows if row["id"] in (2, 3, 5, 7)] == [["malformed_line"]] * 4
+    assert {row["id"]: row["reasons"] for row in rows if row["id"] in malformed} == {
+        number: [f"malformed_line:{why}"] for number, why in malformed.items()
+    }
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {source.name, target.name}
 
 
