@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from models.screening.privacy import names, numbers, patterns, personal
+from models.screening.privacy import handles, names, numbers, patterns, personal
 from models.screening.privacy.disguise import DISGUISES
 from models.screening.privacy.expression import need
 from models.screening.privacy.prefilter import SPELLED, SPOKEN, Gate
@@ -20,7 +20,7 @@ VERSION = "privacy-7"
 _MAX_ROUNDS = 4
 
 
-RULES: tuple[Rule, ...] = (*numbers.RULES, *patterns.RULES, *personal.RULES)
+RULES: tuple[Rule, ...] = (*numbers.RULES, *patterns.RULES, *handles.RULES, *personal.RULES)
 _RULE_BITS = (1 << len(RULES)) - 1
 # The further views, each with the bit of a mask that announces it.
 _READINGS = (
