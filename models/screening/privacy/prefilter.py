@@ -115,7 +115,7 @@ def _kinds() -> NDArray[np.uint8]:
 
 def _char_classes(
     alphabet: Sequence[str],
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, list[int]]]:
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8], dict[str, list[int]]]:
     """The class of each code point, the kinds of each class, and the class of each folded literal character."""
     kinds_of = _kinds()
     letter_of = np.zeros(0x110000, np.int32)
@@ -126,8 +126,6 @@ def _char_classes(
     combined = letter_of * 256 + kinds_of
     present = np.bincount(combined) > 0  # a sort of every code point would take most of the time
     pairs, classes = np.flatnonzero(present), (np.cumsum(present) - 1)[combined]
-    if len(pairs) > 255:
-        raise ValueError("more character classes than fit into a byte")
     # A folded character has variants of several kinds: their classes move alike.
     ids = {
         char: [int(c) for c in np.flatnonzero(pairs // 256 == index)]
@@ -135,7 +133,7 @@ def _char_classes(
     }
     kinds = (pairs % 256).astype(np.uint8)
     ids[WORD_STARTS] = [len(kinds)]
-    return classes.astype(np.uint8), kinds, ids
+    return classes.astype(np.uint16), kinds, ids
 
 
 def _automaton(
