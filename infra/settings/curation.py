@@ -33,9 +33,10 @@ class ScreeningSettings(Section):
     )
     reject_types: tuple[str, ...] = Field(
         (
-            "API_KEY", "PASSWORD", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "US_ITIN", "IN_AADHAAR", "IN_PAN", "ES_NIF",
-            "ES_NIE", "IT_FISCAL_CODE", "FR_NIR", "DE_TAX_ID", "UK_NINO", "UK_NHS", "BR_CPF", "CN_RESIDENT_ID",
-            "US_PASSPORT", "IN_PASSPORT", "US_DRIVER_LICENSE", "US_BANK_NUMBER", "IN_VOTER", "NATIONAL_ID",
+            "API_KEY", "PASSWORD", "SEED_PHRASE", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "US_ITIN", "IN_AADHAAR",
+            "IN_PAN", "ES_NIF", "ES_NIE", "IT_FISCAL_CODE", "FR_NIR", "DE_TAX_ID", "UK_NINO", "UK_NHS", "BR_CPF",
+            "CN_RESIDENT_ID", "MX_CURP", "MX_RFC", "MX_CLABE", "US_PASSPORT", "IN_PASSPORT", "PASSPORT",
+            "US_DRIVER_LICENSE", "US_BANK_NUMBER", "IN_VOTER", "NATIONAL_ID",
         ),
         description="High-risk identifiers: the turn is rejected. Others are redacted and the turn passes.",
     )  # fmt: skip

@@ -1,12 +1,13 @@
 """Check the checksums of identifiers: a number that fails its checksum is not that identifier.
 
 python-stdnum does the arithmetic. This module adds what it lacks (issuer ranges of cards, wallets of other coins than
-Bitcoin), and looser checks for numbers that must be found although no authority would issue them.
+Bitcoin, CLABE, VIN), and looser checks for numbers that must be found although no authority would issue them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from functools import lru_cache
 from importlib import import_module
 
@@ -17,18 +18,18 @@ from stdnum.iso7064 import mod_11_2
 _MODULES = {
     "BR_CPF": "br.cpf", "DE_TAX_ID": "de.idnr", "ES_NIE": "es.nie", "ES_NIF": "es.dni",
     "FR_NIR": "fr.nir", "IBAN_CODE": "iban", "IN_AADHAAR": "in_.aadhaar", "IN_PAN": "in_.pan",
-    "IT_FISCAL_CODE": "it.codicefiscale", "UK_NHS": "gb.nhs",
+    "IT_FISCAL_CODE": "it.codicefiscale", "MX_RFC": "mx.rfc", "UK_NHS": "gb.nhs",
 }  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
 def valid(kind: str, number: str) -> bool:
     """Whether `number` (no spaces, upper case) is well-formed and passes the checksum of its kind."""
-    if kind == "CN_RESIDENT_ID":
-        return _chinese_id(number)
+    if kind in _OWN:
+        return _OWN[kind](number)
     module = import_module(f"stdnum.{_MODULES[kind]}")
     # Check ISO 13616 only: the banks' own check digits differ by country and decade.
-    options = {"check_country": False} if kind == "IBAN_CODE" else {}
+    options = {"IBAN_CODE": {"check_country": False}, "MX_RFC": {"validate_check_digits": True}}.get(kind, {})
     return bool(module.is_valid(number, **options))
 
 
@@ -36,6 +37,38 @@ def _chinese_id(number: str) -> bool:
     """17 digits with a birth month, and a check character. The library would refuse former districts."""
     dated = number[6:8] in ("19", "20") and "01" <= number[10:12] <= "12"
     return dated and bool(mod_11_2.is_valid(number))
+
+
+def clabe(digits: str) -> bool:
+    """Mexican bank account: 17 digits weighted 3, 7 and 1, and the check digit that makes the sum of units a ten."""
+    if len(digits) != 18:
+        return False
+    return (
+        sum(
+            int(digit) * weight % 10
+            for digit, weight in zip(digits, itertools.cycle((3, 7, 1)), strict=False)
+        )
+        % 10
+        == 0
+    )
+
+
+# Value of each letter in a vehicle identification number (ISO 3779, 49 CFR 565); I, O and Q are not used.
+_VIN_VALUES = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", "12345678123457923456789", strict=True))
+_VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+
+
+def vin(number: str) -> bool:
+    """Vehicle identification number with the check digit of North America in its ninth place."""
+    if len(number) != 17 or not all(char.isdigit() or char in _VIN_VALUES for char in number):
+        return False
+    total = sum(
+        int(_VIN_VALUES.get(char, char)) * weight for char, weight in zip(number, _VIN_WEIGHTS, strict=True)
+    )
+    return number[8] == "0123456789X"[total % 11]
+
+
+_OWN = {"CN_RESIDENT_ID": _chinese_id, "MX_CLABE": clabe}
 
 
 def card(digits: str) -> bool:

@@ -6,9 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from models.screening.privacy import handles, names, numbers, patterns, personal
+from models.screening.privacy import (
+    coordinates,
+    documents,
+    handles,
+    names,
+    network,
+    numbers,
+    payments,
+    personal,
+    secrets,
+    web,
+)
 from models.screening.privacy.disguise import DISGUISES
-from models.screening.privacy.expression import need
 from models.screening.privacy.prefilter import SPELLED, SPOKEN, Gate
 from models.screening.privacy.rule import Rule
 from models.screening.privacy.span import PRIORITY, Span, merge, placeholders, redact
@@ -20,7 +30,11 @@ VERSION = "privacy-7"
 _MAX_ROUNDS = 4
 
 
-RULES: tuple[Rule, ...] = (*numbers.RULES, *patterns.RULES, *handles.RULES, *personal.RULES)
+RULES: tuple[Rule, ...] = tuple(
+    rule
+    for module in (numbers, web, network, payments, documents, coordinates, secrets, handles, personal)
+    for rule in module.RULES
+)
 _RULE_BITS = (1 << len(RULES)) - 1
 # The further views, each with the bit of a mask that announces it.
 _READINGS = (
@@ -33,7 +47,7 @@ _READINGS = (
 @lru_cache(maxsize=1)
 def gate() -> Gate:
     """The prefilter of all rules and views; bit i of a mask is `RULES[i]`, then come the views of `DISGUISES`."""
-    needs = [*(need(rule.pattern) for rule in RULES), *(disguise.needs for disguise in DISGUISES)]
+    needs = [*(rule.need for rule in RULES), *(disguise.needs for disguise in DISGUISES)]
     return Gate(needs, SPOKEN_WORDS)
 
 

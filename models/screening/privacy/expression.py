@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from models.screening.privacy.bounds import LATIN, is_latin
+
 _parser: Any = re._parser  # type: ignore[attr-defined]  # the parser of `re` itself: no second reading of a pattern
 TOKEN_CHARS = re.compile(r"[A-Za-z0-9_/+=\-]", re.IGNORECASE)
 _TOKEN_ASCII = frozenset(filter(TOKEN_CHARS.match, map(chr, range(128))))
@@ -22,16 +24,23 @@ _MOST_STRINGS, _MOST_CHOICES = 800, 6
 # Marks the beginning of a word in a literal. The scan passes it before the first character of each word.
 WORD_STARTS = "\b"
 _WORD_CHAR = re.compile(r"\w")
+_LATIN_MEMBERS = frozenset(
+    (str(operator), str(argument)) for operator, argument in _parser.parse(f"[{LATIN}]")[0][1]
+)
 _MOST_FIRST = 60
 
 
 @dataclass(frozen=True)
 class Need:
-    """Contents of every match: one of each set of `literals` (folded; at most two sets), digits, and a token run."""
+    """Contents of every match: one of each set of `literals` (folded; at most two sets), digits, and a token run.
+
+    `words`: so many words of three to eight letters in a row, whatever stands between them.
+    """
 
     literals: tuple[frozenset[str], ...]
     digits: int
     run: int
+    words: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,17 +83,29 @@ def fold(char: str) -> str:
 def with_word_starts(literal: str) -> str:
     """Mark where a word certainly begins: inside the literal, or at its head if the pattern requires a boundary there.
 
-    Marks before a character that is not part of a word are dropped.
+    A word begins too where a Latin letter or digit follows a character of another script (see `bounds`). Marks before
+    other characters are dropped: what stands before the head of a literal is not known.
     """
     written = []
-    for index, char in enumerate(literal):
+    previous, is_boundary = "", False
+    for char in literal:
         if char == WORD_STARTS:
+            is_boundary = True
             continue
-        previous = literal[index - 1] if index else ""
-        if _WORD_CHAR.match(char) and previous and not _WORD_CHAR.match(previous):
+        if starts_word(previous, char) if previous else is_boundary and is_latin(char):
             written.append(WORD_STARTS)
         written.append(char)
+        previous, is_boundary = char, False
     return "".join(written)
+
+
+def starts_word(previous: str, char: str) -> bool:
+    """Whether `char` after `previous` begins a word or, inside one of another script, a Latin part."""
+    return any(kind(char) and not kind(previous) for kind in (_is_word_char, is_latin))
+
+
+def _is_word_char(char: str) -> bool:
+    return _WORD_CHAR.match(char) is not None
 
 
 def _sequence(items: Iterable[tuple[Any, Any]]) -> _Part:
@@ -124,7 +145,7 @@ def _part(operator: str, argument: Any) -> _Part:
         return _char(chr(argument))
     if operator == "IN":
         return _set(argument)
-    if operator == "SUBPATTERN":
+    if operator == "SUBPATTERN" and not argument[1] & re.ASCII:
         return _sequence(argument[3])
     if operator == "ATOMIC_GROUP":
         return _sequence(argument)
@@ -144,11 +165,13 @@ def _part(operator: str, argument: Any) -> _Part:
 
 
 def _is_no_word_before(direction: int, items: Sequence[tuple[Any, Any]]) -> bool:
-    """Whether a negative assertion excludes a word character before: (?<!\\w), (?<![\\w@])."""
+    """Whether a negative assertion excludes a word character before, of any script or of Latin: (?<!\\w), `START`."""
     if direction >= 0 or len(items) != 1 or str(items[0][0]) != "IN":
         return False
-    names = [(str(operator), str(argument)) for operator, argument in items[0][1]]
-    return ("CATEGORY", "CATEGORY_WORD") in names and ("NEGATE", "None") not in names
+    members = [(str(operator), str(argument)) for operator, argument in items[0][1]]
+    if ("NEGATE", "None") in members:
+        return False
+    return ("CATEGORY", "CATEGORY_WORD") in members or _LATIN_MEMBERS.issubset(members)
 
 
 def _char(char: str) -> _Part:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.compiled import compiled
+from models.screening.privacy.bounds import LATIN
 from models.screening.privacy.expression import (
     TOKEN_CHARS,
     WORD_STARTS,
@@ -29,8 +30,8 @@ from models.screening.privacy.expression import (
 )
 from models.screening.privacy.number_words import HAN_DIGITS
 
-_MOST_DIGITS, _LONGEST_RUN = 31, 63
-_DIGIT, _TOKEN, _SIGN, _LETTER, _PRINTABLE, _WORD, _HAN = 1, 2, 4, 8, 16, 32, 64
+_MOST_DIGITS, _LONGEST_RUN, _MOST_WORDS = 31, 63, 15
+_DIGIT, _TOKEN, _SIGN, _LETTER, _PRINTABLE, _WORD, _HAN, _LATIN = 1, 2, 4, 8, 16, 32, 64, 128
 # Bits of a mask above those of the rules: the text may have a further view.
 _MOST_RULES = 254
 SPELLED, SPOKEN = 1 << _MOST_RULES + 1, 1 << _MOST_RULES
@@ -63,6 +64,7 @@ class Gate:
         self._always = _in_words(always, size)
         self._digits = _in_words(_thresholds([n.digits for n in needs], _MOST_DIGITS), size)
         self._runs = _in_words(_thresholds([n.run for n in needs], _LONGEST_RUN), size)
+        self._phrases = _in_words(_thresholds([n.words for n in needs], _MOST_WORDS), size)
         words = {with_word_starts("".join(map(fold, word))): digits for word, digits in words.items()}
         alphabet = sorted(set("".join([*outputs, *words])))
         self._classes, self._kinds, ids = _char_classes(alphabet)
@@ -76,7 +78,7 @@ class Gate:
         codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
         rules, spelled, spoken = _scan(
             codes, sizes, self._classes, self._kinds, self._next, self._out, self._ends, self._word,
-            self._weight, self._digits, self._runs, self._always,
+            self._weight, self._digits, self._runs, self._phrases, self._always,
         )  # fmt: skip
         masks: list[int] = rules[:, 0].tolist()
         for word in range(1, rules.shape[1]):
@@ -106,9 +108,9 @@ def _kinds() -> NDArray[np.uint8]:
     for kind, pattern in (
         (_DIGIT, r"\d"), (_TOKEN, TOKEN_CHARS.pattern), (_SIGN, r"[ .\-_]"),
         (_LETTER, rf"[^\W\d_{_HAN_CHARS}]|[\u0900-\u0903\u093a-\u094f\u0951-\u0957]"), (_PRINTABLE, "[!-~]"),
-        (_WORD, r"\w"), (_HAN, f"[{_HAN_CHARS}]"),
+        (_WORD, r"\w"), (_HAN, f"[{_HAN_CHARS}]"), (_LATIN, f"[{LATIN}]"),
     ):  # fmt: skip
-        members = re.compile(pattern, re.IGNORECASE if kind == _TOKEN else 0).findall(characters())
+        members = re.compile(pattern, re.IGNORECASE if kind in (_TOKEN, _LATIN) else 0).findall(characters())
         kinds_of[np.fromiter(map(ord, members), np.int64, len(members))] |= kind
     return kinds_of
 
@@ -181,7 +183,7 @@ def _automaton(
 @compiled(nogil=True)
 def _scan(
     codes: Any, sizes: Any, classes: Any, kinds: Any, moves: Any, out: Any, ends: Any, word: Any, weight: Any,
-    digit_bits: Any, run_bits: Any, always: Any,
+    digit_bits: Any, run_bits: Any, phrase_bits: Any, always: Any,
 ) -> Any:  # fmt: skip
     """The masks of the rules, in words, and whether a text may have spelled-out tokens or spoken digits."""
     size_of_mask = always.shape[1]
@@ -192,7 +194,7 @@ def _scan(
     begin = 0
     for text in range(len(sizes)):
         end = begin + sizes[text]
-        state = digits = run = longest = 0
+        state = digits = run = longest = letters = phrase = most_words = 0
         bits = masks[text]
         bits[:], second_bits[:] = always[0], always[1]
         # The two runs of units that ended last: a sign may be a unit itself ('a-.-b'), so runs may interleave.
@@ -205,7 +207,7 @@ def _scan(
         for i in range(begin, end):
             previous, char = kind, classes[codes[i]]
             kind = kinds[char]
-            if kind & _WORD and not previous & _WORD:
+            if kind & ~previous & (_WORD | _LATIN):
                 state = moves[state, word_starts]
             state = moves[state, char]
             if ends[state]:
@@ -219,6 +221,12 @@ def _scan(
                 longest = max(longest, run)
             else:
                 run = 0
+            if kind & _LETTER:
+                letters += 1
+            elif letters:
+                phrase = phrase + 1 if 3 <= letters <= 8 else 0
+                most_words = max(most_words, phrase)
+                letters = 0
             if kind & _DIGIT:
                 digits += 1
                 unit = unit_digits = 1
@@ -258,12 +266,13 @@ def _scan(
                 earlier, earlier_end = spelled, spelled_end
                 spelled, spelled_end = length, i
                 best_spelled = max(best_spelled, spelled)
-        enough_digits, long_run = (
-            digit_bits[min(digits, len(digit_bits) - 1)],
-            run_bits[min(longest, len(run_bits) - 1)],
-        )
+        if 3 <= letters <= 8:
+            most_words = max(most_words, phrase + 1)
+        enough_digits = digit_bits[min(digits, len(digit_bits) - 1)]
+        long_run = run_bits[min(longest, len(run_bits) - 1)]
+        long_phrase = phrase_bits[min(most_words, len(phrase_bits) - 1)]
         for part in range(size_of_mask):
-            bits[part] &= second_bits[part] & enough_digits[part] & long_run[part]
+            bits[part] &= second_bits[part] & enough_digits[part] & long_run[part] & long_phrase[part]
         is_spelled[text], is_spoken[text] = best_spelled >= 4, best_spoken >= 5
         begin = end
     return masks, is_spelled, is_spoken

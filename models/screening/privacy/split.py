@@ -22,9 +22,9 @@ _BARE_WORDS = 6
 _SURE = frozenset(
     "email es_nif es_nie iban cn_resident_id it_fiscal_code wallet_base58 wallet_bech32 wallet_eth".split()
 )
-_ALONE = frozenset("in_pan uk_nino known_key token ipv4 ipv6".split())
+_ALONE = frozenset("in_pan uk_nino known_key cloud_key token ipv4 ipv6".split())
 # Rules that match a part of an identifier too: a further piece belongs to it if it looks like code.
-_OPEN_ENDED = frozenset(("known_key", "token"))
+_OPEN_ENDED = frozenset(("known_key", "cloud_key", "token"))
 _SPOKEN = frozenset(("email_spoken", "email_spelled"))
 _REACH_CHARS, _MAX_MESSAGES = 160, 4
 _ONE_PIECE = re.compile(r"\s*\S+(?: \S{1,4}){0,8}\s*")

@@ -35,7 +35,7 @@ def _all_rules(text: str) -> list[Span]:
         for view in views(text)
         for rule in RULES
         for match in rule.pattern.finditer(view.text)
-        if (span := rule.judge(match)) is not None
+        if (span := rule.judged(match)) is not None
     ]
 
 
@@ -98,7 +98,9 @@ def _drawn(items: Iterable[tuple[Any, Any]], rng: random.Random, groups: dict[in
 def _one_of(items: Sequence[tuple[Any, Any]], rng: random.Random) -> str:
     if str(items[0][0]) == "NEGATE":
         excluded = {chr(argument) for operator, argument in items[1:] if str(operator) == "LITERAL"}
-        letters_only = ("CATEGORY", "CATEGORY_NOT_WORD") in [(str(o), str(a)) for o, a in items]
+        categories = {str(argument) for operator, argument in items if str(operator) == "CATEGORY"}
+        letters_only = "CATEGORY_NOT_WORD" in categories
+        excluded |= {" "} if "CATEGORY_SPACE" in categories else set()
         return rng.choice([char for char in ("aZñक" if letters_only else "aZ7 ñक·") if char not in excluded])
     operator, argument = rng.choice(items)
     if str(operator) == "LITERAL":
@@ -122,7 +124,8 @@ def test_whatever_a_rule_matches_opens_its_gate(rule: Rule) -> None:
         text = _drawn(parsed, rng, {})
         beside = "".join(rng.choices("aé1 .@क-K", k=3))
         for candidate in (text, f"{beside} {text}", f"{text}\n{beside}", text.upper(), text.lower()):
-            if rule.pattern.search(candidate):
+            found = rule.pattern.search(candidate)
+            if found and sum(map(str.isdigit, found.group())) >= rule.digits:
                 matched += 1
                 assert gate().masks([candidate])[0] >> bit & 1
     assert matched > 20
