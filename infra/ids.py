@@ -33,7 +33,7 @@ _SANDBOX = re.compile(
 _RANDOM_DIGITS = 11
 # How the importers name what stands in a conversation: padded, because events of one instant are ordered by id.
 _PLACE = re.compile(
-    r"(?P<of>.+)(?P<place>:[0-9]{5}(?::(?:message|response|reaction))?|:character)", re.DOTALL
+    r"(?P<of>.+)(?P<place>:[0-9]{5}(?::(?:message|response|reaction|regenerate))?|:character)", re.DOTALL
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:+-]{0,63}")

@@ -9,51 +9,87 @@ from typing import Annotated
 import typer
 
 from cli.console import out, print_lines
-from infra.errors import LandingFileBroken
 
 
 class ImportFormat(StrEnum):
-    """Formats of chat logs that can be imported."""
+    """Formats of chat logs that can be imported. `auto` reads each file as what it looks like."""
 
+    auto = "auto"
     chatlogs = "chatlogs"
     openai = "openai"
+    sharegpt = "sharegpt"
+    wildchat = "wildchat"
+    lmsys = "lmsys"
+    oasst = "oasst"
+    chatgpt = "chatgpt"
+    claude = "claude"
+    langfuse = "langfuse"
+    telegram = "telegram"
+    whatsapp = "whatsapp"
+    discord = "discord"
+    events = "events"
 
 
 def import_logs(
     path: Annotated[
-        Path, typer.Argument(exists=True, help="A .jsonl or .jsonl.gz file, or a folder of them.")
-    ],
-    format: Annotated[
-        ImportFormat,
-        typer.Option(
-            help="chatlogs: one conversation per line; openai: OpenAI messages, one conversation per line."
+        Path,
+        typer.Argument(
+            exists=True, help="A file of logs (JSON, JSON lines, text; also .gz), or a folder of them."
         ),
     ],
-    start: Annotated[str | None, typer.Option(help="First day for conversations without timestamps.")] = None,
-    days: Annotated[
-        int | None, typer.Option(help="Number of days to spread those conversations over. Default: 7.")
+    format: Annotated[
+        ImportFormat, typer.Option(help="auto: told by the first records of each file.")
+    ] = ImportFormat.auto,
+    start: Annotated[
+        str | None, typer.Option(help="First day to place conversations on. Default: 2026-01-05.")
     ] = None,
+    days: Annotated[int | None, typer.Option(help="Number of days to place them on. Default: 7.")] = None,
+    keep_times: Annotated[
+        bool, typer.Option("--keep-times", help="Leave known times where they are, outside these days too.")
+    ] = False,
+    timezone: Annotated[
+        str, typer.Option(help="Time zone of times without an offset, such as Europe/Berlin.")
+    ] = "UTC",
+    assistant: Annotated[
+        str | None,
+        typer.Option(help="Telegram, WhatsApp, Discord: the name or id of who is the assistant in the chat."),
+    ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(help="Put before all ids of the log, to keep two products with equal ids apart."),
+    ] = None,
+    separate_files: Annotated[
+        bool,
+        typer.Option("--separate-files", help="Equal conversation ids in two files are two conversations."),
+    ] = False,
 ) -> None:
     """Import chat logs as landed events.
 
     Writes event files to the landing zone and prints how many lines were imported, skipped or rejected. Missing
     timestamps and user ids are generated and marked as such. They depend only on the content: importing again gives
-    the same events.
+    the same events. See docs/importers.md for what each format keeps.
 
     \b
-    Example:
-      flywheel import --format chatlogs --days 7 logs/
+    Examples:
+      flywheel import logs/
+      flywheel import --format chatgpt conversations.json
+      flywheel import --assistant "Ada" --timezone Europe/Berlin chat.txt
     """
     from infra.lake import Lake
     from infra.settings import load_settings, parse_days
+    from jobs.traffic.importers import DEFAULT_DAYS, DEFAULT_START, ImportOptions
     from jobs.traffic.importers import import_logs as write_events
 
     settings = load_settings()
-    first_day = parse_days(start)[0] if start else None
-    summary = write_events(settings, Lake.of(settings).landing, path, format.value, first_day, days)
-    if not summary.days:
-        raise LandingFileBroken(
-            f"{path.name} has no conversation that can be imported", hint=str(summary).replace("\n", "; ")
-        )
+    options = ImportOptions(
+        parse_days(start)[0] if start else DEFAULT_START,
+        DEFAULT_DAYS if days is None else days,
+        real_times="keep" if keep_times else "fit",
+        timezone=timezone,
+        assistant=assistant,
+        origin=origin or None,
+        separate_files=separate_files,
+    )
+    summary = write_events(settings, Lake.of(settings).landing, path, format.value, options)
     print_lines(summary)
-    out.print(f"Next: flywheel run traffic.land --days {min(summary.days)}..{max(summary.days)}")
+    out.print(f"Next: flywheel run traffic.land --days {summary.first_day}..{summary.last_day}")

@@ -26,7 +26,7 @@ from jobs.annotation.importers.formats import FIRST, FORMATS, NATIVE, TIE, Prefe
 from jobs.annotation.parse import judgement_of, keyed
 from jobs.landing.files import DayFiles
 from jobs.landing.lines import IMPORT_REJECTED
-from jobs.traffic.importers.read import input_files
+from jobs.traffic.importers.inputs import input_files
 
 _FIELDS = (
     "pair_id", "annotator_id", "mode", "source", "context", "response_a", "response_b", "winner", "user_id",

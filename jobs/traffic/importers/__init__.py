@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,14 +11,13 @@ from infra.errors import SettingsError
 from infra.lake.roots import make_roots
 from infra.settings import Settings
 from infra.storage import Folder
-from jobs.traffic.importers import chatlogs, openai_messages
 from jobs.traffic.importers.chat import ImportOptions
-from jobs.traffic.importers.read import ImportReport, ReadChat, import_chats
+from jobs.traffic.importers.formats import AUTO, FORMATS
+from jobs.traffic.importers.read import import_chats
+from jobs.traffic.importers.report import ImportReport
 
-__all__ = ["FORMATS", "ImportOptions", "ImportReport", "import_chats", "import_logs"]
+__all__ = ["AUTO", "FORMATS", "ImportOptions", "ImportReport", "import_chats", "import_logs"]
 
-# For each format, the function that reads one conversation.
-FORMATS: dict[str, ReadChat] = {"chatlogs": chatlogs.chat_of, "openai": openai_messages.chat_of}
 # A fixed day, so that the same command imports the same events tomorrow.
 DEFAULT_START = date(2026, 1, 5)
 DEFAULT_DAYS = 7
@@ -26,33 +26,34 @@ _MESSAGES_A_LINE = 50
 
 
 def import_logs(
-    settings: Settings, landing: str | Folder, path: Path, format: str, start: date | None, days: int | None
+    settings: Settings,
+    landing: str | Folder,
+    path: Path,
+    format: str = AUTO,
+    options: ImportOptions | None = None,
 ) -> ImportReport:
     """Import a file or a directory of logs, as `flywheel import` does, with progress on standard error.
 
     Args:
-        settings: their `landing.max_line_bytes` bounds what one input line may hold.
+        settings: their `landing` section bounds what a line may hold.
         landing: root of the landing zone.
-        path: a file, or a directory that is searched for `.jsonl` and `.jsonl.gz`.
-        format: a name in `FORMATS`.
-        start: first day; None = `DEFAULT_START`.
-        days: days to spread conversations over; None = `DEFAULT_DAYS`.
+        path: a file, or a directory that is searched for `.jsonl`, `.json`, `.ndjson` and `.txt`, compressed or not.
+        format: a name in `FORMATS`, or `auto`.
+        options: days, time zone, names; None = the default days.
 
     Raises:
-        SettingsError: the format is not known, there is no file, or the range is not possible.
-        InputDamaged: a log file is cut short or no UTF-8; nothing was written.
+        SettingsError: the format is not known, there is no file, or one is of another format; nothing was written.
+        InputDamaged: a file is cut short or no UTF-8, or nothing can be imported; nothing was written.
     """
-    if format not in FORMATS:
+    if format not in (AUTO, *FORMATS):
         raise SettingsError(
-            f"no importer for {format}", setting="format", hint=f"Available: {', '.join(FORMATS)}."
+            f"no importer for {format}", setting="format", hint=f"Available: {AUTO}, {', '.join(FORMATS)}."
         )
-    options = ImportOptions(
-        DEFAULT_START if start is None else start,
-        DEFAULT_DAYS if days is None else days,
+    options = replace(
+        options or ImportOptions(DEFAULT_START, DEFAULT_DAYS),
         max_line_bytes=_MESSAGES_A_LINE * settings.landing.max_line_bytes,
+        max_event_bytes=settings.landing.max_line_bytes,
+        late_limit_days=settings.landing.late_limit_days,
     )
     make_roots(settings)
-    return import_chats(
-        path, landing, options, format, FORMATS[format],
-        lambda line: progress.show(f"  {line}"),
-    )  # fmt: skip
+    return import_chats(path, landing, options, format, lambda line: progress.show(f"  {line}"))

@@ -6,38 +6,37 @@ messages: [{role: user|character, content, thumb?, ...}]}`; only `messages` is r
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, cast
 
-from jobs.traffic.importers.chat import Chat, Message, NotAChat, Persona, Role
-from jobs.traffic.importers.fields import character_id_of, messages_of, moment_of, optional_text
+from jobs.traffic.importers.chat import Chat, Message, NotAChat, Persona, Role, Source
+from jobs.traffic.importers.fields import character_id_of, list_of, optional_id, optional_text
 
 _ROLES = ("user", "character")
 _KNOWN = ("role", "content", "thumb")
 
 
-def chat_of(record: dict[str, Any], origin: str, line: int) -> Chat:
+def chats_of(record: dict[str, Any], source: Source) -> Iterator[Chat]:
     """The conversation of one line.
 
     Raises:
         NotAChat: says which field is missing or of another kind.
     """
-    logged = messages_of(record)
+    logged = list_of(record, "messages")
     if not logged:
         raise NotAChat("no_messages")
-    dataset = optional_text(record, "source") or Path(origin).name.partition(".")[0]
     fields: dict[str, Any] = {}
     if record.get("rating") is not None:
         fields["conversation_rating"] = record["rating"]
-    return Chat(
-        conversation_id=optional_text(record, "conversation_id") or f"{origin}:{line}",
-        dataset=dataset,
+    yield Chat(
+        conversation_id=optional_id(record, "conversation_id"),
+        dataset=optional_text(record, "source") or source.dataset,
         language=optional_text(record, "language"),
         persona=_persona(record.get("character")),
-        user_id=optional_text(record, "user_id"),
+        user_id=optional_id(record, "user_id"),
         model=optional_text(record, "model"),
-        started_at=moment_of(record.get("started_at"), "started_at"),
-        ended_at=moment_of(record.get("ended_at"), "ended_at"),
+        started_at=source.moment(record.get("started_at"), "started_at"),
+        ended_at=source.moment(record.get("ended_at"), "ended_at"),
         messages=tuple(_message(message) for message in logged),
         fields=fields,
     )
@@ -52,7 +51,7 @@ def _persona(character: object) -> Persona | None:
     traits = character.get("persona") or []
     if not isinstance(traits, list) or not all(isinstance(trait, str) for trait in traits):
         raise NotAChat("wrong_type:character.persona")
-    given = optional_text(character, "id")
+    given = optional_id(character, "id")
     if given is None and not name and not traits:
         return None
     return Persona(given or character_id_of("\n".join([name or "", *traits])), name, tuple(traits))

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.traffic.importers.chat import Chat, ImportOptions, Message, Persona
 
 UNKNOWN_MODEL = "unknown"
 THUMBS = ("thumb_up", "thumb_down")
+REGENERATED = "regenerated"
 _DAY_SECONDS = 86_400
 # Seconds between messages of an invented time line: the pace of a chat, and never long enough to end a session.
 _SHORTEST_STEP, _LONGEST_STEP = 15, 75
@@ -41,21 +42,45 @@ class Calendar:
         return [start + timedelta(seconds=offset) for offset in offsets]
 
     def _offsets(self, chat: Chat) -> list[float]:
-        count = len(chat.messages)
-        known = [message.at for message in chat.messages if message.at is not None]
-        if chat.has_message_times:
-            return [(moment - known[0]).total_seconds() for moment in known]
+        """Seconds from the first message to each."""
+        count, known = len(chat.messages), chat.known_start
+        if known is not None and any(chat.known_times):
+            return self._around(chat, known)
         if chat.started_at and chat.ended_at and count > 1 and chat.ended_at > chat.started_at:
             step = (chat.ended_at - chat.started_at).total_seconds() / (count - 1)
             return [step * n for n in range(count)]
         steps = [0.0]
         for n in range(1, count):
-            span = _LONGEST_STEP - _SHORTEST_STEP
-            steps.append(
-                steps[-1] + _SHORTEST_STEP + draw(self.options.seed, chat.conversation_id, f"step{n}") * span
-            )
+            steps.append(steps[-1] + self._step(chat, n))
         squeeze = min(1.0, (_DAY_SECONDS - 60) / steps[-1]) if steps[-1] else 1.0
         return [round(step * squeeze, 3) for step in steps]
+
+    def _around(self, chat: Chat, start: datetime) -> list[float]:
+        """Known times, and between them the pace of a chat as far as there is room."""
+        known = [None if moment is None else (moment - start).total_seconds() for moment in chat.known_times]
+        offsets: list[float] = []
+        for n, (message, own) in enumerate(zip(chat.messages, known, strict=True)):
+            last = offsets[-1] if offsets else 0.0
+            ahead, gap = self._next_known(chat, known, n)
+            if own is None:
+                step = self._step(chat, n) if n else 0.0
+                own = last + (step if ahead is None else min(step, (ahead - last) / gap))
+            elif message.is_replaced and ahead is not None and own >= ahead:
+                own = last + (ahead - last) / 2  # the response that stands comes last, also where it is the older one
+            offsets.append(round(max(last, own), 6))
+        return offsets
+
+    @staticmethod
+    def _next_known(chat: Chat, known: list[float | None], n: int) -> tuple[float | None, int]:
+        """The next known time after message n, of one that stands, and how many steps away it is."""
+        for later in range(n + 1, len(known)):
+            if known[later] is not None and not chat.messages[later].is_replaced:
+                return known[later], later - n + 1
+        return None, 1
+
+    def _step(self, chat: Chat, n: int) -> float:
+        span = _LONGEST_STEP - _SHORTEST_STEP
+        return _SHORTEST_STEP + draw(self.options.seed, str(chat.conversation_id), f"step{n}") * span
 
     def _start(self, chat: Chat, seconds: float) -> datetime:
         options, known = self.options, chat.known_start
@@ -68,9 +93,9 @@ class Calendar:
             room = options.days * _DAY_SECONDS
             share = (known - self.first) / (self.last - self.first)
             return range_start + timedelta(seconds=max(0.0, min(share * room, room - seconds - 60)))
-        day = int(draw(options.seed, chat.conversation_id, "day") * options.days)
+        day = int(draw(options.seed, str(chat.conversation_id), "day") * options.days)
         seconds_left = max(0.0, _DAY_SECONDS - 30 - seconds)
-        moment = int(draw(options.seed, chat.conversation_id, "time") * seconds_left)
+        moment = int(draw(options.seed, str(chat.conversation_id), "time") * seconds_left)
         return range_start + timedelta(days=day, seconds=moment)
 
 
@@ -83,10 +108,10 @@ def draw(seed: int, *names: str) -> float:
 def chat_events(chat: Chat, calendar: Calendar, signals: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """The events of a conversation in order.
 
-    Consecutive messages of the character become one response, joined by a newline; a thumb becomes a reaction to it.
-    `signals` names the reactions that the log records: each response carries it, so that silence about a response can
-    be told from a log that knows no reactions. What was invented is flagged in each payload: `is_synthetic_time`,
-    `is_synthetic_user`, `is_synthetic_model`.
+    Consecutive messages of the character become one response, joined by a newline; a thumb becomes a reaction to it. A
+    replaced response is a response of its own, followed by a regeneration. `signals` names the reactions that the log
+    records: each response carries it, so that silence about a response can be told from a log that knows no reactions.
+    What was invented is flagged in each payload: `is_synthetic_time`, `is_synthetic_user`, `is_synthetic_model`.
     """
     options = calendar.options
     shared = {
@@ -97,26 +122,50 @@ def chat_events(chat: Chat, calendar: Calendar, signals: Sequence[str] = ()) -> 
         "locale": chat.language,
     }
     marks: dict[str, Any] = {"dataset": chat.dataset}
-    if not chat.has_message_times:
-        marks["is_synthetic_time"] = True
     if chat.user_id is None:
         marks["is_synthetic_user"] = True
-    placed = list(zip(chat.messages, calendar.times(chat), range(len(chat.messages)), strict=True))
+    placed = [
+        _Placed(message, moment, number, own is None)
+        for number, (message, moment, own) in enumerate(
+            zip(chat.messages, calendar.times(chat), chat.known_times, strict=True)
+        )
+    ]
     known = chat.known_start
-    if known is not None and known != placed[0][1]:
-        marks["time_shift_seconds"] = round((placed[0][1] - known).total_seconds(), 3)
+    if known is not None and known != placed[0].at:
+        marks["time_shift_seconds"] = round((placed[0].at - known).total_seconds(), 3)
+    logged = {"logged_signals": [*signals]} if signals else {}
     about_chat = _about_chat(chat)
-    for role, group in groupby(placed, key=lambda placement: placement[0].role):
+    for is_response, group in groupby(placed, key=_block):
         block = list(group)
-        if role == "user":
-            for message, moment, number in block:
-                payload = {"text": message.text, **marks, **about_chat, **message.fields}
-                yield _event("message", _name(chat, number, "message"), moment, shared, payload)
-                about_chat = {}
-        else:
-            logged = {"logged_signals": [*signals]} if signals else {}
+        if is_response:
             yield from _response(chat, block, shared, {**marks, **logged, **about_chat})
             about_chat = {}
+            if block[-1].message.is_replaced:
+                yield _regeneration(chat, block[-1], placed, shared, marks)
+            continue
+        for said in block:
+            payload = {"text": said.message.text, **said.flags(marks), **about_chat, **said.message.fields}
+            yield _event("message", _name(chat, said.number, "message"), said.at, shared, payload)
+            about_chat = {}
+
+
+class _Placed(NamedTuple):
+    """A message with its time, its number in the conversation, and whether the time was invented."""
+
+    message: Message
+    at: datetime
+    number: int
+    is_invented: bool
+
+    def flags(self, marks: dict[str, Any]) -> dict[str, Any]:
+        return {**marks, "is_synthetic_time": True} if self.is_invented else marks
+
+
+def _block(placed: _Placed) -> int:
+    """0 for a message of the user; equal and not 0 for messages that are one response."""
+    if placed.message.role == "user":
+        return 0
+    return placed.number + 2 if placed.message.is_replaced else 1
 
 
 def persona_event(persona: Persona, dataset: str, day: date) -> dict[str, Any]:
@@ -135,26 +184,39 @@ def persona_event(persona: Persona, dataset: str, day: date) -> dict[str, Any]:
 
 
 def _response(
-    chat: Chat, block: list[tuple[Message, datetime, int]], shared: dict[str, Any], marks: dict[str, Any]
+    chat: Chat, block: list[_Placed], shared: dict[str, Any], marks: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    _, moment, number = block[-1]
-    turn = {**shared, "turn_id": _name(chat, number), "model_version": chat.model or UNKNOWN_MODEL}
+    last = block[-1]
+    marks = last.flags(marks)
+    model = last.message.model or chat.model
+    turn = {**shared, "turn_id": _name(chat, last.number), "model_version": model or UNKNOWN_MODEL}
     fields: dict[str, Any] = {}
-    for message, _, _ in block:
-        fields.update(message.fields)
-    payload = {"text": "\n".join(message.text for message, _, _ in block), **marks, **fields}
-    if chat.model is None:
+    for part in block:
+        fields.update(part.message.fields)
+    payload = {"text": "\n".join(part.message.text for part in block), **marks, **fields}
+    if model is None:
         payload["is_synthetic_model"] = True
-    yield _event("response", _name(chat, number, "response"), moment, turn, payload)
+    yield _event("response", _name(chat, last.number, "response"), last.at, turn, payload)
     flags = {name: value for name, value in marks.items() if name.startswith("is_") or name == "dataset"}
-    for message, _, part in block:
-        if message.thumb is None:
+    for part in block:
+        if part.message.thumb is None:
             continue
-        reaction = {"reaction": THUMBS[0] if message.thumb else THUMBS[1], **flags}
+        reaction = {"reaction": THUMBS[0] if part.message.thumb else THUMBS[1], **flags}
         # A thumb has no time of its own in any log format read here.
         reaction["is_synthetic_time"] = True
-        event_id = _name(chat, part, "reaction")
-        yield _event("reaction", event_id, moment + _REACTION_DELAY, turn, reaction)
+        event_id = _name(chat, part.number, "reaction")
+        yield _event("reaction", event_id, last.at + _REACTION_DELAY, turn, reaction)
+
+
+def _regeneration(
+    chat: Chat, replaced: _Placed, placed: list[_Placed], shared: dict[str, Any], marks: dict[str, Any]
+) -> dict[str, Any]:
+    """That the user asked for another response: between the replaced one and the next. No log has its time."""
+    following = placed[replaced.number + 1].at if replaced.number + 1 < len(placed) else replaced.at
+    moment = min(replaced.at + _REACTION_DELAY, max(replaced.at, following))
+    turn = {**shared, "turn_id": _name(chat, replaced.number)}
+    payload = {**marks, "is_synthetic_time": True}
+    return _event("regenerate", _name(chat, replaced.number, "regenerate"), moment, turn, payload)
 
 
 def _about_chat(chat: Chat) -> dict[str, Any]:
@@ -169,13 +231,16 @@ def _about_chat(chat: Chat) -> dict[str, Any]:
 
 def _name(chat: Chat, number: int, *kind: str) -> str:
     """Id of a message: padded, because events of one instant are ordered by id."""
-    return ":".join((chat.conversation_id, f"{number:05d}", *kind))
+    return ":".join((str(chat.conversation_id), f"{number:05d}", *kind))
 
 
 def _user(chat: Chat, options: ImportOptions) -> str:
+    """The id that the log gives, as it stands there, so that an erasure finds it; else an invented one."""
     if chat.user_id is not None:
-        return f"{chat.dataset}/{chat.user_id}"
-    number = int(draw(options.seed, chat.conversation_id, "user") * options.users_per_language)
+        return chat.user_id
+    if chat.owner is not None:
+        return f"synthetic/owner/{hashlib.sha256(chat.owner.encode()).hexdigest()[:12]}"
+    number = int(draw(options.seed, str(chat.conversation_id), "user") * options.users_per_language)
     return f"synthetic/{chat.language or 'und'}/{number}"
 
 

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeGuard
 
-from jobs.traffic.importers.chat import NotAChat
+from infra.nesting import too_deep
+from jobs.traffic.importers.chat import Message, NotAChat, Persona, Source
+
+_LARGEST_ID = 2**63
 
 
-def messages_of(record: Mapping[str, Any]) -> list[Any]:
-    """The messages of a conversation, not yet parsed.
+def list_of(record: Mapping[str, Any], name: str) -> list[Any]:
+    """A list that must be there.
 
     Raises:
         NotAChat: there is no list of that name.
     """
-    logged = record.get("messages")
+    logged = record.get(name)
     if not isinstance(logged, list):
-        raise NotAChat("missing_field:messages" if logged is None else "wrong_type:messages")
+        raise NotAChat(f"missing_field:{name}" if logged is None else f"wrong_type:{name}")
     return logged
+
+
+def object_of(value: object, name: str) -> dict[str, Any]:
+    """An object; an empty one where there is none.
+
+    Raises:
+        NotAChat: it is something else.
+    """
+    if value is None or value == [] or value == "":
+        return {}
+    if not isinstance(value, dict):
+        raise NotAChat(f"wrong_type:{name}")
+    return value
 
 
 def optional_text(record: Mapping[str, Any], name: str) -> str | None:
@@ -36,23 +54,81 @@ def optional_text(record: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def moment_of(value: object, name: str) -> datetime | None:
-    """A time in ISO form or in Unix seconds as UTC; one without an offset is taken as UTC.
+def optional_id(record: Mapping[str, Any], *names: str) -> str | None:
+    """The first of these ids that is there. A whole number is an id too, and is written as text.
 
     Raises:
-        NotAChat: it cannot be read.
+        NotAChat: it is neither text nor a whole number.
     """
-    if value is None or value == "":
-        return None
+    for name in names:
+        value = record.get(name)
+        if value is None or value == "":
+            continue
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_ID:
+            return str(value)
+        if isinstance(value, str):
+            return value
+        if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_ID:
+            return str(int(value))
+        raise NotAChat(f"wrong_type:{name}")
+    return None
+
+
+def first_moment(record: Mapping[str, Any], source: Source, names: Sequence[str]) -> datetime | None:
+    """The time in the first of these fields that is there."""
+    name = next((name for name in names if record.get(name) not in (None, "")), None)
+    return source.moment(record[name], name) if name else None
+
+
+def parsed(value: object) -> object:
+    """The value that a text holds as JSON, where a log writes objects as text; else the value itself."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")) or too_deep(value):
+        return value
     try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
-        moment = datetime.fromisoformat(str(value))
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        raise NotAChat(f"bad_timestamp:{name}") from None
+        inner = json.loads(value)
+        json.dumps(inner, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return value
+    return inner
+
+
+def is_objects(value: object) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether the value is a list of objects, with one at least."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def checked_messages(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages.
+
+    Raises:
+        NotAChat: there is none.
+    """
+    if not messages:
+        raise NotAChat("no_messages")
+    return tuple(messages)
+
+
+def persona_of(given: str | None, name: str | None, instructions: Sequence[str]) -> Persona | None:
+    """The character that a log describes by an id, a name or a system prompt; None if by none of them."""
+    text = "\n".join(instructions)
+    if given is None and name is None and not text:
+        return None
+    return Persona(given or character_id_of(f"{name or ''}\n{text}"), name, (), text or None)
 
 
 def character_id_of(text: str) -> str:
     """A stable id for a character without an id, from its description."""
     return f"c_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def language_tag(name: str | None) -> str | None:
+    """The tag of a language that a log names in English ("Spanish"); any other text as it is."""
+    return None if name is None else _tags().get(name.lower(), name)
+
+
+@cache
+def _tags() -> dict[str, str]:
+    from babel import Locale
+
+    tags = {str(name).lower(): tag.replace("_", "-") for tag, name in Locale("en").languages.items()}
+    return tags | {"chinese": "zh", "norwegian": "no", "farsi": "fa"}

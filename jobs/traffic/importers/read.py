@@ -1,240 +1,277 @@
-"""Runs an import: reads lines, parses conversations by format, writes event files and counts everything."""
+"""Runs an import: reads records, parses conversations by format, writes event files and counts everything."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import astuple, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from infra.errors import SettingsError
-from infra.records import read_records
+from infra.errors import InputDamaged
 from infra.storage import Folder
 from jobs.landing.files import DayFiles
 from jobs.landing.lines import IMPORT_REJECTED
-from jobs.traffic.importers.chat import Chat, ImportOptions, NotAChat
-from jobs.traffic.importers.events import THUMBS, Calendar, chat_events, persona_event
+from jobs.traffic.importers.chat import Chat, ImportOptions, NotAChat, Persona, Source
+from jobs.traffic.importers.detecting import InputFile, detected
+from jobs.traffic.importers.events import REGENERATED, THUMBS, Calendar, chat_events, persona_event
+from jobs.traffic.importers.formats import AUTO, EVENTS, FORMATS
+from jobs.traffic.importers.inputs import SUFFIXES, input_files, other_files
+from jobs.traffic.importers.joining import Groups, Pieces, Place
+from jobs.traffic.importers.landing_events import checked_event
+from jobs.traffic.importers.report import ImportReport
+from jobs.traffic.importers.times import TimeRules, zone_of
+from jobs.traffic.parse import LandingRules
 
-ReadChat = Callable[[dict[str, Any], str, int], Chat]
 Say = Callable[[str], None]
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
-_UNSAFE = re.compile(r"[^\w.\-+@=/ ]")
+CHAT_SUFFIXES = (*SUFFIXES, ".ndjson", ".ndjson.gz", ".txt", ".txt.gz")
 _PROGRESS_LINES = 5_000
-
-
-@dataclass
-class ImportReport:
-    """Counts of an import: `lines` = `conversations` + the sum of `rejected`.
-
-    Attributes:
-        events: events written, by type.
-        synthetic: conversations whose times, user, model or character the log did not have, by what was missing.
-        skipped_messages: messages that are no text of user or character, by kind (for example `tool`).
-        quarantined: lines written for quarantine, one for each rejected input line.
-        files_written: event files, relative to the landing root.
-    """
-
-    files: int = 0
-    lines: int = 0
-    conversations: int = 0
-    characters: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    events: Counter[str] = field(default_factory=Counter)
-    synthetic: Counter[str] = field(default_factory=Counter)
-    skipped_messages: Counter[str] = field(default_factory=Counter)
-    days: set[date] = field(default_factory=set)
-    files_written: list[str] = field(default_factory=list)
-
-    @property
-    def quarantined(self) -> int:
-        """Rejected input lines: each is one landed line that goes to quarantine under its own file and line."""
-        return sum(self.rejected.values())
-
-    @property
-    def first_day(self) -> date | None:
-        """The first received day written."""
-        return min(self.days, default=None)
-
-    @property
-    def last_day(self) -> date | None:
-        """The last received day written."""
-        return max(self.days, default=None)
-
-    def counts(self) -> dict[str, int]:
-        """All counts in one table, for a terminal."""
-        return {
-            "files": self.files,
-            "lines": self.lines,
-            "conversations": self.conversations,
-            "characters": self.characters,
-            **{f"rejected: {reason}": n for reason, n in sorted(self.rejected.items())},
-            **{f"events: {kind}": n for kind, n in sorted(self.events.items())},
-            **{f"conversations with invented {what}": n for what, n in sorted(self.synthetic.items())},
-            **{f"messages skipped: {kind}": n for kind, n in sorted(self.skipped_messages.items())},
-        }
-
-    def __str__(self) -> str:
-        """Two lines for a terminal."""
-        events = ", ".join(f"{n:,} {kind}" for kind, n in sorted(self.events.items()))
-        span = f"{min(self.days)}..{max(self.days)}" if self.days else "no day"
-        refused = ", ".join(f"{n:,} {reason}" for reason, n in sorted(self.rejected.items())) or "none"
-        synthesised = ", ".join(f"{n:,} {what}" for what, n in sorted(self.synthetic.items())) or "nothing"
-        return (
-            f"{self.lines:,} lines of {self.files} file(s) = "
-            f"{self.conversations:,} conversations + rejected: {refused}\n"
-            f"{span}: {events}; synthesised for conversations: {synthesised}"
-        )
+_LONGEST_ID = (
+    400  # landing takes ids of 512 characters; a message's id is a little longer than its conversation's
+)
 
 
 def import_chats(
-    inputs: Path | Sequence[Path], landing: str | Path | Folder, options: ImportOptions, format_name: str,
-    read_chat: ReadChat, say: Say = lambda _: None,
+    inputs: Path | Sequence[Path], landing: str | Path | Folder, options: ImportOptions, format: str = AUTO,
+    say: Say = lambda _: None,
 ) -> ImportReport:  # fmt: skip
     """Import every conversation of the input files into the landing zone.
 
     The same inputs and options always give the same bytes; a second import leaves equal files untouched. Nothing
-    becomes visible in the landing zone before all inputs were read.
+    becomes visible in the landing zone before all inputs were read, and nothing at all if no conversation is in them.
 
     Args:
-        inputs: a file, a directory of `.jsonl` and `.jsonl.gz` files, or several of either.
+        inputs: a file, a directory of files, or several of either.
         landing: root of the landing zone.
-        options: days, seed, real times.
-        format_name: names the files written.
-        read_chat: makes a conversation of one JSON object (and the input's name and line), or raises NotAChat.
+        options: days, seed, real times, ids.
+        format: a name in `FORMATS`, or `auto`: each file is read as what it looks like.
         say: gets a line of progress now and then.
 
     Raises:
-        SettingsError: there is no input file.
-        InputDamaged: an input file is cut short or no UTF-8; nothing was written.
+        SettingsError: there is no input file, or one is of another format.
+        InputDamaged: an input file is cut short or no UTF-8, or nothing can be imported; nothing was written.
     """
-    files = input_files(inputs)
-    report = ImportReport(files=len(files))
-    calendar, thumbed = _survey(files, options, read_chat)
-    seen: set[str] = set()
-    name = f"import-{format_name}-{_digest(files, options)}"
-    out = DayFiles(landing, name)
-    with out:
-        for position, (path, label) in enumerate(files, 1):
-            before = report.conversations
-            for number, record, reason in read_records(path, options.max_line_bytes):
-                report.lines += 1
-                chat = None
-                if record is not None:
-                    try:
-                        chat = read_chat(record, label, number)
-                    except NotAChat as error:
-                        reason = str(error)
-                if chat is None:
-                    report.rejected[str(reason)] += 1
-                    out.put(calendar.earliest_day, _rejected(label, number, str(reason), calendar))
-                    continue
-                _put_chat(chat, calendar, THUMBS if chat.dataset in thumbed else (), out, seen, report)
-                if report.lines % _PROGRESS_LINES == 0:
-                    say(f"{report.lines:,} lines, {sum(report.events.values()):,} events")
-            say(f"{position}/{len(files)} {label}: {report.conversations - before:,} conversations")
-    report.days, report.files_written = out.days, out.files_written
-    return report
+    found = input_files(inputs, CHAT_SUFFIXES)
+    files, unread = detected(found, format, options)
+    for name, n in Counter(file.format for file in files).items():
+        say(f"{n:,} file(s) read as {name} ({FORMATS[name].title})")
+    return _Import(files, landing, options, say, unread + other_files(inputs, CHAT_SUFFIXES)).run()
 
 
-def input_files(
-    inputs: Path | Sequence[Path], suffixes: tuple[str, ...] = SUFFIXES
-) -> list[tuple[Path, str]]:
-    """The input files with the names that they have in quarantine, in order; `suffixes` are looked for in directories.
+class _Import:
+    """One import: a first pass over the files learns what belongs together, a second one writes."""
 
-    Raises:
-        SettingsError: a path does not exist, or there is no input file at all.
-    """
-    paths: dict[str, Path] = {}
-    for given in [inputs] if isinstance(inputs, Path) else inputs:
-        if not given.exists():
-            raise SettingsError(
-                f"{given} does not exist", setting="PATH", hint="Name a file or a folder of logs."
-            )
-        inside = sorted(p for p in given.rglob("*") if p.name.endswith(suffixes) and p.name[0] not in "._")
-        for path in inside if given.is_dir() else [given]:
-            label = path.relative_to(given).as_posix() if given.is_dir() else path.name
-            label = _UNSAFE.sub("_", label)[:200]
-            while label in paths:
-                label = f"{label}+"
-            paths[label] = path
-    if not paths:
-        raise SettingsError(
-            f"no {' or '.join(suffixes)} file is there",
-            setting="PATH",
-            hint="Name a folder that contains such files.",
+    def __init__(
+        self,
+        files: Sequence[InputFile],
+        landing: str | Path | Folder,
+        options: ImportOptions,
+        say: Say,
+        unread: int,
+    ) -> None:
+        self._files, self._options, self._say = files, options, say
+        self._times = TimeRules(zone_of(options.timezone))
+        self._rules = LandingRules(
+            options.max_event_bytes,
+            timedelta(days=options.late_limit_days),
+            timedelta(minutes=5),
+            b"only to check",
         )
-    return [(path, label) for label, path in sorted(paths.items())]
+        names = sorted({file.format for file in files})
+        self._out = DayFiles(landing, f"import-{'-'.join(names)}-{_digest(files, options)}")
+        self.report = ImportReport(
+            files=len(files), formats=Counter(file.format for file in files), unread_files=unread
+        )
+        self._personas: set[str] = set()
+        self._calendar = Calendar(options)
+        self._signals: dict[str, set[str]] = defaultdict(set)
 
+    def run(self) -> ImportReport:
+        """Import all files."""
+        groups = self._survey()
+        report = self.report
+        with self._out:
+            for chat, place, pieces in groups.whole(self._pieces()):
+                self._put_chat(chat, place, pieces)
+            if not report.events:
+                raise _nothing(report)
+        report.days, report.files_written = self._out.days, self._out.files_written
+        return report
 
-def _put_chat(
-    chat: Chat,
-    calendar: Calendar,
-    signals: Sequence[str],
-    out: DayFiles,
-    seen: set[str],
-    report: ImportReport,
-) -> None:
-    report.conversations += 1
-    report.skipped_messages.update(chat.skipped)
-    persona = chat.persona
-    if persona is not None and persona.character_id not in seen:
-        seen.add(persona.character_id)
-        report.characters += 1
-        _put_event(persona_event(persona, chat.dataset, calendar.earliest_day), out, report)
-    for event in chat_events(chat, calendar, signals):
-        _put_event(event, out, report)
-    missing = {
-        "times": not chat.has_message_times,
-        "user": chat.user_id is None,
-        "model": chat.model is None,
-        "start": chat.known_start is None,
-    }
-    report.synthetic.update([name for name, is_missing in missing.items() if is_missing])
-
-
-def _put_event(event: dict[str, Any], out: DayFiles, report: ImportReport) -> None:
-    """Write an event to the day it is received on: the UTC date of its time."""
-    report.events[event["event_type"]] += 1
-    out.put(date.fromisoformat(event["event_ts"][:10]), event)
-
-
-def _survey(
-    files: Sequence[tuple[Path, str]], options: ImportOptions, read_chat: ReadChat
-) -> tuple[Calendar, set[str]]:
-    """A first pass over the inputs: the calendar of their earliest and latest known start, and the datasets that hold
-    a thumb at all: only there does a response without one say anything."""
-    first: datetime | None = None
-    last: datetime | None = None
-    thumbed: set[str] = set()
-    for path, label in files:
-        for number, record, _ in read_records(path, options.max_line_bytes):
-            if record is None:
+    def _survey(self) -> Groups:
+        """The first pass: which pieces are one conversation, when the first and the last begin, and which signals each
+        set records at all: only there does a response without one say anything."""
+        pieces = Pieces()
+        first: datetime | None = None
+        last: datetime | None = None
+        for number, file in enumerate(self._files):
+            if file.format == EVENTS:
                 continue
-            try:
-                chat = read_chat(record, label, number)
-            except NotAChat:
-                continue  # counted with its reason in the second pass
-            known = chat.known_start
-            if known is not None:
-                first, last = min(first or known, known), max(last or known, known)
-            if any(message.thumb is not None for message in chat.messages):
-                thumbed.add(chat.dataset)
-    return Calendar(options, first, last), thumbed
+            for position, record, _ in file.records(self._options.max_line_bytes):
+                if record is None:
+                    continue
+                with suppress(NotAChat):  # counted with its reason in the second pass
+                    for chat in self._chats(file, record, self._source(file, position)):
+                        pieces.meet(chat, number)
+                        known = chat.known_start
+                        if known is not None:
+                            first, last = min(first or known, known), max(last or known, known)
+                        self._signals[chat.dataset].update(_signals_in(chat))
+        self._calendar = Calendar(self._options, first, last)
+        self.report.ids_in_files = len(pieces.ids_in_files)
+        return pieces.joined()
+
+    def _pieces(self) -> Iterator[tuple[Chat, Place]]:
+        """The second pass: each piece with its place; refused lines and single events are written on the way."""
+        report = self.report
+        for place, file in enumerate(self._files, 1):
+            before = report.lines
+            for number, record, reason in file.records(self._options.max_line_bytes):
+                report.lines += 1
+                if report.lines % _PROGRESS_LINES == 0:
+                    self._say(f"{report.lines:,} lines, {sum(report.events.values()):,} events")
+                try:
+                    if record is None:
+                        raise NotAChat(str(reason))
+                    if file.format == EVENTS:
+                        self._put_landing_event(record)
+                        continue
+                    source = self._source(file, number)
+                    chats = self._chats(file, record, source)
+                except NotAChat as error:
+                    self._reject(file.label, number, str(error))
+                    continue
+                report.unusable_times += source.unusable_times
+                if len(chats) == 1:
+                    chats = [replace(chats[0], skipped=source.skipped)]
+                else:
+                    report.skipped_messages.update(source.skipped)
+                    report.without_chat += not chats
+                for n, chat in enumerate(chats):
+                    yield chat, self._place(file, number, n)
+            self._say(f"{place}/{len(self._files)} {file.label}: {report.lines - before:,} lines")
+
+    def _source(self, file: InputFile, line: int) -> Source:
+        return Source(file.label, line, self._times, self._options.assistant)
+
+    def _place(self, file: InputFile, line: int, n: int) -> Place:
+        """Where the n-th chat of a record stands."""
+        name = f"{file.label}:{line}" + (f":{n}" if n else "")
+        return Place(
+            file.label, line, name if self._options.origin is None else f"{self._options.origin}/{name}"
+        )
+
+    def _chats(self, file: InputFile, record: Any, source: Source) -> list[Chat]:
+        """The chats of a record, with ids as the options have them."""
+        chats = [self._identified(chat, file) for chat in file.reader.chats_of(record, source)]
+        for chat in chats:
+            _check_ids(chat)
+        return chats
+
+    def _identified(self, chat: Chat, file: InputFile) -> Chat:
+        """The chat with its ids in the name space that the options say."""
+        prefixes = [self._options.origin] if self._options.origin else []
+        scope = [*prefixes, file.label] if self._options.separate_files else prefixes
+        if not scope:
+            return chat
+        persona = chat.persona
+        return replace(
+            chat,
+            conversation_id=_scoped(scope, chat.conversation_id),
+            user_id=_scoped(prefixes, chat.user_id),
+            persona=persona and replace(persona, character_id=str(_scoped(prefixes, persona.character_id))),
+        )
+
+    def _put_chat(self, chat: Chat, place: Place, pieces: int) -> None:
+        report = self.report
+        events = list(chat_events(chat, self._calendar, _in_order(self._signals[chat.dataset] | _signals_in(chat))))
+        if any(
+            len(json.dumps(event, ensure_ascii=False).encode()) > self._options.max_event_bytes
+            for event in events
+        ):
+            self._reject(place.file, place.line, "too_large")
+            report.continued += pieces - 1
+            return
+        report.conversations += 1
+        report.continued += pieces - 1
+        report.skipped_messages.update(chat.skipped)
+        self._put_persona(chat.persona, chat.dataset)
+        for event in events:
+            self._put_event(event)
+        missing = {
+            "times": not chat.has_message_times,
+            "user": chat.user_id is None,
+            "model": chat.model is None and any(not m.model for m in chat.messages if m.role == "character"),
+            "start": chat.known_start is None,
+        }
+        report.synthetic.update([name for name, is_missing in missing.items() if is_missing])
+        report.moved += any("time_shift_seconds" in event["payload"] for event in events)
+
+    def _put_persona(self, persona: Persona | None, dataset: str) -> None:
+        if persona is None or persona.character_id in self._personas:
+            return
+        self._personas.add(persona.character_id)
+        self.report.characters += 1
+        self._put_event(persona_event(persona, dataset, self._calendar.earliest_day))
+
+    def _put_event(self, event: dict[str, Any]) -> None:
+        """Write an event to the day it is received on: the UTC date of its time."""
+        self.report.events[event["event_type"]] += 1
+        self._out.put(date.fromisoformat(event["event_ts"][:10]), event)
+
+    def _put_landing_event(self, record: dict[str, Any]) -> None:
+        day, line = checked_event(record, self._rules, self._options.origin)
+        self.report.events[line["event_type"]] += 1
+        self.report.single_events += 1
+        self._out.put(day, line)
+
+    def _reject(self, label: str, line: int, reason: str) -> None:
+        self.report.rejected[reason] += 1
+        day = self._calendar.earliest_day
+        moment = f"{day.isoformat()}T12:00:00+00:00"
+        note = {
+            "event_type": IMPORT_REJECTED, "received_ts": moment, "origin_file": label, "origin_line": line,
+            "reason": reason,
+        }  # fmt: skip
+        self._out.put(day, note)
 
 
-def _rejected(label: str, line: int, reason: str, calendar: Calendar) -> dict[str, Any]:
-    moment = f"{calendar.earliest_day.isoformat()}T12:00:00+00:00"
-    return {
-        "event_type": IMPORT_REJECTED, "received_ts": moment, "origin_file": label, "origin_line": line,
-        "reason": reason,
-    }  # fmt: skip
+def _check_ids(chat: Chat) -> None:
+    """Refuse what landing would refuse."""
+    ids = {"conversation_id": chat.conversation_id, "user_id": chat.user_id}
+    if chat.persona is not None:
+        ids["character_id"] = chat.persona.character_id
+    for name, value in ids.items():
+        if value is not None and len(value) > _LONGEST_ID:
+            raise NotAChat(f"too_long:{name}")
 
 
-def _digest(files: Sequence[tuple[Path, str]], options: ImportOptions) -> str:
-    text = json.dumps([[label for _, label in files], str(options)])
+def _scoped(scope: Sequence[str], name: str | None) -> str | None:
+    return None if name is None else "/".join([*scope, name])
+
+
+def _signals_in(chat: Chat) -> set[str]:
+    thumbs = THUMBS if any(message.thumb is not None for message in chat.messages) else ()
+    return {*thumbs, *([REGENERATED] if any(message.is_replaced for message in chat.messages) else [])}
+
+
+def _in_order(signals: set[str]) -> list[str]:
+    return [name for name in (*THUMBS, REGENERATED) if name in signals]
+
+
+def _nothing(report: ImportReport) -> InputDamaged:
+    who = "no_assistant" in report.rejected
+    return InputDamaged(
+        "no conversation can be imported; nothing was written",
+        hint=("Nobody in the chat has the name or id of --assistant. " if who else "")
+        + str(report).splitlines()[0],
+    )
+
+
+def _digest(files: Sequence[InputFile], options: ImportOptions) -> str:
+    text = json.dumps([[file.label for file in files], [str(option) for option in astuple(options)]])
     return hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from infra.errors import InputDamaged, SettingsError
 from infra.ids import id_of
 from jobs.landing.zone import landing_days, landing_files
-from jobs.traffic.importers import FORMATS, ImportOptions, ImportReport, import_chats
+from jobs.traffic.importers import ImportOptions, ImportReport, import_chats
 from jobs.traffic.importers.chat import Chat, Message
 from jobs.traffic.importers.events import Calendar, chat_events
 from jobs.traffic.parse import Landed, LandingRules, parse_file
@@ -47,7 +47,7 @@ def write(path: Path, lines: list[Any]) -> Path:
 
 
 def imported(inputs: Path | list[Path], landing: Path, options: ImportOptions) -> ImportReport:
-    return import_chats(inputs, landing, options, "chatlogs", FORMATS["chatlogs"])
+    return import_chats(inputs, landing, options, "chatlogs")
 
 
 def landed(landing: Path) -> list[Landed]:

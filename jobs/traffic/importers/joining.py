@@ -1,0 +1,265 @@
+"""Puts the pieces of a conversation together that a log keeps in several records.
+
+Pieces belong together if they have the same id, or if the messages of one begin with all messages of another: a
+gateway logs the history of a chat again with each request. Users are never mixed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from jobs.traffic.importers.chat import Chat, Message
+
+_FEWEST_REPEATED = 2  # so many messages at the end of one piece and the beginning of the next are one history
+
+
+class Pieces:
+    """Learns in a first pass which pieces of an import are one conversation. Keeps hashes of them, no text.
+
+    Pieces are known by their place in the import, counted from 0.
+
+    Attributes:
+        ids_in_files: hashes of ids that stand in more than one file.
+    """
+
+    def __init__(self) -> None:
+        self.ids_in_files: set[int] = set()
+        self._count = 0
+        self._parents: dict[int, int] = {}
+        self._first: dict[int, int] = {}
+        self._file_of: dict[int, int] = {}
+        self._user_of: dict[int, int] = {}
+        self._renamed: dict[int, str] = {}
+        self._open: list[_Open] = []
+
+    def meet(self, chat: Chat, file: int) -> None:
+        """Take notice of the next piece."""
+        place = self._count
+        self._count += 1
+        if chat.conversation_id is not None:
+            self._meet_id(place, chat, file)
+        if chat.conversation_id is None or chat.is_request_id:
+            self._open.append(_Open.of(chat, place))
+
+    def _meet_id(self, place: int, chat: Chat, file: int) -> None:
+        key = _digest("id", str(chat.conversation_id))
+        if chat.user_id is not None:
+            user = _digest("user", chat.user_id)
+            if self._user_of.setdefault(key, user) != user:
+                # Two users cannot share a conversation: the second has one of their own.
+                self._renamed[place] = f"{chat.conversation_id}/{user:016x}"
+                key = _digest("id", self._renamed[place])
+        first = self._first.setdefault(key, place)
+        if first != place:
+            self._join(first, place)
+        if self._file_of.setdefault(key, file) != file:
+            self.ids_in_files.add(key)
+
+    def joined(self) -> Groups:
+        """Which pieces belong together, after all were met."""
+        self._join_by_history()
+        members: dict[int, list[int]] = defaultdict(list)
+        for place in self._parents:
+            members[self._root(place)].append(place)
+        group_of = {place: min(places) for places in members.values() if len(places) > 1 for place in places}
+        return Groups(group_of, Counter(group_of.values()), self._renamed)
+
+    def _join_by_history(self) -> None:
+        """Join each piece to the one whose messages it begins with: the longest such one.
+
+        Where the user is not known, each piece is continued once, for two strangers may begin alike.
+        """
+        ends: dict[int, list[int]] = defaultdict(list)
+        continued: set[int] = set()
+        for piece in sorted(self._open, key=lambda piece: (len(piece.histories), piece.place)):
+            for end in reversed(range(len(piece.histories) - 1)):
+                candidates = ends.get(piece.histories[end], [])
+                free = [other for other in candidates if other not in continued]
+                if not free and not (piece.is_known and end >= piece.first_answer):
+                    continue
+                if chosen := free or candidates:
+                    continued.add(chosen[-1])
+                    self._join(chosen[-1], piece.place)
+                    break
+            ends[piece.histories[-1]].append(piece.place)
+
+    def _join(self, one: int, other: int) -> None:
+        self._parents.setdefault(one, one)
+        self._parents.setdefault(other, other)
+        low, high = sorted((self._root(one), self._root(other)))
+        self._parents[high] = low
+
+    def _root(self, place: int) -> int:
+        while (parent := self._parents.get(place, place)) != place:
+            self._parents[place] = self._parents.get(parent, parent)
+            place = parent
+        return place
+
+
+class _Open(NamedTuple):
+    """A piece that may continue another: a hash of each beginning of its messages, and where its first answer is."""
+
+    place: int
+    is_known: bool
+    first_answer: int
+    histories: list[int]
+
+    @classmethod
+    def of(cls, chat: Chat, place: int) -> _Open:
+        answers = (n for n, message in enumerate(chat.messages) if message.role == "character")
+        histories = _histories(chat.messages, _digest("user", chat.user_id or ""))
+        return cls(place, chat.user_id is not None, next(answers, len(histories)), histories)
+
+
+class Place(NamedTuple):
+    """Where a piece stands: file and line, and what a conversation that begins there is called if it has no id."""
+
+    file: str
+    line: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which pieces are one conversation.
+
+    Attributes:
+        group_of: the first piece of the conversation that a piece is of, if it has more than one.
+        sizes: pieces of each such conversation, by its first.
+        renamed: other ids, by piece.
+    """
+
+    group_of: dict[int, int]
+    sizes: Counter[int]
+    renamed: dict[int, str]
+
+    def whole(self, pieces: Iterable[tuple[Chat, Place]]) -> Iterator[tuple[Chat, Place, int]]:
+        """Each conversation once, with the place of its first piece and the number of its pieces.
+
+        Args:
+            pieces: all pieces again, in the order of the first pass.
+        """
+        waiting: dict[int, list[Chat]] = defaultdict(list)
+        begun: dict[int, Place] = {}
+        for n, (chat, place) in enumerate(pieces):
+            if n in self.renamed:
+                chat = replace(chat, conversation_id=self.renamed[n])
+            group = self.group_of.get(n)
+            if group is None:
+                yield _named(chat, place.name), place, 1
+                continue
+            first = begun.setdefault(group, place)
+            waiting[group].append(chat)
+            if len(waiting[group]) == self.sizes[group]:
+                begin, *more = waiting.pop(group)
+                yield merged([_named(begin, first.name), *more]), first, 1 + len(more)
+
+
+def merged(pieces: Sequence[Chat]) -> Chat:
+    """One conversation of its pieces, in the order of their times where all have one.
+
+    What a piece repeats of those before it is taken once. A last response that differs took the place of the
+    one before.
+    """
+    name = pieces[0].conversation_id
+    starts = [piece.known_start for piece in pieces]
+    order = list(range(len(pieces)))
+    known = [start for start in starts if start is not None]
+    if len(known) == len(pieces):
+        order.sort(key=known.__getitem__)
+    chat = _timed(pieces[order[0]], 0)
+    for place in order[1:]:
+        chat = _continued(chat, pieces[place])
+    return replace(chat, conversation_id=name)
+
+
+def _continued(chat: Chat, piece: Chat) -> Chat:
+    said, more = chat.messages, piece.messages
+    standing = [n for n, message in enumerate(said) if not message.is_replaced]
+    shared = _common(said, standing, more)
+    if shared == len(more):  # it says nothing new: a request that was logged twice
+        return replace(chat, user_id=chat.user_id or piece.user_id, persona=chat.persona or piece.persona)
+    is_history = shared > 0
+    if shared == 0:
+        shared = _overlap([said[n] for n in standing], more)
+    new = _timed(piece, shared).messages[shared:]
+    if is_history and shared == len(standing) - 1 and said[-1].role == new[0].role == "character":
+        said = (*said[:-1], replace(said[-1], is_replaced=True))
+    return replace(
+        chat,
+        messages=(*said, *new),
+        user_id=chat.user_id or piece.user_id,
+        persona=chat.persona or piece.persona,
+        language=chat.language or piece.language,
+        ended_at=None,
+        fields={**piece.fields, **chat.fields},
+        skipped=_most(chat, piece) if is_history else Counter(chat.skipped) + Counter(piece.skipped),
+        unusable_times=chat.unusable_times + piece.unusable_times,
+    )
+
+
+def _common(said: Sequence[Message], standing: Sequence[int], more: Sequence[Message]) -> int:
+    """How many messages both begin with."""
+    count = 0
+    for place, message in zip(standing, more, strict=False):
+        if not _same(said[place], message):
+            break
+        count += 1
+    return count
+
+
+def _overlap(said: Sequence[Message], more: Sequence[Message]) -> int:
+    """How many messages end one piece and begin the next, where only the last messages of a history are logged."""
+    for count in range(min(len(said), len(more)), _FEWEST_REPEATED - 1, -1):
+        if all(_same(one, other) for one, other in zip(said[-count:], more, strict=False)):
+            return count
+    return 0
+
+
+def _same(one: Message, other: Message) -> bool:
+    return one.role == other.role and one.text == other.text
+
+
+def _most(chat: Chat, piece: Chat) -> Counter[str]:
+    """What a history left out, which each request repeats."""
+    return Counter(chat.skipped) | Counter(piece.skipped)
+
+
+def _timed(piece: Chat, shared: int) -> Chat:
+    """The piece with the times and the model of its request on the messages that are new in it."""
+    messages = list(piece.messages)
+    new = range(shared, len(messages))
+    asked = max((n for n in new if messages[n].role == "user"), default=None)
+    for n in new:
+        message = messages[n]
+        own: datetime | None = message.at
+        if own is None and n == asked:
+            own = piece.started_at
+        elif own is None and n == len(messages) - 1 and message.role == "character":
+            own = piece.ended_at
+        model = (message.model or piece.model) if message.role == "character" else None
+        messages[n] = replace(message, at=own, model=model)
+    return replace(piece, messages=tuple(messages))
+
+
+def _named(chat: Chat, name: str) -> Chat:
+    return chat if chat.conversation_id is not None else replace(chat, conversation_id=name)
+
+
+def _histories(messages: Sequence[Message], seed: int) -> list[int]:
+    """A hash of each beginning of the messages."""
+    histories = []
+    for message in messages:
+        seed = _digest(str(seed), message.role, message.text)
+        histories.append(seed)
+    return histories
+
+
+def _digest(*parts: str) -> int:
+    text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
