@@ -13,7 +13,7 @@ RUN := $(UV) run --no-sync
 FLYWHEEL := $(RUN) flywheel
 
 LOGS ?=
-FORMAT ?= chatlogs
+FORMAT ?= auto
 DAYS ?= 3
 START ?= 2026-11-18
 TURNS ?= 5000

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import out, print_lines
+from infra.errors import InputDamaged
+
+if TYPE_CHECKING:
+    from jobs.traffic.importers import ImportReport
 
 
 class ImportFormat(StrEnum):
@@ -91,5 +95,16 @@ def import_logs(
         separate_files=separate_files,
     )
     summary = write_events(settings, Lake.of(settings).landing, path, format.value, options)
+    if not summary.days:
+        raise InputDamaged(
+            f"{path.name}: no conversation can be imported, nothing was written", hint=_why(summary)
+        )
     print_lines(summary)
     out.print(f"Next: flywheel run traffic.land --days {summary.first_day}..{summary.last_day}")
+
+
+def _why(summary: ImportReport) -> str:
+    """Why nothing was imported."""
+    if "no_assistant" in summary.rejected:
+        return "Nobody in the chat has the name or the id given with --assistant."
+    return str(summary).partition("\n")[0]

@@ -20,13 +20,15 @@ _ORIGIN = re.compile(r"[\w.\-+@=/ ]{1,300}\Z")
 _REASON = re.compile(r"[a-z0-9_:.]{1,80}\Z")
 # Reasons are counted in the ledger, which is not restricted: one that an importer of ours would not give is `other`.
 _REASON_WORDS = frozenset(
-    """a an annotator answer assigned at author b bad character chosen completions content context contexts
-    conversation created cut dataset deep different duplicate empty end ended event expands far fewer field file future
-    guideline id identical input instructions is json key label language large line locale long malformed
-    message messages metadata missing mode model name no not object of off or origin outside overall pair payload
-    persona prompt rating received rejected response responses role score source started system text than the
-    thumb time timestamp too traits transcript ts two type unicode unknown updated user utf8 version winner
-    wrong""".split()
+    """a account an annotator answer assigned assistant at author b bad channel character chat chats chosen
+    completions content context contexts conversation conversations created current custom cut dataset date
+    deep default different duplicate empty end ended event expands far fewer field file from future gizmo
+    guideline hash hashed id identical input instructions ip is json key label lang language large leaf
+    line list locale long malformed mapping message messages metadata missing mode model name no not object
+    of off or origin outside overall pair parent payload persona prompt rating received reference rejected
+    replies reply response responses role safety score sender session slug source started state system text
+    than the thread thumb time timestamp to too traits transcript tree ts two type unicode unknown updated
+    user users utf8 uuid value version winner wrong""".split()
 )
 
 

@@ -28,6 +28,7 @@ from jobs.annotation.parse import JudgementRules
 from jobs.annotation.parse import parse_file as parse_judgements
 from jobs.landing.erase import Theirs, erase_lines
 from jobs.landing.zone import LandingFile, day_folder
+from jobs.traffic.importers import ImportOptions as ChatOptions
 from jobs.traffic.importers import import_logs
 from models.screening import verdict as verdict_module
 from models.screening.detection import Findings
@@ -82,7 +83,7 @@ class Doors:
         return sum(one.reason is None for one in found), sorted(one.reason for one in found if one.reason)
 
     def logs(self, path: Path) -> Outcome:
-        report = import_logs(self.settings, str(self.folder / "logs"), path, "openai", DAY, 1)
+        report = import_logs(self.settings, str(self.folder / "logs"), path, "openai", ChatOptions(DAY, 1))
         assert report.lines == report.conversations + report.rejected.total()
         return report.conversations, sorted(report.rejected.elements())
 

@@ -267,7 +267,7 @@ def test_reasons_of_the_importers_are_known() -> None:
             for word in re.split("[_:.]", re.sub(r"\{[^}]*\}", "", reason)):
                 assert not word or word in _REASON_WORDS, (path.name, reason)
         for field in re.findall(
-            r"(?:optional_text|moment_of|required|optional|text_of)\([^\"()]*\"([a-z_]+)\"", text
+            r"(?:optional_text|optional_id|list_of|required|optional|text_of)\([^\"()]*\"([a-z_]+)\"", text
         ):
             assert set(field.split("_")) <= _REASON_WORDS, (path.name, field)
 

@@ -43,7 +43,7 @@ def import_logs(
 
     Raises:
         SettingsError: the format is not known, there is no file, or one is of another format; nothing was written.
-        InputDamaged: a file is cut short or no UTF-8, or nothing can be imported; nothing was written.
+        InputDamaged: a file is cut short or no UTF-8; nothing was written.
     """
     if format not in (AUTO, *FORMATS):
         raise SettingsError(

@@ -184,7 +184,7 @@ class Source:
         try:
             moment = self.times.read(value)
         except UnreadableTime:
-            raise NotAChat(f"bad_timestamp:{name}") from None
+            raise NotAChat(f"bad_timestamp:{name.lower()}") from None
         if moment is None:
             self.unusable_times += 1
         return moment

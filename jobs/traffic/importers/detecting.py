@@ -44,7 +44,9 @@ class InputFile(NamedTuple):
         if self.format == WHATSAPP:
             yield 1, text_lines(self.path, max_bytes), None
             return
-        for record in read_records(self.path, _most(self.path, max_bytes)):
+        if self.reader.speakers_of is not None:
+            max_bytes *= _DOCUMENT_LINES
+        for record in read_records(self.path, max_bytes):
             yield record.number, record.value, record.reason
 
 
@@ -136,6 +138,8 @@ def _format_of(label: str, seen: _Seen, format: str) -> str | None:
     Raises:
         SettingsError: it looks like something else than what it was said to be, or like no chats.
     """
+    if format in seen.formats:
+        return format
     other = next((name for name in seen.formats if name in OTHERS), None)
     if other is not None:
         raise SettingsError(
@@ -145,9 +149,8 @@ def _format_of(label: str, seen: _Seen, format: str) -> str | None:
         return seen.formats[0] if seen.formats else None
     if not seen.formats:
         # Lines that are of no format are refused one by one, with their reasons; a text without JSON is no log.
-        return format if seen.holds_records and format != WHATSAPP else None
-    if format in seen.formats:
-        return format
+        is_text = label.endswith((".txt", ".txt.gz")) and not seen.holds_records
+        return None if is_text or format == WHATSAPP else format
     name = seen.formats[0]
     raise SettingsError(
         f"{label} is {FORMATS[name].title}, not {FORMATS[format].title}: nothing was imported",

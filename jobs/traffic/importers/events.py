@@ -66,7 +66,9 @@ class Calendar:
                 step = self._step(chat, n) if n else 0.0
                 own = last + (step if ahead is None else min(step, (ahead - last) / gap))
             elif message.is_replaced and ahead is not None and own >= ahead:
-                own = last + (ahead - last) / 2  # the response that stands comes last, also where it is the older one
+                own = (
+                    last + (ahead - last) / 2
+                )  # the response that stands comes last, also where it is the older one
             offsets.append(round(max(last, own), 6))
         return offsets
 

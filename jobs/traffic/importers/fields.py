@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -13,6 +14,13 @@ from infra.nesting import too_deep
 from jobs.traffic.importers.chat import Message, NotAChat, Persona, Source
 
 _LARGEST_ID = 2**63
+_CAPITAL = re.compile(r"[A-Z]")
+
+
+def wrong_type(name: str) -> NotAChat:
+    """That a field is of another kind than expected; its name is spelled as reasons are: `session_id`."""
+    spelled = _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", name)
+    return NotAChat(f"wrong_type:{spelled}")
 
 
 def list_of(record: Mapping[str, Any], name: str) -> list[Any]:
@@ -23,7 +31,7 @@ def list_of(record: Mapping[str, Any], name: str) -> list[Any]:
     """
     logged = record.get(name)
     if not isinstance(logged, list):
-        raise NotAChat(f"missing_field:{name}" if logged is None else f"wrong_type:{name}")
+        raise NotAChat(f"missing_field:{name}") if logged is None else wrong_type(name)
     return logged
 
 
@@ -36,7 +44,7 @@ def object_of(value: object, name: str) -> dict[str, Any]:
     if value is None or value == [] or value == "":
         return {}
     if not isinstance(value, dict):
-        raise NotAChat(f"wrong_type:{name}")
+        raise wrong_type(name)
     return value
 
 
@@ -50,7 +58,7 @@ def optional_text(record: Mapping[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise NotAChat(f"wrong_type:{name}")
+        raise wrong_type(name)
     return value
 
 
@@ -70,7 +78,7 @@ def optional_id(record: Mapping[str, Any], *names: str) -> str | None:
             return value
         if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_ID:
             return str(int(value))
-        raise NotAChat(f"wrong_type:{name}")
+        raise wrong_type(name)
     return None
 
 

@@ -82,8 +82,9 @@ _TELLING = 40  # so many messages of a record say which roles it knows
 
 
 def formats_of(record: Mapping[str, Any]) -> Sequence[str]:
-    """The formats that a record can be of, the likeliest first; or the one name in `OTHERS`; or nothing."""
-    return next((names for tell in _TELLS if (names := tell(record))), ())
+    """The formats that a record can be of, the likeliest first. A name in `OTHERS` stands before them: a record of
+    pairs may hold messages too."""
+    return [*_others(record), *next((names for tell in _TELLS if (names := tell(record))), ())]
 
 
 def _events(record: Mapping[str, Any]) -> Sequence[str]:
@@ -174,7 +175,7 @@ def _messages(record: Mapping[str, Any]) -> Sequence[str]:
     return ("chatlogs", "openai") if any(name in record for name in _OF_CHATLOGS) else ("openai", "chatlogs")
 
 
-_TELLS = (_events, _exports, _others, _lists, _requests, _messages)
+_TELLS = (_events, _exports, _lists, _requests, _messages)
 
 
 def _some(value: object) -> list[dict[str, Any]]:

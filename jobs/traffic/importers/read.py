@@ -12,7 +12,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from infra.errors import InputDamaged
 from infra.storage import Folder
 from jobs.landing.files import DayFiles
 from jobs.landing.lines import IMPORT_REJECTED
@@ -42,7 +41,8 @@ def import_chats(
     """Import every conversation of the input files into the landing zone.
 
     The same inputs and options always give the same bytes; a second import leaves equal files untouched. Nothing
-    becomes visible in the landing zone before all inputs were read, and nothing at all if no conversation is in them.
+    becomes visible in the landing zone before all inputs were read, and nothing at all if no conversation is in them:
+    then the report has no day.
 
     Args:
         inputs: a file, a directory of files, or several of either.
@@ -53,13 +53,17 @@ def import_chats(
 
     Raises:
         SettingsError: there is no input file, or one is of another format.
-        InputDamaged: an input file is cut short or no UTF-8, or nothing can be imported; nothing was written.
+        InputDamaged: an input file is cut short or no UTF-8; nothing was written.
     """
     found = input_files(inputs, CHAT_SUFFIXES)
     files, unread = detected(found, format, options)
     for name, n in Counter(file.format for file in files).items():
         say(f"{n:,} file(s) read as {name} ({FORMATS[name].title})")
     return _Import(files, landing, options, say, unread + other_files(inputs, CHAT_SUFFIXES)).run()
+
+
+class _NothingToImport(Exception):
+    """There is no conversation in the files."""
 
 
 class _Import:
@@ -94,12 +98,13 @@ class _Import:
         """Import all files."""
         groups = self._survey()
         report = self.report
-        with self._out:
+        with suppress(_NothingToImport), self._out:
             for chat, place, pieces in groups.whole(self._pieces()):
                 self._put_chat(chat, place, pieces)
             if not report.events:
-                raise _nothing(report)
-        report.days, report.files_written = self._out.days, self._out.files_written
+                raise _NothingToImport  # so that nothing is published
+            report.days = self._out.days
+        report.files_written = self._out.files_written
         return report
 
     def _survey(self) -> Groups:
@@ -188,7 +193,9 @@ class _Import:
 
     def _put_chat(self, chat: Chat, place: Place, pieces: int) -> None:
         report = self.report
-        events = list(chat_events(chat, self._calendar, _in_order(self._signals[chat.dataset] | _signals_in(chat))))
+        events = list(
+            chat_events(chat, self._calendar, _in_order(self._signals[chat.dataset] | _signals_in(chat)))
+        )
         if any(
             len(json.dumps(event, ensure_ascii=False).encode()) > self._options.max_event_bytes
             for event in events
@@ -261,15 +268,6 @@ def _signals_in(chat: Chat) -> set[str]:
 
 def _in_order(signals: set[str]) -> list[str]:
     return [name for name in (*THUMBS, REGENERATED) if name in signals]
-
-
-def _nothing(report: ImportReport) -> InputDamaged:
-    who = "no_assistant" in report.rejected
-    return InputDamaged(
-        "no conversation can be imported; nothing was written",
-        hint=("Nobody in the chat has the name or id of --assistant. " if who else "")
-        + str(report).splitlines()[0],
-    )
 
 
 def _digest(files: Sequence[InputFile], options: ImportOptions) -> str:

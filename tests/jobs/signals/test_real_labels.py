@@ -15,7 +15,6 @@ from pyspark.sql import SparkSession
 
 from jobs.landing.zone import landing_days, landing_files
 from jobs.traffic.importers.chat import ImportOptions
-from jobs.traffic.importers.chatlogs import chat_of
 from jobs.traffic.importers.read import import_chats
 from jobs.traffic.parse import LandingRules, parse_file
 from tests.jobs.signals.test_labels import SIGNALS, labels_of
@@ -29,7 +28,7 @@ def test_thumbs_of_volunteers(spark: SparkSession, shared_data: Path, tmp_path: 
     if not log.exists():
         pytest.skip(f"{log} is not present")
     landing = tmp_path / "landing"
-    import_chats(log, landing, ImportOptions(date(2026, 3, 1), 40), "chatlogs", chat_of)
+    import_chats(log, landing, ImportOptions(date(2026, 3, 1), 40), "chatlogs")
     events = [
         row.event._asdict() | {"ds": row.event.event_ts.date()}
         for day in landing_days(str(landing))
