@@ -15,6 +15,7 @@ from cli.reports.curation.page import hard_constraints, job_rows, stops, target_
 from infra.lake import Lake
 from infra.lake.ledger import code_version
 from infra.settings import load_settings
+from infra.settings.curation import SamplingSettings
 
 HOW = (
     "Seconds are of the job from its start to its last write, without the start of Python (Java's start is in them); "
@@ -37,11 +38,11 @@ def jobs(report: Report) -> str:
     return table(("job", "rows in", "rows out", "seconds", "rows in/s", "peak GB"), rows)
 
 
-def constraints(report: Report, split: str) -> str:
+def constraints(report: Report, split: str, rules: SamplingSettings) -> str:
     """Hard constraints and targets of a split."""
     hard = [
         (row["label"], f"{row['kind']} {row['wanted']:,.0f}", f"{row['achieved']:,}", "yes" if row["met"] else "no")
-        for row in hard_constraints(report, split)
+        for row in hard_constraints(report, split, rules)
     ]  # fmt: skip
     aimed = [
         (row["title"], f"{row['levels']} targets", f"{row['off_pct']:.2f} % of rows off target", "")
@@ -76,7 +77,7 @@ def main(title: str) -> None:
     )
     print(table(("stopped at", "turns"), [(name, f"{count:,}") for name, count in stops(report)]))
     for split in sorted({row["split"] for row in report.constraints}, reverse=True):
-        print(f"## Sample, {split}\n\n{constraints(report, split)}")
+        print(f"## Sample, {split}\n\n{constraints(report, split, settings.sampling)}")
     print(f"## Jobs\n\n{jobs(report)}")
 
 

@@ -6,24 +6,43 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
+from cli.reports.figures import Plot, percent
 from infra.inert import visible
 from infra.storage import write_file
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure at the top of a page.
+
+    Attributes:
+        value, label: the figure, and what it is.
+        beside: what it is measured by, such as `≥ 10 %`.
+        met: whether it is as it should be; None: nothing is asked of it.
+    """
+
+    value: str
+    label: str
+    beside: str = ""
+    met: bool | None = None
+
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_page(template: str, out: Path, plots: Mapping[str, str], **values: Any) -> Path:
+def write_page(template: str, out: Path, plots: Mapping[str, Plot], **values: Any) -> Path:
     """Fill a template that extends `page.html.j2`, write it to `out` (its directory is made) and return that.
 
     Args:
-        plots: id of the element to draw in -> plotly JSON.
+        plots: id of the element to draw in -> what is drawn.
         values: what the template names. Texts are escaped, and what would not be seen in them is shown.
     """
     templates = Environment(
@@ -33,10 +52,11 @@ def write_page(template: str, out: Path, plots: Mapping[str, str], **values: Any
         lstrip_blocks=True,
         finalize=_shown,
     )
+    templates.filters |= {"percent": percent, "numeric": _numeric}
     plotly, drawing = plotly_library(), (_TEMPLATES / "plots.js").read_text(encoding="utf-8")
-    figures = {name: json.loads(plot) for name, plot in plots.items()}
     page = templates.get_template(template).render(
-        plots=figures,
+        plots=plots,
+        drawings={name: json.loads(plot.drawing) for name, plot in plots.items()},
         plotly=_packed(plotly),
         drawing=Markup(drawing),
         policy=_policy(plotly, drawing),
@@ -51,6 +71,11 @@ def _shown(value: Any) -> Any:
     return (
         value if not isinstance(value, str) or isinstance(value, Markup) else visible(value, multiline=True)
     )
+
+
+def _numeric(titles: Iterable[str]) -> list[str]:
+    """Titles of columns of numbers, as the macro `table` wants them."""
+    return [f"#{title}" for title in titles]
 
 
 def _policy(*scripts: str) -> str:

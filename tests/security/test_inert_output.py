@@ -249,17 +249,19 @@ class _Elements(HTMLParser):
 def test_a_page_escapes_texts_attributes_and_plots(tmp_path: Path) -> None:
     from cli.reports.curation import figures
     from cli.reports.curation.data import Report
-    from cli.reports.page import write_page
+    from cli.reports.figures import Plot
+    from cli.reports.page import Tile, write_page
 
+    counted = [{"name": HTML, "count": 1, "share_pct": 100.0, "bar_pct": 100.0}]
     report = Report(HTML, None, None, *([()] * 3), [{"similarity": 1.0, "language": HTML, "ds": HTML, "kept": HTML,
-        "removed": HTML}], *([()] * 7))  # type: ignore[arg-type]  # fmt: skip
+        "removed": HTML}], *([()] * 3), [{"encoder": HTML}], *([()] * 3))  # type: ignore[arg-type]  # fmt: skip
     plots = {
-        "funnel": figures.funnel([(f"</script>{HTML}", 1)]),
-        f'x"]</script>{HTML}': figures.seconds([(HTML, 1.0)]),
+        "map": figures.prompt_map([{"fate": "kept", "x": 0.0, "y": 0.0, "message": f"</script>{HTML}"}]),
+        f'x"]</script>{HTML}': Plot("{}", HTML, [(HTML, HTML)]),
     }
     page = write_page(
-        "report.html.j2", tmp_path / "page.html", plots, report=report, steps=[(HTML, 1)], hard={}, targets={},
-        dimensions={}, jobs=[], alarms=[], quality=[], drawn={}, reasons=[],
+        "report.html.j2", tmp_path / "page.html", plots, report=report, steps=counted, hard={}, targets={},
+        dimensions={}, jobs=[], alarms=[], quality=[], drawn={}, reasons=counted, tiles=[Tile(HTML, HTML, HTML)],
     ).read_text(encoding="utf-8")  # fmt: skip
     elements = _Elements()
     elements.feed(page)
@@ -307,7 +309,8 @@ def test_every_page_is_made_from_the_one_with_the_policy() -> None:
     templates = Path(__file__).parents[2] / "cli" / "reports" / "templates"
     for path in templates.glob("*.j2"):
         text = path.read_text(encoding="utf-8")
-        assert path.name == "page.html.j2" or text.startswith('{% extends "page.html.j2" %}'), path
+        not_a_page = ("page.html.j2", "macros.html.j2")
+        assert path.name in not_a_page or text.startswith('{% extends "page.html.j2" %}'), path
         assert path.name == "page.html.j2" or "<script" not in text, path
         assert not re.search(r"\son[a-z]+=", text), path
 
@@ -345,17 +348,20 @@ def test_a_plot_reads_no_markup_in_names(name: str) -> None:
     from datetime import date
 
     from cli.reports.curation import figures
+    from cli.reports.readout.figures import exposures, forest
 
+    lift = dict.fromkeys(("lift_pct", "low_pct", "high_pct", "gap_low_pct", "gap_high_pct", "verdict"))
+    lift |= {"lift_pct": 1.0, "low_pct": 0.0, "high_pct": 2.0, "interval_kind": "bounded"}
     day = date(2026, 11, 20)
     row = {
         "level": name, "before": 1, "achieved": 1, "kind": "target", "wanted": 1, "usable": 1, "ds": day,
         "target_pct": 1.0, "selected_pct": 1.0, "outcome": "selected", "turns": 1,
     }  # fmt: skip
     for drawn in (
-        figures.funnel([(name, 1)]), figures.reasons([(name, 1)]), figures.before_after([row]), figures.by_day([row]),
-        figures.strata([row]), figures.seconds([(name, 1.0)]),
+        figures.before_after([row]), figures.by_day([row]), figures.strata([row]),
+        forest([{**lift, "status": "ok"}], [name]), exposures({name: [("2026-11-20", 1)]}),
     ):  # fmt: skip
-        texts = " ".join(_strings(json.loads(drawn)))
+        texts = " ".join(_strings(json.loads(drawn.drawing)))
         assert name not in texts
         assert not SENT.search(texts)
 

@@ -6,9 +6,23 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from cli.reports.figures import FAINT, GOOD, GREY, INK, LINES, MUTED, WORSE, labelled, plot_text, styled
+from cli.reports.figures import (
+    FAINT,
+    GOOD,
+    GREY,
+    INK,
+    LINES,
+    MUTED,
+    WORSE,
+    Plot,
+    heights,
+    labelled,
+    listed,
+    plot_text,
+    plotted,
+)  # fmt: skip
 from cli.reports.readout.data import Row
-from cli.reports.readout.words import lift
+from cli.reports.readout.words import interval, lift
 
 _COLOURS = {"positive": GOOD, "negative": WORSE, "not_final": MUTED}
 _BAND = "rgba(74,111,165,.16)"
@@ -17,8 +31,8 @@ _SMALLEST_REACH = 1.0
 """Percent that an axis of lifts always reaches to both sides of zero."""
 
 
-def forest(rows: Sequence[Row], names: Sequence[str]) -> str:
-    """One line a row of `experiments.readouts`: the lift, and the lifts that the data do not rule out; plotly JSON.
+def forest(rows: Sequence[Row], names: Sequence[str]) -> Plot:
+    """One line a row of `experiments.readouts`: the lift, and the lifts that the data do not rule out.
 
     A set without an end runs to the edge of the plot with an arrow; what a complement rules out stays empty.
     """
@@ -56,10 +70,11 @@ def forest(rows: Sequence[Row], names: Sequence[str]) -> str:
         type="category", categoryorder="array", categoryarray=list(reversed(labels)), automargin=True,
         ticksuffix="  ", fixedrange=True, range=[-0.6, len(labels) - 0.4],
     )  # fmt: skip
-    return styled(figure, 70 + _ROW_PIXELS * len(rows))
+    told = [f"{name} {lift(row)}" for row, name in zip(rows, names, strict=True)]
+    return plotted(figure, 48 + heights(labels, _ROW_PIXELS), f"Lift: {listed(told)}.")
 
 
-def curve(fixed: Sequence[Row], always_valid: Sequence[Row], days: int) -> str:
+def curve(fixed: Sequence[Row], always_valid: Sequence[Row], days: int) -> Plot:
     """The cumulative lift of one arm and metric, day by day, with the interval that may be looked at every day.
 
     Args:
@@ -97,11 +112,13 @@ def curve(fixed: Sequence[Row], always_valid: Sequence[Row], days: int) -> str:
         title={"text": "day of the window", "standoff": 6}, zeroline=False,
     )  # fmt: skip
     figure.update_yaxes(ticksuffix=" %", fixedrange=True, automargin=True, gridcolor=FAINT, zeroline=False)
-    return styled(figure, 250)
+    last = shown[-1]
+    always = next((f"; always valid: {interval(row)}" for row in always_valid if row["k"] == last["k"]), "")
+    return plotted(figure, 250, f"Day {last['k']}: {lift(last)}{always}.")
 
 
-def exposures(by_arm: Mapping[str, Sequence[tuple[str, int]]]) -> str:
-    """Users first exposed on each day, by arm, as plotly JSON."""
+def exposures(by_arm: Mapping[str, Sequence[tuple[str, int]]]) -> Plot:
+    """Users first exposed on each day, by arm."""
     figure = go.Figure()
     for place, (arm, counts) in enumerate(by_arm.items()):
         figure.add_scatter(
@@ -112,8 +129,9 @@ def exposures(by_arm: Mapping[str, Sequence[tuple[str, int]]]) -> str:
         )  # fmt: skip
     figure.update_xaxes(type="category", fixedrange=True, gridcolor=FAINT)
     figure.update_yaxes(rangemode="tozero", gridcolor=FAINT, fixedrange=True, automargin=True, zeroline=False)
-    figure.update_layout(showlegend=True)
-    return styled(figure, 280)
+    told = [f"{arm} {sum(users for _, users in counts):,}" for arm, counts in by_arm.items()]
+    key = [(arm, LINES[place % len(LINES)]) for place, arm in enumerate(by_arm)]
+    return plotted(figure, 260, f"Users in all: {listed(told)}.", key)
 
 
 def _reach(rows: Sequence[Row]) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.reports.page import write_page
+from cli.reports.figures import Plot, percent
+from cli.reports.page import Tile, write_page
 from cli.reports.readout import figures, words
 from cli.reports.readout.data import ALL, BY_DAY, Readout, Row
 
@@ -38,6 +39,7 @@ def write_readout(readout: Readout, out: Path) -> Path:
         definition=readout.definition,
         headline=words.headline(family, readout.days, alarms),
         words=words,
+        tiles=tiles(readout, arms, checks),
         arms=arms,
         metrics=ordered_metrics(readout),
         lifts={
@@ -47,6 +49,7 @@ def write_readout(readout: Readout, out: Path) -> Path:
         methods=method_rows(readout, arms),
         checks=checks,
         exposed=exposure_rows(readout),
+        exposure_days=[day[5:] for row in exposure_rows(readout)[:1] for day in row["days"]],
         excluded=exclusion_rows(readout),
         segments=segment_tables(readout, arms),
         winsor_bound=next((row["winsor_bound"] for row in readout.lifts_on_day(method="winsorised")), None),
@@ -54,6 +57,38 @@ def write_readout(readout: Readout, out: Path) -> Path:
         run_id=next((row["run_id"] for row in readout.lifts_on_day()), None),
         schema_version=next((row["schema_version"] for row in readout.lifts_on_day()), None),
     )
+
+
+def tiles(readout: Readout, arms: Sequence[str], checks: Sequence[Row]) -> list[Tile]:
+    """How far the experiment is, the lifts with their verdicts, and whether the comparison is fair."""
+    exposed, excluded = exposure_rows(readout), exclusion_rows(readout)
+    found = [Tile(f"{readout.day_number} of {readout.days}", "days of the window")]
+    for metric in readout.primary:
+        rows, name = readout.lifts_on_day(method="plain", metric=metric), words.METRICS[metric]
+        better, worse = ([row for row in rows if row["verdict"] == v] for v in ("positive", "negative"))
+        met = False if worse else True if better else None
+        if len(arms) > 1:
+            found.append(
+                Tile(
+                    f"{len(better)} of {len(arms)}",
+                    f"arms better in {name.lower()}",
+                    f"{len(worse)} worse",
+                    met,
+                )
+            )
+        elif rows and rows[0]["interval_kind"] == "bounded":
+            told = f"{name} · {words.VERDICTS[rows[0]['verdict']]}"
+            found.append(Tile(words.value(rows[0]), told, f"({words.interval(rows[0])})", met))
+        elif rows:
+            found.append(Tile("–", f"{name} · {words.lift(rows[0])}"))
+    users = sum(row["users"] for row in exposed)
+    found.append(Tile(f"{users:,}", "users exposed and counted"))
+    if checks:
+        broken = any(check["alarms"] for check in checks)
+        found.append(Tile("broken" if broken else "holds", "sample ratio", met=not broken))
+    share = percent(sum(row["share_pct"] for row in excluded))
+    found.append(Tile(f"{sum(row['users'] for row in excluded):,}", f"users excluded, {share} of assigned"))
+    return found
 
 
 def ordered_metrics(readout: Readout) -> list[str]:
@@ -191,12 +226,12 @@ def segment_tables(readout: Readout, arms: Sequence[str]) -> list[Row]:
     return tables
 
 
-def _plots(readout: Readout, arms: Sequence[str]) -> dict[str, str]:
-    """Id of the element to draw in -> plotly JSON."""
+def _plots(readout: Readout, arms: Sequence[str]) -> dict[str, Plot]:
+    """Id of the element to draw in -> what is drawn."""
     plots = {}
     for metric in ordered_metrics(readout):
         rows = in_order(readout.lifts_on_day(method="plain", metric=metric), arms)
-        if rows:
+        if any(row["interval_kind"] not in (None, "undefined") for row in rows):
             plots[f"lift-{metric}"] = figures.forest(rows, [row["arm"] for row in rows])
         for place, arm in enumerate(arms if metric in readout.primary else ()):
             by_day = [

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cli.reports.figures import listed, signed
+
 Row = Mapping[str, Any]
 
 METRICS = {
@@ -69,7 +71,7 @@ VERDICT_MEANINGS = {
     "undetermined": "There is no interval. The table says why.",
 }
 KIND_MEANINGS = {
-    "bounded": "All lifts between two ends. +a/−b are the distances from the lift to the upper and lower end.",
+    "bounded": "All lifts between two ends. They need not be as far from the lift.",
     "complement": "The control's mean is close to zero: very low and very high lifts are both possible. Only lifts "
     "between the two ends are ruled out.",
     "half_line": "The interval has one end only.",
@@ -102,37 +104,46 @@ class Headline:
     more: tuple[str, ...] = ()
 
 
-def signed(value: float) -> str:
-    """A percentage with its sign: two decimals below 100, else whole."""
-    return f"{'−' if value < 0 else '+'}{_digits(value)}"
-
-
-def _digits(value: float) -> str:
-    return f"{abs(value):.2f}" if abs(value) < 100 else f"{abs(value):,.0f}"
+def _decimals(row: Row) -> int:
+    """Digits that a lift is worth: of an interval two wide the second one says something, of one 200 wide none."""
+    bounded = row["interval_kind"] == "bounded"
+    width = row["high_pct"] - row["low_pct"] if bounded else abs(row["lift_pct"] or 0.0)
+    return 2 if bounded and width < 2 else 1 if width < 200 else 0
 
 
 def interval(row: Row) -> str:
-    """The set of lifts of a row of `experiments.readouts`: `+a/−b` about the lift, else in words."""
+    """The set of lifts of a row of `experiments.readouts`: `low to high`, else in words."""
+
+    def told(name: str) -> str:
+        return signed(row[name], _decimals(row))
+
     match row["interval_kind"]:
         case "bounded":
-            above, below = row["high_pct"] - row["lift_pct"], row["lift_pct"] - row["low_pct"]
-            return f"+{_digits(above)}/−{_digits(below)}"
+            return f"{told('low_pct')} to {told('high_pct')}"
         case "complement":
-            return f"{signed(row['gap_low_pct'])} % or less, or {signed(row['gap_high_pct'])} % or more"
+            return f"{told('gap_low_pct')} % or less, or {told('gap_high_pct')} % or more"
         case "half_line" if row["low_pct"] is not None:
-            return f"{signed(row['low_pct'])} % or more"
+            return f"{told('low_pct')} % or more"
         case "half_line":
-            return f"{signed(row['high_pct'])} % or less"
+            return f"{told('high_pct')} % or less"
         case "whole_line":
             return "any lift is possible"
     return STATUSES.get(row["status"], "") or "no interval"
 
 
+def value(row: Row) -> str:
+    """The lift without its interval: `−3.6 %`; empty where there is none."""
+    return f"{signed(row['lift_pct'], _decimals(row))} %" if has_lift(row) else ""
+
+
 def lift(row: Row) -> str:
-    """The lift with its interval, in one line."""
-    if row["lift_pct"] is None:
-        return interval(row)
-    return f"{signed(row['lift_pct'])} % ({interval(row)})"
+    """The lift with its interval, in one line: `−3.6 % (−14.3 to +8.4)`."""
+    return f"{value(row)} ({interval(row)})" if has_lift(row) else interval(row)
+
+
+def has_lift(row: Row) -> bool:
+    """Whether the row has a lift at all."""
+    return row["status"] == "ok" and row["lift_pct"] is not None
 
 
 def probability(p: float | None) -> str:
@@ -167,7 +178,7 @@ def headline(rows: Sequence[Row], days: int, alarms: Sequence[str] = ()) -> Head
             "refused",
             "No verdict: the arms do not have the declared sizes.",
             (
-                f"The sample-ratio test failed for {_listed(alarms)}." if alarms else "The sample-ratio test failed.",
+                f"The sample-ratio test failed for {listed(alarms)}." if alarms else "The sample-ratio test failed.",
                 "Until the cause is known, do not use the lifts below: the arms may have different kinds of users.",
             ),
         )  # fmt: skip
@@ -186,7 +197,7 @@ def _waiting(rows: Sequence[Row], day: int, days: int) -> Headline:
         if row["method"] == "always_valid" and row["verdict"] in ("positive", "negative")
     ]
     early = (
-        f"The always-valid interval, which you can check every day, already shows {_listed(conclusive)}."
+        f"The always-valid interval, which you can check every day, already shows {listed(conclusive)}."
         if conclusive
         else "The always-valid interval, which you can check every day, shows no difference yet."
     )
@@ -234,7 +245,7 @@ def _several_arms(of_arm: Mapping[str, Sequence[Row]]) -> Headline:
     parts = []
     for tone, words in phrases.items():
         if arms := groups.get(tone):
-            names = f" ({_listed(arms)})" if tone != "open" else ""
+            names = f" ({listed(arms)})" if tone != "open" else ""
             parts.append(words.format(len(arms)) + names)
     tone = next((name for name in ("mixed", "better", "worse", "open") if name in groups), "waiting")
     if "better" in groups and "worse" in groups:
@@ -245,7 +256,7 @@ def _several_arms(of_arm: Mapping[str, Sequence[Row]]) -> Headline:
         for row in of_arm[arm]
         if row["verdict"] in ("positive", "negative")
     ]  # fmt: skip
-    return Headline(tone, f"Of {len(of_arm)} arms compared with {control}: {_listed(parts)}.", tuple(best))
+    return Headline(tone, f"Of {len(of_arm)} arms compared with {control}: {listed(parts)}.", tuple(best))
 
 
 def _no_difference(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -253,15 +264,8 @@ def _no_difference(rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _lifts_text(rows: Sequence[Row]) -> str:
-    return _listed([f"{_metric_name(row)} {lift(row)}" for row in rows])
+    return listed([f"{_metric_name(row)} {lift(row)}" for row in rows])
 
 
 def _metric_name(row: Row) -> str:
     return METRICS[row["metric"]].lower()
-
-
-def _listed(parts: Sequence[str]) -> str:
-    """`a, b and c`; a long list says how many more there are."""
-    if len(parts) > _NAMED + 1:
-        parts = [*parts[:_NAMED], f"{len(parts) - _NAMED} more"]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)

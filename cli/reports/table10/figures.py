@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from cli.reports.figures import FAINT, GOOD, GREY, INK, LINES, MUTED, WORSE, styled
+from cli.reports.figures import FAINT, GOOD, GREY, INK, LINES, MUTED, WORSE, Plot, listed, plotted, signed
 from jobs.experiments.comparison import Verdict
 from jobs.experiments.table10 import Cell
 
@@ -19,8 +19,8 @@ COLOURS = {
 _TARGET, _CEILING, _RED = 60, 65, 70
 
 
-def lifts(cells: Sequence[Cell], flagged: Collection[Cell]) -> str:
-    """Lift of each release with its asymmetric interval, by verdict; flagged intervals are open; plotly JSON."""
+def lifts(cells: Sequence[Cell], flagged: Collection[Cell]) -> Plot:
+    """Lift of each release with its asymmetric interval, by verdict; flagged intervals are open."""
     figure = go.Figure()
     for verdict, (name, colour) in COLOURS.items():
         chosen = [cell for cell in cells if cell.verdict is verdict]
@@ -36,12 +36,17 @@ def lifts(cells: Sequence[Cell], flagged: Collection[Cell]) -> str:
             hovertemplate="%{customdata}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=0, line={"color": INK, "width": 1})
-    figure.update_layout(showlegend=True)
-    return _by_version(figure, [cell.version for cell in cells], " %", 300)
+    told = [
+        f"{name}: {listed([cell.version for cell in cells if cell.verdict is verdict], most=9) or 'none'}"
+        for verdict, (name, _) in COLOURS.items()
+    ]
+    summary = f"{'; '.join(told)}."
+    summary = summary[:1].upper() + summary[1:]
+    return _by_version(figure, [cell.version for cell in cells], " %", 280, summary, list(COLOURS.values()))
 
 
-def win_rates(rows: Mapping[str, Mapping[str, Cell]], versions: Sequence[str]) -> str:
-    """Win rates of the reward models over the version before, with the guardrails; plotly JSON."""
+def win_rates(rows: Mapping[str, Mapping[str, Cell]], versions: Sequence[str]) -> Plot:
+    """Win rates of the reward models over the version before, with the guardrails."""
     figure = go.Figure()
     for (name, row), colour, dash in zip(
         rows.items(), (LINES[2], LINES[1], LINES[1]), ("solid", "solid", "dot"), strict=True
@@ -56,12 +61,13 @@ def win_rates(rows: Mapping[str, Mapping[str, Cell]], versions: Sequence[str]) -
             y=height, line={"color": MUTED, "width": 1, "dash": "dash"},
             annotation={"text": label, "font": {"size": 10, "color": MUTED}}, annotation_position="top right",
         )  # fmt: skip
-    figure.update_layout(showlegend=True)
-    return _by_version(figure, versions, " %", 320)
+    key = [(name, colour) for name, colour in zip(rows, (LINES[2], LINES[1], LINES[1]), strict=True)]
+    told = [f"{name} {_span(cell.value for cell in row.values())}" for name, row in rows.items()]
+    return _by_version(figure, versions, " %", 300, f"Win rates: {listed(told)}. Dotted: pairwise.", key)
 
 
-def cumulative(growth: Mapping[str, Sequence[tuple[str, float]]]) -> str:
-    """Product of the lifts so far, from 1; plotly JSON."""
+def cumulative(growth: Mapping[str, Sequence[tuple[str, float]]]) -> Plot:
+    """Product of the lifts so far, from 1."""
     figure = go.Figure()
     for (name, steps), colour in zip(growth.items(), (GOOD, LINES[2]), strict=True):
         figure.add_scatter(
@@ -69,17 +75,32 @@ def cumulative(growth: Mapping[str, Sequence[tuple[str, float]]]) -> str:
             line={"color": colour}, hovertemplate=f"{name} up to %{{x}}: %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=1, line={"color": INK, "width": 1})
-    figure.update_layout(showlegend=True)
     first = next(iter(growth.values()))
-    return _by_version(figure, [version for version, _ in first], "", 280)
+    told = [f"{name} {steps[-1][1]:.2f} times" for name, steps in growth.items()]
+    summary = f"Up to {first[-1][0]}: {listed(told)}."
+    key = list(zip(growth, (GOOD, LINES[2]), strict=True))
+    return _by_version(figure, [version for version, _ in first], "", 260, summary, key)
+
+
+def lift_text(cell: Cell) -> str:
+    """A lift with the two ends of its interval, whose digits are those printed: `+0.84 % (+0.10 to +1.58)`."""
+    low, high = cell.value - (cell.minus or 0.0), cell.value + (cell.plus or 0.0)
+    return f"{signed(cell.value, 2)} % ({signed(low, cell.decimals)} to {signed(high, cell.decimals)})"
+
+
+def _span(values: Iterable[float]) -> str:
+    found = list(values)
+    return f"{min(found)} to {max(found)} %"
 
 
 def _hover_text(cell: Cell, flagged: bool) -> str:
-    text = f"{cell.version}: {cell.value:+} % ({cell.interval})"
+    text = f"{cell.version}: {lift_text(cell)}"
     return f"{text}<br>equation 17 cannot give this interval" if flagged else text
 
 
-def _by_version(figure: Any, versions: Sequence[str], suffix: str, height: int) -> str:
+def _by_version(
+    figure: Any, versions: Sequence[str], suffix: str, height: int, summary: str, key: Sequence[tuple[str, str]]
+) -> Plot:  # fmt: skip
     figure.update_xaxes(
         type="category",
         categoryorder="array",
@@ -90,4 +111,4 @@ def _by_version(figure: Any, versions: Sequence[str], suffix: str, height: int) 
         tickangle=0,
     )
     figure.update_yaxes(ticksuffix=suffix, fixedrange=True, automargin=True, gridcolor=FAINT, zeroline=False)
-    return styled(figure, height)
+    return plotted(figure, height, summary, key)

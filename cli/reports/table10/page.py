@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from cli.reports.page import write_page
+from cli.reports.page import Tile, write_page
 from cli.reports.table10 import figures
 from jobs.experiments import table10
-from jobs.experiments.table10 import LIFTS, POST_LAUNCH, WIN_RATES, Cell
+from jobs.experiments.table10 import LIFTS, POST_LAUNCH, WIN_RATES, Cell, Count
 
 METRICS = ("breadth", "depth")
 
@@ -33,12 +34,28 @@ def render(out: Path) -> Path:
         out,
         plots,
         counts=table10.counts(cells),
+        tiles=tiles(table10.counts(cells)),
+        lift_text=figures.lift_text,
         lifts=[_side_by_side(cells, phase) for phase in dict.fromkeys(phase for phase, _ in LIFTS)],
         flagged=flagged,
         flagged_cells=[flag.cell for flag in flagged],
         changes=table10.changes(cells),
         printed_elsewhere=table10.PRINTED_ELSEWHERE,
     )
+
+
+def tiles(counts: Sequence[Count]) -> list[Tile]:
+    """How many of the releases after launch were positive, and significantly so, by metric and in both."""
+    after = [count for count in counts if count.phase == POST_LAUNCH]
+    return [
+        Tile(f"{len(found)} of {count.releases}", f"releases {how} {count.scope}")
+        for how, name in (
+            ("with a positive lift in", "above_zero"),
+            ("significantly positive in", "positive"),
+        )
+        for count in after
+        for found in [getattr(count, name)]
+    ]
 
 
 def _side_by_side(cells: tuple[Cell, ...], phase: str) -> list[tuple[Cell, Cell]]:

@@ -14,9 +14,19 @@ import pytest
 from cli.reports.curation.data import read
 from cli.reports.curation.figures import prompt_map
 from cli.reports.curation.map import lay_out
-from cli.reports.curation.page import funnel_steps, hard_constraints, render, stops, target_rows
+from cli.reports.curation.page import (
+    funnel_steps,
+    hard_constraints,
+    quality_rows,
+    render,
+    stops,
+    target_rows,
+    tiles,
+)  # fmt: skip
+from cli.reports.page import Tile
 from infra.lake import Lake
 from infra.settings import Settings
+from infra.settings.curation import SamplingSettings
 from tests.conftest import DAY, put
 
 DATASET = "default-20261118-20261120-0123abcd"
@@ -116,13 +126,49 @@ def test_numbers_are_those_of_the_tables(filled: Lake) -> None:
         "Not sampled · Cap character": 1,
     }
     assert sum(ended.values()) + 10 == 20
-    hard = {row["label"]: row for row in hard_constraints(report, "train")}
+    hard = {row["label"]: row for row in hard_constraints(report, "train", SamplingSettings())}
     assert [label for label, row in hard.items() if not row["met"]] == ["Conversation depth: 21+"]
     assert hard["Character: fullest of its levels"]["level"] == "bob"
     aimed = {row["title"]: row for row in target_rows(report, "train")}
     assert aimed["Job to be done"]["off"] == 1
     assert aimed["Job to be done"]["off_pct"] == 10
     assert aimed["Conversation depth"]["off"] is None
+
+
+def test_the_tiles_tell_what_was_asked_and_whether_it_is_so(filled: Lake) -> None:
+    report = read(filled, examples=0, map_points=0)
+    hard = {"train": hard_constraints(report, "train", SamplingSettings())}
+    told = [tile_text(tile) for tile in tiles(report, hard, quality_rows(report.quality), [])]
+    assert told == [
+        "20 : turns served", "15 : passed screening, 75 % of served", "10 : sampled, 50 % of served",
+        "10 of 10 ✓: rows asked for, train", "20 % ≥ 40 % ✗: conversation depth, 21+, train",
+        "30 % ≥ 10 % ✓: first turns, train", "30 % ≤ 30 % ✓: fullest character, train",
+        "2 ✗: drift alarms, train", "1 of 2 ✗: data checks passed",
+    ]  # fmt: skip
+
+
+def tile_text(tile: Tile) -> str:
+    mark = {True: "✓", False: "✗", None: ""}[tile.met]
+    figure = " ".join(part for part in (tile.value, tile.beside) if part)
+    return f"{figure} {mark}: {tile.label}".replace("\u00a0", " ")
+
+
+def test_a_declared_share_is_told_as_it_was_declared_and_a_smaller_sample_as_what_it_is(lake: Lake) -> None:
+    rows = [
+        constraint("size", "all", "target", 300.0, 900, 900, 86, 214) | {"sample_size": 86},
+        # A tenth of 86 rows is 9 as a floor and 8 as a cap: both are the 10 % that the settings name.
+        constraint("first_turn", "first", "floor", 9.0, 161, 122, 24, 15) | {"sample_size": 86},
+        constraint("character", "bob", "cap", 8.0, 256, 178, 8, 0) | {"sample_size": 86},
+    ]
+    put(lake, "curation.constraints", rows)
+    put(lake, "ops.runs", [{"job": "curation.sample", "table_name": "curation.samples", "scope": DATASET,
+                            "state": "succeeded", "run_id": "r1"}])  # fmt: skip
+    report = read(lake, examples=0, map_points=0)
+    hard = {"train": hard_constraints(report, "train", SamplingSettings(character_cap=0.1))}
+    assert [tile_text(tile) for tile in tiles(report, hard, [], [])][-3:] == [
+        "86 of 300 ✗: rows asked for: a constraint binds, train",
+        "27.9 % ≥ 10 % ✓: first turns, train", "9.3 % ≤ 10 % ✓: fullest character, train",
+    ]  # fmt: skip
 
 
 def test_one_small_page_that_text_cannot_break(filled: Lake, settings: Settings, tmp_path: Path) -> None:
@@ -133,12 +179,15 @@ def test_one_small_page_that_text_cannot_break(filled: Lake, settings: Settings,
     assert "&lt;/script&gt;" in page
     assert not re.search(r'(?:src|href)="', page)
     plots = json.loads(re.search(r'id="plots">(.*?)</script>', page, re.DOTALL).group(1))  # type: ignore[union-attr]
-    assert {"funnel", "reasons", "seconds", "train-jtbd", "train-depth_band"} <= set(plots)
+    assert {"train-jtbd", "train-depth_band"} <= set(plots)
     assert {"train-jtbd-days", "train-jtbd-strata", "train-drift", "map"} <= set(plots)
-    assert plots["funnel"]["data"][0]["type"] == "bar"
+    assert plots["train-jtbd"]["data"][0]["type"] == "bar"
     assert all(f'id="{name}"' in page for name in plots)
     assert "context not null (critical)" in page
     assert "relaxed to 2" in page
+    # The cap is not the paper's 3 %, so the page says why.
+    assert "Why 30\u00a0% for one character?" in page
+    assert "allow 3\u00a0%" in page
     assert "alarm: Job to be done on 2026-11-20" in page
 
 
@@ -148,7 +197,7 @@ def test_the_map_shows_each_prompt_where_its_vector_puts_it_and_what_became_of_i
     assert [place["fate"] for place in places].count("near_duplicate") == 1
     assert len({(place["x"], place["y"]) for place in places}) == len(places) == 40
     assert places == lay_out(prompts)
-    plot = json.loads(prompt_map(places))
+    plot = json.loads(prompt_map(places).drawing)
     hovers = [text for trace in plot["data"] for text in trace["customdata"]]
     assert not any("<b>" in text for text in hovers)  # plotly would read a user's markup
     assert lay_out(prompts[:10]) == []

@@ -144,16 +144,18 @@ def row_of(**values: Any) -> dict[str, Any]:
 def test_every_set_is_told_as_what_it_is(lake: Lake, tmp_path: Path) -> None:
     kinds(lake)
     page = write_readout(read_readout(lake, "exp-1"), tmp_path / "page.html").read_text(encoding="utf-8")
-    told = {cells[0]: cells[1] for cells in re.findall(r"<tr><td>([^<]+)</td>\s*<td>(.*?)<small>", page)}
-    assert told["asymmetric"] == '<b>+10.00 %</b> <span class="v">+75.19/−35.25</span>'
+    told = {
+        cells[0]: cells[1] for cells in re.findall(r'<th scope="row">([^<]+)</th>\s*<td>(.*?)<small>', page)
+    }
+    assert told["asymmetric"] == '<b class="v">+10.0 %</b> (−25.3 to +85.2)'
     # a = 1 - 1.96^2, b = 3, c = 9 - 0.0384: the roots are 1.0103 and -3.1219.
-    assert told["complement"] == '<b>+200 %</b> <span class="set">−412 % or less, or +1.03 % or more</span>'
-    assert "−20.00 % or more" in told["one end"]
-    assert "+9.00 % or less" in told["other end"]
+    assert told["complement"] == '<b class="v">+200 %</b> (−412 % or less, or +1 % or more)'
+    assert "−20.0 % or more" in told["one end"]
+    assert "+9.0 % or less" in told["other end"]
     assert "any lift is possible" in told["whole line"]
     for status in set(Status) - {Status.ok}:
-        assert f"<td>{status.value}</td>" in page
-        assert f'<span class="set">{words.STATUSES[status]}</span></td>' in page
+        assert f'<th scope="row">{status.value}</th>' in page
+        assert f"<td>{words.STATUSES[status]}</td>" in page
     plots = json.loads(re.search(r'id="plots">(.*?)</script>', page, re.DOTALL).group(1))  # type: ignore[union-attr]
     drawn = [trace for trace in plots["lift-depth"]["data"] if trace["mode"] == "lines+markers"]
     assert len(drawn) == 1 + 2 + 1 + 1 + 1  # a complement is two stretches; what is undefined is none
@@ -172,14 +174,14 @@ def test_words_stand_for_every_value_that_tables_hold() -> None:
     ("rows", "tone", "told"),
     [
         ([], "waiting", "There are no results yet."),
-        ([row_of()], "better", "V3 is better than control: breadth +2.50 % (+1.70/−1.50)."),
+        ([row_of()], "better", "V3 is better than control: breadth +2.5 % (+1.0 to +4.2)."),
         ([row_of(verdict="negative", lift_pct=-2.5, low_pct=-4.0, high_pct=-1.1)], "worse",
-         "V3 is worse than control: breadth −2.50 % (+1.40/−1.50)."),
+         "V3 is worse than control: breadth −2.5 % (−4.0 to −1.1)."),
         ([row_of(), row_of(metric="depth", verdict="negative", lift_pct=-2.5, low_pct=-4.0, high_pct=-1.1)], "mixed",
          "V3 is better than control in one metric and worse in another: "
-         "breadth +2.50 % (+1.70/−1.50) and depth −2.50 % (+1.40/−1.50)."),
+         "breadth +2.5 % (+1.0 to +4.2) and depth −2.5 % (−4.0 to −1.1)."),
         ([row_of(verdict="inconclusive")], "open",
-         "No difference shown between V3 and control: breadth +2.50 % (+1.70/−1.50)."),
+         "No difference shown between V3 and control: breadth +2.5 % (+1.0 to +4.2)."),
         ([row_of(verdict="undetermined", status="none_engaged")], "waiting", "No verdict on V3 can be given."),
         ([row_of(verdict="blocked")], "refused", "No verdict: the arms do not have the declared sizes."),
         ([row_of(verdict="not_final", k=3), row_of(method="always_valid")], "waiting", "No verdict yet: day 3 of 7."),
