@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
-from cli.console import print_error
+from cli.console import out, print_error
 from cli.datasets.ids import id
 from cli.datasets.importing import import_logs
 from cli.datasets.outcomes import outcomes
@@ -53,6 +55,25 @@ app = typer.Typer(
     help="Turn logged chats into curated tables, experiment results and better models.\n\n"
     "New here? Run `flywheel doctor`, then `make demo`. `flywheel plan` shows what has to run, and why.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    """Print the package's version and the commit of a checkout, and end."""
+    if wanted:
+        from infra.lake.ledger import code_version
+
+        out.print(f"flywheel {version('characterflywheel')} ({code_version()})")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and end."),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 def _register() -> None:

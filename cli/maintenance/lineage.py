@@ -1,7 +1,8 @@
-"""`flywheel lineage`: from a model to the files it came from, and from a table to the models made from it."""
+"""`flywheel lineage`: from a model or a row to the landed files, and from a table to the models made from it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jobs.maintenance.provenance import Source
 
 _FILES = 5
+_FLAT = ["model", "depth", "source", "versions", "days", "job", "file"]
 _MADE_WITH = (
     ("code", "code_commit"), ("uncommitted changes", "code_changes_hash"), ("base model", "base_model"),
     ("base model hash", "base_model_hash"), ("tokenizer hash", "tokenizer_hash"), ("weights hash", "weights_hash"),
@@ -30,12 +32,13 @@ def lineage(
     subject: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL|TABLE]",
-            help="MODEL@ALIAS, MODEL/3, stage.table or stage.table@12. Default: list all models.",
+            metavar="[MODEL|TABLE|TURN|PAIR]",
+            help="MODEL@ALIAS, MODEL/3, stage.table, stage.table@12, a turn_id or a pair_id. Default: list all models.",
         ),
     ] = None,
     format: Annotated[
-        Format, typer.Option(help="table prints a tree; csv works for the list of models only.")
+        Format,
+        typer.Option(help="table prints a tree for a model or a table, csv one line a table and file."),
     ] = Format.table,
     files: Annotated[
         int,
@@ -48,15 +51,17 @@ def lineage(
         typer.Option("--short", help="For a model, show one line for each table that it was trained on."),
     ] = False,
 ) -> None:
-    """Show what a model was built from, or which models depend on a table.
+    """Show what a model or a row was built from, or which models depend on a table.
 
-    For a model: its code, base model and settings, the table versions it was trained on, and the landed files that
+    For a turn or a judged pair: the landed files and lines that it was made of, and the tables that have it. For a
+    model: its code, base model and settings, the table versions it was trained on, and the landed files that
     they came from. For a table: every registered model that depends on it. An erasure affects those models.
 
     \b
     Examples:
       flywheel lineage reward-pointwise@candidate
       flywheel lineage annotation.preferences@12
+      flywheel lineage TURN_ID --format csv
     """
     from infra.contracts import table_names
     from infra.settings import load_settings
@@ -67,7 +72,11 @@ def lineage(
     elif subject.removeprefix("models:/").partition("@")[0] in table_names():
         name, _, version = subject.partition("@")
         _print_table(settings, name, version, format)
+    elif "@" not in subject and "/" not in subject:
+        _print_origin(settings, subject, format)
     elif short:
+        if format is not Format.table:
+            raise typer.BadParameter("--short prints lines for people: leave --format out")
         _print_short(settings, subject)
     else:
         _print_model(settings, subject, format, files)
@@ -99,8 +108,49 @@ def _print_model(settings: Settings, name: str, format: Format, files: int) -> N
         tree = Tree(_title(lineage))
         _add_model(tree, lineage, files)
         out.print(tree)
+    elif format is Format.csv:
+        print_rows(list(_flat(lineage)), _FLAT, format)
     else:
         print_json(asdict(lineage))
+
+
+def _flat(lineage: ModelLineage) -> Iterator[dict[str, str]]:
+    """One row for each table that the model came from, directly or not, and for each landed file."""
+
+    def rows(source: Source, depth: int) -> Iterator[dict[str, str]]:
+        from jobs.maintenance.lineage import versions_text
+
+        common = {"model": lineage.model.named, "depth": str(depth), "source": source.name}
+        versions = versions_text(source.versions).removeprefix("@")
+        days = " ".join(day.isoformat() for day in source.days)
+        for name in source.files or ("",):
+            yield common | {"versions": versions, "days": days, "job": source.job, "file": name}
+        for above in source.made_from:
+            yield from rows(above, depth + 1)
+
+    for source in lineage.sources:
+        yield from rows(source, 1)
+    for parent in lineage.parents:
+        yield from _flat(parent)
+
+
+def _print_origin(settings: Settings, given: str, format: Format) -> None:
+    """The landed lines of a turn or a judged pair, and the tables that have it."""
+    from jobs.maintenance.origin import origin_of
+
+    origin = origin_of(settings, given)
+    if format is Format.json:
+        print_json(asdict(origin))
+        return
+    lines = [asdict(line) for line in origin.lines]
+    if lines:
+        print_rows(lines, list(lines[0]), format)
+    else:
+        err.print("No landed line is known: the files or rows that it came from were deleted by retention.")
+    if format is Format.table:
+        out.print()
+        print_rows([asdict(use) for use in origin.uses], ["table", "unit", "how"], format)
+        err.print("Models built from a table: flywheel lineage TABLE")
 
 
 def _print_short(settings: Settings, name: str) -> None:
@@ -187,7 +237,7 @@ def _print_table(settings: Settings, name: str, version: str, format: Format) ->
     if version and not version.isdigit():
         raise JobUnknown("a table version must be a number", table=name, hint="Write stage.table@12.")
     derived = of_table(settings, name, int(version) if version else None)
-    if format is not Format.table:
+    if format is Format.json:
         print_json(
             [
                 {
@@ -198,6 +248,15 @@ def _print_table(settings: Settings, name: str, version: str, format: Format) ->
                 for descendant in derived
             ]
         )
+        return
+    if format is Format.csv:
+        rows = [
+            {
+                "model": each.model.named, "aliases": " ".join(each.model.aliases), "through": " > ".join(each.through)
+            }
+            for each in derived
+        ]  # fmt: skip
+        print_rows(rows, ["model", "aliases", "through"], format)
         return
     tree = Tree(styled((f"{name}@{version}" if version else name, "bold")))
     _add_derived(tree, derived)

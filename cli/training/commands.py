@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import Format, err
-from cli.training.figures import print_agreement, print_cells, print_matrix
+from cli.training.figures import print_agreement, print_cells, print_matrix, print_registered
 from cli.training.signals import signal_agreement, signals
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from infra.settings import Settings
 
 train_app = typer.Typer(
@@ -53,7 +51,10 @@ Config = Annotated[
         "Default: training.pointwise_config or training.pairwise_config.",
     ),
 ]
-Until = Annotated[str, typer.Option(help="Last batch to read, as YYMMDD. Default: all batches.")]
+Until = Annotated[
+    str,
+    typer.Option(help="Last batch to read: its day (2026-11-20) or its name (261120). Default: all batches."),
+]
 Kinds = Annotated[KindName, typer.Option(help="pointwise scores one response; pairwise compares two.")]
 Text = Annotated[
     Apart,
@@ -71,7 +72,10 @@ def reward(
     table: Table = _TABLE,
     config: Config = "",
     apart: Text = Apart.prompt,
-    alias: Annotated[str, typer.Option(help="Alias of the new version. Empty: none.")] = "candidate",
+    alias: Annotated[
+        str,
+        typer.Option(help="Alias of the new version, if it passes the settings candidate.*. Empty: none."),
+    ] = "candidate",
     evaluate_on: Annotated[
         Path | None,
         typer.Option(
@@ -83,7 +87,8 @@ def reward(
     """Train a reward model on all batches up to a date, evaluate it, and register it.
 
     Reads annotation.preferences and evaluates on held-out users. Also shows the accuracy of always choosing the
-    longer response. Ties are not counted. Registers reward-pointwise or reward-pairwise.
+    longer response. Ties are not counted. Registers reward-pointwise or reward-pairwise. The alias moves to the version
+    only if it passes the settings of the section candidate: noise is no candidate.
 
     \b
     Example:
@@ -108,8 +113,10 @@ def reward(
                 err.print(f"{other.name}: {other.too_long} pairs are too long for the model.")
     print_cells(cells, format)
     registered = model.registered
-    err.print(f"Registered {registered.name} version {registered.version}.")
-    err.print(f"Next: flywheel lineage {f'{registered.name}@{alias}' if alias else registered}")
+    print_registered(registered, alias, model.lacking)
+    err.print(
+        f"Next: flywheel lineage {f'{registered.name}@{registered.alias}' if registered.alias else registered}"
+    )
 
 
 @train_app.command()
@@ -181,6 +188,7 @@ def run_training(settings: Settings, job: str, until: str, table: str, **trainin
     figures to print.
     """
     from infra.lake import Lake, ledger
+    from infra.settings import parse_day
     from jobs.runner import run_job
 
     name, _, version = table.partition("@")
@@ -194,19 +202,10 @@ def run_training(settings: Settings, job: str, until: str, table: str, **trainin
             "no batch of judged pairs has been processed yet", table=_TABLE,
             hint="Import pairs (flywheel preferences import --help), then: flywheel run annotation.preferences",
         )  # fmt: skip
-    last = _day_of_batch(until) if until else max(days)
+    last = parse_day(until) if until else max(days)
     chosen = settings.model_copy(update={"training": settings.training.model_copy(update=training)})
     versions = {_TABLE: int(version)} if version else None
     return run_job(chosen, job, [last], force=True, versions=versions).result
-
-
-def _day_of_batch(until: str) -> date:
-    from datetime import datetime
-
-    try:
-        return datetime.strptime(until, "%y%m%d").date()
-    except ValueError:
-        raise typer.BadParameter(f"--until must be a batch as YYMMDD, such as 260118, not {until}") from None
 
 
 def _of_kind(kind: KindName, config: str) -> dict[str, Any]:

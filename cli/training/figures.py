@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cli.console import Format, print_rows
+from cli.console import Format, err, print_rows
 
 if TYPE_CHECKING:
     from models.reward.agreement import Line
     from models.reward.intervals import Accuracy
     from models.reward.matrix import Cell
+
+
+def print_registered(registered: object, alias: str, lacking: Sequence[str]) -> None:
+    """Say which version was registered, and whether the alias moved to it; if not, why."""
+    if not (alias and lacking):
+        err.print(f"Registered {registered}{f' as {alias}' if alias else ''}.")
+        return
+    err.print(f"Registered {registered}, and {alias} did not move to it:")
+    for reason in lacking:
+        err.print(f"  {reason}")
+    err.print(
+        "The gate is the section candidate of the settings. More pairs or days, or another model, may pass it."
+    )
 
 
 def print_cells(cells: Sequence[Cell], format: Format) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import Format, err, print_rows, styled
+from cli.training.figures import print_registered
 
 if TYPE_CHECKING:
     from models.signals.evaluation import Evaluation
@@ -59,7 +60,9 @@ def signals(
         list[str] | None,
         typer.Option(help="Read this version, as stage.table@12; repeat for several tables."),
     ] = None,
-    alias: Annotated[str, typer.Option(help="Alias of the new versions. Empty: none.")] = "candidate",
+    alias: Annotated[
+        str, typer.Option(help="Alias of the new versions that pass the settings candidate.*. Empty: none.")
+    ] = "candidate",
     format: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
 ) -> None:
     """Train models that predict what a user does after a response, and register each as signal-NAME.
@@ -181,7 +184,7 @@ def _print_outcomes(outcomes: list[Outcome], alias: str) -> None:
             err.print(styled(("not trained", "yellow"), f": {outcome.refused}"))
             continue
         _print_biases(outcome.trained.evaluation)
-        err.print(f"Registered {outcome.registered}{f' as {alias}' if alias else ''}.")
+        print_registered(outcome.registered, alias, outcome.lacking)
     err.print(
         "Intervals resample users, not responses. signal-continued and signal-thumb-up may rank "
         "candidates in rejection sampling. None of the five may be used as an RL reward, unless "
@@ -189,9 +192,7 @@ def _print_outcomes(outcomes: list[Outcome], alias: str) -> None:
     )
     first = next((outcome.registered for outcome in outcomes if outcome.registered), None)
     if first is not None:
-        err.print(
-            f"Next: flywheel lineage {first.name}@{alias}" if alias else f"Next: flywheel lineage {first}"
-        )
+        err.print(f"Next: flywheel lineage {f'{first.name}@{first.alias}' if first.alias else first}")
 
 
 def _print_biases(evaluation: Evaluation) -> None:

@@ -35,9 +35,10 @@ from infra.settings.curation import (
     SamplingSettings,
     ScreeningSettings,
 )
-from infra.settings.days import parse_days, span_of
+from infra.settings.days import parse_day, parse_days, span_of
 from infra.settings.measurement import ExperimentsSettings, SignalsSettings
 from infra.settings.modelling import (
+    CandidateSettings,
     HandoffSettings,
     PreferencesSettings,
     PreherdingSettings,
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     handoff: HandoffSettings = HandoffSettings()
     tracking: TrackingSettings = TrackingSettings()
     training: TrainingSettings = TrainingSettings()
+    candidate: CandidateSettings = CandidateSettings()
     signal_models: SignalModelsSettings = SignalModelsSettings()
     preherding: PreherdingSettings = PreherdingSettings()
     queue: QueueSettings = QueueSettings()
@@ -276,11 +278,11 @@ class _TomlWithoutSecrets(TomlConfigSettingsSource):
 
 
 __all__ = [
-    "ConstraintSettings", "DifficultyScoresSettings", "DiversitySettings", "EncoderSettings",
+    "CandidateSettings", "ConstraintSettings", "DifficultyScoresSettings", "DiversitySettings", "EncoderSettings",
     "ExperimentsSettings", "HandoffSettings", "LakeSettings", "LandingSettings", "MaintenanceSettings",
     "PreferencesSettings", "PreherdingSettings", "QueueSettings", "ReportSettings",
     "RewardOverrideSettings", "SafetyTrainingSettings", "SamplingSettings", "ScreeningSettings",
     "SecretSettings", "Settings",
     "SignalModelsSettings", "SignalsSettings", "SparkSettings", "SplitSettings", "SqlSettings", "TrackingSettings",
-    "TrainingSettings", "TurnsSettings", "find_home", "load_settings", "parse_days", "span_of",
+    "TrainingSettings", "TurnsSettings", "find_home", "load_settings", "parse_day", "parse_days", "span_of",
 ]  # fmt: skip

@@ -90,6 +90,38 @@ class TrainingSettings(Section):
     alias: str = Field("candidate", description="Alias of newly registered versions. Empty: none.")
 
 
+class CandidateSettings(Section):
+    """What a model must show on held-out users before an alias moves to its version: noise is no candidate.
+
+    A version that does not is registered all the same, without the alias, and a tag says why.
+    """
+
+    reward_accuracy_above: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Reward models: the lower end of the accuracy's 95 % interval must be above it. 0.5 is chance.",
+    )
+    pairwise_consistency_above: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Pairwise models: the share of pairs with one verdict in both orders; the lower end of its 95 % "
+        "interval must be above it.",
+    )
+    signal_auc_above: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Signal models: the lower end of the AUC's 95 % interval must be above it. 0.5 is chance.",
+    )
+    beat_length: Literal["no", "estimate", "interval"] = Field(
+        "estimate",
+        description="All models against the length of the response alone. estimate: better on the same rows; interval: "
+        "the whole 95 % interval of the difference is above 0; no: not asked.",
+    )
+
+
 class RewardOverrideSettings(Section):
     """One user-signal model that may be a reward all the same: who says so, why, and until when."""
 

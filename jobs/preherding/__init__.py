@@ -37,7 +37,7 @@ REWARD = Job(
     # A batch on which the newest model lost what the one before knew stops the registration.
     reads=_ALL_BATCHES | {"preherding.rm_accuracy": Reach(shared="model", optional=True)},
     writes=["preherding.reward_models"],
-    settings=(*_REWARD_SETTINGS, "training.alias"),
+    settings=(*_REWARD_SETTINGS, "training.alias", "candidate"),
     files=_REWARD_FILES,
     engine="gpu",
     unit="batch",
@@ -63,7 +63,7 @@ SIGNALS = Job(
     writes=["preherding.signal_models"],
     settings=[
         "training.base_model", "training.signals_config", "training.signals", "training.signal_rows",
-        "training.signal_calibration", "training.alias", "sampling.context_turns", "sampling.context_days",
+        "training.signal_calibration", "training.alias", "candidate", "sampling.context_turns", "sampling.context_days",
     ],
     files=["training.signals_config"],
     engine="gpu",

@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.errors import TrainingRefused
 from jobs.context import JobContext
-from jobs.preherding.reward_data import pairs_so_far, progress_of, run_configuration, say_cuts
+from jobs.preherding.reward_data import gate_lines, pairs_so_far, progress_of, run_configuration, say_cuts
 from models.reward.evaluate import Kind
 from models.reward.matrix import ALL
 from models.reward.registration import Model, train_and_register
@@ -33,6 +33,8 @@ def run(ctx: JobContext) -> list[Model]:
             ctx.settings, data, kind, chosen, progress_of(ctx, name), ctx.settings.training.alias
         )
         say_cuts(ctx, "training pairs", model.trained.fates)
+        for line in gate_lines(str(model.registered), ctx.settings.training.alias, model.lacking):
+            ctx.say(line)
         for cell in model.cells:
             if cell.batch == ALL:
                 ctx.say(f"{name}, {cell.mode}: accuracy {cell.accuracy}; the longer response {cell.longer}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from infra.errors import TooFewLabels
 from jobs.context import JobContext
@@ -71,3 +71,12 @@ def progress_of(ctx: JobContext, name: str) -> Progress:
 def counts_text(counts: Mapping[str, int]) -> str:
     """`12 kept, 3 too long`; what is zero is left out."""
     return ", ".join(f"{rows:,} {fate.replace('_', ' ')}" for fate, rows in counts.items() if rows)
+
+
+def gate_lines(version: str, alias: str, reasons: Sequence[str]) -> list[str]:
+    """Why a registered version did not get the alias, for people; nothing where it did."""
+    if not (alias and reasons):
+        return []
+    return [
+        f"{version} is registered, and is not {alias}: {reason} (settings: candidate.*)" for reason in reasons
+    ]

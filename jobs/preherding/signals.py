@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.errors import TooFewLabels
 from jobs.context import JobContext
-from jobs.preherding.reward_data import counts_text, progress_of
+from jobs.preherding.reward_data import counts_text, gate_lines, progress_of
 from models.reward.registration import memory_plan
 from models.signals.ranking import Figure
 from models.signals.registration import Job as Training
@@ -52,6 +52,8 @@ def run(ctx: JobContext) -> list[Outcome]:
     for outcome in outcomes:
         if outcome.trained is None:
             ctx.say(f"{outcome.signal}: not trained: {outcome.refused}")
+        for line in gate_lines(f"{outcome.registered}", rules.alias, outcome.lacking):
+            ctx.say(line)
     cells = [row for outcome in outcomes for row in _rows(ctx, outcome, chosen.fingerprint())]
     ctx.write(TABLE, ctx.table_of(TABLE, cells), rows_in={ctx.days[-1]: used})
     return outcomes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from infra.errors import RegistrationRefused
 from infra.lake.ledger import now
 from infra.settings import Settings
 from models.registry import tracking
+from models.registry.served import Served
 from models.training.weights import MANIFEST, Manifest, check_unchanged, read_manifest
 
 IDENTITY, STORAGE = "identity", "storage"
@@ -63,6 +64,9 @@ class Entry:
         documents: JSON artifacts of the run, name to content.
         inputs: MLflow's dataset inputs.
         tags: of the version.
+        curves: name to (step, value), in order of steps: how the training went.
+        served: how MLflow asks the model; None: it only stores it.
+        description: of the version, for people; `model_description`: of the registered model.
     """
 
     name: str
@@ -77,6 +81,10 @@ class Entry:
     documents: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[Any, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    served: Served | None = None
+    description: str = ""
+    model_description: str = ""
 
 
 def enter(settings: Settings, entry: Entry, alias: str) -> Registered:
@@ -101,10 +109,14 @@ def stored(settings: Settings, version: Any, parent: Path | None = None) -> Path
 
     Raises RegistrationRefused when the files of a manifest changed.
     """
-    return _unchanged_files(tracking.download(settings, version.source, parent))
+    return unchanged_files(tracking.download(settings, version.source, parent))
 
 
-def _unchanged_files(folder: Path) -> Path:
+def unchanged_files(folder: Path) -> Path:
+    """The folder of a version's files: that of a copy, or the one that its manifest names.
+
+    Raises RegistrationRefused when the files of a manifest changed.
+    """
     if not (folder / MANIFEST).exists():
         return folder
     registered = read_manifest(folder / MANIFEST)
@@ -123,15 +135,21 @@ def _new_version(settings: Settings, client: Any, entry: Entry) -> Any:
         location = model.artifact_location
         try:
             with tempfile.TemporaryDirectory() as temporary:
-                client.log_model_artifacts(model.model_id, str(_upload_folder(entry, Path(temporary))))
+                upload = _upload_folder(entry, Path(temporary))
+                if entry.served is not None:
+                    entry.served.write(upload, model.model_id, run.info.run_id)
+                client.log_model_artifacts(model.model_id, str(upload))
             with tempfile.TemporaryDirectory() as temporary:
-                entry.check(_unchanged_files(tracking.download(settings, location, Path(temporary))))
+                entry.check(unchanged_files(tracking.download(settings, location, Path(temporary))))
         except BaseException:
             client.finalize_logged_model(model.model_id, "FAILED")
             raise
         client.finalize_logged_model(model.model_id, "READY")
-        if not client.search_registered_models(f"name = '{entry.name}'"):
-            client.create_registered_model(entry.name)
+        named = client.search_registered_models(f"name = '{entry.name}'")
+        if not named:
+            client.create_registered_model(entry.name, description=entry.model_description or None)
+        elif entry.model_description and named[0].description != entry.model_description:
+            client.update_registered_model(entry.name, entry.model_description)
         storage = _BY_MANIFEST if entry.by_manifest else _COPIED
         return client.create_model_version(
             entry.name,
@@ -139,6 +157,7 @@ def _new_version(settings: Settings, client: Any, entry: Entry) -> Any:
             run_id=run.info.run_id,
             model_id=model.model_id,
             tags={**entry.tags, IDENTITY: entry.identity, STORAGE: storage},
+            description=entry.description or None,
         )
 
 
@@ -168,6 +187,11 @@ def _log(client: Any, run_id: str, entry: Entry) -> None:
 
     timestamp_ms = int(now().timestamp() * 1000)
     metrics = [Metric(name, float(value), timestamp_ms, 0) for name, value in sorted(entry.metrics.items())]
+    metrics += [
+        Metric(name, float(value), timestamp_ms, step)
+        for name, curve in sorted(entry.curves.items())
+        for step, value in curve
+    ]
     params = [Param(name, plain(value)) for name, value in flat(entry.parameters)]
     for start in range(0, max(len(metrics), len(params)), _BATCH_SIZE):
         client.log_batch(run_id, metrics[start : start + _BATCH_SIZE], params[start : start + _BATCH_SIZE])

@@ -27,6 +27,7 @@ from models.registry import ranks, tracking
 from models.registry.entry import IDENTITY, Entry, Registered, enter, flat, stored
 from models.registry.pins import trained_until
 from models.registry.provenance import code, environment
+from models.registry.served import Served
 from models.tables.snapshot import Snapshot
 from models.training.weights import Manifest, check_unchanged, manifest
 
@@ -61,6 +62,19 @@ class Lineage:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class Presentation:
+    """What MLflow shows of a version, and how it asks it; the attributes are those of `Entry`."""
+
+    curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    served: Served | None = None
+    description: str = ""
+    model_description: str = ""
+
+
+_NOTHING = Presentation()
+
+
 def register(
     settings: Settings,
     name: str,
@@ -71,6 +85,7 @@ def register(
     *,
     alias: str = tracking.CANDIDATE,
     expected: Sequence[float] | None = None,
+    presentation: Presentation = _NOTHING,
 ) -> Registered:
     """Register a one-logit classifier with its lineage, the code's commit and the environment.
 
@@ -84,13 +99,16 @@ def register(
         alias: is moved to the version; empty for none.
         expected: the probe's logits by the trained model in memory. Without them the stored model is compared with the
             folder only, so an error in saving the folder is not found.
+        presentation: what MLflow shows and offers beside the figures.
 
     Raises:
         RegistrationRefused: the logits differ, weights are missing, or the lineage cannot be stored.
         RegistryUnavailable: the registry does not answer.
     """
     return ranks.once(
-        lambda: _register(settings, name, Path(folder), lineage, metrics, probe, alias, expected)
+        lambda: _register(
+            settings, name, Path(folder), lineage, metrics, probe, alias, expected, presentation
+        )
     )
 
 
@@ -152,6 +170,7 @@ def _register(
     probe: Sequence[list[int]],
     alias: str,
     expected: Sequence[float] | None,
+    presentation: Presentation,
 ) -> Registered:
     tracking.check_names(name, alias)
     if not 0 < len(probe) <= _PROBE_LIMIT:
@@ -176,6 +195,10 @@ def _register(
         documents={"environment.json": environment(), "lineage.json": tags},
         inputs=tuple(_dataset_input(settings, snapshot) for snapshot in lineage.snapshots),
         tags={key: value if isinstance(value, str) else json.dumps(value) for key, value in tags.items()},
+        curves=presentation.curves,
+        served=presentation.served,
+        description=presentation.description,
+        model_description=presentation.model_description,
     )
     return enter(settings, entry, alias)
 
@@ -220,10 +243,10 @@ def _tags(settings: Settings, lineage: Lineage, weights: Manifest) -> dict[str, 
 
 
 def _snapshot_tag(snapshot: Snapshot) -> dict[str, Any]:
-    return {**asdict(snapshot), "where": shown(snapshot), "filter_hash": snapshot.filter_hash}
+    return {**asdict(snapshot), "where": _shown(snapshot), "filter_hash": snapshot.filter_hash}
 
 
-def shown(snapshot: Snapshot) -> str:
+def _shown(snapshot: Snapshot) -> str:
     """The snapshot's condition; a note instead if it reads columns with personal data."""
     import sqlglot
     from sqlglot import exp

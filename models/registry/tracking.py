@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from infra.errors import ModelUnknown, RegistrationRefused, RegistryUnavailable
+from infra.nearest import did_you_mean
 from infra.settings import Settings
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 """Training sets the first alias; the release gate sets the second."""
+
+GATE = "candidate_gate"
+"""Tag of a version: whether it passed the quality gate of the settings, or what it lacked."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}\Z")
 _RESERVED = frozenset({"latest"})
@@ -108,10 +112,25 @@ def version_of(settings: Settings, reference: str) -> Any:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             with registry_errors(settings):
                 raise
+    with registry_errors(settings):
+        known = [
+            registered.name for registered in mlflow_client.search_registered_models(max_results=_PAGE_SIZE)
+        ]
     raise ModelUnknown(
         f"the registry has no {reference}",
-        hint="Name a model as NAME@candidate or NAME/3; flywheel lineage lists the models.",
-    )
+        hint=did_you_mean(
+            model, [name for name in known if name != model],
+            "Name a model as NAME@candidate or NAME/3; flywheel lineage lists the models.",
+        ),
+    )  # fmt: skip
+
+
+def tag_gate(settings: Settings, name: str, version: int, reasons: Sequence[str]) -> None:
+    """Record on a version whether it passed the gate of `settings.candidate`, and if not, why."""
+    mlflow_client = client(settings)
+    told = f"not passed: {'; '.join(reasons)}" if reasons else "passed"
+    with registry_errors(settings):
+        mlflow_client.set_model_version_tag(name, str(version), GATE, told)
 
 
 def all_versions(settings: Settings, name: str = "", **tags: str) -> list[Any]:

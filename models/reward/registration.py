@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,11 @@ from infra.settings import Settings
 from models.chat.preferences import Pair
 from models.registry import tracking
 from models.registry.entry import Registered
-from models.registry.register import Lineage, register
+from models.registry.register import Lineage, Presentation, register
+from models.registry.served import Served
 from models.reward.data import Data
 from models.reward.evaluate import Judged, Kind, judge, sequences
+from models.reward.gate import lacking
 from models.reward.matrix import ALL, Cell, cells, check_apart
 from models.reward.train import NAMES, Trained, train
 from models.training.base import base_hashes, base_model
@@ -20,8 +22,13 @@ from models.training.callbacks import Progress
 from models.training.configuration import Configuration
 from models.training.fitting import Fitting
 from models.training.memory import Plan, planned_here
+from models.training.run import losses
 
 _PROBE = 8
+_WHAT: Mapping[Kind, str] = {
+    "pointwise": "Reward model (equation 1): a number for a response, to compare responses to one context.",
+    "pairwise": "Reward model (equations 2 to 4): above 0 where the first of two responses to a context is preferred.",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Model:
 
     Attributes:
         source: `stage.table@version` of the pairs.
+        lacking: what kept the version from getting the alias; empty if it may have it.
     """
 
     trained: Trained
@@ -37,6 +45,7 @@ class Model:
     cells: tuple[Cell, ...]
     registered: Registered
     source: str
+    lacking: tuple[str, ...] = ()
 
 
 def folder_of_runs(settings: Settings) -> Path:
@@ -63,6 +72,8 @@ def train_and_register(
 ) -> Model:
     """Train `RM_YYMMDD` on all pairs, judge it, and register it as `reward-<kind>`.
 
+    The alias moves only to a version that the settings' section `candidate` lets pass.
+
     The same rows and configuration again train nothing and register nothing new.
 
     Raises:
@@ -75,6 +86,7 @@ def train_and_register(
     judged = judge(kind, trained.folder, trained.tokenizer, data.evaluation, configuration.max_length)
     until = max(pair.batch for pair in data.training)
     all_cells = tuple(cells(f"RM_{until}", until, judged))
+    reasons = lacking(judged, settings.candidate)
     registered = register(
         settings,
         NAMES[kind],
@@ -82,9 +94,26 @@ def train_and_register(
         lineage(data, trained, until),
         metrics(data, trained, judged, all_cells),
         _probe(trained, data.evaluation),
-        alias=alias,
+        alias="" if reasons else alias,
+        presentation=Presentation(
+            {"loss": losses(trained.folder)},
+            Served(kind, configuration.max_length),
+            _description(data, trained, judged, until),
+            _WHAT[kind],
+        ),
     )
-    return Model(trained, judged, all_cells, registered, data.source)
+    tracking.tag_gate(settings, registered.name, registered.version, reasons)
+    return Model(trained, judged, all_cells, registered, data.source, reasons)
+
+
+def _description(data: Data, trained: Trained, judged: Judged, until: str) -> str:
+    consistency = judged.consistency()
+    return (
+        f"RM_{until}, trained on {sum(trained.fates.values()):,} labels of {data.source} up to batch {until}, from "
+        f"{trained.base_name}. On {len(judged.pairs):,} pairs of held-out users: accuracy {judged.accuracy()}; always "
+        f"choosing the longer response {judged.longer()}"
+        + (f"; one verdict in both orders {consistency}." if consistency else ".")
+    )
 
 
 def lineage(data: Data, trained: Trained, until: str) -> Lineage:

@@ -14,8 +14,10 @@ from infra.errors import TrainingRefused
 from infra.settings import Settings
 from models.registry import tracking
 from models.registry.entry import Registered
-from models.registry.register import Lineage, register
+from models.registry.register import Lineage, Presentation, register
+from models.registry.served import Served
 from models.reward.registration import folder_of_runs
+from models.signals.gate import lacking
 from models.signals.guard import mark, model_name
 from models.signals.rows import SIGNALS, SignalRows
 from models.signals.train import TrainedSignal, split_parts, train_signal
@@ -23,6 +25,7 @@ from models.signals.transformer import calibrated_folder
 from models.training.base import base_hashes, base_model
 from models.training.callbacks import Progress
 from models.training.configuration import Configuration
+from models.training.run import losses
 
 _PROBE_ROWS = 8
 
@@ -46,12 +49,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result for a signal: a registered model with its figures, or the reason why there is none."""
+    """The result for a signal: a registered model with its figures, or the reason why there is none.
+
+    Attributes:
+        lacking: what kept the version from getting the alias; empty if it may have it.
+    """
 
     signal: str
     trained: TrainedSignal | None = None
     registered: Registered | None = None
     refused: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 def train_and_register(
@@ -91,11 +99,14 @@ def train_and_register(
         except TrainingRefused as error:
             yield Outcome(signal, refused=str(error))
             continue
-        yield Outcome(signal, trained, _register(settings, rows, trained, base, job))
+        reasons = lacking(trained.evaluation, settings.candidate)
+        registered = _register(settings, rows, trained, base, job, "" if reasons else job.alias)
+        tracking.tag_gate(settings, registered.name, registered.version, reasons)
+        yield Outcome(signal, trained, registered, lacking=reasons)
 
 
 def _register(
-    settings: Settings, rows: SignalRows, trained: TrainedSignal, base: str, job: Job
+    settings: Settings, rows: SignalRows, trained: TrainedSignal, base: str, job: Job, alias: str
 ) -> Registered:
     folder = calibrated_folder(trained.model.folder, trained.run, trained.calibration)
     name = model_name(trained.signal)
@@ -110,10 +121,31 @@ def _register(
             **trained.evaluation.metrics(),
         },
         _probe(trained, rows.table, job),
-        alias=job.alias,
+        alias=alias,
+        presentation=Presentation(
+            {"loss": losses(trained.model.folder)},
+            Served("signal", job.configuration.max_length),
+            _description(rows, trained, base),
+            f"Probability that a user does this after a response: {trained.signal} (section 2.3.2). It may rank "
+            "candidates at most; it is refused as a reward.",
+        ),
     )
     mark(settings, registered.name, registered.version, trained.signal)
     return registered
+
+
+def _description(rows: SignalRows, trained: TrainedSignal, base: str) -> str:
+    overall = trained.evaluation.overall
+    auc = "unknown" if overall.auc.value is None else f"{overall.auc.value:.3f}"
+    tables = ", ".join(str(snapshot) for snapshot in rows.snapshots)
+    return (
+        f"p({trained.signal}), trained on {tables}, from {_base_name(base)}. On {overall.rows:,} responses to "
+        f"{overall.users:,} held-out users: AUC {auc}, calibration error {trained.evaluation.calibrated.error:.3f}."
+    )
+
+
+def _base_name(base: str) -> str:
+    return Path(base).name if Path(base).is_dir() else base
 
 
 def _lineage(rows: SignalRows, trained: TrainedSignal, base: str, job: Job) -> Lineage:
@@ -121,7 +153,7 @@ def _lineage(rows: SignalRows, trained: TrainedSignal, base: str, job: Job) -> L
     configuration = job.configuration.model_dump(mode="json")
     return Lineage(
         snapshots=rows.snapshots,
-        base_model=Path(base).name if Path(base).is_dir() else base,
+        base_model=_base_name(base),
         base_model_hash=weights,
         tokenizer_hash=tokenizer,
         seed=job.configuration.seed,

@@ -71,7 +71,9 @@ def resolved(name: str) -> str:
 
 def embedded() -> Path:
     """The folder of `tiny-llama` and its tokenizer, under the user's cache, named by a hash of the text and recipe."""
-    return sealed_folder(user_cache() / "base" / _content_name(), _make, f"base model {TINY_LLAMA}")
+    return sealed_folder(
+        user_cache() / "base" / f"{TINY_LLAMA}-{_content_name()}", _make, f"base model {TINY_LLAMA}"
+    )
 
 
 def _content_name() -> str:

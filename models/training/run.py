@@ -27,7 +27,7 @@ from models.training.callbacks import CHECKPOINT, HEARTBEAT, Progress, callbacks
 from models.training.configuration import SHIPPED, Configuration
 
 MODEL = "model"
-_ROWS, _SPEC, _DRAFT = "rows", "spec.json", ".model"
+_ROWS, _SPEC, _DRAFT, _LOSSES = "rows", "spec.json", ".model", "losses.json"
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,23 @@ def execute(folder: Path, progress: Progress | None = None) -> None:
         for callback in callbacks(folder, progress):
             trainer.add_callback(callback)
         trainer.train(resume_from_checkpoint=whole_checkpoint(folder))
+        if trainer.is_world_process_zero():
+            _keep_losses(trainer.state.log_history, folder)
         _leave(trainer, tokenizer, spec, folder)
+
+
+def losses(model: Path) -> list[tuple[int, float]]:
+    """Step and training loss, in order, of the run that left a model; empty for one of an older version."""
+    try:
+        points = json.loads((model.parent / _LOSSES).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    return [(int(step), float(loss)) for step, loss in points]
+
+
+def _keep_losses(history: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    points = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
+    write_file(folder / _LOSSES, json.dumps(points))
 
 
 def _leave(trainer: Any, tokenizer: Any, spec: Spec, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -115,6 +117,32 @@ def test_from_a_model_to_tables_and_files(settings: Settings, registered: dict[s
     as_json = json.loads(flywheel(settings, "lineage", "policy/1", "--format", "json"))
     assert [parent["model"]["named"] for parent in as_json["parents"]] == ["rm/1"]
     assert "signal/1" in flywheel(settings, "lineage")
+
+
+def test_a_form_that_is_asked_for_is_given(settings: Settings, registered: dict[str, int]) -> None:
+    """CSV was JSON: a spreadsheet opened it as one cell."""
+    rows = list(
+        csv.DictReader(io.StringIO(flywheel(settings, "lineage", "signal@candidate", "--format", "csv")))
+    )
+    assert [(row["source"], row["depth"]) for row in rows] == [
+        (SAMPLES, "1"), (TURNS, "2"), (EVENTS, "3"), ("landing", "4"),
+    ]  # fmt: skip
+    assert rows[-1]["file"] == "received_ds=b/two.jsonl"
+    rows = list(csv.DictReader(io.StringIO(flywheel(settings, "lineage", PAIRS, "--format", "csv"))))
+    assert {row["model"] for row in rows} == {"rm/1", "policy/1"}
+    done = CliRunner().invoke(
+        app, ["lineage", "rm/1", "--short", "--format", "json"], env={"FLYWHEEL_HOME": str(settings.home)}
+    )
+    assert done.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["singal@candidate", "reward-pointwse/1"])
+def test_an_unknown_model_is_told_with_those_that_are_near(
+    settings: Settings, registered: dict[str, int], name: str
+) -> None:
+    done = CliRunner().invoke(app, ["lineage", name], env={"FLYWHEEL_HOME": str(settings.home)})
+    assert done.exit_code == 1
+    assert ("Did you mean signal?" in str(done.exception)) == name.startswith("singal")
 
 
 def test_from_a_table_to_the_models_that_came_from_it(settings: Settings, registered: dict[str, int]) -> None:
