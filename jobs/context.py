@@ -261,6 +261,10 @@ class JobContext:
         seconds = (ledger.now() - self.started_ts).total_seconds()
         progress.show(f"  {seconds:6.1f}s  {message}")
 
+    def warn(self, message: str) -> None:
+        """A line that nobody should miss, also where only the lines of jobs are followed; never raw text."""
+        progress.report(f"  WARNING  {self.job.name}: {message}")
+
     def record_quality(self, table: str, results: Sequence[Any]) -> None:
         """Record results for `ops.quality`, of a table's expectations or of the job's own checks."""
         self.quality_rows += [

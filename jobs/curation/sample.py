@@ -21,7 +21,7 @@ from jobs.curation.sampling.constraints import SIZE
 from jobs.curation.sampling.conversation_context import contexts, unsafe_contexts
 from jobs.curation.sampling.difficulty import with_score_bands
 from jobs.curation.sampling.draw import draw
-from jobs.curation.sampling.infeasibility import ConflictingConstraints
+from jobs.curation.sampling.infeasibility import ConflictingConstraints, binding, shortfall
 from jobs.curation.sampling.request import request
 from jobs.curation.sampling.splitleak import split_leaks
 from jobs.curation.sampling.strata import Candidates
@@ -45,6 +45,8 @@ def run(ctx: JobContext) -> None:
         solved = [_solved(split, table, barred, supply_by_level, rules) for split in SPLITS]
         for solved_split in solved:
             ctx.say(_summary(solved_split))
+            if warning := shortfall_of(solved_split):
+                ctx.warn(warning)
         fates = ctx.spark.createDataFrame(_fates(table, barred, solved)).persist(StorageLevel.MEMORY_AND_DISK)
         _write(ctx, attributes, fates, solved, supply_by_level)
         fates.unpersist()
@@ -179,7 +181,7 @@ def solve(
         return Solved(split, candidates, split_request, draw(candidates, split_request))
     except ConflictingConstraints as error:
         if rules.allow_smaller and error.diagnosis.largest_size is None:
-            return Solved(split, candidates, split_request, None)
+            return Solved(split, candidates, split_request, None, error.diagnosis)
         starved = shortages(error.diagnosis, split, candidates, supply_by_level)
         raise InfeasibleConstraints(
             f"split {split}: {error.what}",
@@ -214,6 +216,18 @@ def _summary(solved: Solved) -> str:
     )
 
 
+def shortfall_of(solved: Solved) -> str | None:
+    """For people: that a split has fewer rows than asked for, by what, and what to do; None where it has not."""
+    if solved.shrunk_by is not None:
+        got = 0 if solved.drawn is None else solved.drawn.size
+        told = shortfall(solved.shrunk_by, got)
+    elif solved.drawn is None and solved.request.size:
+        told = f"no rows instead of the {solved.request.size:,} asked for: the split has no candidate"
+    else:
+        return None
+    return f"split {solved.split} has {told}. sampling.allow_smaller lets this pass: views.dataset_constraints has it."
+
+
 def _fates(table: pa.Table, barred: pa.ChunkedArray, solved: Sequence[Solved]) -> pa.Table:
     """One row an eligible turn: its outcome."""
     out = table.filter(barred)
@@ -228,7 +242,8 @@ def fates_of(solved: Solved) -> pa.Table:
     """Outcome of each candidate of a split: turn_id, outcome, reason, stratum, inclusion_probability."""
     ids, drawn = solved.candidates.turn_id, solved.drawn
     if drawn is None:
-        outcome, reason = (pa.repeat(pa.scalar(text), len(ids)) for text in ("not_sampled", SIZE))
+        bound = SIZE if solved.failed_by is None else binding(solved.failed_by)
+        outcome, reason = (pa.repeat(pa.scalar(text), len(ids)) for text in ("not_sampled", bound))
         stratum, probability = pa.nulls(len(ids), pa.string()), pa.nulls(len(ids), pa.float64())
     else:
         outcome = pc.if_else(pa.array(drawn.selected), "selected", "not_sampled")

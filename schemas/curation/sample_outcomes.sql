@@ -2,7 +2,7 @@ CREATE TABLE curation.sample_outcomes (
   dataset_id STRING NOT NULL COMMENT 'Key, with turn_id.',
   turn_id STRING NOT NULL COMMENT 'An eligible turn of the window.',
   outcome STRING NOT NULL COMMENT 'selected, not_sampled, split_leak or context_unsafe.',
-  reason STRING COMMENT 'Binding constraint, or the evaluation turn it duplicates; NULL when selected.',
+  reason STRING COMMENT 'Binding constraint (what brought the size down, where it came down), or the evaluation turn it duplicates; NULL when selected.',
   split STRING NOT NULL COMMENT 'train or evaluation.',
   stratum STRING COMMENT 'Stratum it was in; NULL when it was not a candidate.',
   ds DATE NOT NULL COMMENT 'Day of the turn.',

@@ -1,12 +1,15 @@
--- All datasets: rows, conversations, characters and languages by split.
+-- All datasets: rows asked for and drawn, conversations, characters and languages by split.
 SELECT
-  dataset_id,
-  split,
+  s.dataset_id,
+  s.split,
+  max(c.wanted) AS asked,
   count(*) AS turns,
-  count(DISTINCT conversation_id) AS conversations,
-  count(DISTINCT character_id) AS characters,
-  count(DISTINCT language) AS languages,
-  min(ds) AS first_day,
-  max(ds) AS last_day
-FROM curation.samples
-GROUP BY dataset_id, split
+  count(DISTINCT s.conversation_id) AS conversations,
+  count(DISTINCT s.character_id) AS characters,
+  count(DISTINCT s.language) AS languages,
+  min(s.ds) AS first_day,
+  max(s.ds) AS last_day
+FROM curation.samples AS s
+LEFT JOIN curation.constraints AS c
+  ON c.dataset_id = s.dataset_id AND c.split = s.split AND c.dimension = 'size'
+GROUP BY s.dataset_id, s.split

@@ -10,6 +10,7 @@ import numpy as np
 from jobs.curation.sampling.attributes import DIMENSIONS
 from jobs.curation.sampling.constraints import ANY, SIZE, Constraint, apportion, expand
 from jobs.curation.sampling.draw import Drawn, Request
+from jobs.curation.sampling.infeasibility import Diagnosis
 from jobs.curation.sampling.strata import Candidates
 from jobs.curation.sampling.supply import Supplies, Supply, total
 
@@ -21,12 +22,22 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Solved:
-    """One split, drawn: its candidates, what was asked of them and what came of it (None: nothing could be drawn)."""
+    """One split, drawn: its candidates, what was asked of them and what came of it (None: nothing could be drawn).
+
+    Attributes:
+        failed_by: why nothing could be drawn, where constraints conflict at every size.
+    """
 
     split: str
     candidates: Candidates
     request: Request
     drawn: Drawn | None
+    failed_by: Diagnosis | None = None
+
+    @property
+    def shrunk_by(self) -> Diagnosis | None:
+        """Why there are fewer rows than asked for; None where there are not."""
+        return self.failed_by if self.drawn is None else self.drawn.settled.shrunk_by
 
 
 def constraint_rows(solved: Solved, supply_by_level: Supplies) -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from jobs.curation.sampling.bounds import HardBounds
 from jobs.curation.sampling.constraints import SIZE, Constraint, Counts, Strata, expand
-from jobs.curation.sampling.infeasibility import ConflictingConstraints, diagnose
+from jobs.curation.sampling.infeasibility import ConflictingConstraints, Diagnosis, binding, diagnose
 from jobs.curation.sampling.labels import Labels, Mask
 from jobs.curation.sampling.quotas import Allocation, Solver, allocate
 from jobs.curation.sampling.relaxation import Relaxed, relax, relaxable, relaxed_constraints
@@ -41,11 +41,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Settled:
-    """What is solved for: the request's own K and constraints, or what they gave way to."""
+    """What is solved for: the request's own K and constraints, or what they gave way to.
+
+    Attributes:
+        shrunk_by: why K is smaller than it was asked for; None where it is not.
+    """
 
     size: int
     constraints: tuple[Constraint, ...]
     relaxed: tuple[Relaxed, ...] = ()
+    shrunk_by: Diagnosis | None = None
 
 
 @dataclass(frozen=True)
@@ -89,23 +94,27 @@ def _settle(candidates: Candidates, ranks: Ints, request: Request) -> tuple[Mask
     # A level without a representative must not slip out of a floor on every level.
     constraints = expand(request.constraints, candidates.level_names, kinds=("floor", "target"))
     size = request.size
+    # What was wrong with K as it was asked for; a smaller one may meet other bounds.
+    shrunk_by: Diagnosis | None = None
     while True:
         frame, holds = _frame(candidates, ranks, constraints, size, request.one_per_conversation)
         if holds:
-            return frame, Settled(size, constraints)
+            return frame, Settled(size, constraints, shrunk_by=shrunk_by)
         bounds = _by_conversation(candidates, constraints, size) if request.one_per_conversation else None
         settled = _given_way(
             bounds or _within(candidates, frame, constraints, size), constraints, size, request
         )
         if isinstance(settled, Settled):
+            settled = replace(settled, shrunk_by=shrunk_by)
             return _fewest_moved(candidates, ranks, settled) if bounds else frame, settled
-        size = settled
+        shrunk_by = shrunk_by or settled
+        size = settled.largest_size or 0
 
 
 def _given_way(
     bounds: HardBounds, constraints: tuple[Constraint, ...], size: int, request: Request
-) -> Settled | int:
-    """The constraints that give way at K = `size`, if any must; or a smaller size to try.
+) -> Settled | Diagnosis:
+    """The constraints that give way at K = `size`, if any must; or why none may, with a smaller size to try.
 
     Raises ConflictingConstraints when what may give way is not enough.
     """
@@ -118,7 +127,7 @@ def _given_way(
     smaller = diagnosis.largest_size
     if not request.allow_smaller or not smaller or smaller >= size:
         raise ConflictingConstraints(diagnosis)
-    return smaller
+    return diagnosis
 
 
 def _ranks(seed: int, turn_ids: pa.Array) -> Ints:
@@ -210,11 +219,19 @@ def _rows(
     return Drawn(
         settled=settled,
         selected=selected,
-        reason=Labels.coded([*allocation.blocked_by, ONE_PER_CONVERSATION], np.where(selected, -1, reason)),
+        reason=Labels.coded(
+            [*(_bound(name, settled) for name in allocation.blocked_by), ONE_PER_CONVERSATION],
+            np.where(selected, -1, reason),
+        ),
         stratum=Labels.coded(labels, member),
         probability=share[member],
         allocation=allocation,
     )
+
+
+def _bound(name: str, settled: Settled) -> str:
+    """What kept rows out: where K itself came down, not the size but what brought it down."""
+    return binding(settled.shrunk_by) if name == SIZE and settled.shrunk_by is not None else name
 
 
 __all__ = ["ONE_PER_CONVERSATION", "SIZE", "Drawn", "Request", "Settled", "draw"]

@@ -63,6 +63,22 @@ class ConflictingConstraints(InfeasibleConstraints):
         )
 
 
+def binding(diagnosis: Diagnosis) -> str:
+    """The constraints that bind, by their names; the size alone where there are fewer candidates than K."""
+    names = [member.name for member in diagnosis.conflict if member.constraint is not None]
+    return " and ".join(names) or SIZE
+
+
+def shortfall(diagnosis: Diagnosis, got: int) -> str:
+    """For people: how many rows less there are than asked for, what bound, and what would give all of them."""
+    least = " and ".join(f"{member.name} by {member.slack or 0:,} rows" for member in diagnosis.correction)
+    share = 100 * got / diagnosis.size
+    return (
+        f"{got:,} rows instead of the {diagnosis.size:,} asked for ({share:.0f} %). Bound by "
+        f"{'; '.join(_sentence(member) for member in diagnosis.conflict)}. All rows need {least} more room"
+    )
+
+
 def _sentence(member: Member) -> str:
     enough = "not enough alone" if member.slack is None else f"slack needed {member.slack:,}"
     return f"{member.name} ({member.wanted:,} of {member.available:,} available, {enough})"
@@ -135,4 +151,4 @@ def _member(bounds: HardBounds, size: int, index: int, slack: int | None) -> Mem
     return Member(constraint.name, constraint.wanted(size), bounds.supply(index), slack, constraint)
 
 
-__all__ = ["ConflictingConstraints", "Diagnosis", "Member", "diagnose", "explain"]
+__all__ = ["ConflictingConstraints", "Diagnosis", "Member", "binding", "diagnose", "explain", "shortfall"]

@@ -35,6 +35,7 @@ class Bench:
     rows_in: dict[str, dict[date, int]] = field(default_factory=dict)
     partitions: int = 2
     quality: list[Any] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     job: Job | None = None
 
     def put(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -98,6 +99,10 @@ class Bench:
 
     def say(self, message: str) -> None:
         """Progress is not shown in tests."""
+
+    def warn(self, message: str) -> None:
+        """Warnings are kept."""
+        self.warnings.append(message)
 
     def turn(self, turn_id: str, message: str, day: int = 0, **more: Any) -> dict[str, Any]:
         """A passed, final first turn of its own conversation on day `day`."""

@@ -293,6 +293,10 @@ def test_too_few_turns_are_refused(own: Bench) -> None:
     set_rules(own, allow_smaller=True)
     sample.run(own)  # type: ignore[arg-type]
     assert len(own.written["curation.samples"]) == 2
+    (warning,) = own.warnings
+    assert (
+        "split train has 2 rows instead of the 3 asked for (67 %). Bound by size (3 of 2 available" in warning
+    )
 
 
 def test_depth_bands() -> None:

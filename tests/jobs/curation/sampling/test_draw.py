@@ -17,6 +17,7 @@ from scipy.stats import chi2
 from infra.errors import InfeasibleConstraints
 from jobs.curation.sampling.constraints import ANY, NONE, OTHER, Constraint
 from jobs.curation.sampling.draw import ONE_PER_CONVERSATION, Drawn, Request, draw
+from jobs.curation.sampling.infeasibility import shortfall
 from jobs.curation.sampling.strata import Candidates
 from tests.conftest import examples
 
@@ -164,6 +165,28 @@ def test_conflicts_are_refused_or_answered_with_the_largest_size() -> None:
     drawn = draw(pool, Request(60, asked, 5, allow_smaller=True))
     assert drawn.size == int(drawn.selected.sum()) == int(beginnings / 0.3 + 1e-9)
     assert (column(pool, "first_turn")[drawn.selected] == "first").sum() == beginnings
+
+
+def test_a_smaller_sample_says_what_bound_and_by_how_much() -> None:
+    """A cap of 0.1 % is no row of 300 a character: only turns without one are left, and nobody was told."""
+    pool = candidates(5, conversations=400, turns=2)
+    asked = (Constraint("character", ANY, "cap", share=0.001),)
+    drawn = draw(pool, Request(300, asked, 5, allow_smaller=True))
+    assert 0 < drawn.size < 100
+    diagnosis = drawn.settled.shrunk_by
+    assert diagnosis is not None
+    assert diagnosis.size == 300
+    told = shortfall(diagnosis, drawn.size)
+    assert told.startswith(
+        f"{drawn.size} rows instead of the 300 asked for ({drawn.size / 3:.0f} %). Bound by "
+    )
+    assert "cap character=" in told
+    assert "more room" in told
+    left = set(drawn.reason.arrow().filter(pa.array(~drawn.selected)).to_pylist())
+    assert "size" not in left, "the size did not bind: it came down"
+    assert any("cap character=" in reason for reason in left)
+    # What is had in full is not warned of.
+    assert draw(pool, Request(50, (), 5, allow_smaller=True)).settled.shrunk_by is None
 
 
 def test_over_seeds_rows_are_drawn_as_often_as_their_probability_says() -> None:
