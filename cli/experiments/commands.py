@@ -54,10 +54,15 @@ def plan(
     mean: Annotated[float | None, typer.Option(help="Without FILE: mean of the metric over users.")] = None,
     sd: Annotated[float | None, typer.Option(help="Without FILE: standard deviation over users.")] = None,
     users: Annotated[
-        int | None, typer.Option(min=2, help="Users in each arm. Default: past users times the arm's share.")
+        int | None, typer.Option(help="Users in each arm. Default: past users times the arm's share.")
     ] = None,
     lift: Annotated[
-        float | None, typer.Option(help="Show how many users you need to detect this lift, in percent.")
+        float | None,
+        typer.Option(help="Show how many users you need to detect this lift, in percent. Negative: a fall."),
+    ] = None,
+    effect: Annotated[
+        float | None,
+        typer.Option(help="Without FILE: the same for a difference of the means, in the metric's unit."),
     ] = None,
     power: Annotated[
         float, typer.Option(min=0.5, max=0.999, help="Probability of detecting a true lift.")
@@ -72,17 +77,22 @@ def plan(
     Examples:
       flywheel experiment plan exp-001.toml
       flywheel experiment plan --mean 12 --sd 20 --users 50000
+      flywheel experiment plan --mean 12 --sd 20 --lift -5
     """
-    from cli.experiments.plan import from_definition, from_numbers
+    from cli.experiments.plan import Wanted, from_definition, from_numbers
     from infra.settings import load_settings
 
+    wanted = Wanted(users, lift, effect, power)
+    asked = (users, lift, effect) != (None, None, None)
     if file is not None and mean is None and sd is None:
-        rows = from_definition(load_settings(), file, users, lift, power)
-    elif file is None and mean is not None and sd is not None and (users or lift):
-        rows = from_numbers(mean, sd, users, lift, power)
+        rows, reasons = from_definition(load_settings(), file, wanted)
+    elif file is None and mean is not None and sd is not None and asked:
+        rows, reasons = from_numbers(mean, sd, wanted)
     else:
-        raise typer.BadParameter("give FILE, or --mean and --sd with --users or --lift")
+        raise typer.BadParameter("give FILE, or --mean and --sd with --users, --lift or --effect")
     print_rows(rows, list(rows[0]), format)
+    for reason in reasons:
+        err.print(reason)
 
 
 @experiment_app.command("list")

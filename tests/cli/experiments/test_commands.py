@@ -187,6 +187,7 @@ def test_a_plan_from_history_and_from_numbers(home: Path) -> None:
     assert row["smallest lift %"] == pytest.approx(5.6, rel=0.04)
     assert row["users for 5 %"] == pytest.approx(2 * 4 * 2.8016**2 / 0.05**2, rel=0.06)
     assert run("experiment", "plan", "--mean", "10").exit_code == 2
+    assert run("experiment", "plan", "--mean", "10", "--sd", "20").exit_code == 2
     with pytest.raises(FlywheelError, match=r"traffic.events, day 2026-11-11\.\.2026-11-17"):
         runner.invoke(app, ["experiment", "plan", str(home / "one.toml")], catch_exceptions=False)
     day = FIRST - timedelta(days=3)
@@ -199,10 +200,74 @@ def test_a_plan_from_history_and_from_numbers(home: Path) -> None:
     }
     put(lake(), "traffic.events", [sent | {"user_id": f"u{n % 40}", "event_id": f"e{n}"} for n in range(150)])
     rows = json.loads(
-        run("experiment", "plan", str(home / "one.toml"), "--users", "5000", "--format", "json").output
+        run("experiment", "plan", str(home / "one.toml"), "--users", "5000", "--format", "json").stdout
     )
     found = {row["metric"]: row for row in rows}
     assert found["mean_exposed"]["mean"] == 150 / 40
     assert found["breadth"]["mean"] == pytest.approx(1 / 7, abs=1e-6)
     assert found["depth"]["smallest lift %"] > 0
     assert [row["primary"] for row in rows] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ("--mean 0 --sd 1 --lift 5", "a mean of 0 it means nothing"),
+        ("--mean -4 --sd 1 --lift 5", "a mean of -4 it means nothing"),
+        ("--mean 12 --sd 0 --users 100", "nothing varies"),
+        ("--mean 12 --sd -20 --users 100", "deviation of -20 is none"),
+        ("--mean nan --sd 20 --users 100", "nan is no number"),
+        ("--mean 12 --sd inf --lift 5", "inf is no number"),
+        ("--mean 12 --sd 1e300 --lift 5", "no number to plan with"),
+        ("--mean 12 --sd 20 --lift nan", "nan is no number"),
+        ("--mean 12 --sd 20 --lift 0", "no number of users finds a lift of 0"),
+        ("--mean 12 --sd 20 --effect 0", "no number of users finds an effect of 0"),
+        ("--mean 12 --sd 20 --lift -150", "a fall of 150 % is more than there is"),
+        ("--mean 12 --sd 20 --effect -13", "a fall of 108.333 % is more"),
+        ("--mean 12 --sd 20 --effect 1e-90", "no number of users is enough"),
+        ("--mean 12 --sd 20 --users 0", "an arm of 0 users"),
+        ("--mean 12 --sd 20 --users -5", "an arm of -5 users"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_planned_is_one_line(numbers: str, told: str) -> None:
+    result = run("experiment", "plan", *numbers.split())
+    assert isinstance(result.exception, FlywheelError)
+    assert told in str(result.exception)
+    assert "\n" not in str(result.exception)
+    assert result.stdout == ""
+
+
+def planned(*arguments: str) -> tuple[dict[str, Any], str]:
+    result = run("experiment", "plan", *arguments, "--format", "json")
+    assert result.exit_code == 0
+    return json.loads(result.stdout)[0], result.stderr
+
+
+def test_falls_and_effects_are_planned() -> None:
+    row, told = planned("--mean", "12", "--sd", "20", "--lift", "-5", "--users", "16592")
+    assert row["users for -5 %"] == 16_592
+    assert row["smallest fall %"] == -5
+    assert told == ""
+    row, told = planned("--mean", "0", "--sd", "1", "--effect", "-0.1", "--users", "1570")
+    assert row["users for -0.1"] == 1_570
+    assert row["smallest effect"] == pytest.approx(0.1, rel=1e-3)
+    assert "no lift" in told
+    row, told = planned("--mean", "12", "--sd", "20", "--users", "5")
+    assert row["smallest fall %"] is None
+    assert "no fall can be detected" in told
+
+
+def test_a_plan_from_a_definition_refuses_arms_of_nobody_and_says_what_is_out_of_reach(home: Path) -> None:
+    sent = {
+        "event_type": "message", "source": "user", "ds": FIRST - timedelta(days=3), "event_ts": ledger.now(),
+        "received_ts": ledger.now(),
+    }  # fmt: skip
+    put(lake(), "traffic.events", [sent | {"user_id": f"u{n % 3}", "event_id": f"e{n}"} for n in range(9)])
+    file = str(home / "one.toml")
+    refused = run("experiment", "plan", file)
+    assert "the smallest arm would have 0" in str(refused.exception)
+    assert "--effect" in str(run("experiment", "plan", file, "--effect", "1").exception)
+    result = run("experiment", "plan", file, "--users", "5000", "--lift", "900", "--format", "json")
+    needed = {row["metric"]: row["users for 900 %"] for row in json.loads(result.stdout)}
+    assert needed["breadth"] is None
+    assert "breadth: a rise of 900 % is more than there is room for: the most is 600 %." in result.stderr
