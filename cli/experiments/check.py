@@ -107,7 +107,8 @@ def _window(experiment: Definition, exposed: dict[str, Any]) -> list[Check]:
         ),
         Check(
             share < _SEVERAL_ARMS_ALARM,
-            f"users in several arms: {exposed['several']:,} ({share:.2%}); excluded from every arm",
+            f"users in several arms: {exposed['several']:,} ({share:.2%}); "
+            + ("excluded from every arm" if experiment.several_arms == "drop" else "counted in the first arm seen"),
             "Assignment is not stable, or two systems assign users. Compare the product's hash and salt.",
         ),
     ]  # fmt: skip

@@ -14,6 +14,8 @@ from cli.experiments.commands import Experiment
 if TYPE_CHECKING:
     from cli.reports.readout.data import Readout
 
+_MOST_NAMED = 12
+
 
 def readout(
     experiment: Experiment,
@@ -53,21 +55,37 @@ def readout(
         return
     if result.day is None:
         _raise_not_read_out(experiment, result)
-    rows = [
-        row
-        for row in result.lifts
-        if row["as_of_ds"] == result.day
-        and segment in ("*", row["segment"])
-        and method in ("*", row["method"])
-    ]
+    on_day = [row for row in result.lifts if row["as_of_ds"] == result.day]
+    _refuse_unknown("segment", segment, sorted({row["segment"] for row in on_day}))
+    of_segment = [row for row in on_day if segment in ("*", row["segment"])]
+    _refuse_unknown("method", method, sorted({row["method"] for row in of_segment}))
+    rows = [row for row in of_segment if method in ("*", row["method"])]
     if format is not Format.table:
         print_rows(rows, list(rows[0]) if rows else [], format)
     else:
         _print_for_people(experiment, result, rows)
 
 
+def _refuse_unknown(option: str, given: str, known: list[str]) -> None:
+    """One line for a method or segment that the readout does not have, with what is near."""
+    if given in ("*", *known):
+        return
+    from infra.errors import SettingsError
+    from infra.nearest import did_you_mean
+
+    named = f"Available: *, {', '.join(known[:_MOST_NAMED])}"
+    more = f", and {len(known) - _MOST_NAMED} more." if len(known) > _MOST_NAMED else "."
+    raise SettingsError(
+        f"the readout has no {option} {given!r}",
+        setting=f"--{option}",
+        hint=did_you_mean(given, known, named + more),
+    )
+
+
 def _print_for_people(experiment: str, result: Readout, rows: list[dict[str, Any]]) -> None:
     """Print the title, the lifts, the users of each arm and the sample-ratio test."""
+    from jobs.experiments.populations import WHOM, without_share
+
     out.print(f"{experiment}: {result.definition['title']}")
     out.print(
         f"as of {result.day}, day {result.day_number} of {result.days}; control arm: {result.control}; "
@@ -77,11 +95,14 @@ def _print_for_people(experiment: str, result: Readout, rows: list[dict[str, Any
     if lines:
         print_rows(lines, list(lines[0]), Format.table)
     for row in result.populations_on_day():
-        if row["basis"] in ("assigned", "exposed"):
+        if row["basis"] in WHOM:
             p = row["sample_ratio_p"]
             alarm = "  ALARM: no verdict is given" if row["sample_ratio_alarm"] else ""
             test = "too few users to test" if p is None else f"sample ratio p = {p:.3g}"
-            out.print(f"{row['basis']}: {_counts(row['users'])}; {test}{alarm}")
+            if stray := without_share(row["users"], result.definition["arms"]):
+                test += f"; users in arms that the definition does not declare: {_counts(stray)}"
+            whom = WHOM[row["basis"]][result.several_arms]
+            out.print(f"{row['basis']} ({whom}): {_counts(row['users'])}; {test}{alarm}")
         else:
             out.print(f"excluded, {row['basis']}: {_counts(row['users'])}")
 

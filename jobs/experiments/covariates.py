@@ -17,15 +17,20 @@ from jobs.experiments.definition import Definition, definitions
 if TYPE_CHECKING:
     from jobs.context import JobContext
 
-_WINDOWS = "experiment_id string, start_ds date, end_ds date, bot_messages_per_day bigint"
+_WINDOWS = (
+    "experiment_id string, start_ds date, end_ds date, bot_messages_per_day bigint, drops_several boolean"
+)
 _UNIT = ("experiment_id", "user_id")
 # A region is two capitals or three digits at the end of a tag: hi-Latn-IN speaks hi-Latn.
 _REGION = r"-([A-Z]{2}|[0-9]{3})$"
 
 
 def windows(spark: SparkSession, declared: Iterable[Definition]) -> DataFrame:
-    """Definitions as a small frame: experiment_id, start_ds, end_ds, bot_messages_per_day."""
-    rows = [(d.experiment_id, d.start_ds, d.end_ds, d.bot_messages_per_day) for d in declared]
+    """Definitions as a small frame: experiment_id, start_ds, end_ds, bot_messages_per_day, drops_several."""
+    rows = [
+        (d.experiment_id, d.start_ds, d.end_ds, d.bot_messages_per_day, d.several_arms == "drop")
+        for d in declared
+    ]
     return F.broadcast(spark.createDataFrame(rows, _WINDOWS))
 
 

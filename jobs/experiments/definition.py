@@ -63,6 +63,10 @@ class Definition(BaseModel):
     bot_messages_per_day: int = Field(
         500, ge=1, description="A user who sent more messages on one day before first exposure is a bot."
     )
+    several_arms: Literal["drop", "first_arm"] = Field(
+        "drop",
+        description="What becomes of a user who saw several arms: dropped from all, or counted in the first one seen.",
+    )
     winsor_quantile: float = Field(
         0.99, gt=0.5, le=1, description="Pooled quantile of engaged users at which messages are cut."
     )

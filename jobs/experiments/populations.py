@@ -13,13 +13,24 @@ from jobs.experiments.statistics import holm, sample_ratio_p_value
 
 EXCLUSIONS = ("internal", "ineligible", "bot", "in_several_arms")
 BY_DAY = "first_exposure_ds"
+WHOM: Mapping[str, Mapping[str, str]] = {
+    "assigned": dict.fromkeys(("drop", "first_arm"), "everybody logged, in the first arm seen"),
+    "exposed": {
+        "drop": "without users of several arms",
+        "first_arm": "users of several arms in the first one seen",
+    },
+}
+"""Whom each population that is tested holds, by what becomes of users of several arms."""
 _LEAST_EXPECTED = 5
 """Fewest users expected in an arm for which the chi-squared distribution is a fair approximation."""
 
 
 @dataclass(frozen=True)
 class Population:
-    """Users of one segment and basis, by arm, and the sample-ratio test of them."""
+    """Users of one segment and basis, by arm, and the sample-ratio test of them.
+
+    The test stands on the users of arms with a declared share. Users in any other arm are an alarm by themselves.
+    """
 
     segment: str
     basis: str
@@ -72,16 +83,22 @@ def _tested(family: list[Population], definition: Definition, alpha: float) -> l
     for population, p in zip(family, p_values, strict=True):
         corrected = None if p is None else next(adjusted)
         alarm = corrected is not None and corrected < alpha
+        alarm |= population.segment == "all" and bool(without_share(population.users, definition.shares))
         tested.append(
             replace(population, sample_ratio_p=p, sample_ratio_p_adjusted=corrected, sample_ratio_alarm=alarm)
         )
     return tested
 
 
+def without_share(users: Mapping[str, int], shares: Iterable[str]) -> dict[str, int]:
+    """Users in arms that have no declared share, by arm: a second definition, or a spelling, is at work."""
+    declared = set(shares)
+    return {arm: n for arm, n in sorted(users.items()) if n and arm not in declared}
+
+
 def _p_value(population: Population, definition: Definition) -> float | None:
     shares = [definition.shares.get(arm, 0.0) for arm in population.users]
-    total, users = sum(shares), list(population.users.values())
-    undeclared = any(n for n, share in zip(users, shares, strict=True) if not share)
-    if sum(users) * min(definition.shares.values()) / total < _LEAST_EXPECTED and not undeclared:
+    users = [n for n, share in zip(population.users.values(), shares, strict=True) if share]
+    if sum(users) * min(definition.shares.values()) / sum(shares) < _LEAST_EXPECTED:
         return None
-    return sample_ratio_p_value(users, shares)
+    return sample_ratio_p_value(list(population.users.values()), shares)

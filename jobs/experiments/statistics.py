@@ -143,13 +143,15 @@ def satterthwaite(
 def sample_ratio_p_value(observed: Sequence[float], weights: Sequence[float]) -> float:
     """p of the chi-squared test that users fell into the arms in the declared shares.
 
+    An arm of share 0 takes no part: the test stands on the users of the others, and says whether those were divided as
+    declared. That anybody is in such an arm is a fault of its own, whatever the others look like.
+
     Args:
         observed: users by arm.
         weights: declared shares in the same order, on any scale.
 
     Returns:
-        1.0 where there is nothing to contradict the shares (no user, or a single arm); 0.0 where users are in
-        an arm of share 0.
+        1.0 where there is nothing to contradict the shares (no user, or a single arm with a share).
 
     Raises:
         ValueError: lengths differ, or a number is negative or not finite, or no share is positive.
@@ -161,8 +163,6 @@ def sample_ratio_p_value(observed: Sequence[float], weights: Sequence[float]) ->
         raise ValueError("counts and shares are finite and not negative")
     if not shares.sum():
         raise ValueError("no share is positive")
-    if counts[shares == 0].any():
-        return 0.0
     counts, shares = counts[shares > 0], shares[shares > 0]
     if not counts.sum() or counts.size < 2:
         return 1.0

@@ -47,7 +47,17 @@ def unit_days(
     calendar = F.broadcast(spark.createDataFrame([(day,) for day in days], "day date"))
     exposed = (
         population.join(declared, "experiment_id")
-        .select(*_UNIT, "arm", "first_exposure_ts", "eligible", "source", "is_bot", "end_ds", "ds")
+        .select(
+            *_UNIT,
+            "arm",
+            "first_exposure_ts",
+            "eligible",
+            "source",
+            "is_bot",
+            "end_ds",
+            "drops_several",
+            "ds",
+        )
         .withColumnRenamed("ds", "first_exposure_ds")
     )
     relevant = events.where("event_type IN ('message', 'exposure') AND user_id IS NOT NULL").select(
@@ -70,7 +80,7 @@ def unit_days(
         F.when(F.col("source") == "internal", "internal")
         .when(~F.col("eligible"), "ineligible")
         .when(F.col("is_bot"), "bot")
-        .when(F.col("is_split"), "in_several_arms")
+        .when(F.col("is_split") & F.col("drops_several"), "in_several_arms")
     )
     amount = F.coalesce("amount", F.lit(0))
     return (

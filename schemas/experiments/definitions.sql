@@ -14,6 +14,7 @@ CREATE TABLE experiments.definitions (
   segments ARRAY<STRING> NOT NULL COMMENT 'Columns of experiments.covariates by which it is read out too.',
   bot_messages_per_day BIGINT NOT NULL COMMENT 'A user who sent more on a day before first exposure is a bot.',
   winsor_quantile DOUBLE NOT NULL COMMENT 'Quantile of all engaged users, arms pooled, at which messages are cut for the method winsorised.',
+  several_arms STRING COMMENT 'What becomes of users who saw several arms: drop (from all arms) or first_arm (they count in the first one seen). NULL, in older rows, is drop.',
   definition STRING NOT NULL COMMENT 'JSON: the whole definition as declared.',
   ds DATE NOT NULL COMMENT 'UTC date of declared_ts.',
   run_id STRING NOT NULL COMMENT 'Id of the command that wrote the row.'

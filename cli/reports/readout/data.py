@@ -54,6 +54,11 @@ class Readout:
         """Metrics of the declared family."""
         return tuple(self.definition["metrics"])
 
+    @property
+    def several_arms(self) -> str:
+        """What becomes of users of several arms: drop or first_arm."""
+        return str(self.definition.get("several_arms") or "drop")
+
     def lifts_on_day(
         self, segment: str = ALL, method: str | None = None, metric: str | None = None
     ) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from cli.reports.figures import Plot, percent
 from cli.reports.page import Tile, write_page
 from cli.reports.readout import figures, words
 from cli.reports.readout.data import ALL, BY_DAY, Readout, Row
+from jobs.experiments.populations import WHOM, without_share
 
 EXCLUDED = {
     "in_several_arms": ("Seen in several arms", "They saw more than one arm, so they are excluded from all of them."),
@@ -131,21 +132,32 @@ def sample_ratio_checks(readout: Readout) -> list[Row]:
         ("each day of first exposure", _tested(readout, lambda segment: segment.startswith(f"{BY_DAY}="))),
         ("each segment", _tested(readout, lambda s: s != ALL and not s.startswith(f"{BY_DAY}="))),
     ):
-        tested = [row for row in chosen if row["sample_ratio_p"] is not None]
+        tested = [row for row in chosen if row["sample_ratio_p"] is not None or row["sample_ratio_alarm"]]
         if tested:
             checks.append(
                 {
                     "name": name,
+                    "whom": WHOM[name.rpartition(" ")[2]][readout.several_arms]
+                    if name.startswith("all")
+                    else "",
                     "tests": len(tested),
-                    "p": min(row["sample_ratio_p_adjusted"] for row in tested),
+                    "p": min(row["sample_ratio_p_adjusted"] or 0.0 for row in tested),
                     "alarms": [
-                        f"{row['segment'].partition('=')[2]}, {row['basis']}" if row["segment"] != ALL else ""
+                        f"{row['segment'].partition('=')[2]}, {row['basis']}"
+                        if row["segment"] != ALL
+                        else _stray(row["users"], readout)
                         for row in tested
                         if row["sample_ratio_alarm"]
                     ],
                 }
             )
     return checks
+
+
+def _stray(users: Mapping[str, int], readout: Readout) -> str:
+    stray = without_share(users, readout.definition["arms"])
+    named = ", ".join(f"{arm} {n:,}" for arm, n in stray.items())
+    return f"users in arms that are not declared: {named}" if named else ""
 
 
 def _tested(readout: Readout, matches: Any) -> list[Row]:

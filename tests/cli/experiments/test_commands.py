@@ -152,10 +152,48 @@ def test_a_readout_says_what_was_read_and_what_may_be_said(home: Path) -> None:
             "2026-11-20.*Days with a readout: 2026-11-18, 2026-11-24",
         ),
         (["readout", "other"], "no experiment 'other' is declared.*Available: exp-001"),
+        (
+            ["readout", "exp-001", "--method", "bayes"],
+            r"no method 'bayes' \[setting --method\]. Available: \*, plain",
+        ),
+        (["readout", "exp-001", "--method", "plian"], "Did you mean plain"),
+        (["readout", "exp-001", "--segment", "nosuch=1"], r"no segment 'nosuch=1'.*Available: \*, all"),
+        (["readout", "exp-001", "--segment", "All", "--format", "csv"], "Did you mean all"),
         (["experiment", "check", "other"], "table experiments.definitions"),
     ):
         with pytest.raises(FlywheelError, match=message):
             runner.invoke(app, arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("several", ["drop", "first_arm"])
+def test_a_readout_says_on_whom_a_sample_ratio_stands_and_who_is_in_no_declared_arm(
+    home: Path, several: str
+) -> None:
+    text = (home / "one.toml").read_text()
+    (home / "one.toml").write_text(f'several_arms = "{several}"\n{text}')
+    run("experiment", "declare", str(home / "one.toml"))
+    put(lake(), "experiments.readouts", [readout_row()])
+    put(
+        lake(), "experiments.populations",
+        [
+            {"experiment_id": "exp-001", "as_of_ds": LAST, "segment": "all", "basis": basis, "ds": LAST,
+             "users": {"control": 1000, "test": 1000, "variant": 7}, "sample_ratio_p": 1.0,
+             "sample_ratio_alarm": True, "input_versions": "{}"}
+            for basis in ("assigned", "exposed")
+        ],
+    )  # fmt: skip
+    told = run("readout", "exp-001").output
+    assert "assigned (everybody logged, in the first arm seen): control 1,000" in told
+    who = {
+        "drop": "without users of several arms",
+        "first_arm": "users of several arms in the first one seen",
+    }
+    assert f"exposed ({who[several]}): control 1,000, test 1,000, variant 7; sample ratio p = 1" in told
+    assert "users in arms that the definition does not declare: variant 7  ALARM" in told
+    run("readout", "exp-001", "--html", str(home / "page.html"))
+    page = (home / "page.html").read_text()
+    assert who[several] in page
+    assert "users in arms that are not declared: variant 7" in page
 
 
 def test_every_kind_of_set_is_told_as_it_is() -> None:

@@ -46,6 +46,7 @@ def test_the_sandbox_writes_a_definition_that_is_accepted(tmp_path: Path) -> Non
         ({"metrics": ("clicks",)}, "metrics", "not one of breadth"),
         ({"winsor_quantile": 0.2}, "winsor_quantile", "greater than 0.5"),
         ({"segments": ("age",)}, "segments.0", "locale"),
+        ({"several_arms": "last_arm"}, "several_arms", "'drop' or 'first_arm'"),
         ({"arms": ("a",)}, "arms", "not permitted"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs.experiments.populations import Population, populations
+from jobs.experiments.populations import Population, populations, without_share
 from jobs.experiments.statistics import sample_ratio_p_value
 from tests.jobs.experiments.conftest import date_of, declared
 
@@ -60,10 +60,20 @@ def test_a_level_is_corrected_among_all_levels_and_small_ones_are_not_tested() -
     assert found["language=few", "exposed"].sample_ratio_p is None
 
 
-def test_an_arm_that_has_no_share_is_an_alarm() -> None:
+def test_users_in_an_arm_without_a_share_are_an_alarm_and_no_part_of_the_test() -> None:
     cells = [cell("control", 100), cell("test", 100), cell("variant", 1)]
-    assert ("all", "exposed") in alarms(populations(cells, declared(), 0.001))
+    found = {(one.segment, one.basis): one for one in populations(cells, declared(), 0.001)}
+    assert alarms(list(found.values())) == {("all", "assigned"), ("all", "exposed")}
+    assert found["all", "exposed"].sample_ratio_p == 1
+    assert without_share(found["all", "exposed"].users, declared().shares) == {"variant": 1}
     assert alarms(populations(cells[:2], declared(), 0.001)) == set()
+    # Also where too few users are there to test the others.
+    (few,) = (
+        one
+        for one in populations(cells[2:], declared(), 0.001)
+        if (one.segment, one.basis) == ("all", "exposed")
+    )
+    assert (few.sample_ratio_p, few.sample_ratio_alarm) == (None, True)
 
 
 def test_shares_need_not_be_equal() -> None:

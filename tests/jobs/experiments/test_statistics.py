@@ -165,8 +165,12 @@ def test_sample_ratio_by_hand() -> None:
     assert sample_ratio_p_value([5000, 5400], [1, 1]) < 0.001
     assert sample_ratio_p_value([0, 0], [1, 1]) == 1.0
     assert sample_ratio_p_value([10], [1]) == 1.0
-    assert sample_ratio_p_value([10, 1], [1, 0]) == 0.0
+    assert sample_ratio_p_value([10, 1], [1, 0]) == 1.0
     assert sample_ratio_p_value([10, 12, 0], [1, 1, 0]) == sample_ratio_p_value([10, 12], [1, 1])
+    # A published case: the 900 take no part. 2 * 100^2 / 1100 = 18.1818, and erfc(sqrt(18.1818 / 2)) = 2.0079e-5.
+    published = sample_ratio_p_value([1000, 1200, 900], [0.5, 0.5, 0])
+    assert published == pytest.approx(math.erfc(math.sqrt(100 / 11)), rel=1e-12)
+    assert f"{published:.4e}" == "2.0079e-05"
 
 
 @pytest.mark.parametrize(
