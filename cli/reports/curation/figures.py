@@ -98,7 +98,7 @@ def by_day(rows: Sequence[Row]) -> Plot:
         sizes[row["level"]] = sizes.get(row["level"], 0) + row["usable"]
     days = sorted({row["ds"] for row in rows})
     at = {(row["level"], row["ds"]): row for row in rows}
-    figure = go.Figure()
+    figure, at_days = go.Figure(), _day_names(days)
     shown = sorted(sizes, key=lambda level: (-sizes[level], level))[: len(LINES)]
     spans: dict[str, tuple[float, float]] = {}
     for level, colour in zip(shown, LINES, strict=False):
@@ -108,12 +108,12 @@ def by_day(rows: Sequence[Row]) -> Plot:
         spans[level] = min(shares), max(shares)
         aim = next((row["target_pct"] for row in found if row and row["target_pct"] is not None), None)
         figure.add_scatter(
-            x=days, y=shares, name=label, mode="lines+markers",
+            x=at_days, y=shares, name=label, mode="lines+markers",
             line={"color": colour}, hovertemplate=f"{label}: %{{y:.1f}} % of the sample on %{{x}}<extra></extra>",
         )  # fmt: skip
         if aim is not None:
             figure.add_scatter(
-                x=[days[0], days[-1]], y=[aim, aim], mode="lines", showlegend=False,
+                x=[at_days[0], at_days[-1]], y=[aim, aim], mode="lines", showlegend=False,
                 line={"color": colour, "dash": "dot", "width": 1},
                 hovertemplate=f"{label}: target {aim:.1f} %<extra></extra>",
             )  # fmt: skip
@@ -137,7 +137,7 @@ def drift(rows: Sequence[Row], titles: Mapping[str, str]) -> Plot:
     at = {(row["dimension"], row["ds"]): row for row in rows}
     cells = [[at.get((name, day)) for day in days] for name in names]
     heat = go.Heatmap(
-        x=[str(day) for day in days], y=[titles[name] for name in names],
+        x=_day_names(days), y=[titles[name] for name in names],
         z=[[max(float(cell["excess"]), 0.0) if cell else None for cell in line] for line in cells],
         zmin=0, zmax=_ALARM, xgap=2, ygap=2, showscale=False,
         colorscale=[[0, "#eef3f2"], [0.4, "#f3e3c3"], [1, GONE]], textfont={"color": INK},
@@ -206,6 +206,11 @@ def prompt_map(rows: Sequence[Row]) -> Plot:
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x")
     return plotted(figure, 480, f"{len(rows):,} prompts: {listed(counts)}.", key)
+
+
+def _day_names(days: Sequence[Any]) -> list[str]:
+    """Few days without their year, which a phone has no room for; the page's head has it."""
+    return [str(day)[5:] if len(days) <= _FEW_DAYS else str(day) for day in days]
 
 
 def _share_bar(name: str, labels: list[str], shares: list[float], colour: str) -> Any:
