@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from models.screening.privacy import (
+    addresses,
     coordinates,
     documents,
     handles,
@@ -32,7 +33,7 @@ _MAX_ROUNDS = 4
 
 RULES: tuple[Rule, ...] = tuple(
     rule
-    for module in (numbers, web, network, payments, documents, coordinates, secrets, handles, personal)
+    for module in (numbers, web, network, payments, documents, coordinates, secrets, handles, personal, addresses)
     for rule in module.RULES
 )
 _RULE_BITS = (1 << len(RULES)) - 1

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from models.screening.privacy.addresses import HOUSE_NUMBER_NEEDS, house_numbers
 from models.screening.privacy.expression import Need, fold, need
 from models.screening.privacy.spoken import spoken_digits
 from models.screening.privacy.view import UNSURE, View, joined_letters, normalised
@@ -281,6 +282,7 @@ DISGUISES = (
     Disguise("leet", need(_LEET), leet_letters),
     Disguise("lookalike", Need((_LOOKALIKE_PAIRS,), 4, 0), lookalike_digits),
     Disguise("parted", need(_PARTED), parted_digits),
+    Disguise("house number", HOUSE_NUMBER_NEEDS, house_numbers),
 )
 
 

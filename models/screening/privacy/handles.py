@@ -101,6 +101,31 @@ _CHAT_WORD = re.compile(
 )
 
 
+# E-mail addresses in words that the rules of written ones do not have, in several languages.
+_AT = (
+    r"(?:arobase|arrobase|klammeraffe|affenschwanz|ät|at the rate(?: of)?|at da rate(?: of)?|apenstaartje|chiocciola|arroba|snabel-?a|małpa|kukac|"
+    r"एट|ऐट|ऍट|एट द रेट)"
+)
+_DOT = r"(?:dot|punto|punkt|point|ponto|kropka|punt|nokta|डॉट|डाट|पॉइंट|underscore|under ?score|gui[óo]n bajo|unterstrich|tiret(?: du)? bas|trattino basso|अंडरस्कोर|dash|tiret|bindestrich|guion)"
+_LABEL = r"[\w\u0900-\u0963\-]{1,40}+"
+_EMAIL_IN_WORDS = re.compile(
+    rf"(?<![\w.]){_LABEL}(?:(?:\.| {_DOT} ){_LABEL}){{0,4}} {_AT} {_LABEL}(?:(?:\.| {_DOT} ){_LABEL}){{1,3}}",
+    re.IGNORECASE,
+)
+_EMAIL_ZH = re.compile(
+    r"(?<![A-Za-z0-9_.])[A-Za-z0-9_.\-]{2,40} ?(?:艾特|爱特|圈[aA]|小老鼠|at) ?[A-Za-z0-9\-]{1,20} ?(?:点|\.) ?(?:com|cn|net|org)(?![A-Za-z0-9])"
+)
+_EMAIL_QUOTED = re.compile(r"\"[^\"\n@]{1,64}\"@(?:[\w\-]{1,63}\.){1,5}[A-Za-z]{2,24}")
+_ENDS = frozenset(
+    "com org net edu gov info io co in uk us es mx de at ch fr it pt br be nl pl ro tr cn eu me dev app com.br कॉम इन नेट ऑर्ग".split()
+)
+
+
+def _in_words(match: re.Match[str]) -> Span | None:
+    last = re.split(r"[ .]", match.group())[-1].lower()
+    return Span(*match.span(), "EMAIL_ADDRESS", 0.85) if last in _ENDS else None
+
+
 def _is_coded(name: str) -> bool:
     """Whether a name has what a word has not: a digit, an underscore, an inner dot, or a leading @."""
     return not _CHAT_WORD.fullmatch(name.lstrip("@")) and (
@@ -161,6 +186,9 @@ RULES = (
     Rule("account_before", _BEFORE, _account("USERNAME")),
     Rule("mailbox_told", _MAILBOX_TOLD, _account("EMAIL_ADDRESS")),
     Rule("mailbox_before", _MAILBOX_BEFORE, _account("EMAIL_ADDRESS")),
+    Rule("email_in_words", _EMAIL_IN_WORDS, _in_words),
+    Rule("email_zh", _EMAIL_ZH, always("EMAIL_ADDRESS", 0.85)),
+    Rule("email_quoted", _EMAIL_QUOTED, always("EMAIL_ADDRESS", 0.9)),
     Rule("account_zh", _CHINESE, always("USERNAME", 0.8, "name")),
     Rule("mention", _MENTION, _mention),
     Rule("discord_tag", _TAG, _tag),

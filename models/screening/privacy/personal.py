@@ -73,7 +73,7 @@ _SURE_STREET_EN = (
 _UNIT = r"(?:,?\s*(?:apt|apartment|suite|ste|unit|flat|floor|fl|#|piso|planta|puerta|bajo|box|office|stock)\.?\s?(?:no\.?\s?)?[\w\-ºª]{1,6})?"
 _CITY_TAIL = r"(?:\s*[,\n]\s*(?:[A-ZÀ-Þ][\w'’.\-]+(?: (?:de|del|la|[A-ZÀ-Þ][\w'’.\-]+)){0,3}))?(?:,?\s*[A-Z]{2}\b)?(?:,?\s*(?:[A-Z]{1,2}\d[\dA-Z]? ?\d[A-Z]{2}|\d{5}(?:-\d{4})?|\d{6}|\d{3} ?\d{3}))?"
 _ADDRESS_EN = re.compile(
-    rf"\b\d{{1,6}}[A-Za-z]?(?:[/\-]\d{{1,4}})?,? (?:(?:[NSEW]|north|south|east|west)\.? )?(?:(?:[A-Z][\w'’.\-]*|\d{{1,3}}(?:st|nd|rd|th)) ){{1,4}}(?i:{_STREET_EN})\b\.?"
+    rf"\b\d{{1,6}}[A-Za-z]?(?:[/\-]\d{{1,4}})?,?[ \n](?:(?:[NSEW]|north|south|east|west)\.? )?(?:(?:[A-Z][\w'’.\-]*|\d{{1,3}}(?:st|nd|rd|th)) ){{1,4}}(?i:{_STREET_EN})\b\.?"
     rf"{_UNIT}{_CITY_TAIL}{_UNIT}"
 )
 _ADDRESS_EN_LOWER = re.compile(

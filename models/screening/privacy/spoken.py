@@ -124,6 +124,14 @@ class _Run:
             previous = number.end
 
 
+def digits_of(words: str) -> str:
+    """The digits of numbers in words, one after the other: "4821" for 'forty-eight twenty-one'."""
+    run = _Run()
+    for match in _TOKEN.finditer(words.lower()):
+        run.read(match.group(), *match.span())
+    return "".join(number.digits for number in run.numbers)
+
+
 def spoken_digits(view: View) -> View | None:
     """The view with runs of spoken numbers of five or more digits written as digits; None if there are none.
 
