@@ -33,7 +33,18 @@ _MAX_ROUNDS = 4
 
 RULES: tuple[Rule, ...] = tuple(
     rule
-    for module in (numbers, web, network, payments, documents, coordinates, secrets, handles, personal, addresses)
+    for module in (
+        numbers,
+        web,
+        network,
+        payments,
+        documents,
+        coordinates,
+        secrets,
+        handles,
+        personal,
+        addresses,
+    )
     for rule in module.RULES
 )
 _RULE_BITS = (1 << len(RULES)) - 1

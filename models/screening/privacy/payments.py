@@ -10,11 +10,11 @@ from models.screening.privacy.bounds import END, START, cue
 from models.screening.privacy.rule import Rule, after, always, before
 from models.screening.privacy.span import Span
 
-_JOINT = r"[ \-./\u00b7]?"
+_JOINT = r"[ \-./,*|_\u00b7]?"
 _IBAN = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z]{{2}}{_JOINT}\d{_JOINT}\d(?:{_JOINT}[A-Za-z0-9]){{10,30}}")
 _IBAN_WORD = re.compile(rf"[A-Za-z]{{2}}{_JOINT}\d{_JOINT}\d(?:{_JOINT}[A-Za-z0-9]*\d[A-Za-z0-9]*){{1,31}}")
 _IBAN_CUE = cue(r"iban|आईबैन|国际银行账")
-_COMPACT = re.compile(r"[ \-./\u00b7]")
+_COMPACT = re.compile(r"[ \-./,*|_\u00b7]")
 _WALLET_58 = re.compile(r"(?<![A-Za-z0-9])[13LDX9A][1-9A-HJ-NP-Za-km-z]{25,34}(?![A-Za-z0-9])")
 _WALLET_BECH32 = re.compile(r"(?<![A-Za-z0-9])(?:bc1|tb1|ltc1)[a-z0-9]{11,87}(?![A-Za-z0-9])", re.IGNORECASE)
 _WALLET_ETH = re.compile(r"(?<![A-Za-z0-9])0x[0-9A-Fa-f]{40}(?![A-Za-z0-9])")
