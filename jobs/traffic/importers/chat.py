@@ -157,6 +157,8 @@ class Source:
     Attributes:
         file: name of the input file, as in quarantine.
         line: number of the line, or of the element of an array, from 1.
+        assistant: who of the people in a chat export is the assistant.
+        owner: id of the user whose export the file is, where a file beside it says so.
         skipped: messages, parts and records left out, by kind.
         unusable_times: times before 2000 or after tomorrow.
     """
@@ -165,6 +167,7 @@ class Source:
     line: int
     times: TimeRules = field(default_factory=TimeRules)
     assistant: str | None = None
+    owner: str | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     unusable_times: int = 0
 

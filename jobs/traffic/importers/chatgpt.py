@@ -7,8 +7,10 @@ messages, tools and their results, reasoning and pictures are skipped.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from infra.records import read_records
 from jobs.traffic.importers.chat import Chat, Message, NotAChat, Role, Source
 from jobs.traffic.importers.content import kind_of_role, served
 from jobs.traffic.importers.fields import (
@@ -18,6 +20,7 @@ from jobs.traffic.importers.fields import (
     optional_id,
     optional_text,
     persona_of,
+    some_of,
 )
 from jobs.traffic.importers.trees import Node, newest_leaf, standing_branch
 
@@ -27,6 +30,7 @@ _SKIPPED_KINDS = {
     "code": "tool_call",
     "execution_output": "tool",
 }
+_LONGEST_USER = 1_000_000
 _TEXT_KINDS = ("text", "multimodal_text")
 
 
@@ -48,13 +52,24 @@ def chats_of(record: dict[str, Any], source: Source) -> Iterator[Chat]:
         dataset="chatgpt",
         language=None,
         persona=persona_of(optional_id(record, "gizmo_id"), None, ()),
-        user_id=None,
+        user_id=source.owner,
         owner=f"chatgpt/{source.file}",
         model=optional_text(record, "default_model_slug"),
         started_at=first_moment(record, source, ("create_time",)),
         ended_at=None,
         messages=checked_messages(messages),
     )
+
+
+def owner_of(path: Path) -> str | None:
+    """The id of the user whose export a file is: of `user.json`, which lies beside it."""
+    beside = path.with_name("user.json")
+    if not beside.is_file():
+        return None
+    for record in read_records(beside, _LONGEST_USER):
+        given = (record.value or {}).get("id")
+        return given if isinstance(given, str) and given else None
+    return None
 
 
 def _node(name: str, entry: Mapping[str, Any], source: Source) -> Node:
@@ -74,7 +89,7 @@ def _said(message: dict[str, Any], source: Source) -> Message | None:
     content = object_of(message.get("content"), "content")
     content_kind = content.get("content_type", "text")
     if kind == "instructions" or metadata.get("is_visually_hidden_from_conversation"):
-        if any(content.get("parts") or ()):
+        if any(some_of(content, "parts")):
             source.skipped["hidden"] += 1
         return None
     if kind == "tool":

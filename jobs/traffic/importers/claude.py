@@ -18,6 +18,7 @@ from jobs.traffic.importers.fields import (
     object_of,
     optional_id,
     optional_text,
+    some_of,
 )
 from jobs.traffic.importers.trees import Node, newest_leaf, standing_branch
 
@@ -61,7 +62,7 @@ def chats_of(record: dict[str, Any], source: Source) -> Iterator[Chat]:
 def _said(message: dict[str, Any], source: Source) -> Message | None:
     role: Role = "user" if kind_of_role(message.get("sender")) == "user" else "character"
     content = message.get("content") or message.get("text")
-    files = [*(message.get("attachments") or []), *(message.get("files") or [])]
+    files = [*some_of(message, "attachments"), *some_of(message, "files")]
     if files:
         source.skipped["attachment"] += len(files)
     return served(role, message, source, content, at=first_moment(message, source, ("created_at",)))

@@ -24,11 +24,12 @@ _NO_JSON = ("malformed_json", "not_an_object", "empty_line", "cut_off")
 
 
 class InputFile(NamedTuple):
-    """A file to import, its name in quarantine, and its format."""
+    """A file to import, its name in quarantine, its format, and the user whose export it is, where that is said."""
 
     path: Path
     label: str
     format: str
+    owner: str | None = None
 
     @property
     def reader(self) -> Format:
@@ -78,7 +79,7 @@ def detected(
         elif name is None:
             raise _unknown(label)
         else:
-            known.append(InputFile(path, label, name))
+            known.append(InputFile(path, label, name, FORMATS[name].owner_of(path)))
     if not known:
         raise _unknown(files[0][1])
     _check_assistant(known, options)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jobs.traffic.importers.chat import Chat, NotAChat, Source
-from jobs.traffic.importers.fields import list_of, object_of, optional_id, optional_text
+from jobs.traffic.importers.fields import list_of, object_of, optional_id, optional_text, some_of
 from jobs.traffic.importers.people import Said, conversations, speakers
 
 _SPOKEN = ("Default", "Reply", "ChatInputCommand", "ContextMenuCommand", "ThreadStarterMessage")
@@ -53,7 +53,7 @@ def _said(message: dict[str, Any], source: Source) -> Said | None:
     if speaker is None:
         source.skipped["no_speaker"] += 1
         return None
-    reactions = [one.get("emoji") for one in message.get("reactions") or [] if isinstance(one, dict)]
+    reactions = [one.get("emoji") for one in some_of(message, "reactions") if isinstance(one, dict)]
     return Said(
         speaker=speaker,
         names=names,

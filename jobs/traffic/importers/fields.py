@@ -35,6 +35,12 @@ def list_of(record: Mapping[str, Any], name: str) -> list[Any]:
     return logged
 
 
+def some_of(record: Mapping[str, Any], name: str) -> list[Any]:
+    """A list that says something beside the text, such as attachments; an empty one where there is none."""
+    value = record.get(name)
+    return value if isinstance(value, list) else []
+
+
 def object_of(value: object, name: str) -> dict[str, Any]:
     """An object; an empty one where there is none.
 

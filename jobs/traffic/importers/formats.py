@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jobs.traffic.importers import (
@@ -37,11 +38,13 @@ class Format:
         chats_of: gives the conversations, or pieces of them, of one record; for text, of all lines of a file.
         speakers_of: counts the people in a record, in exports of chats among people: there the user says who is the
             assistant.
+        owner_of: tells whose export a file is, if a file beside it says so.
     """
 
     title: str
     chats_of: ReadChats
     speakers_of: Callable[[Any, Source], int] | None = None
+    owner_of: Callable[[Path], str | None] = lambda _: None
 
 
 def _no_chats(_: object, __: Source) -> Iterator[Chat]:
@@ -55,7 +58,7 @@ FORMATS: Mapping[str, Format] = {
     "wildchat": Format("WildChat", wildchat.chats_of),
     "lmsys": Format("LMSYS-Chat", wildchat.chats_of),
     "oasst": Format("OpenAssistant trees", oasst.chats_of),
-    "chatgpt": Format("a ChatGPT data export", chatgpt.chats_of),
+    "chatgpt": Format("a ChatGPT data export", chatgpt.chats_of, owner_of=chatgpt.owner_of),
     "claude": Format("a Claude data export", claude.chats_of),
     "langfuse": Format("Langfuse", langfuse.chats_of),
     "telegram": Format("a Telegram export", telegram.chats_of, telegram.speakers_of),

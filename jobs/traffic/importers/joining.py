@@ -117,11 +117,11 @@ class _Open(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a piece stands: file and line, and what a conversation that begins there is called if it has no id."""
+    """Where a piece stands, and what comes before the ids that it is given."""
 
     file: str
     line: int
-    name: str
+    scope: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,25 +139,46 @@ class Groups:
     renamed: dict[int, str]
 
     def whole(self, pieces: Iterable[tuple[Chat, Place]]) -> Iterator[tuple[Chat, Place, int]]:
-        """Each conversation once, with the place of its first piece and the number of its pieces.
+        """Each conversation once, with an id, the place of its first piece and the number of its pieces.
 
         Args:
             pieces: all pieces again, in the order of the first pass.
         """
         waiting: dict[int, list[Chat]] = defaultdict(list)
         begun: dict[int, Place] = {}
+        names = _Names()
         for n, (chat, place) in enumerate(pieces):
             if n in self.renamed:
                 chat = replace(chat, conversation_id=self.renamed[n])
             group = self.group_of.get(n)
             if group is None:
-                yield _named(chat, place.name), place, 1
+                yield names.named(chat, chat, place), place, 1
                 continue
             first = begun.setdefault(group, place)
             waiting[group].append(chat)
             if len(waiting[group]) == self.sizes[group]:
-                begin, *more = waiting.pop(group)
-                yield merged([_named(begin, first.name), *more]), first, 1 + len(more)
+                chats = waiting.pop(group)
+                # The first request of a conversation stays its shortest piece, however long its log grows.
+                shortest = min(chats, key=lambda piece: len(piece.messages))
+                yield names.named(merged(chats), shortest, first), first, len(chats)
+
+
+class _Names:
+    """Gives ids to conversations without one. They depend on what was said first, not on where a file lies.
+
+    Equal conversations are numbered, in the order of the import.
+    """
+
+    def __init__(self) -> None:
+        self._given: Counter[int] = Counter()
+
+    def named(self, chat: Chat, first: Chat, place: Place) -> Chat:
+        if chat.conversation_id is not None:
+            return chat
+        digest = _histories(first.messages, _digest("chat", place.scope, first.user_id or ""))[-1]
+        self._given[digest] += 1
+        again = f"-{self._given[digest]}" if self._given[digest] > 1 else ""
+        return replace(chat, conversation_id=f"{place.scope}chat-{digest:016x}{again}")
 
 
 def merged(pieces: Sequence[Chat]) -> Chat:
@@ -166,7 +187,7 @@ def merged(pieces: Sequence[Chat]) -> Chat:
     What a piece repeats of those before it is taken once. A last response that differs took the place of the
     one before.
     """
-    name = pieces[0].conversation_id
+    name = next((piece.conversation_id for piece in pieces if piece.conversation_id is not None), None)
     starts = [piece.known_start for piece in pieces]
     order = list(range(len(pieces)))
     known = [start for start in starts if start is not None]
@@ -245,10 +266,6 @@ def _timed(piece: Chat, shared: int) -> Chat:
         model = (message.model or piece.model) if message.role == "character" else None
         messages[n] = replace(message, at=own, model=model)
     return replace(piece, messages=tuple(messages))
-
-
-def _named(chat: Chat, name: str) -> Chat:
-    return chat if chat.conversation_id is not None else replace(chat, conversation_id=name)
 
 
 def _histories(messages: Sequence[Message], seed: int) -> list[int]:

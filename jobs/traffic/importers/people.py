@@ -59,11 +59,12 @@ def conversations(said: Sequence[Said], chat_id: str | None, dataset: str, sourc
         is_answer = one.speaker in assistants
         last = wrote.get(one.answers or "", last) if is_answer else one.speaker
         by_person[last].append(_message(one, is_answer))
-    name = chat_id or source.file
     for person, messages in by_person.items():
         yield Chat(
             # Of a group each person has a conversation of their own: whoever leaves takes only theirs along.
-            conversation_id=name if len(by_person) == 1 else f"{name}/{_short(person)}",
+            conversation_id=chat_id
+            if chat_id and len(by_person) == 1
+            else _name(chat_id or dataset, person, said[0]),
             dataset=dataset,
             language=None,
             persona=None,
@@ -87,5 +88,7 @@ def _message(one: Said, is_answer: bool) -> Message:
     )
 
 
-def _short(person: str) -> str:
-    return hashlib.sha256(person.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+def _name(chat_id: str, person: str, first: Said) -> str:
+    """An id of a person's conversation in a chat; the chat is told by its first message if it has no id."""
+    text = "\x1f".join([person, str(first.at), first.text])
+    return f"{chat_id}/{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -90,6 +90,7 @@ class _Import:
         self.report = ImportReport(
             files=len(files), formats=Counter(file.format for file in files), unread_files=unread
         )
+        self._scope = f"{options.origin}/" if options.origin else ""
         self._personas: set[str] = set()
         self._calendar = Calendar(options)
         self._signals: dict[str, set[str]] = defaultdict(set)
@@ -156,19 +157,12 @@ class _Import:
                 else:
                     report.skipped_messages.update(source.skipped)
                     report.without_chat += not chats
-                for n, chat in enumerate(chats):
-                    yield chat, self._place(file, number, n)
+                for chat in chats:
+                    yield chat, Place(file.label, number, self._scope)
             self._say(f"{place}/{len(self._files)} {file.label}: {report.lines - before:,} lines")
 
     def _source(self, file: InputFile, line: int) -> Source:
-        return Source(file.label, line, self._times, self._options.assistant)
-
-    def _place(self, file: InputFile, line: int, n: int) -> Place:
-        """Where the n-th chat of a record stands."""
-        name = f"{file.label}:{line}" + (f":{n}" if n else "")
-        return Place(
-            file.label, line, name if self._options.origin is None else f"{self._options.origin}/{name}"
-        )
+        return Source(file.label, line, self._times, self._options.assistant, file.owner)
 
     def _chats(self, file: InputFile, record: Any, source: Source) -> list[Chat]:
         """The chats of a record, with ids as the options have them."""
@@ -188,6 +182,7 @@ class _Import:
             chat,
             conversation_id=_scoped(scope, chat.conversation_id),
             user_id=_scoped(prefixes, chat.user_id),
+            owner=_scoped(prefixes, chat.owner),
             persona=persona and replace(persona, character_id=str(_scoped(prefixes, persona.character_id))),
         )
 
@@ -271,5 +266,7 @@ def _in_order(signals: set[str]) -> list[str]:
 
 
 def _digest(files: Sequence[InputFile], options: ImportOptions) -> str:
-    text = json.dumps([[file.label for file in files], [str(option) for option in astuple(options)]])
+    """Names an import by where its files lie: other files of the same names do not overwrite what it landed."""
+    paths = [str(file.path.resolve()) for file in files]
+    text = json.dumps([paths, [str(option) for option in astuple(options)]])
     return hashlib.sha256(text.encode()).hexdigest()[:10]

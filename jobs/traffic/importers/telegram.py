@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jobs.traffic.importers.chat import Chat, NotAChat, Source
-from jobs.traffic.importers.fields import list_of, object_of, optional_id, optional_text
+from jobs.traffic.importers.fields import list_of, object_of, optional_id, optional_text, some_of
 from jobs.traffic.importers.people import Said, conversations, speakers
 
 
@@ -68,7 +68,7 @@ def _said(message: dict[str, Any], source: Source) -> Said | None:
     if speaker is None:
         source.skipped["no_speaker"] += 1  # a deleted account
         return None
-    reactions = message.get("reactions") or []
+    reactions = some_of(message, "reactions")
     return Said(
         speaker=speaker,
         names=(name,) if name else (),

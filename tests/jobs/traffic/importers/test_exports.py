@@ -178,3 +178,13 @@ def test_a_folder_of_mixed_exports_is_read_file_by_file(imports: Imports) -> Non
     assert found.report.conversations == 4
     assert found.report.unread_files == 3
     assert "3 file(s) of the folder were not read" in str(found.report)
+
+
+def test_an_export_of_chatgpt_is_of_the_user_whose_file_lies_beside_it(imports: Imports) -> None:
+    files = {
+        "conversations.json": (EXPORTS / "chatgpt.json").read_bytes(),
+        "user.json": '{"id": "user-7", "email": ""}',
+    }
+    found = imports(files)
+    assert found.of("user_id") == {"user-7"}
+    assert found.report.synthetic == {}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.traffic.importers import ImportOptions, import_chats
 from jobs.traffic.importers.chat import Chat, Message
 from jobs.traffic.importers.joining import Pieces, Place, merged
-from tests.jobs.traffic.importers.conftest import Imports
+from tests.jobs.traffic.importers.conftest import START, Imports
 
 
 def said(*texts: str) -> list[dict[str, str]]:
@@ -155,7 +158,7 @@ def test_no_text_is_lost_or_made_up(chats: list[list[str]], user: str | None) ->
     met = Pieces()
     for piece in pieces:
         met.meet(piece, 0)
-    whole = list(met.joined().whole((piece, Place("f", n, f"f:{n}")) for n, piece in enumerate(pieces)))
+    whole = list(met.joined().whole((piece, Place("f", n)) for n, piece in enumerate(pieces)))
     assert sum(count for _, _, count in whole) == len(pieces)
     kept = [tuple(message.text for message in chat.messages) for chat, _, _ in whole]
     for texts in chats:  # the last answer of a piece may have been replaced, so it may be followed by another
@@ -173,3 +176,22 @@ def test_merging_one_piece_changes_no_message() -> None:
         "c", "d", None, None, None, "m", None, None, (Message("user", "x"), Message("character", "y"))
     )
     assert [message.text for message in merged([chat]).messages] == ["x", "y"]
+
+
+def test_ids_that_are_made_up_depend_on_what_was_said_first(imports: Imports) -> None:
+    short = [line(*FIRST, user="u"), line("a hill?", "Etna."), line("a hill?", "Etna.")]
+    first = imports({"a.jsonl": short}).of("conversation_id")
+    assert len(first) == 3
+    # Moved, renamed and grown: the same conversations have the same ids.
+    moved = imports({"deep/b.jsonl": [line(*SECOND, user="u"), *short, line("a sea?", "Azov.")]})
+    assert first < moved.of("conversation_id")
+    assert moved.report.conversations == 4
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    for name, texts in (("a", FIRST), ("b", ("a hill?", "Etna."))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.jsonl").write_text(json.dumps(line(*texts)) + "\n")
+        for _ in range(2):  # and a second import of the same file adds nothing
+            import_chats(tmp_path / name / "log.jsonl", tmp_path / "landing", ImportOptions(START, 1))
+    assert len(list((tmp_path / "landing").rglob("*.gz"))) == 2
