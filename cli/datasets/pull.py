@@ -83,6 +83,10 @@ def pull(
         f"{result.rows:,} rows of {rows_text} in {result.files} file(s), {result.size / 1e6:,.1f} MB. "
         f"Card: {result.folder / 'README.md'}",
     )
+    if to.value != "hf":
+        out.print(
+            f"Rows for pandas and pyarrow: {result.folder / 'data'}; for datasets.load_dataset: {result.folder}"
+        )
     if not result.rows:
         err.print("No row matched: the files are empty.")
 

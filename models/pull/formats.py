@@ -33,8 +33,14 @@ def loading(kind: str, split: str) -> tuple[str, dict[str, str]]:
     if kind == "hf":
         return 'from datasets import load_from_disk\n\nrows = load_from_disk("DIR")', {}
     name = split or _UNSPLIT
+    # The card lies beside `data`, which holds rows only: readers of folders take every file for one of theirs.
+    other = (
+        'import pandas\n\nrows = pandas.read_parquet("DIR/data")'
+        if kind == "parquet"
+        else 'import pyarrow.dataset\n\nrows = pyarrow.dataset.dataset("DIR/data", format="json")'
+    )
     return (
-        f'from datasets import load_dataset\n\nrows = load_dataset("DIR", split="{name}")',
+        f'from datasets import load_dataset\n\nrows = load_dataset("DIR", split="{name}")\n\n# or\n{other}',
         {name: f"data/{name}-*.{kind}"},
     )
 

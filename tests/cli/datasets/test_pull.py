@@ -10,7 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset, load_from_disk
@@ -80,6 +82,23 @@ def test_the_same_pull_gives_the_same_bytes_and_again_changes_nothing(
         else load_dataset(str(one), split="train", cache_dir=str(tmp_path / "c"))
     )
     assert (rows["turn_id"][:], rows["context"][1]) == (["t1", "t2"], ROWS["context"][1].as_py())
+
+
+@pytest.mark.parametrize("split", ["train", ""])
+def test_pandas_pyarrow_and_datasets_read_a_pulled_folder(
+    filled: Settings, tmp_path: Path, split: str
+) -> None:
+    """The card lay in the way: readers of folders take every file for rows."""
+    for kind in ("parquet", "jsonl"):
+        folder = tmp_path / kind
+        done = run(SAMPLES, *(("--split", split) if split else ()), "--to", kind, "--out", folder)
+        assert str(folder / "data") in done.output
+        read = load_dataset(str(folder), split=split or "rows", cache_dir=str(tmp_path / "c"))
+        found = pads.dataset(folder / "data", format="parquet" if kind == "parquet" else "json").to_table()
+        assert found["turn_id"].to_pylist() == read["turn_id"][:]
+        assert "DIR/data" in (folder / "README.md").read_text()
+    frame = pd.read_parquet(tmp_path / "parquet" / "data")
+    assert frame["turn_id"].tolist() == found["turn_id"].to_pylist()
 
 
 def test_the_card_says_what_was_pulled(filled: Settings, tmp_path: Path) -> None:
