@@ -23,6 +23,7 @@ AIRFLOW_PORT ?= 8080
 # Without compiled modules every process compiles what it imports again: Great Expectations alone is 3 CPU s of it.
 unexport PYTHONDONTWRITEBYTECODE
 
+export AIRFLOW_PORT
 export HF_HUB_OFFLINE := 1
 export GX_ANALYTICS_ENABLED := false
 export AIRFLOW_HOME := $(CURDIR)/.airflow
@@ -78,7 +79,8 @@ lint: setup ## Check style, types and import rules
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy && $(RUN) lint-imports
 
 .PHONY: airflow
-airflow: setup ## Start Airflow with its web UI on AIRFLOW_PORT; DAGs start paused (ARGS="..." for any airflow command)
+airflow: ## Start Airflow with its web UI on AIRFLOW_PORT; DAGs start paused (ARGS="..." for any airflow command)
+	@test -x .venv/bin/airflow || $(MAKE) setup
 	@umask 077; $(RUN) airflow $(or $(ARGS),standalone)
 
 .PHONY: clean

@@ -3,8 +3,8 @@
 **Tasks**: with `stage: all`, the task `data_stages` runs traffic to annotation in one Spark session, so that models
 load and Java warms up once; training and scoring follow. With one stage, the task of that stage runs alone.
 
-**Dry run first**: with `dry_run` (the default), the task only prints `flywheel plan`, which shows the days that are
-due and why. Trigger again with `dry_run: false`. Days that are up to date are skipped unless `force`.
+**Dry run first**: with `dry_run` (the default), the task `plan` only prints what is due of `from..to` and `stage`, and
+why. Trigger again with `dry_run: false`. Days that are up to date are skipped unless `force`.
 
 **When it fails**: the task's log names the job (`FAILED after`) and its error. Clear the failed task: it continues at
 that job, also with `force`. Completed jobs and stages are skipped. For help with a job, see the notes of its daily
@@ -27,6 +27,8 @@ from jobs.declaration import STAGES, stage_jobs
 RANGE = "{{ params['from'] }}..{{ params['to'] }}"
 # A forced run that is cleared leaves out what it has done already: what succeeded after it was triggered.
 RERUN = "{{ dag_run.run_after.isoformat() if params['force'] else 'due' }}"
+
+PLAN = f"plan --days {RANGE} --stage {{{{ params['stage'] }}}}{{{{ ' --force' if params['force'] else '' }}}}"
 
 JOBS = [job for stage in STAGES for job in stage_jobs(stage)]
 # Everything before the first training.
@@ -69,7 +71,7 @@ with DAG(
     options: dict[str, Any] = {
         "days": RANGE, "rerun": RERUN, "pre_execute": skip_unless_chosen, "trigger_rule": "none_failed",
     }  # fmt: skip
-    tasks = [flywheel_task("plan", "plan"), stage_task(DATA_JOBS, ALL_DATA, **options)]
+    tasks = [flywheel_task("plan", PLAN), stage_task(DATA_JOBS, ALL_DATA, **options)]
     for stage in STAGES:
         tasks += stage_tasks(stage_jobs(stage), **options)
     for before, after in pairwise(tasks):

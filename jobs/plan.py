@@ -293,6 +293,19 @@ class Plan:
             for left in unread(self.lake.landing_of(zone), inner if zone == LANDING else ())
         ]
 
+    def of_range(self, days: Sequence[date], jobs: Iterable[Job], force: bool = False) -> list[Due]:
+        """What running the jobs over the days would run, in order, by the state of the lake now.
+
+        A job that runs earlier may make later ones due: those are found when they come. A job that scores a window
+        with a registered model runs only where a setting names one.
+        """
+        return [
+            unit
+            for job in jobs
+            if not (job.unit == "window" and job.models and not any(map(self.settings.value, job.models)))
+            for unit in self.due(job, days, force)
+        ]
+
     def everything(self) -> list[Due]:
         """Everything due over all known days, in the order in which to run it."""
         units: list[Due] = []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,11 +15,15 @@ import typer
 from cli.console import err, styled
 
 if TYPE_CHECKING:
+    import psutil
+
     from infra.settings import Settings
 
 MINIMUM_MEMORY_BYTES = 6_000_000_000
 MINIMUM_DISK_BYTES = 2_000_000_000
-AIRFLOW_PORT = 8080
+AIRFLOW_PORT = "AIRFLOW_PORT"
+"""The variable that the Makefile reads, with the port of Airflow's web UI."""
+_DEFAULT_PORT = 8080
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,9 @@ def doctor(
 
 def examine(settings: Settings) -> list[Check]:
     """Check Python, Java, memory, disk, make and ports, and the lake if there is one."""
-    checks = [_python(), _java(), _memory(), _disk(settings), _make(), _port(AIRFLOW_PORT)]
-    return [*checks, *_readers(settings), *_lake(settings)]
+    checks = [_python(), _java(), _memory(), _disk(settings), _make()]
+    port = _port(os.environ.get(AIRFLOW_PORT, ""), settings)
+    return [*checks, port, *_readers(settings), *_lake(settings)]
 
 
 def _python() -> Check:
@@ -175,12 +182,58 @@ def _make() -> Check:
     return Check("make", shutil.which("make") is not None, "Debian or Ubuntu: apt install make.")
 
 
-def _port(port: int) -> Check:
+def _port(asked: str, settings: Settings) -> Check:
+    """The port on which `make airflow` will listen: free, or taken by the Airflow of this project."""
+    if asked and not (asked.isdecimal() and 0 < int(asked) < 65_536):
+        return Check(
+            f"{AIRFLOW_PORT} is {asked[:20]!r}", False, "Set it to a port: make airflow AIRFLOW_PORT=8081.",
+            required=False,
+        )  # fmt: skip
+    port = int(asked or _DEFAULT_PORT)
     with socket.socket() as probe:
         free = probe.connect_ex(("127.0.0.1", port)) != 0
+    if not free and _is_our_airflow(port, settings.home):
+        return Check(f"port {port} is used by the Airflow of this project", True)
+    other = 8081 if port == _DEFAULT_PORT else _DEFAULT_PORT
     return Check(
         f"port {port} is {'free' if free else 'in use'} (for make airflow)",
         free,
-        f"Another program uses port {port}. Stop it, or choose another: make airflow AIRFLOW_PORT=8081.",
+        f"Another program uses port {port}. Stop it, or choose another: make airflow AIRFLOW_PORT={other}.",
         required=False,
     )
+
+
+def _is_our_airflow(port: int, home: Path) -> bool:
+    """Whether the process that listens on the port, or one that started it, is the Airflow whose home is here."""
+    import psutil
+
+    for process in psutil.process_iter():
+        try:
+            listens = any(
+                one.status == psutil.CONN_LISTEN and one.laddr.port == port
+                for one in process.net_connections("tcp")
+            )
+            if listens:
+                family = [process, *process.parents()]
+                return any(_names_airflow(one) and _stands_in(one, home) for one in family)
+        except psutil.Error:  # of another account, or gone
+            continue
+    return False
+
+
+def _names_airflow(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return any("airflow" in Path(word).name for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _stands_in(process: psutil.Process, home: Path) -> bool:
+    import psutil
+
+    try:
+        return Path(process.environ().get("AIRFLOW_HOME", "")) == home / ".airflow"
+    except psutil.Error:
+        return False

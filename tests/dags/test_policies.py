@@ -192,13 +192,24 @@ def test_commands_run_whatever_a_worker_has_on_its_path(
     dags: dict[str, Any], tmp_path: Path, dag: str, task: str
 ) -> None:
     migrate(load_settings(home=tmp_path))
+    import jinja2
+
     operator = dags[dag].get_task(task)
+    asked = {"from": "2026-11-18", "to": "2026-11-20", "stage": "curation", "force": True}
+    command = jinja2.Template(operator.bash_command).render(params=asked)
+    if task == "plan":
+        assert command.endswith("plan --days 2026-11-18..2026-11-20 --stage curation --force")
     done = subprocess.run(
-        ["/bin/bash", "-c", operator.bash_command],
+        ["/bin/bash", "-c", command],
         cwd=operator.cwd, env={"PATH": "/usr/bin:/bin", "FLYWHEEL_HOME": str(tmp_path)}, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    if task == "plan":
+        jobs = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("curation.")}
+        assert "curation.screen" in jobs
+        assert "2026-11-18..2026-11-20" in done.stdout
+        assert "traffic." not in done.stdout, "a dry run shows what was asked for, not all that is due"
 
 
 def test_parsing_imports_neither_spark_nor_torch() -> None:
