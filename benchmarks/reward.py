@@ -36,7 +36,8 @@ from infra.sandbox import SandboxSettings, generate
 from infra.sandbox.annotators import TRUTH as PAIRS
 from infra.sandbox.settings import AnnotatorSettings
 from infra.sandbox.writer import JUDGEMENTS, read_gold
-from jobs.annotation.importers.formats import FIRST, TIE, Preferred, autoj, hh_rlhf, llmbar
+from jobs.annotation.importers.formats import FIRST, TIE, Preferred, ReadPairs, autoj, hh_rlhf, llmbar
+from jobs.traffic.importers.chat import Source
 from models.chat.conversation import context_of
 from models.chat.preferences import Pair
 from models.reward.evaluate import Kind, judge, sequences
@@ -278,19 +279,17 @@ def _hh(path: Path) -> list[Pair]:
     return pairs
 
 
-def _read_pairs(path: Path, reader: Callable[[Mapping[str, Any]], Preferred]) -> list[Pair]:
+def _read_pairs(path: Path, reader: ReadPairs) -> list[Pair]:
     preferences, refused = _preferred(path, reader)
     print(f"{path.name}: {len(preferences)} pairs, left out {dict(refused)}")
     return [_pair(f"{path.stem}-{number}", preference) for number, preference in enumerate(preferences)]
 
 
-def _preferred(
-    path: Path, reader: Callable[[Mapping[str, Any]], Preferred]
-) -> tuple[list[Preferred], Counter[str]]:
+def _preferred(path: Path, reader: ReadPairs) -> tuple[list[Preferred], Counter[str]]:
     preferences, refused = [], Counter[str]()
     for record in _records(path):
         try:
-            preference = reader(record)
+            (preference,) = reader(record, Source(path.name, 1))
         except Refused as error:
             refused[str(error)] += 1
             continue

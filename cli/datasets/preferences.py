@@ -39,6 +39,8 @@ class PreferenceFormat(StrEnum):
     llmbar = "llmbar"
     autoj = "autoj"
     ultrafeedback = "ultrafeedback"
+    openai = "openai"
+    ranked = "ranked"
     native = "native"
 
 
@@ -59,7 +61,8 @@ def import_set(
         typer.Option(
             help="Fields of a record. hh-rlhf: chosen and rejected transcripts; llmbar: input, output_1, output_2, "
             "label; autoj: prompt, response 1, response 2, label; ultrafeedback: prompt, chosen, rejected, or "
-            "scored completions; native: the columns of docs/preferences.md."
+            "scored completions; openai: input, preferred_output, non_preferred_output; ranked: prompt, answers with "
+            "ranks; native: the columns of docs/preferences.md."
         ),
     ],
     batch: Annotated[str, typer.Option(help="Day of the first batch, as YYMMDD.")],
@@ -77,7 +80,8 @@ def import_set(
 ) -> None:
     """Import a preference set, in dated batches.
 
-    Writes judgements into the landing zone and counts the refused records by reason. Importing the same file in the
+    Writes judgements into the landing zone. Counts the refused records by reason, and what was left out of the others.
+    A list of scored or ranked answers gives a pair of each two. Importing the same file in the
     same way again changes nothing. Unsafe pairs are quarantined when the batch runs, unless the setting
     preferences.keep_unsafe names the source and gives a reason.
 

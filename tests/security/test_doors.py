@@ -89,7 +89,7 @@ class Doors:
 
     def preferences(self, path: Path) -> Outcome:
         report = import_preferences(self.settings, path, PairOptions("hh-rlhf", DAY, max_line_bytes=8_000))
-        assert report.lines == report.pairs.total() + report.rejected.total()
+        assert report.lines == report.records + report.rejected.total()
         return report.pairs.total(), sorted(report.rejected.elements())
 
     def landing(self, path: Path) -> Outcome:

@@ -26,6 +26,7 @@ from jobs.annotation.importers.formats import FIRST, FORMATS, NATIVE, TIE, Prefe
 from jobs.annotation.parse import judgement_of, keyed
 from jobs.landing.files import DayFiles
 from jobs.landing.lines import IMPORT_REJECTED
+from jobs.traffic.importers.chat import NotAChat, Source
 from jobs.traffic.importers.inputs import input_files
 
 _FIELDS = (
@@ -62,24 +63,37 @@ class ImportOptions:
 
 @dataclass
 class ImportReport:
-    """Counts of an import: `lines` = the pairs of all batches + the sum of `rejected`."""
+    """Counts of an import: `lines` = `records` + the sum of `rejected`.
+
+    Attributes:
+        lines: records read.
+        records: those that gave pairs; a ranked list gives several.
+        pairs: judgements by batch.
+        skipped: what was left out of these records, by kind: messages that are no served text, single answers of a
+            ranked list, pairs whose answers are the same. `score_10_read_as_1` counts scores that were mended.
+    """
 
     files: int = 0
     lines: int = 0
+    records: int = 0
     pairs: Counter[date] = field(default_factory=Counter)
     winners: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     files_written: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """Two lines for a terminal."""
-        refused = ", ".join(f"{n:,} {reason}" for reason, n in sorted(self.rejected.items())) or "none"
+        """Three lines for a terminal."""
+        refused, skipped = (
+            ", ".join(f"{n:,} {kind}" for kind, n in sorted(counts.items())) or "none"
+            for counts in (self.rejected, self.skipped)
+        )
         batches = ", ".join(f"{day:%y%m%d} {n:,}" for day, n in sorted(self.pairs.items())) or "none"
         winners = ", ".join(f"{n:,} {winner}" for winner, n in sorted(self.winners.items()))
         return (
-            f"{self.lines:,} records of {self.files} file(s) = "
-            f"{self.pairs.total():,} judgements + rejected: {refused}\n"
-            f"batches: {batches}; winners: {winners or 'none'}"
+            f"{self.lines:,} records of {self.files} file(s) = {self.records:,} with judgements + rejected: {refused}\n"
+            f"{self.pairs.total():,} judgements; winners: {winners or 'none'}; left out of records: {skipped}\n"
+            f"batches: {batches}"
         )
 
 
@@ -122,30 +136,58 @@ def import_preferences(settings: Settings, path: Path, options: ImportOptions) -
                 place = report.lines * options.batches // max(total, 1)
                 day = options.batch + timedelta(days=options.every_days * place)
                 report.lines += 1
-                line = None
+                lines: list[dict[str, Any]] = []
+                source = Source(label, number)
                 if record is not None:
                     try:
-                        line = landed(record, options, user_key(settings))
+                        lines = landed(record, options, user_key(settings), source)
                     except Refused as refused:
                         reason = str(refused)
-                if line is None:
+                if not lines:
                     report.rejected[str(reason)] += 1
                     out.put(day, _rejected(label, number, str(reason)))
                     continue
-                report.pairs[day] += 1
-                report.winners[line["winner"]] += 1
-                out.put(day, line)
+                report.records += 1
+                report.skipped.update(source.skipped)
+                for line in lines:
+                    report.pairs[day] += 1
+                    report.winners[line["winner"]] += 1
+                    out.put(day, line)
     report.files_written = out.files_written
     return report
 
 
-def landed(record: Mapping[str, Any], options: ImportOptions, key: bytes) -> dict[str, Any]:
-    """The line to land for a record.
+def landed(
+    record: Mapping[str, Any], options: ImportOptions, key: bytes, source: Source
+) -> list[dict[str, Any]]:
+    """The lines to land for a record, at least one; the source counts what is left out of it.
 
     Raises:
-        Refused: it is no pair of that format, or the job would refuse it.
+        Refused: it is no pair of that format, or the job would refuse all its pairs.
     """
-    own = _native(record) if options.format == NATIVE else _placed(FORMATS[options.format](record))
+    try:
+        pairs = (
+            [_native(record)]
+            if options.format == NATIVE
+            else [_placed(pair) for pair in FORMATS[options.format](record, source)]
+        )
+    except NotAChat as refused:  # a message that imports of logs refuse
+        raise Refused(str(refused)) from None
+    lines: list[dict[str, Any]] = []
+    reasons: list[str] = []
+    for pair in pairs:
+        try:
+            lines.append(_line(pair, options, key))
+        except Refused as refused:
+            reasons.append(str(refused))
+    if not lines:
+        raise Refused(reasons[0])
+    source.skipped.update(f"pair:{reason}" for reason in reasons)
+    return lines
+
+
+def _line(own: Mapping[str, Any], options: ImportOptions, key: bytes) -> dict[str, Any]:
+    """The line of one pair, as the job will take it. Raises Refused."""
     defaults = {
         "mode": options.mode,
         "source": options.source or options.format,

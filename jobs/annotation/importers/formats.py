@@ -1,4 +1,8 @@
-"""Readers of preference formats. Each converts one record to a context, two responses and the preferred one."""
+"""Readers of preference formats. Each converts one record to judged pairs: a context, two responses, who was preferred.
+
+What is no served text (tool calls, reasoning) is left out as in imports of logs, and counted; so is one bad answer of a
+ranked list.
+"""
 
 from __future__ import annotations
 
@@ -8,105 +12,159 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.records import Refused
+from jobs.annotation.importers.rankings import Answer, pairs_of, rated, score_of
 from jobs.annotation.parse import text_of
+from jobs.traffic.importers.chat import Source
+from jobs.traffic.importers.content import kind_of_role, served
 
 FIRST, SECOND, TIE = "first", "second", "tie"
 _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 _LLMBAR = {"1": FIRST, "2": SECOND}
 _AUTOJ = {"0": FIRST, "1": SECOND, "2": TIE}
+# What sets of binarised pairs call the scores of both sides.
+_SCORES = (
+    ("score_chosen", "score_rejected"),
+    ("chosen_score", "rejected_score"),
+    ("chosen_avg_rating", "rejected_avg_rating"),
+    ("chosen-rating", "rejected-rating"),
+)
+
+Messages = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
 class Preferred:
-    """One record: the context as it lands, two responses, and FIRST, SECOND or TIE."""
+    """One pair: the context as it lands, two responses, and FIRST, SECOND or TIE."""
 
     context: dict[str, Any]
     responses: tuple[str, str]
     winner: str
 
 
-ReadPair = Callable[[Mapping[str, Any]], Preferred]
+ReadPairs = Callable[[Mapping[str, Any], Source], list[Preferred]]
+"""Reads a record; the source counts what is left out of it. Raises Refused or NotAChat for one without a pair."""
 
 
-def hh_rlhf(record: Mapping[str, Any]) -> Preferred:
-    """`{"chosen", "rejected"}`: two transcripts of Human and Assistant that differ in the last answer only.
-
-    Raises:
-        Refused: no transcripts, or they differ before the last answer.
-    """
+def hh_rlhf(record: Mapping[str, Any], _: Source) -> list[Preferred]:
+    """`{"chosen", "rejected"}`: two transcripts of Human and Assistant that differ in the last answer only."""
     chosen, rejected = (_transcript(text_of(record, name)) for name in ("chosen", "rejected"))
-    return _from_conversations(chosen, rejected, FIRST)
+    return [_from_conversations(chosen, rejected, FIRST)]
 
 
-def llmbar(record: Mapping[str, Any]) -> Preferred:
-    """`{"input", "output_1", "output_2", "label"}` with label 1 or 2. Raises Refused."""
+def llmbar(record: Mapping[str, Any], _: Source) -> list[Preferred]:
+    """`{"input", "output_1", "output_2", "label"}` with label 1 or 2."""
     responses = (text_of(record, "output_1"), text_of(record, "output_2"))
-    return Preferred(_user_prompt(text_of(record, "input")), responses, _label(record, _LLMBAR))
+    return [Preferred(_user_prompt(text_of(record, "input")), responses, _label(record, _LLMBAR))]
 
 
-def autoj(record: Mapping[str, Any]) -> Preferred:
-    """`{"prompt", "response 1", "response 2", "label"}` with label 0 (first), 1 (second) or 2 (tie). Raises Refused."""
+def autoj(record: Mapping[str, Any], _: Source) -> list[Preferred]:
+    """`{"prompt", "response 1", "response 2", "label"}` with label 0 (first), 1 (second) or 2 (tie)."""
     responses = (_text_of_spaced_field(record, "response 1"), _text_of_spaced_field(record, "response 2"))
-    return Preferred(_user_prompt(text_of(record, "prompt")), responses, _label(record, _AUTOJ))
+    return [Preferred(_user_prompt(text_of(record, "prompt")), responses, _label(record, _AUTOJ))]
 
 
-def ultrafeedback(record: Mapping[str, Any]) -> Preferred:
+def ultrafeedback(record: Mapping[str, Any], source: Source) -> list[Preferred]:
     """`{"prompt", "chosen", "rejected"}` with messages or plain answers, or `{"instruction", "completions"}`.
 
-    Completions are scored: the best and the worst are taken; equal scores are a tie.
+    Scores of both sides that are equal make a tie. Completions are scored: each two of them are a pair.
+    """
+    prompt = record.get("prompt", record.get("instruction"))
+    if "completions" in record:
+        if not isinstance(prompt, str):
+            raise Refused("missing_field:prompt" if prompt is None else "wrong_type:prompt")
+        answers = rated(record["completions"], source)
+        return _pairs(_user_prompt(prompt), answers)
+    before = _conversation(prompt, source) if prompt else []
+    chosen, rejected = (
+        _with_prompt(before, record.get(name, record.get(f"{name}_response")), source)
+        for name in ("chosen", "rejected")
+    )
+    return [_from_conversations(chosen, rejected, _winner_by_scores(record))]
+
+
+def openai(record: Mapping[str, Any], source: Source) -> list[Preferred]:
+    """`{"input": {"messages"}, "preferred_output": [message], "non_preferred_output": [message]}`."""
+    given = record.get("input")
+    if not isinstance(given, dict):
+        raise Refused("missing_field:input" if given is None else "wrong_type:input")
+    before = _conversation(given.get("messages"), source)
+    preferred, other = (
+        [*before, *_answers(record.get(name), source)]
+        for name in ("preferred_output", "non_preferred_output")
+    )
+    return [_from_conversations(preferred, other, FIRST)]
+
+
+def ranked(record: Mapping[str, Any], source: Source) -> list[Preferred]:
+    """`{"prompt", "answers": [{"answer", "rank"}]}`, or `{"prompt", "responses": [text], "ranks": [number]}`.
+
+    Rank 1 is the best; equal ranks are a tie. Each two answers are a pair. A prompt is text, a transcript of Human and
+    Assistant, or messages.
+    """
+    answers = record.get("answers")
+    if (
+        answers is None
+        and isinstance(record.get("responses"), list)
+        and isinstance(record.get("ranks"), list)
+    ):
+        if len(record["responses"]) != len(record["ranks"]):
+            raise Refused("fewer_ranks_than_responses")
+        answers = [
+            {"answer": text, "rank": rank}
+            for text, rank in zip(record["responses"], record["ranks"], strict=True)
+        ]
+    scored = rated(answers, source, text="answer", score="rank", best_is_lowest=True)
+    prompt = record.get("prompt")
+    if isinstance(prompt, str) and _SPEAKER.match(prompt):
+        messages = _transcript(prompt)
+        if messages[-1] == {"role": "assistant", "content": ""}:  # where the answer goes on
+            messages.pop()
+    else:
+        messages = _conversation(prompt, source)
+    return _pairs(_context(messages), scored)
+
+
+def _pairs(context: dict[str, Any], answers: list[Answer]) -> list[Preferred]:
+    return [
+        Preferred(context, (better.text, worse.text), TIE if better.score == worse.score else FIRST)
+        for better, worse in pairs_of(answers)
+    ]
+
+
+def _winner_by_scores(record: Mapping[str, Any]) -> str:
+    """FIRST (the chosen one), or TIE where both have the same score.
 
     Raises:
-        Refused: neither of the two, or the conversations differ before the last answer.
+        Refused: the rejected one has the higher score.
     """
-    if "completions" in record:
-        return _from_completions(record)
-    prompt = record.get("prompt")
-    prompt_messages = _conversation(prompt, None) if prompt else []
-    chosen, rejected = (_conversation(record.get(name), prompt_messages) for name in ("chosen", "rejected"))
-    return _from_conversations(chosen, rejected, FIRST)
+    for names in _SCORES:
+        chosen, rejected = (score_of(record.get(name)) for name in names)
+        if chosen is None or rejected is None:
+            continue
+        if rejected > chosen:
+            raise Refused("score_of_rejected_is_higher")
+        return TIE if chosen == rejected else FIRST
+    return FIRST
 
 
-def _from_completions(record: Mapping[str, Any]) -> Preferred:
-    completions = record["completions"]
-    if not isinstance(completions, list) or len(completions) < 2:
-        raise Refused("fewer_than_two_completions")
-    scored = []
-    for completion in completions:
-        if not isinstance(completion, dict):
-            raise Refused("wrong_type:completions")
-        score = completion.get("overall_score", completion.get("score"))
-        if isinstance(score, bool) or not isinstance(score, int | float):
-            raise Refused("missing_field:overall_score" if score is None else "wrong_type:overall_score")
-        scored.append((float(score), text_of(completion, "response")))
-    best, worst = (
-        max(scored, key=lambda completion: completion[0]),
-        min(scored, key=lambda completion: completion[0]),
-    )
-    if best[0] == worst[0]:
-        best, worst = scored[:2]
-    name = "instruction" if "instruction" in record else "prompt"
-    return Preferred(
-        _user_prompt(text_of(record, name)), (best[1], worst[1]), TIE if best[0] == worst[0] else FIRST
-    )
-
-
-def _from_conversations(
-    chosen: list[dict[str, str]], rejected: list[dict[str, str]], winner: str
-) -> Preferred:
+def _from_conversations(chosen: Messages, rejected: Messages, winner: str) -> Preferred:
     """The pair of two conversations that are the same but for the last message, which is the assistant's."""
     for conversation in (chosen, rejected):
         if not conversation or conversation[-1]["role"] != "assistant":
             raise Refused("no_answer_at_the_end")
     if chosen[:-1] != rejected[:-1]:
         raise Refused("different_contexts")
-    system = [message["content"] for message in chosen[:-1] if message["role"] == "system"]
-    messages = [message for message in chosen[:-1] if message["role"] != "system"]
-    context = {"messages": messages} | ({"system": "\n".join(system)} if system else {})
-    return Preferred(context, (chosen[-1]["content"], rejected[-1]["content"]), winner)
+    return Preferred(_context(chosen[:-1]), (chosen[-1]["content"], rejected[-1]["content"]), winner)
 
 
-def _transcript(text: str) -> list[dict[str, str]]:
+def _context(messages: Messages) -> dict[str, Any]:
+    system = [message["content"] for message in messages if message["role"] == "system"]
+    others = [message for message in messages if message["role"] != "system"]
+    return {"messages": others} | ({"system": "\n".join(system)} if system else {})
+
+
+def _transcript(text: str) -> Messages:
     before, *parts = _SPEAKER.split(text)
     if before.strip() or not parts:
         raise Refused("no_transcript")
@@ -116,25 +174,70 @@ def _transcript(text: str) -> list[dict[str, str]]:
     ]
 
 
-def _conversation(value: object, prompt_messages: list[dict[str, str]] | None) -> list[dict[str, str]]:
-    """Messages as they are. Plain text is the user's message if there is no prompt, else the answer to the prompt."""
+def _with_prompt(prompt: Messages, value: object, source: Source) -> Messages:
+    """A whole conversation: the prompt and an answer, or messages that hold the prompt, its end, or nothing of it."""
     if isinstance(value, str):
-        return (
-            [{"role": "user", "content": value}]
-            if prompt_messages is None
-            else [*prompt_messages, {"role": "assistant", "content": value}]
-        )
-    if not isinstance(value, list) or not value:
-        raise Refused("missing_field:chosen_or_rejected" if value is None else "wrong_type:messages")
-    messages = []
-    for message in value:
-        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
-            raise Refused("wrong_type:messages")
-        if message.get("role") not in ("system", "user", "assistant"):
-            raise Refused("unknown_role")
-        messages.append({"role": str(message["role"]), "content": str(message["content"])})
-    # Some data sets leave the prompt out of the messages.
-    return [*prompt_messages, *messages] if prompt_messages and len(messages) == 1 else messages
+        role = "assistant" if prompt else "user"
+        return [*prompt, {"role": role, "content": value}]
+    if value is None:
+        raise Refused("missing_field:chosen_or_rejected")
+    messages = _conversation(value, source)
+    if messages and messages[0]["role"] == "assistant":
+        return [*prompt, *messages]
+    # The messages may begin within the prompt, for example after its system message.
+    shared = next((n for n in range(len(prompt), 0, -1) if _same(prompt[-n:], messages[:n])), 0)
+    return [*prompt[: len(prompt) - shared], *messages] if shared else messages
+
+
+def _same(some: Messages, others: Messages) -> bool:
+    return len(some) == len(others) and all(
+        one["role"] == other["role"] and one["content"].strip() == other["content"].strip()
+        for one, other in zip(some, others, strict=True)
+    )
+
+
+def _answers(value: object, source: Source) -> Messages:
+    """The messages of one side of a pair.
+
+    Raises:
+        Refused: there are none, or its answer is a call of a tool.
+    """
+    if value is None:
+        raise Refused("missing_field:preferred_output_or_non_preferred_output")
+    return (
+        [{"role": "assistant", "content": value}] if isinstance(value, str) else _conversation(value, source)
+    )
+
+
+def _conversation(value: object, source: Source) -> Messages:
+    """Messages as they were served: tool traffic and reasoning left out and counted. Plain text is the user's message.
+
+    Raises:
+        Refused, NotAChat: these are no messages; or what would be the answer is a call of a tool.
+    """
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}]
+    given = [value] if isinstance(value, dict) else value
+    if not isinstance(given, list) or not given:
+        raise Refused("missing_field:messages" if value is None else "wrong_type:messages")
+    messages: Messages = []
+    is_call = False
+    for message in given:
+        if not isinstance(message, dict):
+            raise Refused("wrong_type:message")
+        kind = kind_of_role(message.get("role"))
+        if kind == "tool":
+            source.skipped["tool"] += 1
+            is_call = False
+            continue
+        said = served("character" if kind == "character" else "user", message, source, message.get("content"))
+        is_call = said is None and bool(message.get("tool_calls") or message.get("function_call"))
+        if said is not None:
+            role = {"character": "assistant", "instructions": "system"}.get(kind, "user")
+            messages.append({"role": role, "content": said.text})
+    if is_call:
+        raise Refused("answer_is_a_tool_call")
+    return messages
 
 
 def _user_prompt(prompt: str) -> dict[str, Any]:
@@ -156,8 +259,9 @@ def _label(record: Mapping[str, Any], known: Mapping[str, str]) -> str:
     return known[str(value)]
 
 
-FORMATS: Mapping[str, ReadPair] = {
-    "hh-rlhf": hh_rlhf, "llmbar": llmbar, "autoj": autoj, "ultrafeedback": ultrafeedback,
+FORMATS: Mapping[str, ReadPairs] = {
+    "hh-rlhf": hh_rlhf, "llmbar": llmbar, "autoj": autoj, "ultrafeedback": ultrafeedback, "openai": openai,
+    "ranked": ranked,
 }  # fmt: skip
 NATIVE = "native"
 """Our own lines (jobs/annotation/parse.py): taken as they are, positions too."""

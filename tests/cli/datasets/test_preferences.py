@@ -30,7 +30,7 @@ def test_an_import_tells_what_became_of_every_record_and_what_is_due(home: Path)
         app, ["preferences", "import", str(home / "set.jsonl"), "--format", "llmbar", "--batch", "240923"]
     )
     assert told.exit_code == 0
-    assert "2 records of 1 file(s) = 1 judgements + rejected: 1 unknown_label" in told.stdout
+    assert "2 records of 1 file(s) = 1 with judgements + rejected: 1 unknown_label" in told.stdout
     assert "240923 1" in told.stdout
     assert "keep_unsafe" in told.stderr
     plan = runner.invoke(app, ["plan", "--format", "json"]).stdout
