@@ -14,6 +14,9 @@ START = rf"(?<![{LATIN}])"
 END = rf"(?![{LATIN}])"
 # `START` behind the first character of a pattern: `re` searches faster for a pattern that begins with a set.
 STARTED = rf"(?<![{LATIN}].)"
+# Scripts that are written without blanks, or glued to what is Latin, as members of a set: an open-ended value (a
+# link, a password) ends where one of them begins.
+UNSPACED = r"\u0900-\u0dff\u0e00-\u0eff\u3000-\u9fff\uac00-\ud7af\uff00-\uffef"
 _LATIN_CHAR = re.compile(f"[{LATIN}]", re.IGNORECASE)
 
 

@@ -1,282 +1,139 @@
-"""Find identifiers made of digits (cards, national numbers, phone numbers) by checksum, shape and cue words."""
+"""Find identifiers made of digits (cards, national numbers, accounts, phones) by checksum, shape and cue words."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator
 
 from models.screening.privacy import checksums
+from models.screening.privacy.bounds import cue
+from models.screening.privacy.digits import RUN, Run
+from models.screening.privacy.phones import announces_phone, is_amount, is_date, phone
 from models.screening.privacy.rule import Rule
 from models.screening.privacy.span import Span
 
-# Digits with the separators that people put between them; (), + and dots as phone numbers have them.
-_RUN = re.compile(
-    r"(?<![A-Za-z0-9_.,%/])[+(]{0,3}(?:(?<=\+)[ .\-])?\d(?:[\s\-.()/+_]{0,3}\d){5,}(?![A-Za-z0-9_]*@)"
-)
-_EXTENSION = re.compile(r"\s?(?:x|ext\.?|extension|#)\s?\d{1,6}\b", re.IGNORECASE)
-_PHONE_CUE = re.compile(
-    r"phone|mobile|cell|call|whats\s?app|telegram|\btel\b|\btel[ée]fono|m[óo]vil|celular|ll[áa]ma|\btext me|\bsms\b"
-    r"|contact|\bfax\b|reach (?:me|him|her|us|them)|\bdial\b|ring me|\bdigits\b|hotline|landline|voicemail"
-    r"|\bnumber(?:'s| is|:)|\bnumero\b|n[úu]mero|handy|\banruf|telefon|rufnummer|portable|t[ée]l[ée]phone|cellulare"
-    r"|answering at|\boffice\b|फ़?ोन|फोन|फ़ोन|नंबर|नम्बर|मोबाइल|कॉल|电话|手机|號碼|号码|微信|\bnambar\b|\bph\b|\bmob\b"
-    r"|\bmy no\b|\bnum\b|\bnombor",
-    re.IGNORECASE,
-)
-_SHORT_CUE = re.compile(r"phone|call|reach|mobile|\btel\b|tel[ée]f", re.IGNORECASE)
-_NOT_PHONE = re.compile(
-    r"order|invoice|ticket|version|\bv\d|isbn|issn|score|\bcase\b|\bref(?:erence)?\b|tracking|\broom\b|\bpage|\bserial"
-    r"|\bsku\b|\bmodel\b|\bbuild\b|release|pedido|factura|versi[óo]n|bestell|rechnung|commande|ordine|\bpi\b|\bresult"
-    r"|patent|\bparcel|\bbatch|\blot\b|\bseats?\b|\bchapter|\bverse|\bflight|\bbooking|\bsolve|equation|\bequals?\b"
-    r"|\bsum\b|\btotal\b|\bmodel|आर्डर|ऑर्डर|订单|\border\b|\bproduct\b|\bitem\b|\brecord\b|\bmarcador|\bresultado"
-    r"|\$|€|£|₹|\busd\b|\beur\b|\bdollars|\bmillion|\bpopulation|\bcoordinates|\blatitude|\blongitude|\bfirmware",
-    re.IGNORECASE,
-)
-_NUMBERED = re.compile(
-    r"(?:order|invoice|ticket|tracking|ref|case|pedido|factura|version|isbn)\W{0,4}(?:no\.?|number|id|code)?"
-    r"(?:\s(?:is|was|es|hai))?\W{0,3}$",
-    re.IGNORECASE,
-)
-_CUES = {
-    "PHONE_NUMBER": _PHONE_CUE,
-    "US_SSN": re.compile(r"\bssn\b|social[\s-]?security|\bsoc\b|\bitin\b|\btax ?payer", re.IGNORECASE),
-    "IN_AADHAAR": re.compile(r"aadh?aa?r|adhaar|\buidai?\b|आधार", re.IGNORECASE),
-    "UK_NHS": re.compile(r"\bnhs\b", re.IGNORECASE),
-    "DE_TAX_ID": re.compile(r"steuer", re.IGNORECASE),
-    "CREDIT_CARD": re.compile(
-        r"\bcards?\b|\bcc\b|credit|debit|tarjeta|visa|master\s?card|amex|kreditkarte|carte|carta|कार्ड|卡|karte",
-        re.IGNORECASE,
-    ),
-    "US_BANK_NUMBER": re.compile(
-        r"account|acct|\ba/c\b|bank|routing|cuenta|konto|khata|खाता|账号|账户", re.IGNORECASE
-    ),
-    "IN_PASSPORT": re.compile(
-        r"passport|pasaporte|reisepass|passeport|passaporto|पासपोर्ट|护照", re.IGNORECASE
-    ),
-    "US_DRIVER_LICENSE": re.compile(
-        r"driver'?s?\W{1,3}licen[cs]e|driving licen[cs]e|\bdl (?:no|number|#)", re.IGNORECASE
-    ),
-    "CN_RESIDENT_ID": re.compile(r"身份证|身份證|resident id|identity", re.IGNORECASE),
-    "BR_CPF": re.compile(r"\bcpf\b", re.IGNORECASE),
-}
-_CUE_REACH = 40
-_DATE = re.compile(
-    r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?:[ T]\d{1,2}(?:[:.]?\d{2}.*)?)?"
-)
-_YEARS = re.compile(
-    r"(?:1[5-9]|20)\d\d(?:\s?[-/.,]\s?|\s)(?:(?:1[5-9]|20)\d\d|\d\d)(?:(?:\s?[-/.,]\s?|\s)(?:1[5-9]|20)\d\d)*"
-)
-_SSN_SHAPE = re.compile(r"\d{3}([- ])\d{2}\1\d{4}")
-_NANP_SHAPE = re.compile(r"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\)\s?[-. ]?|[2-9]\d{2}[-. ])\d{3}[-. ]\d{4}")
-_GROUPED_SHAPE = re.compile(r"\(?0?\d{1,4}\)?(?:[-. ]{1,2}\(?\d{2,5}\)?){1,4}")
+_SSN_SHAPE = re.compile(r"\d{3}([-. ])\d{2}[-. ]\d{4}")
 _AADHAAR_SHAPE = re.compile(r"\d{4}([- ])\d{4}\1\d{4}")
 _CPF_SHAPE = re.compile(r"\d{3}\.\d{3}\.\d{3}-\d{2}")
 _SINGLE_DIGITS = re.compile(r"\d(?:[ \-.]\d)*")
 _NIR_SHAPE = re.compile(r"[12] ?\d\d ?[01]\d ?\d[\dAB] ?\d{3} ?\d{3} ?\d\d")
+_CARD_TOLD = cue(
+    r"(?<!gift )(?<!library )(?<!business )(?<!sim )(?<!\bid )\bcard\b|\bcc\b|tarjeta|कार्ड"
+    r"|kreditkarte|carte (?:bancaire|bleue|de cr)"
+)
+_FORM_CUE = cue(r"\bforms?\b|\bkyc\b|verif|\bsubmit|\bration\b|\blink(?:ed)?\b|government|sarkari|फॉर्म")
+_IP_SHAPE = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_INNER_CARD = re.compile(r"(?<!\d)(?:\d{4}[- ]?){3}\d{4}(?!\d)|(?<!\d)3\d{3}[- ]?\d{6}[- ]?\d{5}(?!\d)")
+_INNER_SSN = re.compile(r"(?<![\d\-])\d{3}([- ])\d{2}\1\d{4}(?![\d\-])")
+_GAP = re.compile(r"[ \t]*\n\s*|\s{2,}|\s-\s")
+# Numbers that are found by their size and a word that announces them, whether or not the checksum holds.
+_ANNOUNCED = {
+    "US_SSN": (9,), "IN_AADHAAR": (12,), "BR_CPF": (11,), "DE_TAX_ID": (11,), "UK_NHS": (10,), "FR_NIR": (13, 15),
+    "CN_RESIDENT_ID": (18,), "MX_CLABE": (18,),
+}  # fmt: skip
+# Also without a word, where the checksum holds and the groups are those of the number.
+_SHAPES = {"IN_AADHAAR": _AADHAAR_SHAPE, "BR_CPF": _CPF_SHAPE, "FR_NIR": _NIR_SHAPE}
+_OTHERS = ("IN_PASSPORT", "US_DRIVER_LICENSE", "US_BANK_NUMBER")
 
 
-def cued(kind: str, words: str) -> bool:
-    """Whether `words` contain a cue word for this kind of number."""
-    return _CUES[kind].search(words) is not None
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A digit run of a text: its range, its text as written, its digits and the words around it."""
-
-    start: int
-    end: int
-    written: str
-    digits: str
-    before: str
-    around: str
-
-    def cued(self, kind: str) -> bool:
-        return cued(kind, self.around)
-
-
-def _run(match: re.Match[str]) -> _Run:
-    start, end = match.span()
-    written = match.group()
-    if written.startswith("(") and ")" not in written:
-        start, written = start + 1, written[1:]
-    before = match.string[max(0, start - _CUE_REACH) : start]
-    around = before + "\0" + match.string[end : end + _CUE_REACH]
-    return _Run(start, end, written, "".join(filter(str.isdigit, written)), before, around)
-
-
-def _card(run: _Run) -> Span | None:
-    if checksums.card(run.digits):
-        groups = [part for part in re.split(r"\D+", run.written) if part]
+def _card(run: Run) -> Span | None:
+    # Cards of 13 digits are hardly issued any more; a tenth of the numbers of that size that begin with 4 pass.
+    doubtful = len(run.digits) == 13 or run.is_part_of_code
+    if (run.cued("CREDIT_CARD") or not doubtful) and checksums.card(run.digits):
         tidy = (
-            len(groups) == 1
-            or all(len(group) in (3, 4, 5, 6, 7) for group in groups)
+            len(run.groups) == 1
+            or all(len(group) in (3, 4, 5, 6, 7) for group in run.groups)
             or run.cued("CREDIT_CARD")
         )
-        spoken = all(len(group) <= 2 for group in groups)
+        spoken = all(len(group) <= 2 for group in run.groups)
         return Span(run.start, run.end, "CREDIT_CARD", 1.0 if tidy or spoken else 0.7)
-    if len(run.digits) in (15, 16) and re.search(r"\bcard\b|\bcc\b|tarjeta|कार्ड", run.before, re.IGNORECASE):
-        # A possibly mistyped card number after a cue word: the low score sends it to human review.
-        return Span(run.start, run.end, "CREDIT_CARD", 0.45)
-    # A card inside a longer run (card and expiry, two cards): look for a grouped card at its start or end.
+    if len(run.digits) in (15, 16) and _CARD_TOLD.search(run.before):
+        # Called a card, with a typing mistake.
+        return Span(run.start, run.end, "CREDIT_CARD", 0.6)
     return None
 
 
-def _national(run: _Run) -> Span | None:
+def _national(run: Run) -> Span | None:
     digits, written = run.digits, run.written
-    identifier: str | None = None
-    if len(digits) == 9:
-        if checksums.us_ssn(digits) and (_SSN_SHAPE.fullmatch(written) or run.cued("US_SSN")):
-            identifier = "US_SSN"
-        elif digits[0] == "9" and run.cued("US_SSN"):
-            identifier = "US_ITIN"
-    elif (
-        len(digits) == 12
-        and checksums.valid("IN_AADHAAR", digits)
-        and (_AADHAAR_SHAPE.fullmatch(written) or run.cued("IN_AADHAAR"))
-    ):
-        identifier = "IN_AADHAAR"
-    elif (
-        len(digits) == 11
-        and checksums.valid("BR_CPF", digits)
-        and (_CPF_SHAPE.fullmatch(written) or run.cued("BR_CPF"))
-    ):
-        identifier = "BR_CPF"
-    elif len(digits) == 11 and run.cued("DE_TAX_ID") and checksums.valid("DE_TAX_ID", digits):
-        identifier = "DE_TAX_ID"
-    elif len(digits) == 10 and run.cued("UK_NHS") and checksums.valid("UK_NHS", digits):
-        identifier = "UK_NHS"
-    elif len(digits) == 15 and _NIR_SHAPE.fullmatch(written) and checksums.valid("FR_NIR", digits):
-        identifier = "FR_NIR"
-    elif (
-        len(digits) == 18
-        and (written.isdigit() or _SINGLE_DIGITS.fullmatch(written))
-        and checksums.valid("CN_RESIDENT_ID", digits)
-    ):
-        identifier = "CN_RESIDENT_ID"
-    if identifier is None and 7 <= len(digits) <= 17:
-        for kind in ("IN_PASSPORT", "US_DRIVER_LICENSE", "US_BANK_NUMBER"):
-            if (
-                run.cued(kind)
-                and not run.cued("CREDIT_CARD")
-                and written.replace(" ", "").replace("-", "").isdigit()
-            ):
-                if kind == "US_BANK_NUMBER" and _PHONE_CUE.search(run.before):
+    kind = _valid_kind(run)
+    if kind is not None:
+        return Span(run.start, run.end, kind, 0.95)
+    for kind, sizes in _ANNOUNCED.items():
+        # A phone number may stand beside the word too: it has a word of its own.
+        if len(digits) in sizes and run.cued(kind) and kind != "MX_CLABE" and not announces_phone(run.before):
+            return Span(run.start, run.end, "US_ITIN" if kind == "US_SSN" and digits[0] == "9" else kind, 0.7)
+    if 7 <= len(digits) <= 17 and written.replace(" ", "").replace("-", "").isdigit() and not is_date(run):
+        for kind in _OTHERS:
+            if run.cued(kind) and not run.cued("CREDIT_CARD"):
+                if kind == "US_BANK_NUMBER" and (announces_phone(run.before) or is_amount(run)):
                     continue
                 return Span(run.start, run.end, kind.replace("IN_PASSPORT", "US_PASSPORT"), 0.7)
-    return Span(run.start, run.end, identifier, 0.95) if identifier else None
+    return None
 
 
-@lru_cache(maxsize=65536)
-def _dialable(digits: str, regions: tuple[str, ...]) -> bool:
-    """Whether phonenumbers accepts the digits as a number of one of the regions (ZZ: international)."""
-    import phonenumbers
-
-    for region in regions:
-        try:
-            number = phonenumbers.parse(digits, None if region == "ZZ" else region)
-        except phonenumbers.NumberParseException:
+def _valid_kind(run: Run) -> str | None:
+    """The national number that the digits are by checksum or issued range, and by shape or a word."""
+    digits, written, size = run.digits, run.written, len(run.digits)
+    shaped = _SSN_SHAPE.fullmatch(written) and not run.is_part_of_code
+    if size == 9 and checksums.us_ssn(digits) and (shaped or run.cued("US_SSN")):
+        return "US_SSN"
+    for kind, sizes in _ANNOUNCED.items():
+        if kind == "US_SSN" or size not in sizes:
             continue
-        if phonenumbers.is_valid_number(number):
-            return True
-    return False
+        shape = _SHAPES.get(kind)
+        shaped = shape is not None and not run.is_part_of_code and shape.fullmatch(written) is not None
+        likely = run.cued(kind) or shaped
+        if kind == "CN_RESIDENT_ID":
+            likely = written.isdigit() or _SINGLE_DIGITS.fullmatch(written) is not None
+        if kind == "IN_AADHAAR" and written.isdigit():
+            likely = likely or _FORM_CUE.search(run.around) is not None
+        if likely and checksums.valid(kind, digits):
+            return kind
+    return None
 
 
-# Regions of numbers without a country code, from the supported languages.
-_REGIONS = tuple("US IN GB ES MX DE FR IT CN AU BR AR CO NL CH AT BE CA".split())
-
-
-def _looks_like_date_or_years(run: _Run) -> bool:
-    return bool(_DATE.fullmatch(run.written) or _YEARS.fullmatch(run.written))
-
-
-def _phone_score(run: _Run) -> float:
-    written, digits = run.written.strip(), run.digits
-    size = len(digits)
-    if size > 17 or len(set(digits)) < 2:
-        return 0.0
-    has_cue = run.cued("PHONE_NUMBER")
-    excluded = _NOT_PHONE.search(run.before[-24:]) is not None
-    if _looks_like_date_or_years(run):
-        return 0.0
-    if _NUMBERED.search(run.before):
-        return 0.0
-    if written.startswith(("+", "(+")) and 8 <= size <= 15:
-        return 0.95 if _dialable("+" + digits, ("ZZ",)) or has_cue else 0.6
-    if excluded and not has_cue:
-        return 0.0
-    if digits.startswith("00") and 10 <= size <= 17:
-        return 0.9 if has_cue or _dialable("+" + digits[2:], ("ZZ",)) or size <= 15 else 0.3
-    if (
-        has_cue
-        and size <= 15
-        and (size >= 7 or (len(re.findall(r"\d+", written)) >= 3 and _SHORT_CUE.search(run.before)))
-    ):
-        return 0.85
-    if size < 7:
-        return 0.0
-    return _uncued_phone_score(run, written, digits)
-
-
-def _uncued_phone_score(run: _Run, written: str, digits: str) -> float:
-    size = len(digits)
-    groups = re.findall(r"\d+", written)
-    if _NANP_SHAPE.fullmatch(written):
-        return 0.85
-    if written.startswith("(") and 7 <= size <= 13:
-        return 0.75
-    if len(groups) == 2 and "\n" in written:
-        return 0.0
-    if len(groups) == 1:
-        if (size == 10 and digits[0] in "6789") or 10 <= size <= 13:
-            return 0.6 if _dialable(digits, _REGIONS) else 0.0
-        return 0.0
-    if len(groups) == size and set(written) <= set("0123456789 "):
-        # Single digits, as in a spelled-out number. Require a valid number, because lists of digits look the same.
-        return 0.6 if 10 <= size <= 13 and _dialable(digits, _REGIONS) else 0.0
-    if "/" in written or "_" in written or size > 13 or min(map(len, groups)) < 2:
-        return 0.0
-    if groups[0].startswith("0") and size >= 8:
-        return 0.75
-    dotted = "." in written
-    if _GROUPED_SHAPE.fullmatch(written) and len(groups) >= 3 - (size == 7 or size >= 9) and not dotted:
-        stands_alone = not re.search(r"\d\s*$", run.before) and size >= 7
-        even = max(map(len, groups)) <= 5
-        return 0.6 if stands_alone and even and (size >= 8 or "-" in written or " " in written) else 0.0
-    return 0.7 if dotted and size >= 9 and len(groups) == 3 and _dialable(digits, _REGIONS) else 0.0
-
-
-def _phone(run: _Run, text: str) -> Span | None:
-    extension = _EXTENSION.match(text, run.end)
-    end = extension.end() if extension else run.end
-    score = _phone_score(run)
-    if extension and score < 0.6 and not _looks_like_date_or_years(run) and 9 <= len(run.digits) <= 14:
-        score = 0.75
+def _pieces(run: Run, text: str) -> Iterator[Run]:
+    """The parts of a run between line ends and wide gaps: two numbers may stand one below the other."""
     start = run.start
-    if not score or (text[end : end + 1].isalpha() and not run.cued("PHONE_NUMBER")):
-        return None  # no phone number, or the beginning of a longer code
-    while text[start] in "(" and text[start:end].count("(") > text[start:end].count(")"):
-        start += 1
-    return Span(start, end, "PHONE_NUMBER", score)
+    for gap in [*_GAP.finditer(text, run.start, run.end), None]:
+        end = gap.start() if gap else run.end
+        if end - start < run.end - run.start and sum(map(str.isdigit, text[start:end])) >= 6:
+            yield Run.of(text, start, end)
+        start = gap.end() if gap else run.end
 
 
-_INNER_CARD = re.compile(r"(?<!\d)(?:\d{4}[- ]?){3}\d{4}(?!\d)|(?<!\d)3\d{3}[- ]?\d{6}[- ]?\d{5}(?!\d)")
-
-
-def _inner(run: _Run) -> Span | None:
-    """A card number inside a longer run with other digits (an expiry date, a security code, a line number)."""
+def _inner(run: Run, text: str) -> Span | None:
+    """An identifier inside a longer run: a card with its expiry date, a number below a post code."""
     for match in _INNER_CARD.finditer(run.written):
         if checksums.card("".join(filter(str.isdigit, match.group()))):
             return Span(run.start, run.end, "CREDIT_CARD", 0.95)
+    found = [span for piece in _pieces(run, text) if (span := _whole(piece, text)) is not None]
+    if found:
+        return Span(found[0].start, found[-1].end, found[0].type, max(span.score for span in found))
+    ssn = _INNER_SSN.search(run.written)
+    if ssn and checksums.us_ssn("".join(filter(str.isdigit, ssn.group()))) and run.cued("US_SSN"):
+        return Span(run.start + ssn.start(), run.start + ssn.end(), "US_SSN", 0.8)
     return None
 
 
+def _whole(run: Run, text: str) -> Span | None:
+    return _card(run) or _national(run) or phone(run, text)
+
+
+def _decimal_address(run: Run) -> Span | None:
+    """An IPv4 address written as one number."""
+    told = run.cued("IP_ADDRESS") and run.written.isdigit() and 1 << 24 <= int(run.digits) < 1 << 32
+    return Span(run.start, run.end, "IP_ADDRESS", 0.7) if told else None
+
+
 def _number(match: re.Match[str]) -> Span | None:
-    """A card, a national number or a phone number: at most one span a digit run."""
-    run = _run(match)
-    if re.fullmatch(r"\d{1,3}(?:\.\d{1,3}){3}", run.written):
+    """A card, a national number or a phone number: at most one span a run of digits."""
+    run = Run.of(match.string, *match.span())
+    if run.is_arithmetic and not announces_phone(run.before):
+        return None
+    if _IP_SHAPE.fullmatch(run.written):
         return None  # an IPv4 address: another rule's
-    return _card(run) or _national(run) or _phone(run, match.string) or _inner(run)
+    return _whole(run, match.string) or _inner(run, match.string) or _decimal_address(run)
 
 
-RULES = (Rule("number", _RUN, _number),)
+RULES = (Rule("number", RUN, _number),)

@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 
 from models.screening.privacy import checksums
-from models.screening.privacy.bounds import END, START, cue
+from models.screening.privacy.bounds import END, START, cue, is_latin
 from models.screening.privacy.rule import Rule, after, always, before
 from models.screening.privacy.span import Span
 
 _JOINT = r"[ \-./,*|_\u00b7]?"
 _IBAN = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z]{{2}}{_JOINT}\d{_JOINT}\d(?:{_JOINT}[A-Za-z0-9]){{10,30}}")
-_IBAN_WORD = re.compile(rf"[A-Za-z]{{2}}{_JOINT}\d{_JOINT}\d(?:{_JOINT}[A-Za-z0-9]*\d[A-Za-z0-9]*){{1,31}}")
+_IBAN_WORD = re.compile(
+    rf"[A-Za-z]{{2}}{_JOINT}\d{_JOINT}\d(?:{_JOINT}[A-Za-z]{{4}}(?={_JOINT}\d))?(?:{_JOINT}[A-Za-z0-9]*\d[A-Za-z0-9]*){{1,31}}"
+)
 _IBAN_CUE = cue(r"iban|आईबैन|国际银行账")
 _COMPACT = re.compile(r"[ \-./,*|_\u00b7]")
 _WALLET_58 = re.compile(r"(?<![A-Za-z0-9])[13LDX9A][1-9A-HJ-NP-Za-km-z]{25,34}(?![A-Za-z0-9])")
@@ -61,8 +63,8 @@ def _iban(match: re.Match[str]) -> Span | None:
     text = match.string
     for end in range(match.end(), match.start() + 14, -1):
         if (
-            text[end - 1].isalnum()
-            and not text[end : end + 1].isalnum()
+            is_latin(text[end - 1])
+            and not is_latin(text[end : end + 1] or " ")
             and checksums.valid("IBAN_CODE", compact(text[match.start() : end]))
         ):
             return Span(match.start(), end, "IBAN_CODE", 1.0)

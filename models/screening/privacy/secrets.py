@@ -9,7 +9,7 @@ from collections import Counter
 from functools import lru_cache
 
 from models.screening.privacy import checksums
-from models.screening.privacy.bounds import END, START, STARTED, cue
+from models.screening.privacy.bounds import END, START, STARTED, UNSPACED, cue
 from models.screening.privacy.rule import Rule, after, always, before
 from models.screening.privacy.span import Span
 
@@ -56,7 +56,11 @@ _KEY_WORDS = r"api[ _-]?key|secret(?: key)?|access[ _-]?token|auth(?:orization)?
 _IS = r"(?:\s{0,2}(?:is|are|was|es|ist|est|è|hai|है|是|为|to|now|=|:|->|→|“|\"|'|`)){1,4}\s{0,2}"
 _TOLD = re.compile(
     rf"(?:{_WORDS}|{_KEY_WORDS}|{START}otp{END})(?: (?:for|de|para|für|pour|of|to) (?:the |my |la |el |mi |das |mein )?[\w.\-]{{1,20}})?{_IS}"
-    r"(?P<value>[^\s\"'`“”,;，。]{4,128})",
+    rf"(?P<value>[^\s\"'`“”,;，。{UNSPACED}]{{4,128}})",
+    re.IGNORECASE,
+)
+_TOLD_HINDI = re.compile(
+    rf"(?:पासवर्ड|पिन|password|passcode|{START}pin)\s{{1,2}}(?P<value>[^\s\"'`“”,;{UNSPACED}]{{4,128}})\s{{0,2}}(?:है|hai{END})",
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(_WORDS, re.IGNORECASE)
@@ -67,7 +71,7 @@ _QUOTED = re.compile(
     re.IGNORECASE,
 )
 _UNQUOTED = re.compile(
-    rf"(?P<key>{_KEYS})(?P<more>[A-Za-z0-9_\-]{{0,20}})\s{{0,2}}(?:=|:\s)\s{{0,2}}(?P<value>[^\s\"'`&;,<>(){{}}\[\]]{{4,256}})",
+    rf"(?P<key>{_KEYS})(?P<more>[A-Za-z0-9_\-]{{0,20}})\s{{0,2}}(?:=|:\s)\s{{0,2}}(?P<value>[^\s\"'`&;,<>(){{}}\[\]{UNSPACED}]{{4,256}})",
     re.IGNORECASE,
 )
 _ARGUMENT = re.compile(
@@ -288,6 +292,7 @@ RULES = (
     Rule("cloud_key", _CLOUD_KEY, _known_key),
     *(Rule(name, pattern, always("API_KEY", 1.0)) for name, pattern in _SHAPED_KEYS.items()),
     Rule("told_secret", _TOLD, _told_secret),
+    Rule("told_secret_hindi", _TOLD_HINDI, _told_secret),
     Rule("quoted_secret", _QUOTED, _assigned),
     Rule("unquoted_secret", _UNQUOTED, _assigned),
     Rule("secret_argument", _ARGUMENT, _argument),

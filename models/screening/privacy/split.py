@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from models.screening.privacy import checksums
 from models.screening.privacy.detect import RULES, deepest_views, gate
-from models.screening.privacy.numbers import cued
+from models.screening.privacy.digits import cued
 from models.screening.privacy.rule import Rule
 from models.screening.privacy.span import Span
 from models.screening.privacy.view import View

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from models.screening.privacy.bounds import LATIN, START, cue
+from models.screening.privacy.bounds import LATIN, START, UNSPACED, cue
 from models.screening.privacy.rule import Rule, after, always, before
 from models.screening.privacy.span import Span
 
@@ -43,7 +43,7 @@ _NOT_A_MAILBOX = frozenset(
     "working work works live lives up in out".split()
 )
 # A link ends at a blank, a quote or a bracket, and where a script without blanks goes on behind it.
-_IN_URL = r"[^\s<>\"'）)\]\u0900-\u0dff\u0e00-\u0eff\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]"
+_IN_URL = rf"[^\s<>\"'）)\]{UNSPACED}]"
 _URL = re.compile(
     rf"{START}(?:(?:https?|ftp)://|www\.){_IN_URL}{{1,2000}}|{START}hxxps?://[^\s<>\"']{{1,2000}}|{START}[a-z2-7]{{56}}\.onion(?:/{_IN_URL}{{0,500}})?",
     re.IGNORECASE,
@@ -57,6 +57,9 @@ _BARE_DOMAIN = re.compile(
 )
 _DOMAIN_CUE = cue(
     r"\bsite|website|web ?page|homepage|\blink|\burl\b|\bdomain|\bvisit|\bblog\b|portfolio|\bshop\b|\bstore\b|\bonline\b|go to\b|check(?: out)?\b|sitio|página|enlace|webseite|sito\b|वेबसाइट|लिंक|网站|主页"
+)
+_DOMAIN_NEXT = cue(
+    r"(?:visit|website|\bsite|\blink|\burl|\bdomain|\bblog|\bshop|\bweb|\bpage)(?: (?:is|at|on))?[: ]{1,2}$"
 )
 _PERSONAL_URL = re.compile(
     r"://[^/\s]*@|[?&](?:e?mail|user(?:name|id)?|uid|token|auth|session|sid|key|phone|name|sig|password|pwd)=|%40"
@@ -91,10 +94,11 @@ def _domain(match: re.Match[str]) -> Span | None:
 def _is_domain(match: re.Match[str]) -> bool:
     """Whether a name with an ending that is a word too is one: by its labels, or by what stands before it."""
     labels = match.group().split(".")
-    told = _DOMAIN_CUE.search(before(match, 30)) is not None
+    if _DOMAIN_NEXT.search(before(match, 20)):
+        return True
     if re.match(r"\s[a-z]", after(match, 2)) and labels[-1] in ("in", "it", "me", "de", "es"):
-        # "i was tired.in the end": prose goes on behind a full stop without a blank.
-        return told and len(labels) > 2
+        return False  # "i was tired.in the end": prose goes on behind a full stop without a blank
+    told = _DOMAIN_CUE.search(before(match, 30)) is not None
     return told or len(labels) > 3 or any(char.isdigit() or char == "-" for char in labels[0])
 
 
