@@ -47,10 +47,11 @@ help: ## List the commands
 	"apt-get install python3-venv; or set its path: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv
 
-# A first install copies some 7 GB, during which uv may be silent.
+# A first install copies some 8 GB, during which uv may be silent.
 .PHONY: packages
 packages: $(filter .tools/bin/uv,$(UV))
-	@if [ -d .venv ]; then quiet=--quiet; else quiet=; echo "Installing the packages of uv.lock into .venv (7 GB) ..."; \
+	@if [ -d .venv ]; then quiet=--quiet; else quiet=; echo "Installing the packages of uv.lock into .venv:" \
+	"up to 5 GB to download, 8 GB on disk. On two cores the demo then takes about 8 minutes, make test about 20."; \
 	(while sleep 15; do echo "  still installing"; done) & trap "kill $$! 2>/dev/null || true" EXIT; fi; \
 	$(UV) sync $$quiet --frozen $(addprefix --python ,$(PYTHON))
 	@$(FLYWHEEL) doctor

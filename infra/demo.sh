@@ -35,7 +35,7 @@ else
   # fifth of them of held-out users. Fewer do not show that the reward model learns.
   FLYWHEEL_SANDBOX__ANNOTATORS__STATIC_SHARE=0.5 FLYWHEEL_SANDBOX__ANNOTATORS__REVIEWS=3 \
     FLYWHEEL_SANDBOX__ANNOTATORS__CONTEXT_MESSAGES=2 \
-    flywheel sandbox --turns "$TURNS" --start "$START" --days "$DAYS"
+    flywheel sandbox --turns "$TURNS" --start "$START" --days "$DAYS" | tee "$AIRFLOW_HOME/sandbox.log" | sed '/^Next: /d'
   definitions=$(python -c "from infra.lake import Lake; from infra.settings import load_settings
 print(Lake.of(load_settings()).landing)")/../experiments
   for definition in "$definitions"/*.toml; do
@@ -66,28 +66,39 @@ if [ $status -ne 0 ]; then
   exit 1
 fi
 
-say "What is left (some simulated events arrive weeks late and land on later days)"
-flywheel plan
+say "What became of the turns"
+flywheel sql "SELECT outcome, sum(turns)::BIGINT AS turns, round(100 * sum(turns) / sum(sum(turns)) OVER (), 1) AS \"% of turns\"
+  FROM views.daily_funnel GROUP BY outcome ORDER BY turns DESC"
+
+say "The datasets that were sampled from the eligible turns"
+flywheel sql "SELECT split, turns, conversations, characters, languages FROM views.datasets ORDER BY turns DESC"
+cap=$(python -c "from infra.settings import load_settings; print(f'{load_settings().sampling.character_cap:.0%}')")
+echo "One character may be at most $cap of a sample: flywheel.toml sets it for the simulator's few characters."
+echo "The default is the 3 % of the paper's Table 1."
 
 if [ -z "${LOGS:-}" ]; then
-  say "The reward model: accuracy on held-out users, compared with choosing the longer response"
-  flywheel sql "SELECT model, version, mode, pairs, round(accuracy, 3) AS accuracy, round(low, 3) AS low, round(high, 3) AS high,
-    round(longer_accuracy, 3) AS longer FROM preherding.reward_models ORDER BY version, mode"
-  say "What it was built from"
-  flywheel lineage reward-pointwise@candidate --short
+  say "The reward model: how often it prefers the response that people preferred"
+  flywheel sql "SELECT mode AS conversations, pairs, format('{:.1f} % ({:.1f} to {:.1f})', 100 * accuracy, 100 * low, 100 * high) AS \"right (95 % interval)\",
+    format('{:.1f} %', 100 * longer_accuracy) AS \"the longer response\" FROM preherding.reward_models
+    WHERE version = (SELECT max(version) FROM preherding.reward_models) ORDER BY pairs DESC"
+  echo "On pairs of users that it was not trained on. Compare it with always choosing the longer response."
+  version=$(flywheel sql "SELECT max(version) AS version FROM preherding.reward_models" --format csv | tail -n 1)
+  flywheel lineage "reward-pointwise/$version" --short
+
+  say "The simulated experiment (a verdict comes on day 7: make demo DAYS=7)"
+  flywheel readout exp-001 --method plain --html report/exp-001.html 2>/dev/null
+  flywheel readout exp-001 --method plain
+  echo "The simulator knows what a real product does not:"
+  echo "  $(grep '^true lift' "$AIRFLOW_HOME/sandbox.log")."
+  echo "The readout compares two small groups of different users, so chance moves its lift, by about the width of its interval."
 fi
 
-say "Report"
-flywheel report
-flywheel sql "SELECT outcome, sum(turns) AS turns FROM views.daily_funnel GROUP BY outcome ORDER BY turns DESC"
-
-if [ -z "${LOGS:-}" ]; then
-  say "The simulated experiment so far (a verdict comes on day 7: make demo DAYS=7)"
-  flywheel readout exp-001 --method plain || true
-fi
-
-say "Done in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s. Three commands to try (source .venv/bin/activate)"
-echo '  flywheel sql "SELECT * FROM views.datasets"       # the sampled datasets'
-[ -n "${LOGS:-}" ] || echo '  flywheel readout exp-001 --html report/exp-001.html   # the experiment as a page'
-[ -z "${LOGS:-}" ] || echo '  flywheel tables curation.samples                  # what each column means'
+report=$(flywheel report | sed -n 's/^Open //p')
+say "Done in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s. Open in a browser"
+echo "  $report   # where every turn ended, and what the samples got"
+[ -n "${LOGS:-}" ] || echo "  $PWD/report/exp-001.html   # the experiment"
+say "Three commands to try (source .venv/bin/activate)"
+echo '  flywheel review list                              # turns that wait for a decision by people'
+echo '  flywheel pull curation.samples --split train --to parquet --out data/train   # the dataset, with a card'
 echo '  make airflow                                      # schedules, retries and backfills in a web UI'
+[ -n "${LOGS:-}" ] || echo 'Some simulated events arrive weeks late. flywheel plan lists their days, flywheel run --stale lands them.'

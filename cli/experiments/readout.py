@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from cli.console import Format, err, out, print_rows
+from cli.console import Format, err, out, print_rows, styled
 from cli.experiments.commands import Experiment
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def _refuse_unknown(option: str, given: str, known: list[str]) -> None:
 
 def _print_for_people(experiment: str, result: Readout, rows: list[dict[str, Any]]) -> None:
     """Print the title, the lifts, the users of each arm and the sample-ratio test."""
+    from cli.reports.readout.words import headline
     from jobs.experiments.populations import WHOM, without_share
 
     out.print(f"{experiment}: {result.definition['title']}")
@@ -91,6 +92,11 @@ def _print_for_people(experiment: str, result: Readout, rows: list[dict[str, Any
         f"as of {result.day}, day {result.day_number} of {result.days}; control arm: {result.control}; "
         f"read from {', '.join(f'{t} v{v}' for t, v in result.versions.items())}",
     )  # fmt: skip
+    family = [row for row in result.lifts_on_day() if row["metric"] in result.primary]
+    told = headline(family, result.days)
+    out.print(styled((told.verdict, "bold")))
+    for line in told.more:
+        out.print(line)
     lines = [_line(row) for row in rows]
     if lines:
         print_rows(lines, list(lines[0]), Format.table)

@@ -24,10 +24,10 @@ class SandboxSummary:
 
     def __str__(self) -> str:
         planted = ", ".join(f"{name} {count:,}" for name, count in sorted(self.planted.items()))
-        lifts = ", ".join(f"{metric} {value:+.2f} %" for metric, value in sorted(self.true_lift_pct.items()))
+        lifts = ", ".join(f"{metric} {value:+.1f} %" for metric, value in sorted(self.true_lift_pct.items()))
         return (
             f"{self.turns:,} turns of {self.users:,} simulated users: {self.events:,} events in {self.lines:,} lines, "
             f"{self.files} files, received {self.first_received}..{self.last_received}\n"
             f"{self.judgements:,} judgements of pairs of responses\n"
-            f"gold rows: {planted}\ntrue lift: {lifts or 'no experiment'}"
+            f"gold rows: {planted}\ntrue lift, of the same users run under both arms: {lifts or 'no experiment'}"
         )

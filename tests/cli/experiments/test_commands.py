@@ -136,6 +136,7 @@ def test_a_readout_says_what_was_read_and_what_may_be_said(home: Path) -> None:
     )  # fmt: skip
     told = run("readout", "exp-001").output
     assert "day 7 of 7" in told
+    assert "test is better than control: breadth +10.0 % (+4.0 to +16.4)." in told
     assert "experiments.unit_totals v4" in told
     assert "+4.00 to +16.40" in told
     assert "up to -40.00, or from +90.00" in told
