@@ -161,6 +161,7 @@ class Source:
         owner: id of the user whose export the file is, where a file beside it says so.
         skipped: messages, parts and records left out, by kind.
         unusable_times: times before 2000 or after tomorrow.
+        has_guessed_dates: whether the order of day and month was a guess.
     """
 
     file: str
@@ -170,6 +171,7 @@ class Source:
     owner: str | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     unusable_times: int = 0
+    has_guessed_dates: bool = False
 
     @property
     def dataset(self) -> str:

@@ -77,11 +77,11 @@ def detected(
         if name is None and len(files) > 1:
             unread += 1
         elif name is None:
-            raise _unknown(label)
+            raise _unknown(label, path)
         else:
             known.append(InputFile(path, label, name, FORMATS[name].owner_of(path)))
     if not known:
-        raise _unknown(files[0][1])
+        raise _unknown(files[0][1], files[0][0])
     _check_assistant(known, options)
     return known, unread
 
@@ -160,7 +160,11 @@ def _format_of(label: str, seen: _Seen, format: str) -> str | None:
     )
 
 
-def _unknown(label: str) -> SettingsError:
+def _unknown(label: str, path: Path) -> SettingsError:
+    if not path.stat().st_size:
+        return SettingsError(
+            f"{label} is empty: nothing was imported", setting="PATH", hint="Export it again."
+        )
     return SettingsError(
         f"{label} is of no format that is known: nothing was imported",
         setting="format",

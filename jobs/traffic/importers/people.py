@@ -46,6 +46,9 @@ def conversations(said: Sequence[Said], chat_id: str | None, dataset: str, sourc
     """
     if not said:
         raise NotAChat("no_messages")
+    times = [one.at for one in said if one.at is not None]
+    if len(times) == len(said):
+        said = sorted(said, key=lambda one: one.at or times[0])  # some tools export the newest first
     assistants = {one.speaker for one in said if source.assistant in (one.speaker, *one.names)}
     if not assistants:
         raise NotAChat("no_assistant")

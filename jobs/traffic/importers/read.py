@@ -152,6 +152,7 @@ class _Import:
                     self._reject(file.label, number, str(error))
                     continue
                 report.unusable_times += source.unusable_times
+                report.guessed_dates += source.has_guessed_dates
                 if len(chats) == 1:
                     chats = [replace(chats[0], skipped=source.skipped)]
                 else:

@@ -26,6 +26,7 @@ class ImportReport:
         ids_in_files: conversations whose id stands in more than one file: they are taken as one.
         moved: conversations moved into the range of days, by their known times.
         unread_files: files of a folder that are of no known format.
+        guessed_dates: files whose dates fit both orders of day and month.
         quarantined: lines written for quarantine, one for each rejected input line.
         files_written: event files, relative to the landing root.
     """
@@ -42,6 +43,7 @@ class ImportReport:
     ids_in_files: int = 0
     moved: int = 0
     unread_files: int = 0
+    guessed_dates: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     synthetic: Counter[str] = field(default_factory=Counter)
@@ -73,6 +75,7 @@ class ImportReport:
             "times that cannot be right": self.unusable_times,
             "conversation ids in several files": self.ids_in_files,
             "files not read": self.unread_files,
+            "files with guessed dates": self.guessed_dates,
         }
         return {
             "files": self.files,
@@ -121,6 +124,8 @@ class ImportReport:
             f"{self.ids_in_files:,} conversation id(s) stand in several files: each is one conversation "
             "(two with --separate-files)": self.ids_in_files,
             f"{self.moved:,} conversation(s) were moved into these days (--keep-times leaves them)": self.moved,
+            f"{self.guessed_dates:,} file(s) do not tell day from month: slashes with 12 hours were read as month/day, "
+            "others as day/month": self.guessed_dates,
             f"{self.unread_files:,} file(s) of the folder were not read: of no known format": self.unread_files,
         }
         return [note for note, n in notes.items() if n]

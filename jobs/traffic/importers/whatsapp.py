@@ -16,7 +16,6 @@ from jobs.traffic.importers.chat import Chat, Source
 from jobs.traffic.importers.people import Said, conversations, speakers
 from jobs.traffic.importers.times import UnreadableTime
 
-DATE_ORDER_ASSUMED = "date_order_assumed"
 # Marks of direction that WhatsApp writes around names, numbers and its own words.
 _MARKS = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"))
 _SPACES = {ord(space): " " for space in "\u00a0\u202f\u2009"}
@@ -113,7 +112,7 @@ def _head(match: re.Match[str]) -> _Head:
 def _date_order(heads: Sequence[_Head], source: Source) -> str:
     """`ymd`, `dmy` or `mdy`: the order in which all dates exist, else the one in which they never go back.
 
-    Where both fit, 12 hours with slashes are read as American; it is counted that this was a guess.
+    Where both fit, 12 hours with slashes are read as American; it is said that this was a guess.
     """
     if any(head.date[0] > 31 for head in heads):
         return "ymd"
@@ -125,7 +124,7 @@ def _date_order(heads: Sequence[_Head], source: Source) -> str:
     if runs["dmy"] != runs["mdy"]:
         return "dmy" if runs["dmy"] else "mdy"
     if any(head.date[0] != head.date[1] for head in heads):
-        source.skipped[DATE_ORDER_ASSUMED] += 1
+        source.has_guessed_dates = True
     return "mdy" if heads and all(head.is_half_day and head.sign == "/" for head in heads) else "dmy"
 
 

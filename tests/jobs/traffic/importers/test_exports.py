@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.errors import SettingsError
-from jobs.traffic.importers import FORMATS
-from tests.jobs.traffic.importers.conftest import Imports
+from jobs.traffic.importers import FORMATS, ImportOptions, import_chats
+from tests.jobs.traffic.importers.conftest import START, Imports
 
 EXPORTS = Path(__file__).parent / "exports"
 M, R, G, T = "message", "response", "regenerate", "reaction"
@@ -188,3 +189,64 @@ def test_an_export_of_chatgpt_is_of_the_user_whose_file_lies_beside_it(imports: 
     found = imports(files)
     assert found.of("user_id") == {"user-7"}
     assert found.report.synthetic == {}
+
+
+@pytest.mark.parametrize(
+    ("heads", "days"),
+    [
+        (["13/02/24, 09:05 - ", "14/02/24, 09:05 - "], ["2024-02-13", "2024-02-14"]),
+        (["02/13/24, 09:05 - ", "02/14/24, 09:05 - "], ["2024-02-13", "2024-02-14"]),
+        (["2024-02-03, 09:05 - ", "2024-02-04, 09:05 - "], ["2024-02-03", "2024-02-04"]),
+        (["[3.2.2024 klo 9.05.00] ", "[4.2.2024 klo 9.05.00] "], ["2024-02-03", "2024-02-04"]),
+        (["03.02.24, 09:05 - ", "04.02.24, 09:05 - "], ["2024-02-03", "2024-02-04"]),
+        (["02/03/2024, 09:05 - ", "01/04/2024, 09:05 - "], ["2024-03-02", "2024-04-01"]),
+        (["03/02/2024, 09:05 - ", "02/03/2024, 09:05 - "], ["2024-02-03", "2024-03-02"]),
+        (
+            ["3/2/24, 9:05\u202fa.\u00a0m. - ", "3/2/24, 9:06\u202fp.\u00a0m. - "],
+            ["2024-03-02", "2024-03-02"],
+        ),
+        (["03/02/2024, 09:05 - ", "04/02/2024, 09:05 - "], ["2024-02-03", "2024-02-04"]),
+    ],
+)
+def test_dates_of_whatsapp_are_told_from_the_whole_file(
+    heads: list[str], days: list[str], imports: Imports
+) -> None:
+    text = f"{heads[0]}Ann: Is it raining?\n{heads[1]}Weather: No.\n"
+    found = imports({"chat.txt": text}, assistant="Weather", real_times="keep")
+    assert [event["event_ts"][:10] for event in found.events] == days
+    is_guess = heads[0].startswith("3/") or (heads[0][:5], heads[1][:5]) == ("03/02", "04/02")
+    assert found.report.guessed_dates == is_guess
+    assert ("do not tell day from month" in str(found.report)) == is_guess
+
+
+def test_a_file_that_holds_no_chat_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    pairs = {"prompt": "a", "chosen": "b", "rejected": "c"}
+    for name, text, words in (
+        ("a.jsonl", "", "is empty"),
+        ("a.jsonl", '{"a": 1}', "no format that is known"),
+        ("a.jsonl", "{\n{\n", "no format that is known"),
+        ("a.txt", "Dear diary, today it rained.\n", "no format that is known"),
+        ("a.jsonl", json.dumps(pairs), "preference pairs.*flywheel preferences import"),
+        ("a.jsonl", '{"instruction": "a", "input": "", "output": "b"}', "Alpaca"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(SettingsError, match=words):
+            import_chats(tmp_path / name, tmp_path / "landing", ImportOptions(START, 1))
+    assert not (tmp_path / "landing").exists()
+
+
+def test_newest_first_is_put_in_order(imports: Imports) -> None:
+    export = json.loads((EXPORTS / "telegram.json").read_text(encoding="utf-8"))
+    export["messages"].reverse()
+    found = imports({"result.json": json.dumps(export)}, assistant="Mira Bot", real_times="keep")
+    assert found.said == SAID["telegram.json"]
+
+
+def test_an_account_of_telegram_holds_chats_with_and_without_the_assistant(imports: Imports) -> None:
+    chat = json.loads((EXPORTS / "telegram.json").read_text(encoding="utf-8"))
+    said = [{**chat["messages"][1], "from": "Eva", "from_id": "user5", "id": 9}]
+    other = {"name": "Eva", "type": "personal_chat", "id": 5, "messages": said}
+    account = {"about": "", "chats": {"about": "", "list": [chat, other]}}
+    found = imports({"result.json": json.dumps(account)}, assistant="user9001", real_times="keep")
+    assert found.said == SAID["telegram.json"]
+    assert found.report.skipped_messages["chat_without_assistant"] == 1
