@@ -44,7 +44,7 @@ class Pieces:
         if chat.conversation_id is not None:
             self._meet_id(place, chat, file)
         if chat.conversation_id is None or chat.is_request_id:
-            self._open.append(_Open.of(chat, place))
+            self._open.append(_Open.of(chat, place, file))
 
     def _meet_id(self, place: int, chat: Chat, file: int) -> None:
         key = _digest("id", str(chat.conversation_id))
@@ -72,21 +72,42 @@ class Pieces:
     def _join_by_history(self) -> None:
         """Join each piece to the one whose messages it begins with: the longest such one.
 
-        Where the user is not known, each piece is continued once, for two strangers may begin alike.
+        Two strangers may begin alike. So where the user is not known, a piece is continued once, and only in a file
+        that repeats histories at all.
         """
-        ends: dict[int, list[int]] = defaultdict(list)
-        continued: set[int] = set()
+        repeating = self._files_that_repeat()
+        free: dict[int, list[int]] = defaultdict(list)
+        continued: dict[int, int] = {}
         for piece in sorted(self._open, key=lambda piece: (len(piece.histories), piece.place)):
-            for end in reversed(range(len(piece.histories) - 1)):
-                candidates = ends.get(piece.histories[end], [])
-                free = [other for other in candidates if other not in continued]
-                if not free and not (piece.is_known and end >= piece.first_answer):
+            may_join = piece.is_known or piece.file in repeating
+            for end in reversed(range(len(piece.histories) - 1 if may_join else 0)):
+                history = piece.histories[end]
+                if free.get(history):
+                    continued[history] = free[history].pop()
+                elif history not in continued or not piece.is_known or end < piece.first_answer:
                     continue
-                if chosen := free or candidates:
-                    continued.add(chosen[-1])
-                    self._join(chosen[-1], piece.place)
-                    break
-            ends[piece.histories[-1]].append(piece.place)
+                self._join(continued[history], piece.place)
+                break
+            free[piece.histories[-1]].append(piece.place)
+
+    def _files_that_repeat(self) -> set[int]:
+        """The files in which most pieces with several answers begin with all messages of a piece of their own.
+
+        A gateway logs each request of a chat. In other logs such a beginning is chance: a greeting and its answer.
+        """
+        left = Counter(piece.histories[-1] for piece in self._open)
+        longer: Counter[int] = Counter()
+        repeated: Counter[int] = Counter()
+        for piece in self._open:
+            if piece.answers > 1:
+                longer[piece.file] += 1
+                begun = next(
+                    (history for history in reversed(piece.histories[:-1]) if left[history] > 0), None
+                )
+                if begun is not None:
+                    left[begun] -= 1
+                    repeated[piece.file] += 1
+        return {piece.file for piece in self._open if 2 * repeated[piece.file] >= longer[piece.file]}
 
     def _join(self, one: int, other: int) -> None:
         self._parents.setdefault(one, one)
@@ -102,18 +123,34 @@ class Pieces:
 
 
 class _Open(NamedTuple):
-    """A piece that may continue another: a hash of each beginning of its messages, and where its first answer is."""
+    """A piece that may continue another.
+
+    Attributes:
+        file: number of its file.
+        is_known: whether its user is known.
+        answers, first_answer: how many it has, and which of its messages is the first.
+        histories: a hash of each beginning of its messages.
+    """
 
     place: int
+    file: int
     is_known: bool
+    answers: int
     first_answer: int
     histories: list[int]
 
     @classmethod
-    def of(cls, chat: Chat, place: int) -> _Open:
-        answers = (n for n, message in enumerate(chat.messages) if message.role == "character")
+    def of(cls, chat: Chat, place: int, file: int) -> _Open:
+        answers = [n for n, message in enumerate(chat.messages) if message.role == "character"]
         histories = _histories(chat.messages, _digest("user", chat.user_id or ""))
-        return cls(place, chat.user_id is not None, next(answers, len(histories)), histories)
+        return cls(
+            place,
+            file,
+            chat.user_id is not None,
+            len(answers),
+            min(answers, default=len(histories)),
+            histories,
+        )
 
 
 class Place(NamedTuple):

@@ -111,6 +111,8 @@ def _asked(given: object) -> list[Any]:
     if isinstance(given, dict):
         if "role" in given:
             return [given]
+        if isinstance(arguments := given.get("args"), list) and arguments:  # of a function that is observed
+            return _asked(parsed(arguments[0]))
         for name in _LISTS:
             if is_objects(inner := parsed(given.get(name))):
                 return [*inner]

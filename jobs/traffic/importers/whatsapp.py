@@ -25,7 +25,13 @@ _HEAD = re.compile(
     r"(?:\] ?| [-–] )"
 )
 _SPEAKER = re.compile(r"(?P<speaker>[^:]{1,100}): ?")
-_LEFT_OUT = re.compile(r"<[^<>]{1,80}>")
+_LEFT_OUT = re.compile(r"<[^<>]{1,80}>|(?:image|video|audio|sticker|GIF|document|Contact card) omitted")
+_DELETED = (
+    "This message was deleted",
+    "This message was deleted.",
+    "You deleted this message",
+    "You deleted this message.",
+)
 _ATTACHED = re.compile(r"[^\n]{1,200} \((?:file attached|Datei angehängt|archivo adjunto|fichier joint)\)")
 _EDITED = re.compile(r" ?<This message was edited>\Z")
 _MARK = "\u200e"
@@ -149,6 +155,9 @@ def _said(line: _Line, order: str, source: Source) -> Said | None:
     text = "\n".join([line.rest[0][speaker.end() :], *line.rest[1:]])
     if _LEFT_OUT.fullmatch(text.strip()):
         source.skipped["attachment"] += 1
+        return None
+    if text.strip() in _DELETED:
+        source.skipped["deleted"] += 1
         return None
     if line.is_marked:
         is_file = "omitted" in text or text.startswith("<")

@@ -113,6 +113,14 @@ def test_strangers_who_begin_alike_stay_apart(imports: Imports) -> None:
     assert imports({"b.jsonl": lines}).report.conversations == 2
 
 
+@pytest.mark.parametrize("has_ids", [True, False])
+def test_a_common_greeting_joins_no_strangers(has_ids: bool, imports: Imports) -> None:
+    greeting = ("hi", "Hello! How can I help?")
+    chats = [greeting, greeting, *((*greeting, f"question {n}", "answer") for n in range(6))]
+    lines = [line(*texts, **({"id": f"c{n}"} if has_ids else {})) for n, texts in enumerate(chats)]
+    assert imports({"a.jsonl": lines}).report.conversations == len(chats)
+
+
 def test_ids_of_conversations_are_taken_at_their_word(imports: Imports) -> None:
     lines = [line(*FIRST, conversation_id="1", user="u"), line(*SECOND, conversation_id="2", user="u")]
     assert imports({"a.jsonl": lines}).report.conversations == 2
