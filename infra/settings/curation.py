@@ -3,11 +3,52 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from infra.expressions import fault_of
 from infra.settings.section import Section
+
+
+class RecogniserSettings(Section):
+    """An own kind of identifier, `[[screening.recognisers]]`. Its type is CUSTOM_ID, also in redacted texts."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]{0,39}$", description="Name, for messages.")
+    pattern: str = Field(
+        min_length=1, max_length=500, description="Regular expression; case does not matter."
+    )
+    checksum: str = Field(
+        "",
+        description="Module of python-stdnum that checks a match (`luhn`, `es.nif`, `iso7064.mod_97_10`). Empty: none.",
+    )
+    context: tuple[str, ...] = Field(
+        (), description="A match counts only with one of these words within 40 characters. Empty: always."
+    )
+    score: float = Field(0.8, gt=0, le=1, description="Score of a match: see redact_at and span_review_at.")
+    languages: tuple[str, ...] = Field((), description="Languages that it looks at. Empty: all.")
+
+    @field_validator("pattern")
+    @classmethod
+    def _readable(cls, pattern: str) -> str:
+        if fault := fault_of(pattern):
+            raise ValueError(f"the pattern {fault}")
+        return pattern
+
+    @field_validator("checksum")
+    @classmethod
+    def _known(cls, checksum: str) -> str:
+        named = re.fullmatch(r"[a-z_]+(?:\.[a-z0-9_]+)?", checksum) is not None
+        try:
+            known = named and callable(getattr(import_module(f"stdnum.{checksum}"), "is_valid", None))
+        except ModuleNotFoundError:
+            known = False
+        if checksum and not known:
+            raise ValueError(
+                f"{checksum[:40]} is no module of python-stdnum with a checksum, such as luhn or es.nif"
+            )
+        return checksum
 
 
 class ScreeningSettings(Section):
@@ -57,6 +98,14 @@ class ScreeningSettings(Section):
     deadline_seconds: float = Field(
         30.0, gt=0, description="Time limit of a detector for one text, or for a batch of 256."
     )
+    allow: tuple[str, ...] = Field(
+        (),
+        description=(
+            "Texts that stay although they look like identifiers, such as the address of your support. An entry "
+            "between slashes is a regular expression. Case does not matter."
+        ),
+    )
+    recognisers: tuple[RecogniserSettings, ...] = Field((), description="Own kinds of identifiers.")
     use_names: bool = Field(True, description="Detect full names with the entity model and name lists.")
     safety_model: str = Field(
         "",
@@ -65,6 +114,25 @@ class ScreeningSettings(Section):
             "classifier's folder, models:/NAME@ALIAS, or Llama Guard by hub id or folder (section 2.6)."
         ),
     )
+
+    @field_validator("allow")
+    @classmethod
+    def _allowable(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for number, entry in enumerate(entries, start=1):
+            if len(entry.strip("/ ")) < 2:
+                raise ValueError(f"entry {number} has less than two characters, so it would allow too much")
+            if entry[0] == entry[-1] == "/" and (fault := fault_of(entry[1:-1])):
+                raise ValueError(f"the pattern of entry {number} {fault}")
+        return entries
+
+    @field_validator("recognisers")
+    @classmethod
+    def _distinct(cls, recognisers: tuple[RecogniserSettings, ...]) -> tuple[RecogniserSettings, ...]:
+        names = [recogniser.name for recogniser in recognisers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two recognisers are named {twice[0]}: give each a name of its own")
+        return recognisers
 
     @model_validator(mode="after")
     def _in_order(self) -> ScreeningSettings:

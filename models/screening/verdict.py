@@ -23,6 +23,7 @@ from typing import IO, Literal, cast
 
 from infra.records import Record, read_records
 from infra.settings import ScreeningSettings, Settings
+from infra.settings.curation import RecogniserSettings
 from infra.storage import replacing
 from models.screening.detection import Detectors, Findings, Question, attempt, examine
 from models.screening.privacy import Span, merge, redact
@@ -126,7 +127,22 @@ def packaged_detectors(use_names: bool = True, safety_model: str = "") -> Detect
 
 def detectors_of(settings: ScreeningSettings) -> Detectors:
     """The detectors that the settings ask for."""
-    return packaged_detectors(settings.use_names, settings.safety_model)
+    if not settings.recognisers and not settings.allow:
+        return packaged_detectors(settings.use_names, settings.safety_model)
+    return _own_detectors(settings.use_names, settings.safety_model, settings.recognisers, settings.allow)
+
+
+@lru_cache(maxsize=2)
+def _own_detectors(
+    use_names: bool, safety_model: str, recognisers: tuple[RecogniserSettings, ...], allow: tuple[str, ...]
+) -> Detectors:
+    """The packaged detectors with the operator's own recognisers and allowed texts."""
+    from models.screening.privacy import PrivacyModel
+    from models.screening.privacy.custom import Allowed, recogniser
+
+    own = tuple(map(recogniser, recognisers))
+    privacy = PrivacyModel(use_names=use_names, recognisers=own, allowed=Allowed(allow))
+    return replace(packaged_detectors(use_names, safety_model), privacy=privacy)
 
 
 def content_hash(key: bytes, user_message: str | None, response: str) -> str:

@@ -19,6 +19,7 @@ from models.screening.privacy import (
     secrets,
     web,
 )
+from models.screening.privacy.custom import Allowed, Recogniser
 from models.screening.privacy.disguise import DISGUISES
 from models.screening.privacy.prefilter import SPELLED, SPOKEN, Gate
 from models.screening.privacy.rule import Rule
@@ -27,7 +28,7 @@ from models.screening.privacy.spoken import SPOKEN_WORDS, spoken_digits
 from models.screening.privacy.view import View, joined_letters, normalised
 
 ENTITY_TYPES = frozenset(PRIORITY)
-VERSION = "privacy-7"
+VERSION = "privacy-8"
 _MAX_ROUNDS = 4
 
 
@@ -147,12 +148,20 @@ def _outside_placeholders(text: str, spans: Sequence[Span]) -> list[Span]:
     return clear
 
 
+_NOTHING_ALLOWED = Allowed()
+
+
 @dataclass(frozen=True)
 class PrivacyModel:
-    """Rules and name models together. `use_names=False` uses the rules only."""
+    """Rules and name models together. `use_names=False` uses the rules only.
+
+    `recognisers` and `allowed` are the operator's own; they change the settings, and so the policy, not the version.
+    """
 
     use_names: bool = True
     version: str = VERSION
+    recognisers: tuple[Recogniser, ...] = ()
+    allowed: Allowed = _NOTHING_ALLOWED
 
     def load(self, languages: Sequence[str]) -> None:
         """Load every model, the prefilter included. Raises DetectorUnavailable when one is missing."""
@@ -196,6 +205,8 @@ class PrivacyModel:
         self, texts: Sequence[str], languages: Sequence[str], allowed: Sequence[Sequence[str]]
     ) -> list[tuple[Span, ...]]:
         spans_by_text = rule_spans(texts)
+        for index, found in self._recognised(texts, languages):
+            spans_by_text.setdefault(index, []).extend(found)
         if self.use_names:
             views = [normalised(text) for text in texts]
             for index, spans in enumerate(names.name_spans([view.text for view in views], languages)):
@@ -203,9 +214,19 @@ class PrivacyModel:
                     spans_by_text.setdefault(index, []).extend(_on_original(views[index], spans))
         merged: list[tuple[Span, ...]] = [()] * len(texts)
         for index, spans in spans_by_text.items():
-            identifying = names.without_allowed(texts[index], spans, allowed[index])
+            identifying = self.allowed.without(
+                texts[index], names.without_allowed(texts[index], spans, allowed[index])
+            )
             merged[index] = merge(_outside_placeholders(texts[index], identifying), PRIORITY)
         return merged
+
+    def _recognised(self, texts: Sequence[str], languages: Sequence[str]) -> Iterator[tuple[int, list[Span]]]:
+        """Index and spans of each text in which an own recogniser finds something."""
+        for index, text in enumerate(texts) if self.recognisers else ():
+            view = normalised(text)
+            for recogniser in self.recognisers:
+                if recogniser.reads(languages[index]) and (spans := list(recogniser.rule.spans(view.text))):
+                    yield index, _on_original(view, spans)
 
 
 def _before_redaction(span: Span, replaced: Sequence[Span]) -> Span:

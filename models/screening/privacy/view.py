@@ -47,7 +47,8 @@ class View(NamedTuple):
         """The original range of `view.text[start:end]` (end > start)."""
         if self.starts is None or self.ends is None:
             return start, end
-        return self.starts[start], self.ends[end - 1]
+        # A view may read backwards.
+        return min(self.starts[start], self.starts[end - 1]), max(self.ends[start], self.ends[end - 1])
 
     def edited(self, edits: Sequence[tuple[int, int, str]]) -> View:
         """A further view in which each `(start, end, replacement)` of this one is replaced (in order)."""

@@ -270,3 +270,10 @@ def test_checksums_by_hand() -> None:
     assert not clabe("032180000118359718")
     assert vin("1HGCM82633A004352")
     assert not vin("1HGCM82643A004352")
+
+
+def test_what_is_read_backwards_is_found_where_it_stands() -> None:
+    """A card number in a text that is read backwards too: the span is a range of the text as written."""
+    card = "4539578763621486"
+    text = f"read it backwards, my card is {card[::-1]}"
+    assert covered(text, card[::-1], "CREDIT_CARD")
