@@ -28,7 +28,7 @@ from infra.storage import replacing
 from models.screening.detection import Detectors, Findings, Question, attempt, examine
 from models.screening.privacy import Span, merge, redact
 from models.screening.privacy.span import PRIORITY
-from models.screening.privacy.split import split_spans
+from models.screening.privacy.split import conversation_spans
 from models.screening.safety import SAFE, SafetyScore
 from models.screening.safety.named import safety_models
 
@@ -225,12 +225,7 @@ def _rule_conversation(
     findings: Sequence[tuple[Findings, Findings, Findings]],
     settings: ScreeningSettings,
 ) -> list[TurnVerdict]:
-    split_users = _split(
-        [(t.user_message or "", f) for t, (f, _, _) in zip(turns, findings, strict=True)], settings
-    )
-    split_responses = _split(
-        [(t.response, f) for t, (_, f, _) in zip(turns, findings, strict=True)], settings
-    )
+    split_users, split_responses = _split(turns, findings, settings)
     judged: list[TurnVerdict] = []
     for index, (turn, (message, response, _)) in enumerate(zip(turns, findings, strict=True)):
         parts = []
@@ -264,14 +259,23 @@ def _rule_conversation(
 
 
 def _split(
-    messages: Sequence[tuple[str, Findings]], settings: ScreeningSettings
-) -> dict[int, list[Span]] | None:
-    """Spans of identifiers that one speaker splits over turns, by index of the turn; None where the search failed.
+    turns: Sequence[Turn],
+    findings: Sequence[tuple[Findings, Findings, Findings]],
+    settings: ScreeningSettings,
+) -> tuple[dict[int, list[Span]] | None, dict[int, list[Span]] | None]:
+    """Spans of identifiers that are split over turns, by index of the turn, in messages and in responses; None where
+    the search failed.
 
     A text that is too long is rejected anyway and is left out.
     """
-    texts = ["" if findings.oversize else text for text, findings in messages]
-    return attempt(lambda: split_spans(texts, settings.context_turns), settings.deadline_seconds)[0]
+    users = [
+        "" if f.oversize else turn.user_message or "" for turn, (f, _, _) in zip(turns, findings, strict=True)
+    ]
+    responses = ["" if f.oversize else turn.response for turn, (_, f, _) in zip(turns, findings, strict=True)]
+    spans, _ = attempt(
+        lambda: conversation_spans(users, responses, settings.context_turns), settings.deadline_seconds
+    )
+    return spans or (None, None)
 
 
 def _in_context(

@@ -17,11 +17,11 @@ _STREET = (
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Crescent|Cres|Place|Square|Terrace|Parkway|Pkwy|Highway|Close|"
     r"Gardens?|Grove|Row|Mews|Walk|Alley|Rise|Way|Hill|Circle|Trail|Nagar|Marg|Vihar|Colony)"
 )
-_STREET_NAME = rf"(?:{_CAPITAL} ){{1,3}}(?i:{_STREET})\b\.?"
+STREET_NAME = rf"(?:{_CAPITAL} ){{1,3}}(?i:{_STREET})\b\.?"
 _POSTCODE_GB = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}"
 # A street, perhaps a town, and the post code that closes a British address.
 _WITH_POSTCODE = re.compile(
-    rf"\b{_STREET_NAME}(?:,? (?:in|near|at|off) |,? )(?:{_CAPITAL},? ){{0,3}}{_POSTCODE_GB}\b"
+    rf"\b{STREET_NAME}(?:,? (?:in|near|at|off) |,? )(?:{_CAPITAL},? ){{0,3}}{_POSTCODE_GB}\b"
 )
 _POSTCODE = re.compile(rf"(?<![\w\-]){_POSTCODE_GB}(?![\w\-])")
 _HOME = re.compile(
@@ -32,7 +32,7 @@ _HOME = re.compile(
 _OWN_STREET = re.compile(
     rf"\b(?i:(?:i|we|he|she|they)(?:'m| am| are|'re|'s| is)? (?:live|lives|stay|stays|living|staying|reside|moved|grew up)(?: just| right| now| over)? (?:on|in|at|off|near|to|by)"
     rf"|(?:house|home|place|flat|door|street|address) (?:is|was)(?: just| right)?(?: (?:on|in|at|off|near|by))?|end of|corner of|last house on|next door on)(?: the)? "
-    rf"(?P<value>{_STREET_NAME})"
+    rf"(?P<value>{STREET_NAME})"
 )
 _FAMOUS = re.compile(
     r"(?:sesame|elm|baker|wall|fleet|downing|coronation|main|high|easy|oxford|regent|fifth|bourbon|beale) (?:street|st|avenue)\b|(?:penny|memory|wisteria|drury|fast) lane"

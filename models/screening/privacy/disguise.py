@@ -30,6 +30,9 @@ _PARTED = re.compile(rf"\d(?:{_PARTING}{{0,12}}+\d){{6,}}", re.IGNORECASE)
 _PLAIN_SIGNS = frozenset(" \t\r\n-.()/+_")
 _WEAK_SIGNS = frozenset(",; \n")
 _GROUPED_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d+)?")
+_DATED = re.compile(
+    r"(?<!\d)(?:(?:19|20)\d\d[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d)(?!\d)"
+)
 _GROUP = re.compile(r"\d+")
 
 _LOOKALIKES = str.maketrans("OoQlIiSsBZzb", "000111558226")
@@ -115,16 +118,16 @@ def parted_digits(view: View) -> View | None:
         groups = list(_GROUP.finditer(view.text, *match.span()))
         gaps = [(left.end(), right.start()) for left, right in itertools.pairwise(groups)]
         unusual = [gap for gap in gaps if not _PLAIN_SIGNS.issuperset(view.text[slice(*gap)])]
-        if unusual and not _is_list(match.group(), [len(group.group()) for group in groups]):
+        is_weak = all(_WEAK_SIGNS.issuperset(view.text[slice(*gap)]) for gap in unusual)
+        sizes = [len(group.group()) for group in groups]
+        if unusual and not (is_weak and _is_list(match.group(), sizes)):
             edits += [(*gap, UNSURE) for gap in unusual]
     return view.edited(edits) if edits else None
 
 
 def _is_list(written: str, sizes: list[int]) -> bool:
-    """Whether the numbers are rather a list or an amount: commas between them, and no groups that a number has."""
-    if any(char not in _WEAK_SIGNS and not char.isdigit() for char in written):
-        return False
-    if _GROUPED_THOUSANDS.fullmatch(written):
+    """Whether numbers with commas between them are rather a list, an amount or a date."""
+    if _GROUPED_THOUSANDS.fullmatch(written) or _DATED.search(written):
         return True
     # A number that is read out has single digits, or groups of which the first are the longest.
     return not (set(sizes) in ({1}, {4}) or (sizes[0] >= 3 and min(sizes) >= 2 and max(sizes) <= 5))

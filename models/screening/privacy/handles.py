@@ -8,14 +8,14 @@ import re
 from models.screening.privacy.rule import Judge, Rule, after, always, before
 from models.screening.privacy.span import Span
 
-_NETWORK = (
+NETWORK = (
     r"(?:insta(?:gram)?|snap(?:chat)?|tik ?tok|twitter|telegram|discord|facebook|messenger|threads|reddit|whats ?app|signal|viber|"
     r"kik|we ?chat|weixin|skype|steam|psn|play ?station|xbox|roblox|epic games|fortnite|minecraft|twitch|you ?tube|git ?hub|git ?lab|"
     r"linked ?in|pinterest|tumblr|mastodon|blue ?sky|bumble|tinder|hinge|only ?fans|cash ?app|venmo|paypal|spotify|soundcloud|"
     r"ig|fb|tg|bsky|vk|qq|line id|gamer ?tag|battle ?tag|socials|social media|(?:every|all|any) (?:app|platform|site|network)s?|"
     r"redes(?: sociales)?|इंस्टा(?:ग्राम)?|टेलीग्राम|स्नैप(?:चैट)?|ट्विटर|फेसबुक|डिस्कॉर्ड|टिकटॉक|व्हाट्सएप)"
 )
-_PROVIDER = (
+PROVIDER = (
     r"(?:g ?mail|google mail|hotmail|outlook|yahoo|proton(?: ?mail)?|gmx|i ?cloud|aol|yandex|web\.de|t-online|libero|laposte|orange|"
     r"wanadoo|rediff(?:mail)?|tutanota|posteo|fastmail|zoho|जीमेल)"
 )
@@ -28,23 +28,23 @@ _FILLER = (
     r"आईडी|है|को|पर|फॉलो|करो|मेरी|मेरा|नाम|सर्च)"
 )
 _GAP = r"[^\w\n@]{0,4}"
-_NAME = rf"(?!{_NETWORK}(?![\w.]))@?[A-Za-z0-9_](?:[\w.\-]{{0,28}}\w)?(?:#\d{{3,6}})?"
+_NAME = rf"(?!{NETWORK}(?![\w.]))@?[A-Za-z0-9_](?:[\w.\-]{{0,28}}\w)?(?:#\d{{3,6}})?"
 _BETWEEN = rf"(?:{_GAP}\b{_FILLER}(?![\w@.]))"
 _TOLD = re.compile(
-    rf"(?<![\w@./]){_NETWORK}(?![A-Za-z0-9.]){_BETWEEN}{{0,6}}{_GAP}(?<![\w.])(?P<name>{_NAME})(?P<sign>_?)",
+    rf"(?<![\w@./]){NETWORK}(?![A-Za-z0-9.]){_BETWEEN}{{0,6}}{_GAP}(?<![\w.])(?P<name>{_NAME})(?P<sign>_?)",
     re.IGNORECASE,
 )
 _MAILBOX_TOLD = re.compile(
-    rf"(?<![\w@./]){_PROVIDER}(?![A-Za-z0-9.]){_BETWEEN}{{0,6}}{_GAP}(?<![\w.])(?P<name>{_NAME})(?P<sign>_?)",
+    rf"(?<![\w@./]){PROVIDER}(?![A-Za-z0-9.]){_BETWEEN}{{0,6}}{_GAP}(?<![\w.])(?P<name>{_NAME})(?P<sign>_?)",
     re.IGNORECASE,
 )
 _PREPOSITION = r"(?:on|at|in|for|from|is|and|add|plus|bei|auf|en|de|del|sur|chez|su|pe|par|ka|wala|पर|with|@|my|the|meinem|hai|mail|i'm|both|all)"
 _NAME_BEFORE = rf"(?<![\w@./])(?P<name>{_NAME})(?P<sign>_?)(?:[,;:)]?[ ]{_PREPOSITION}){{1,3}}[ ]"
-_BEFORE = re.compile(rf"{_NAME_BEFORE}{_NETWORK}(?![A-Za-z0-9.])", re.IGNORECASE)
-_MAILBOX_BEFORE = re.compile(rf"{_NAME_BEFORE}{_PROVIDER}(?![A-Za-z0-9]|\.\w)", re.IGNORECASE)
+_BEFORE = re.compile(rf"{_NAME_BEFORE}{NETWORK}(?![A-Za-z0-9.])", re.IGNORECASE)
+_MAILBOX_BEFORE = re.compile(rf"{_NAME_BEFORE}{PROVIDER}(?![A-Za-z0-9]|\.\w)", re.IGNORECASE)
 _MENTION = re.compile(r"(?<![\w@./])@[A-Za-z0-9_](?:[\w.]{0,28}\w)?(?![\w@])")
 _MENTION_CUE = re.compile(
-    rf"\b(?:{_NETWORK}|dm|follow|hmu|add me|find me|reach me|s[ií]gueme|folgt? mir|suis-moi|mon compte|on x)(?![A-Za-z0-9])",
+    rf"\b(?:{NETWORK}|dm|follow|hmu|add me|find me|reach me|s[ií]gueme|folgt? mir|suis-moi|mon compte|on x)(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"(?<![\w@#/.])[A-Za-z][\w.]{1,31}#\d{4,5}(?![\w#])")
@@ -126,7 +126,7 @@ def _in_words(match: re.Match[str]) -> Span | None:
     return Span(*match.span(), "EMAIL_ADDRESS", 0.85) if last in _ENDS else None
 
 
-def _is_coded(name: str) -> bool:
+def is_coded(name: str) -> bool:
     """Whether a name has what a word has not: a digit, an underscore, an inner dot, or a leading @."""
     return not _CHAT_WORD.fullmatch(name.lstrip("@")) and (
         name[0] in "@_" or any(char.isdigit() or char in "_.#" for char in name)
@@ -142,7 +142,7 @@ def _account(kind: str) -> Judge:
             match.group("name"),
             match.string[match.start() : start] + match.string[match.end("sign") : match.end()],
         )
-        if _is_coded(name):
+        if is_coded(name):
             return Span(start, end, kind, 0.8)
         is_named = _NAMED.search(spoken) is not None
         if name.isdigit():

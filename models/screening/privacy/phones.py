@@ -82,6 +82,11 @@ def _dialable(digits: str, regions: tuple[str, ...]) -> bool:
     return False
 
 
+def dialable(digits: str) -> bool:
+    """Whether the digits are a telephone number of a region whose languages are read."""
+    return _dialable(digits, _REGIONS)
+
+
 def announces_phone(words: str) -> bool:
     """Whether the words are ones that only a phone number follows."""
     return _STRONG.search(words) is not None

@@ -109,7 +109,7 @@ def test_the_search_for_split_identifiers_fails_closed(monkeypatch: pytest.Monke
     def broken(*_: object) -> None:
         raise RuntimeError(CANARY)
 
-    monkeypatch.setattr(screening, "split_spans", broken)
+    monkeypatch.setattr(screening, "conversation_spans", broken)
     (verdicts,) = screen_conversations([[Turn("a", "hello there", "hi")]], POLICY, detectors=FAULTY)
     assert [(v.verdict, v.reasons) for v in verdicts] == [("reject", ("detector_error:split",))]
 

@@ -79,7 +79,7 @@ def hides(verdict: Verdict, message: Text) -> bool:
 
 
 def outcomes(found: list[Probe]) -> list[tuple[bool, bool]]:
-    """Of each probe, whether all its secrets are held, and whether anything in it is flagged."""
+    """Of each probe, whether all its secrets are held, and whether an identifier is found (names have tests of their own)."""
     answers = []
     for probe, judged in zip(
         found, screen_conversations([probe.turns for probe in found], POLICY), strict=True
@@ -90,13 +90,13 @@ def outcomes(found: list[Probe]) -> list[tuple[bool, bool]]:
             for place, (part, message) in enumerate(zip(parts, probe.messages, strict=False))
             if message.secrets
         )
-        flagged = any(turn.verdict != "pass" or any(r for r in turn.reasons) for turn in judged)
-        answers.append((held, flagged))
+        kinds = {span.type for part in parts for span in part.spans}
+        answers.append((held, bool(kinds - {"PERSON"})))
     return answers
 
 
 @pytest.mark.parametrize("is_read", [True, False], ids=["read", "kept apart"])
-@pytest.mark.parametrize(("name", "least"), [("disguised", 0.6), ("split", 0.1)])
+@pytest.mark.parametrize(("name", "least"), [("disguised", 0.9), ("split", 0.9)])
 def test_disguised_identifiers_are_held(name: str, least: float, is_read: bool) -> None:
     found = [probe for probe in probes(name) if probe.is_read == is_read]
     held = [held for held, _ in outcomes(found)]
@@ -111,4 +111,4 @@ def test_harmless_look_alikes_pass(name: str) -> None:
         for probe, (_, is_flagged) in zip(found, outcomes(found), strict=True)
         if is_flagged
     ]
-    assert len(flagged) <= 0.1 * len(found), flagged
+    assert len(flagged) <= 0.02 * len(found), flagged
