@@ -79,7 +79,7 @@ def hides(verdict: Verdict, message: Text) -> bool:
 
 
 def outcomes(found: list[Probe]) -> list[tuple[bool, bool]]:
-    """Of each probe, whether all its secrets are held, and whether an identifier is found (names have tests of their own)."""
+    """Of each probe, whether all its secrets are held, and whether an identifier other than a name is found."""
     answers = []
     for probe, judged in zip(
         found, screen_conversations([probe.turns for probe in found], POLICY), strict=True
