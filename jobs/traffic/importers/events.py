@@ -58,27 +58,19 @@ class Calendar:
     def _around(self, chat: Chat, start: datetime) -> list[float]:
         """Known times, and between them the pace of a chat as far as there is room."""
         known = [None if moment is None else (moment - start).total_seconds() for moment in chat.known_times]
+        ahead = _next_known(chat.messages, known)
         offsets: list[float] = []
         for n, (message, own) in enumerate(zip(chat.messages, known, strict=True)):
             last = offsets[-1] if offsets else 0.0
-            ahead, gap = self._next_known(chat, known, n)
+            following, gap = ahead[n]
             if own is None:
                 step = self._step(chat, n) if n else 0.0
-                own = last + (step if ahead is None else min(step, (ahead - last) / gap))
-            elif message.is_replaced and ahead is not None and own >= ahead:
-                own = (
-                    last + (ahead - last) / 2
-                )  # the response that stands comes last, also where it is the older one
+                own = last + (step if following is None else min(step, (following - last) / gap))
+            elif message.is_replaced and following is not None and own >= following:
+                # The response that stands comes last, also where it is the older one.
+                own = last + (following - last) / 2
             offsets.append(round(max(last, own), 6))
         return offsets
-
-    @staticmethod
-    def _next_known(chat: Chat, known: list[float | None], n: int) -> tuple[float | None, int]:
-        """The next known time after message n, of one that stands, and how many steps away it is."""
-        for later in range(n + 1, len(known)):
-            if known[later] is not None and not chat.messages[later].is_replaced:
-                return known[later], later - n + 1
-        return None, 1
 
     def _step(self, chat: Chat, n: int) -> float:
         span = _LONGEST_STEP - _SHORTEST_STEP
@@ -99,6 +91,16 @@ class Calendar:
         seconds_left = max(0.0, _DAY_SECONDS - 30 - seconds)
         moment = int(draw(options.seed, str(chat.conversation_id), "time") * seconds_left)
         return range_start + timedelta(days=day, seconds=moment)
+
+
+def _next_known(messages: Sequence[Message], known: Sequence[float | None]) -> list[tuple[float | None, int]]:
+    """For each message the next known time of one that stands, and how many steps lead there from the one before."""
+    ahead: list[tuple[float | None, int]] = []
+    following: tuple[float | None, int] = (None, 1)
+    for message, own in zip(reversed(messages), reversed(known), strict=True):
+        ahead.append((following[0], following[1] + 1))
+        following = (own, 1) if own is not None and not message.is_replaced else ahead[-1]
+    return ahead[::-1]
 
 
 def draw(seed: int, *names: str) -> float:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from jobs.traffic.importers.chat import Chat, Message
 
+_LONGEST_WINDOW = 200
 _FEWEST_REPEATED = 2  # so many messages at the end of one piece and the beginning of the next are one history
 
 
@@ -221,8 +222,8 @@ class _Names:
 def merged(pieces: Sequence[Chat]) -> Chat:
     """One conversation of its pieces, in the order of their times where all have one.
 
-    What a piece repeats of those before it is taken once. A last response that differs took the place of the
-    one before.
+    What a piece repeats of those before it is taken once. A last response that differs took the place of the one
+    before.
     """
     name = next((piece.conversation_id for piece in pieces if piece.conversation_id is not None), None)
     starts = [piece.known_start for piece in pieces]
@@ -230,66 +231,89 @@ def merged(pieces: Sequence[Chat]) -> Chat:
     known = [start for start in starts if start is not None]
     if len(known) == len(pieces):
         order.sort(key=known.__getitem__)
-    chat = _timed(pieces[order[0]], 0)
+    whole = _Whole(pieces[order[0]])
     for place in order[1:]:
-        chat = _continued(chat, pieces[place])
-    return replace(chat, conversation_id=name)
+        whole.add(pieces[place])
+    return replace(whole.chat(), conversation_id=name)
 
 
-def _continued(chat: Chat, piece: Chat) -> Chat:
-    said, more = chat.messages, piece.messages
-    standing = [n for n, message in enumerate(said) if not message.is_replaced]
-    shared = _common(said, standing, more)
-    if shared == len(more):  # it says nothing new: a request that was logged twice
-        return replace(chat, user_id=chat.user_id or piece.user_id, persona=chat.persona or piece.persona)
-    is_history = shared > 0
-    if shared == 0:
-        shared = _overlap([said[n] for n in standing], more)
-    new = _timed(piece, shared).messages[shared:]
-    if is_history and shared == len(standing) - 1 and said[-1].role == new[0].role == "character":
-        said = (*said[:-1], replace(said[-1], is_replaced=True))
-    return replace(
-        chat,
-        messages=(*said, *new),
-        user_id=chat.user_id or piece.user_id,
-        persona=chat.persona or piece.persona,
-        language=chat.language or piece.language,
-        ended_at=None,
-        fields={**piece.fields, **chat.fields},
-        skipped=_most(chat, piece) if is_history else Counter(chat.skipped) + Counter(piece.skipped),
-        unusable_times=chat.unusable_times + piece.unusable_times,
-    )
+class _Whole:
+    """Grows a conversation by its pieces."""
 
+    def __init__(self, first: Chat) -> None:
+        self._first = first
+        self._ended_at = first.ended_at
+        self._messages = list(_timed(first, 0))
+        self._standing = [n for n, message in enumerate(self._messages) if not message.is_replaced]
+        self._skipped = Counter(first.skipped)
+        self._unusable_times = first.unusable_times
+        self._fields = dict(first.fields)
+        self._user_id, self._persona, self._language = first.user_id, first.persona, first.language
 
-def _common(said: Sequence[Message], standing: Sequence[int], more: Sequence[Message]) -> int:
-    """How many messages both begin with."""
-    count = 0
-    for place, message in zip(standing, more, strict=False):
-        if not _same(said[place], message):
-            break
-        count += 1
-    return count
+    def add(self, piece: Chat) -> None:
+        """Add what is new in the next piece."""
+        self._user_id = self._user_id or piece.user_id
+        self._persona = self._persona or piece.persona
+        more = piece.messages
+        shared = self._common(more)
+        if shared == len(more):
+            return  # it says nothing new: a request that was logged twice
+        is_history = shared > 0
+        shared = shared or self._overlap(more)
+        new = _timed(piece, shared)[shared:]
+        last = self._messages[-1]
+        if is_history and shared == len(self._standing) - 1 and last.role == new[0].role == "character":
+            self._messages[-1] = replace(last, is_replaced=True)
+            self._standing.pop()
+        self._standing += [n for n, message in enumerate(new, len(self._messages)) if not message.is_replaced]
+        self._messages += new
+        # What a history left out, each request repeats.
+        self._skipped = (
+            self._skipped | Counter(piece.skipped) if is_history else self._skipped + Counter(piece.skipped)
+        )
+        self._unusable_times += piece.unusable_times
+        self._fields = {**piece.fields, **self._fields}
+        self._language = self._language or piece.language
+        self._ended_at = None
 
+    def chat(self) -> Chat:
+        """The conversation so far."""
+        return replace(
+            self._first,
+            messages=tuple(self._messages),
+            user_id=self._user_id,
+            persona=self._persona,
+            language=self._language,
+            ended_at=self._ended_at,
+            fields=self._fields,
+            skipped=self._skipped,
+            unusable_times=self._unusable_times,
+        )
 
-def _overlap(said: Sequence[Message], more: Sequence[Message]) -> int:
-    """How many messages end one piece and begin the next, where only the last messages of a history are logged."""
-    for count in range(min(len(said), len(more)), _FEWEST_REPEATED - 1, -1):
-        if all(_same(one, other) for one, other in zip(said[-count:], more, strict=False)):
-            return count
-    return 0
+    def _common(self, more: Sequence[Message]) -> int:
+        """How many messages both begin with."""
+        count = 0
+        for place, message in zip(self._standing, more, strict=False):
+            if not _same(self._messages[place], message):
+                break
+            count += 1
+        return count
+
+    def _overlap(self, more: Sequence[Message]) -> int:
+        """How many messages end one and begin the other, where only the last messages of a history are logged."""
+        said = [self._messages[n] for n in self._standing[-len(more) :]]
+        for count in range(min(len(said), len(more), _LONGEST_WINDOW), _FEWEST_REPEATED - 1, -1):
+            if all(_same(one, other) for one, other in zip(said[-count:], more, strict=False)):
+                return count
+        return 0
 
 
 def _same(one: Message, other: Message) -> bool:
     return one.role == other.role and one.text == other.text
 
 
-def _most(chat: Chat, piece: Chat) -> Counter[str]:
-    """What a history left out, which each request repeats."""
-    return Counter(chat.skipped) | Counter(piece.skipped)
-
-
-def _timed(piece: Chat, shared: int) -> Chat:
-    """The piece with the times and the model of its request on the messages that are new in it."""
+def _timed(piece: Chat, shared: int) -> list[Message]:
+    """The messages of a piece, those that are new in it with the times and the model of their request."""
     messages = list(piece.messages)
     new = range(shared, len(messages))
     asked = max((n for n in new if messages[n].role == "user"), default=None)
@@ -302,7 +326,7 @@ def _timed(piece: Chat, shared: int) -> Chat:
             own = piece.ended_at
         model = (message.model or piece.model) if message.role == "character" else None
         messages[n] = replace(message, at=own, model=model)
-    return replace(piece, messages=tuple(messages))
+    return messages
 
 
 def _histories(messages: Sequence[Message], seed: int) -> list[int]:
