@@ -109,6 +109,7 @@ class Job:
         engine: `spark` (DataFrames), `arrow` (small tables, no JVM) or `gpu` (training, submitted to the queue).
         unit: what one run builds, and rebuilds whole. `day`: one day. `window`: one dataset from a window of days.
             `batch`: a result from all annotation batches up to a day. `version`: a separate model or generation.
+        check: module whose `check(settings)` raises what is wrong with the settings, before an engine starts.
         on_demand: runs only when called by name: a study, or a model that people decide to train. It is in no
             DAG and in no backfill.
     """
@@ -122,6 +123,7 @@ class Job:
     engine: Engine = "spark"
     unit: Unit = "day"
     on_demand: bool = False
+    check: str = ""
 
     @property
     def stage(self) -> str:

@@ -84,6 +84,21 @@ class Plan:
     def _expired_before(self) -> dict[str, date]:
         return ledger.expired_before(self.lake)
 
+    @cached_property
+    def _scopes(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """(job, settings hash) to scope and last input versions of each dataset or model. One read of the ledger."""
+        rows = ledger.query(
+            self.lake,
+            """SELECT job, settings_hash, scope, last(input_versions ORDER BY coalesce(sequence, -1), ended_ts)
+               FROM ops_runs WHERE state = 'succeeded' AND scope IS NOT NULL GROUP BY ALL ORDER BY scope""",
+            [],
+            ["ops.runs"],
+        )
+        scopes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for job, settings_hash, scope, versions in rows:
+            scopes.setdefault((job, settings_hash), []).append((scope, versions))
+        return scopes
+
     def is_expired(self, job: Job, day: date) -> bool:
         """Whether retention deleted the inputs of the day, so that the job cannot make it again."""
         sources = {name for name in job.reads if is_landed(name)} | set(job.tables_awaited)
@@ -93,7 +108,7 @@ class Plan:
         """Drop the cached ledger; the next call reads it again."""
         self._contents.clear()
         self._prefixes.clear()
-        for name in ("marks", "_open_marks", "_successes", "_expired_before"):
+        for name in ("marks", "_open_marks", "_successes", "_scopes", "_expired_before"):
             self.__dict__.pop(name, None)
 
     def settings_hash(self, job: Job) -> str:
@@ -323,15 +338,8 @@ class Plan:
 
     def _due_scopes(self, job: Job) -> list[Due]:
         """Datasets and models that were built with today's settings, and whose input changed since."""
-        rows = ledger.query(
-            self.lake,
-            """SELECT DISTINCT scope, last(input_versions ORDER BY coalesce(sequence, -1), ended_ts) FROM ops_runs
-               WHERE job = ? AND state = 'succeeded' AND settings_hash = ? GROUP BY scope ORDER BY scope""",
-            [job.name, self.settings_hash(job)],
-            ["ops.runs"],
-        )
         units: list[Due] = []
-        for scope, versions in rows:
+        for scope, versions in self._scopes.get((job.name, self.settings_hash(job)), []):
             days = parse_days(json.loads(versions)["days"])
             if scope == self.scope(job, days):  # else it was made from versions that somebody named
                 units += self.due(job, days)

@@ -73,6 +73,8 @@ def run_job(
         JobFailed: any other error, stripped of messages that could quote a row.
     """
     declared = job(name)
+    if declared.check:
+        importlib.import_module(declared.check).check(settings)
     lake = Lake.of(settings)
     lake.check_room()
     run_id = ledger.new_run_id()

@@ -14,7 +14,7 @@ from infra.settings import Settings
 from infra.settings.platform import HADOOP, is_spark_secret
 from infra.spark.archive import archive_options
 from infra.spark.jars import DELTA_PACKAGE, delta_jars, fetch_jars
-from infra.spark.java import check_java
+from infra.spark.java import check_java, quiet_start
 from infra.storage.private import umask_for
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
     if settings.spark.is_local:
         conf |= {
             "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": str(sys.stderr.isatty()).lower(),
+            # Our own lines say how far it is.
+            "spark.ui.showConsoleProgress": "false",
             "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions or 4),
             "spark.databricks.delta.snapshotPartitions": "1",
             # The default of 10000 makes listing a small table take minutes.
@@ -105,7 +106,8 @@ def session(settings: Settings, name: str = "flywheel") -> SparkSession:
     builder = SparkSession.builder.appName(name).master(settings.spark.master)
     for key, value in spark_conf(settings).items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
+    with quiet_start():
+        spark = builder.getOrCreate()
     _hand_over_secrets(spark, settings)
     return spark
 

@@ -7,8 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from scipy import stats
-
 from jobs.experiments import statistics
 from jobs.experiments.moments import Arm, CoMoments, Moments
 from jobs.experiments.statistics import IntervalKind
@@ -203,6 +201,8 @@ def _row(
         alpha = 1 - confidence
         critical = statistics.always_valid_critical(fraction, alpha)
         if not math.isinf(degrees):
+            from scipy import stats  # two seconds, which whoever prints a readout need not wait
+
             # The boundary is for normal statistics: t is taken at the same tail probability.
             critical = float(stats.t.isf(stats.norm.sf(critical), degrees))
             statistic = float(stats.norm.isf(p / 2))

@@ -12,8 +12,6 @@ from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
-from scipy.special import lambertw
 
 
 class IntervalKind(StrEnum):
@@ -119,12 +117,16 @@ def two_sided_p_value(statistic: float, degrees: float = math.inf) -> float:
     """Of a standard normal statistic, or of Student's t with `degrees`."""
     if math.isinf(degrees):
         return math.erfc(abs(statistic) / math.sqrt(2))
+    from scipy import stats
+
     return float(2 * stats.t.sf(abs(statistic), degrees))
 
 
 @lru_cache(maxsize=64)
 def critical_value(confidence: float = 0.95, degrees: float = math.inf) -> float:
     """Two-sided critical value of Student's t; infinite degrees are the normal."""
+    from scipy import stats
+
     return float(stats.t.isf((1 - confidence) / 2, degrees))
 
 
@@ -166,6 +168,8 @@ def sample_ratio_p_value(observed: Sequence[float], weights: Sequence[float]) ->
     counts, shares = counts[shares > 0], shares[shares > 0]
     if not counts.sum() or counts.size < 2:
         return 1.0
+    from scipy import stats
+
     return float(stats.chisquare(counts, counts.sum() * shares / shares.sum()).pvalue)
 
 
@@ -214,6 +218,8 @@ def always_valid_p_value(z: float, fraction: float, alpha: float = 0.05) -> floa
 @lru_cache(maxsize=8)
 def _mixture(alpha: float) -> float:
     """Planned information in units of the mixture's for which the boundary is lowest at the planned end."""
+    from scipy.special import lambertw
+
     return float(-lambertw(-(alpha**2) / math.e, -1).real - 1)
 
 

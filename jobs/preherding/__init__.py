@@ -79,6 +79,7 @@ SCORE = Job(
     writes=["preherding.scores"],
     settings=["preherding", "sampling.context_turns"],
     models=["preherding.score_model"],
+    check="jobs.preherding.scorer",
     # A window is scored when a generation of models wants it, not every day by whatever model there is.
     unit="window",
 )

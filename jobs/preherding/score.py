@@ -11,7 +11,6 @@ window begins on or before that day refuses the scores.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -23,9 +22,9 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from infra.contracts import contract
-from infra.errors import SettingsError
-from infra.settings import Settings, TrackingSettings
+from infra.settings import Settings
 from jobs.curation.sampling.conversation_context import contexts, unsafe_contexts
+from jobs.preherding.scorer import Scorer
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -35,60 +34,6 @@ _PROMPTS_A_BATCH, _PROMPTS_A_TASK = 256, 2_000
 # What another batch or another thread adds up differently is not another score.
 _DIGITS = 5
 _SCORED = ("turn_id", "response_no", "score", "ds")
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """A registered reward model, as a worker finds it.
-
-    Attributes:
-        name, version: in the registry.
-        trained_until: last day of what it was trained on.
-        longest: most tokens of a sequence that it was trained with.
-        folder: its files on the driver, and on workers that share its file system.
-        home, tracking: where a worker without that folder fetches it.
-    """
-
-    name: str
-    version: int
-    trained_until: date
-    longest: int
-    folder: str
-    home: Path
-    tracking: TrackingSettings
-
-    @classmethod
-    def of(cls, settings: Settings) -> Scorer:
-        """The model that `preherding.score_model` names now.
-
-        Raises:
-            ModelUnknown, RegistryUnavailable: see `models.registry.register.fetch`.
-            SettingsError: it is not a pointwise reward model, or it does not say until which day its data reach.
-        """
-        from models.registry import tracking
-        from models.registry.pins import model
-        from models.registry.register import fetch
-
-        reference = settings.preherding.score_model
-        registered = model(settings, reference)
-        name, _, version = registered.named.partition("/")
-        if not (trained_until := registered.tags.get("trained_until")):
-            raise SettingsError(
-                f"{registered.named} has no record of the last day that it was trained on",
-                setting="preherding.score_model",
-                hint="Train and register it from tables with days: flywheel train reward.",
-            )  # fmt: skip
-        with tracking.registry_errors(settings):
-            run = tracking.client(settings).get_run(registered.tags["run_id"])
-        if run.data.params.get("job", "reward-pointwise") != "reward-pointwise":
-            raise SettingsError(
-                f"{registered.named} does not score single responses", setting="preherding.score_model",
-                hint="Name a pointwise reward model, e.g. reward-pointwise@candidate.",
-            )  # fmt: skip
-        return cls(
-            name, int(version), date.fromisoformat(trained_until), int(run.data.params.get("max_length", 1 << 30)),
-            str(fetch(settings, registered.named)), settings.home, settings.tracking,
-        )  # fmt: skip
 
 
 def prompts(

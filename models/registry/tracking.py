@@ -35,9 +35,18 @@ def tracking_uri(settings: Settings) -> str:
     """The URI from the settings, or SQLite in the project."""
     if settings.tracking.uri:
         return settings.tracking.uri
-    folder = settings.home / ".flywheel"
-    folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{folder / 'mlflow.db'}"
+    database = _database(settings)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{database}"
+
+
+def _is_made(settings: Settings) -> bool:
+    """Whether there is a registry: who only asks does not make one, which takes ten seconds of migrations."""
+    return bool(settings.tracking.uri) or _database(settings).exists()
+
+
+def _database(settings: Settings) -> Path:
+    return settings.home / ".flywheel" / "mlflow.db"
 
 
 def client(settings: Settings) -> Any:
@@ -96,6 +105,9 @@ def version_of(settings: Settings, reference: str) -> Any:
         ModelUnknown: there is no such model, version or alias.
         RegistryUnavailable: the registry does not answer.
     """
+    unknown = f"the registry has no {reference}"
+    if not _is_made(settings):
+        raise ModelUnknown(unknown, hint="No model is registered yet. Train one: flywheel train --help")
     from mlflow.exceptions import MlflowException
 
     mlflow_client = client(settings)
@@ -117,7 +129,7 @@ def version_of(settings: Settings, reference: str) -> Any:
             registered.name for registered in mlflow_client.search_registered_models(max_results=_PAGE_SIZE)
         ]
     raise ModelUnknown(
-        f"the registry has no {reference}",
+        unknown,
         hint=did_you_mean(
             model, [name for name in known if name != model],
             "Name a model as NAME@candidate or NAME/3; flywheel lineage lists the models.",
@@ -135,6 +147,8 @@ def tag_gate(settings: Settings, name: str, version: int, reasons: Sequence[str]
 
 def all_versions(settings: Settings, name: str = "", **tags: str) -> list[Any]:
     """All model versions with the name and the tags, if given, by name and number. Raises RegistryUnavailable."""
+    if not _is_made(settings):
+        return []
     conditions = [f"name = '{name}'"] if name else []
     conditions += [f"tags.{key} = '{value}'" for key, value in tags.items()]
     mlflow_client, versions, token = client(settings), [], None

@@ -15,7 +15,8 @@ import pytest
 from infra.errors import SettingsError
 from infra.lake import Lake, ledger
 from infra.settings import DifficultyScoresSettings, Settings
-from jobs.preherding.score import Scorer, _score
+from jobs.preherding.score import _score
+from jobs.preherding.scorer import Scorer
 from models.registry.register import Lineage, register
 from models.tables.opened import open_snapshot
 from tests.conftest import DAY, migrated, put, settings_for, with_registry
@@ -72,6 +73,20 @@ def test_the_model_is_resolved_to_a_version_with_its_last_day(settings: Settings
         )
         with pytest.raises(SettingsError, match=reason):
             Scorer.of(other)
+
+
+@pytest.mark.parametrize("named", ["undated/1", "pair/1", "signal-continued/1", "reward-pairwise@candidate"])
+def test_a_wrong_model_is_told_before_an_engine_starts(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    import jobs.runner
+
+    monkeypatch.setattr(jobs.runner, "session", lambda _: pytest.fail("an engine was started"))
+    other = settings.model_copy(
+        update={"preherding": settings.preherding.model_copy(update={"score_model": named})}
+    )
+    with pytest.raises(SettingsError, match=r"preherding\.score_model"):
+        jobs.runner.run_job(other, "preherding.score", [DAY])
 
 
 def test_a_batch_has_a_score_for_each_response_and_none_for_what_is_too_long(settings: Settings) -> None:
