@@ -38,7 +38,8 @@ def import_logs(
     path: Annotated[
         Path,
         typer.Argument(
-            exists=True, help="A file of logs (JSON, JSON lines, text; also .gz), or a folder of them."
+            exists=True,
+            help="A file of logs (JSON, JSON lines, text, also .gz; Parquet), or a folder of them.",
         ),
     ],
     format: Annotated[

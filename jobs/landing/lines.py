@@ -22,14 +22,14 @@ _REASON = re.compile(r"[a-z0-9_:.]{1,80}\Z")
 _REASON_WORDS = frozenset(
     """a account an annotator answer assigned assistant at author b bad call channel character chat chats
     chosen completions content context contexts conversation conversations created current custom cut
-    dataset date deep default different duplicate empty end ended event expands far fewer field file
-    from future gizmo guideline hash hashed higher id identical input instruction instructions ip is
-    json key label lang language large leaf line list locale long malformed many mapping message
+    dataset date day deep default different duplicate empty end ended erased event expands far fewer field
+    file from future gizmo guideline hash hashed higher id identical input instruction instructions ip is
+    json key label lang language large late leaf line list locale long malformed many mapping message
     messages metadata missing mode model name no non not object of off or origin output outside overall
     pair parent payload persona preferred prompt ranks rating received reference rejected replies reply
     response responses role safety score sender session slug source started state system text than the
-    thread thumb time timestamp to too tool traits transcript tree ts two type unicode unknown updated
-    user users utf8 uuid value version winner wrong""".split()
+    thread thumb time timestamp to too tool traits transcript tree ts two type unicode unknown unreadable
+    updated user users utf8 uuid value version winner wrong""".split()
 )
 
 

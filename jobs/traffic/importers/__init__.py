@@ -37,7 +37,7 @@ def import_logs(
     Args:
         settings: their `landing` section bounds what a line may hold.
         landing: root of the landing zone.
-        path: a file, or a directory that is searched for `.jsonl`, `.json`, `.ndjson` and `.txt`, compressed or not.
+        path: a file, or a directory that is searched for `.jsonl`, `.json`, `.ndjson`, `.txt` and `.parquet`.
         format: a name in `FORMATS`, or `auto`.
         options: days, time zone, names; None = the default days.
 

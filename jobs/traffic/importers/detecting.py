@@ -14,7 +14,9 @@ from infra.records import BOM, Record, opened, read_records
 from jobs.traffic.importers import whatsapp
 from jobs.traffic.importers.chat import ImportOptions, NotAChat, Source
 from jobs.traffic.importers.formats import AUTO, FORMATS, OTHERS, WHATSAPP, Format, formats_of
+from jobs.traffic.importers.parquet_rows import parquet_records
 
+PARQUET = ".parquet"
 _FIRST_RECORDS = 50
 _FIRST_BYTES = 1 << 16
 _MAX_EXPANSION = 200
@@ -47,7 +49,7 @@ class InputFile(NamedTuple):
             return
         if self.reader.speakers_of is not None:
             max_bytes *= _DOCUMENT_LINES
-        for record in read_records(self.path, max_bytes):
+        for record in _records(self.path, max_bytes):
             yield record.number, record.value, record.reason
 
 
@@ -100,7 +102,7 @@ def text_lines(path: Path, max_bytes: int) -> list[str]:
             hint="Cut it into several files.",
         )
     try:
-        return content.removeprefix(BOM).decode().splitlines()
+        return content.removeprefix(BOM).decode().replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError:
         raise InputDamaged(
             f"{path.name} is not UTF-8 text", hint="Convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"
@@ -110,10 +112,14 @@ def text_lines(path: Path, max_bytes: int) -> list[str]:
 def _seen(path: Path, max_bytes: int) -> _Seen:
     if _is_whatsapp(path):
         return _Seen((WHATSAPP,), True)
-    records: list[Record] = list(islice(read_records(path, _most(path, max_bytes)), _FIRST_RECORDS))
+    records = list(islice(_records(path, _most(path, max_bytes)), _FIRST_RECORDS))
     holds = any(record.reason not in _NO_JSON for record in records)
     found = (formats_of(record.value) for record in records if record.value is not None)
     return _Seen(next((names for names in found if names), ()), holds)
+
+
+def _records(path: Path, max_bytes: int) -> Iterator[Record]:
+    return parquet_records(path, max_bytes) if path.name.endswith(PARQUET) else read_records(path, max_bytes)
 
 
 def _most(path: Path, max_bytes: int) -> int:

@@ -16,7 +16,7 @@ from infra.storage import Folder
 from jobs.landing.files import DayFiles
 from jobs.landing.lines import IMPORT_REJECTED
 from jobs.traffic.importers.chat import Chat, ImportOptions, NotAChat, Persona, Source
-from jobs.traffic.importers.detecting import InputFile, detected
+from jobs.traffic.importers.detecting import PARQUET, InputFile, detected
 from jobs.traffic.importers.events import REGENERATED, THUMBS, Calendar, chat_events, persona_event
 from jobs.traffic.importers.formats import AUTO, EVENTS, FORMATS
 from jobs.traffic.importers.inputs import SUFFIXES, input_files, other_files
@@ -27,7 +27,7 @@ from jobs.traffic.importers.times import TimeRules, zone_of
 from jobs.traffic.parse import LandingRules
 
 Say = Callable[[str], None]
-CHAT_SUFFIXES = (*SUFFIXES, ".ndjson", ".ndjson.gz", ".txt", ".txt.gz")
+CHAT_SUFFIXES = (*SUFFIXES, ".ndjson", ".ndjson.gz", ".txt", ".txt.gz", PARQUET)
 _PROGRESS_LINES = 5_000
 _LONGEST_ID = (
     400  # landing takes ids of 512 characters; a message's id is a little longer than its conversation's
@@ -118,6 +118,8 @@ class _Import:
             if file.format == EVENTS:
                 continue
             for position, record, _ in file.records(self._options.max_line_bytes):
+                if position % (4 * _PROGRESS_LINES) == 0:
+                    self._say(f"{file.label}: {position:,} lines looked through")
                 if record is None:
                     continue
                 with suppress(NotAChat):  # counted with its reason in the second pass

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from infra.errors import SettingsError
+from infra.errors import InputDamaged, SettingsError
 from jobs.traffic.importers import FORMATS, ImportOptions, import_chats
 from tests.jobs.traffic.importers.conftest import START, Imports
 
@@ -250,3 +253,22 @@ def test_an_account_of_telegram_holds_chats_with_and_without_the_assistant(impor
     found = imports({"result.json": json.dumps(account)}, assistant="user9001", real_times="keep")
     assert found.said == SAID["telegram.json"]
     assert found.report.skipped_messages["chat_without_assistant"] == 1
+
+
+@pytest.mark.parametrize("file", ["wildchat.jsonl", "lmsys.jsonl", "sharegpt.jsonl", "chatlogs.jsonl"])
+def test_parquet_is_read_like_lines(file: str, imports: Imports, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (EXPORTS / file).read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        if "timestamp" in row:
+            row["timestamp"] = datetime.fromisoformat(row["timestamp"])
+            for said in row["conversation"]:
+                said["timestamp"] = said["timestamp"] and datetime.fromisoformat(said["timestamp"])
+    path = tmp_path / "train-00000-of-00001.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    found = imports(path, real_times="keep")
+    assert found.said == SAID[file]
+    assert found.of("event_ts") == imports(EXPORTS / file, real_times="keep").of("event_ts")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputDamaged, match="truncated or damaged"):
+        imports(path)
