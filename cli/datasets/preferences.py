@@ -65,7 +65,9 @@ def import_set(
             "ranks; native: the columns of docs/preferences.md."
         ),
     ],
-    batch: Annotated[str, typer.Option(help="Day of the first batch, as YYMMDD.")],
+    batch: Annotated[
+        str, typer.Option(help="Day of the first batch: 2024-09-23, or 240923 as batches are named.")
+    ],
     batches: Annotated[
         int, typer.Option(min=1, help="Split the set into this many batches, in file order.")
     ] = 1,
@@ -89,12 +91,12 @@ def import_set(
     Example:
       flywheel preferences import hh.jsonl.gz --format hh-rlhf --batch 240923 --batches 4
     """
-    from infra.settings import load_settings
-    from jobs.annotation.importers import ImportOptions, import_preferences, parse_batch
+    from infra.settings import load_settings, parse_day
+    from jobs.annotation.importers import ImportOptions, import_preferences
 
     settings = load_settings()
     options = ImportOptions(
-        format.value, parse_batch(batch), batches, every_days, mode.value, source, annotator, guideline,
+        format.value, parse_day(batch), batches, every_days, mode.value, source, annotator, guideline,
         2 * settings.landing.max_line_bytes,
     )  # fmt: skip
     report = import_preferences(settings, path, options)

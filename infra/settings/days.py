@@ -23,7 +23,7 @@ def parse_day(text: str) -> date:
     """
     text = text.strip()
     try:
-        if len(text) == _BATCH_DIGITS and text.isdecimal():
+        if len(text) == _BATCH_DIGITS and text.isascii() and text.isdecimal():
             return datetime.strptime(text, "%y%m%d").date()
         return date.fromisoformat(text)
     except ValueError:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import SettingsError
-from infra.settings import load_settings, parse_days
+from infra.settings import load_settings, parse_day, parse_days
 
 
 def test_environment_wins_over_toml_wins_over_defaults(
@@ -78,3 +78,19 @@ def test_a_hash_of_single_settings_minds_only_those(tmp_path: Path) -> None:
     assert load_settings(home=tmp_path, sampling={"sample_share": {"train": 0.5}}).hash_of(names) == plain
     assert load_settings(home=tmp_path, sampling={"first_turn_floor": 0.2}).hash_of(names) != plain
     assert load_settings(home=tmp_path, diversity={"probes": 3}).hash_of(names) != plain
+
+
+@pytest.mark.parametrize("text", ["2024-09-23", "240923", "20240923", " 240923 "])
+def test_a_day_is_read_as_people_and_as_batches_write_it(text: str) -> None:
+    assert parse_day(text) == date(2024, 9, 23)
+    assert parse_days(text) == (date(2024, 9, 23),)
+    assert parse_days(f"{text}..2024-09-24") == (date(2024, 9, 23), date(2024, 9, 24))
+
+
+@pytest.mark.parametrize(
+    "text", ["240931", "24092", "２４０９２３", "abcdef", "-10923", "", "24-09-23", "2024-9-23"]
+)
+def test_what_is_no_day_is_refused(text: str) -> None:
+    for read in (parse_day, parse_days):
+        with pytest.raises(SettingsError, match="Write 2026-11-20"):
+            read(text)

@@ -97,22 +97,6 @@ class ImportReport:
         )
 
 
-def parse_batch(text: str) -> date:
-    """The day of a batch written YYMMDD.
-
-    Raises:
-        SettingsError: the text is not a day.
-    """
-    try:
-        if len(text) != 6 or not (text.isascii() and text.isdecimal()):
-            raise ValueError
-        return date(2000 + int(text[:2]), int(text[2:4]), int(text[4:]))
-    except ValueError:
-        raise SettingsError(
-            "a batch must be a day, as YYMMDD", setting="batch", hint="Write 240923."
-        ) from None
-
-
 def import_preferences(settings: Settings, path: Path, options: ImportOptions) -> ImportReport:
     """Write the judgements of a file or a directory into the landing zone, and a note for each record refused.
 

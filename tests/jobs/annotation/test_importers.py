@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.errors import InputDamaged, SettingsError
+from infra.errors import InputDamaged
 from infra.lake import Lake
 from infra.records import Refused
 from infra.settings import Settings
 from jobs.annotation import ZONE
-from jobs.annotation.importers import ImportOptions, import_preferences, landed, parse_batch
+from jobs.annotation.importers import ImportOptions, import_preferences, landed
 from jobs.annotation.parse import JudgementRules, parse_file
 from jobs.landing.zone import landing_days, landing_files
 from jobs.traffic.importers.chat import Source
@@ -390,13 +390,6 @@ def test_an_element_of_a_json_array_refuses_itself_and_a_cut_gzip_all(
     landed = [path for path in Path(Lake.of(settings).landing).rglob("*") if path.is_file()]
     assert landed
     assert all(path.name.endswith(".jsonl.gz") for path in landed)
-
-
-@pytest.mark.parametrize("text", ["20240923", "240931", "24092", "２４０９２３", "abcdef", "-10923"])
-def test_a_batch_is_a_day(text: str) -> None:
-    with pytest.raises(SettingsError):
-        parse_batch(text)
-    assert parse_batch("240923") == FIRST
 
 
 @pytest.mark.real_data

@@ -107,3 +107,19 @@ def test_the_oldest_turns_go_first_and_every_cut_is_counted() -> None:
         text = [tokenizer.decode(ids) for ids in made]
         assert all("keep me" in one and "new" in one for one in text)
         assert all(("old" in one) == (fate == "whole") for one in text)
+
+
+def test_a_long_text_is_measured_without_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
+    """`Fitting` cuts what is too long: "will result in indexing errors" was no news, and not true."""
+    import copy
+
+    from models.training.fitting import Fitting
+
+    tokenizer = tokenizer_of(tiny_base())
+    long = "a word or two " * tokenizer.model_max_length
+    for one in (tokenizer, copy.deepcopy(tokenizer)):
+        one.encode(long)
+        fitted = Fitting(one, 64).answered([{"role": "user", "content": long}], "yes")
+        assert fitted is None
+    told = capfd.readouterr()
+    assert "indexing errors" not in told.out + told.err
