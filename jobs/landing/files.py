@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,9 @@ from infra.storage import Draft, Folder, Upload, folder
 from jobs.landing.zone import day_folder
 
 _SHARD_LINES = 250_000
+# A stream of gzip holds a quarter of a megabyte. One that is closed goes on as another member of its file.
+_MOST_STREAMS = 64
+_FEW_FILES = 128
 
 
 class DayFiles:
@@ -32,7 +36,7 @@ class DayFiles:
         self._open: dict[date, BinaryIO] = {}
         self._counts: Counter[date] = Counter()
         self._drafts: dict[str, Draft | Upload] = {}
-        self._stack = ExitStack()
+        self._draft_of: dict[date, Draft | Upload] = {}
 
     def __enter__(self) -> DayFiles:
         return self
@@ -41,7 +45,8 @@ class DayFiles:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._stack.close()
+            for stream in self._open.values():
+                stream.close()
             if kind is None:
                 for name, draft in self._drafts.items():
                     # An unchanged file keeps its modification time, so that it does not land again.
@@ -58,13 +63,36 @@ class DayFiles:
             self._start(day)
         self._counts[day] += 1
         self.days.add(day)
-        self._open[day].write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        self._stream(day).write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
 
     def _start(self, day: date) -> None:
+        """Begin the next file of a day."""
         if day in self._open:
-            self._open[day].close()
+            self._open.pop(day).close()
         name = f"{day_folder(day)}/{self._name}-{self._counts[day] // _SHARD_LINES:03d}.jsonl.gz"
-        draft = self._drafts[name] = self._landing.draft(name)
-        # No name and no time in the gzip header, so that the same lines give the same bytes.
-        stream = gzip.GzipFile(filename="", mode="wb", fileobj=draft.out, compresslevel=5, mtime=0)
-        self._open[day] = cast(BinaryIO, self._stack.enter_context(stream))
+        if len(self._drafts) >= _FEW_FILES:
+            _allow_open_files(2 * len(self._drafts) + _FEW_FILES)
+        self._drafts[name] = self._draft_of[day] = self._landing.draft(name)
+
+    def _stream(self, day: date) -> BinaryIO:
+        """The stream of a day, the last used at the end of those that are open."""
+        stream = self._open.pop(day, None)
+        if stream is None:
+            if len(self._open) >= _MOST_STREAMS:
+                self._open.pop(next(iter(self._open))).close()
+            # No name and no time in the gzip header, so that the same lines give the same bytes.
+            out = self._draft_of[day].out
+            stream = cast(
+                BinaryIO, gzip.GzipFile(filename="", mode="wb", fileobj=out, compresslevel=5, mtime=0)
+            )
+        self._open[day] = stream
+        return stream
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise the limit on open files of this process, as far as the system lets it: each day's file stays open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
