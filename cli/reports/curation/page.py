@@ -226,8 +226,16 @@ def target_rows(report: Report, split: str) -> list[Row]:
             size = rows[0]["sample_size"]
             # A row too many here is a row too few there: half the L1 distance is misplaced.
             off = sum(row["slack"] for row in rows) / 2
+            shared = (
+                {
+                    **row,
+                    "wanted_pct": 100 * row["wanted"] / (size or 1),
+                    "achieved_pct": 100 * row["achieved"] / (size or 1),
+                }
+                for row in rows
+            )
             worst = sorted(
-                (row for row in rows if row["slack"]), key=lambda row: (-row["slack"], row["level"])
+                (row for row in shared if row["slack"]), key=lambda row: (-row["slack"], row["level"])
             )[:3]
             found.append(
                 {

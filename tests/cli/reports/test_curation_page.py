@@ -133,6 +133,9 @@ def test_numbers_are_those_of_the_tables(filled: Lake) -> None:
     assert aimed["Job to be done"]["off"] == 1
     assert aimed["Job to be done"]["off_pct"] == 10
     assert aimed["Conversation depth"]["off"] is None
+    assert [(miss["wanted_pct"], miss["achieved_pct"]) for miss in aimed["Job to be done"]["worst"]] == [
+        (40, 30), (60, 70),
+    ]  # fmt: skip
 
 
 def test_the_tiles_tell_what_was_asked_and_whether_it_is_so(filled: Lake) -> None:
