@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from infra.nesting import too_deep
 from jobs.traffic.importers.chat import Message, NotAChat, Persona, Source
 
-_LARGEST_ID = 2**63
+_LARGEST_ID = 10**40
 _CAPITAL = re.compile(r"[A-Z]")
 
 
@@ -82,7 +82,7 @@ def optional_id(record: Mapping[str, Any], *names: str) -> str | None:
             return str(value)
         if isinstance(value, str):
             return value
-        if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_ID:
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             return str(int(value))
         raise wrong_type(name)
     return None

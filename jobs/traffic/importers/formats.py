@@ -78,7 +78,8 @@ _PAIRS = (
 )  # fmt: skip
 _OBSERVATIONS = (
     "traceId", "trace_id", "projectId", "project_id", "sessionId", "session_id", "startTime", "start_time",
-    "observations", "htmlPath", "parentObservationId", "parent_observation_id",
+    "observations", "htmlPath", "parentObservationId", "parent_observation_id", "totalCost",
+    "bookmarked",
 )  # fmt: skip
 _OF_CHATLOGS = ("character", "source", "started_at", "ended_at", "rating")
 _TELLING = 40  # so many messages of a record say which roles it knows
@@ -138,9 +139,9 @@ def _lists(record: Mapping[str, Any]) -> Sequence[str]:
 
 def _requests(record: Mapping[str, Any]) -> Sequence[str]:
     """Logs of requests and responses."""
-    for name in ("data", "traces"):
-        if (inner := _some(record.get(name))) and _is_observation(inner[0]):
-            return ("langfuse",)
+    data, traces = _some(record.get("data")), _some(record.get("traces"))
+    if (data and _is_observation(data[0])) or (traces and {"input", "output"} & traces[0].keys()):
+        return ("langfuse",)
     if record.get("object") == "response" or "choices" in record:
         return ("openai",)
     if _is_observation(record):

@@ -177,13 +177,13 @@ class Groups:
     renamed: dict[int, str]
 
     def whole(self, pieces: Iterable[tuple[Chat, Place]]) -> Iterator[tuple[Chat, Place, int]]:
-        """Each conversation once, with an id, the place of its first piece and the number of its pieces.
+        """Each conversation once, with an id, the place of its first piece and the number of its records.
 
         Args:
             pieces: all pieces again, in the order of the first pass.
         """
         waiting: dict[int, list[Chat]] = defaultdict(list)
-        begun: dict[int, Place] = {}
+        lines: dict[int, dict[Place, None]] = defaultdict(dict)  # in their order
         names = _Names()
         for n, (chat, place) in enumerate(pieces):
             if n in self.renamed:
@@ -192,19 +192,21 @@ class Groups:
             if group is None:
                 yield names.named(chat, chat, place), place, 1
                 continue
-            first = begun.setdefault(group, place)
+            lines[group][place] = None
             waiting[group].append(chat)
             if len(waiting[group]) == self.sizes[group]:
                 chats = waiting.pop(group)
                 # The first request of a conversation stays its shortest piece, however long its log grows.
                 shortest = min(chats, key=lambda piece: len(piece.messages))
-                yield names.named(merged(chats), shortest, first), first, len(chats)
+                first, *more = lines.pop(group)
+                yield names.named(merged(chats), shortest, first), first, 1 + len(more)
 
 
 class _Names:
-    """Gives ids to conversations without one. They depend on what was said first, not on where a file lies.
+    """Gives ids to conversations without one.
 
-    Equal conversations are numbered, in the order of the import.
+    They depend on the name of the file and on what was said first, and when; not on where the file lies, nor on the
+    line: logs grow and move. Equal conversations are numbered, in the order of the import.
     """
 
     def __init__(self) -> None:
@@ -213,7 +215,9 @@ class _Names:
     def named(self, chat: Chat, first: Chat, place: Place) -> Chat:
         if chat.conversation_id is not None:
             return chat
-        digest = _histories(first.messages, _digest("chat", place.scope, first.user_id or ""))[-1]
+        file = place.file.rpartition("/")[2]
+        seed = _digest("chat", place.scope, file, first.user_id or "", str(first.known_start))
+        digest = _histories(first.messages, seed)[-1]
         self._given[digest] += 1
         again = f"-{self._given[digest]}" if self._given[digest] > 1 else ""
         return replace(chat, conversation_id=f"{place.scope}chat-{digest:016x}{again}")

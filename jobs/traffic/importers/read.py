@@ -100,8 +100,8 @@ class _Import:
         groups = self._survey()
         report = self.report
         with suppress(_NothingToImport), self._out:
-            for chat, place, pieces in groups.whole(self._pieces()):
-                self._put_chat(chat, place, pieces)
+            for chat, place, records in groups.whole(self._pieces()):
+                self._put_chat(chat, place, records)
             if not report.events:
                 raise _NothingToImport  # so that nothing is published
             report.days = self._out.days
@@ -189,7 +189,7 @@ class _Import:
             persona=persona and replace(persona, character_id=str(_scoped(prefixes, persona.character_id))),
         )
 
-    def _put_chat(self, chat: Chat, place: Place, pieces: int) -> None:
+    def _put_chat(self, chat: Chat, place: Place, records: int) -> None:
         report = self.report
         events = list(
             chat_events(chat, self._calendar, _in_order(self._signals[chat.dataset] | _signals_in(chat)))
@@ -199,10 +199,10 @@ class _Import:
             for event in events
         ):
             self._reject(place.file, place.line, "too_large")
-            report.continued += pieces - 1
+            report.continued += records - 1
             return
         report.conversations += 1
-        report.continued += pieces - 1
+        report.continued += records - 1
         report.skipped_messages.update(chat.skipped)
         self._put_persona(chat.persona, chat.dataset)
         for event in events:

@@ -190,10 +190,14 @@ def test_ids_that_are_made_up_depend_on_what_was_said_first(imports: Imports) ->
     short = [line(*FIRST, user="u"), line("a hill?", "Etna."), line("a hill?", "Etna.")]
     first = imports({"a.jsonl": short}).of("conversation_id")
     assert len(first) == 3
-    # Moved, renamed and grown: the same conversations have the same ids.
-    moved = imports({"deep/b.jsonl": [line(*SECOND, user="u"), *short, line("a sea?", "Azov.")]})
+    # Moved and grown: the same conversations have the same ids.
+    moved = imports({"deep/a.jsonl": [line(*SECOND, user="u"), *short, line("a sea?", "Azov.")]})
     assert first < moved.of("conversation_id")
     assert moved.report.conversations == 4
+    # Of another file, or of another time: other conversations that begin alike.
+    later = [{**one, "created_at": 1_750_000_000} for one in short]
+    for other in ({"b.jsonl": short}, {"a.jsonl": later}):
+        assert not first & imports(other).of("conversation_id")
 
 
 def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
