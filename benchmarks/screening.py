@@ -57,7 +57,8 @@ SETS = {
 # The stage of a sample is that of the innermost frame that one of these names: part of the file's path.
 STAGES = (
     ("names", "screening/privacy/names"),
-    ("names", "screening/privacy/entities"),
+    ("name model", "screening/privacy/rampart"),
+    ("names", "screening/privacy/evidence"),
     ("split identifiers", "screening/privacy/split"),
     ("safety", "screening/safety/"),
     ("language", "text/language/"),

@@ -106,7 +106,14 @@ class ScreeningSettings(Section):
         ),
     )
     recognisers: tuple[RecogniserSettings, ...] = Field((), description="Own kinds of identifiers.")
-    use_names: bool = Field(True, description="Detect full names with the entity model and name lists.")
+    use_names: bool = Field(True, description="Detect names of people with the name model and name lists.")
+    redaction: Literal["placeholder", "surrogate"] = Field(
+        "placeholder",
+        description=(
+            "What replaces a person's name: <PERSON_1>, one number a person and conversation, or an invented "
+            "name of the same script and likely gender. Other identifiers always become placeholders."
+        ),
+    )
     safety_model: str = Field(
         "",
         description=(

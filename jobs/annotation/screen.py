@@ -13,9 +13,18 @@ from typing import Any
 
 from models.chat.conversation import Messages, context_of
 from models.screening.detection import Detectors, Question, examine
-from models.screening.privacy import Span, merge, redact
+from models.screening.privacy import Span, merge
+from models.screening.privacy.cast import Cast
 from models.screening.privacy.span import PRIORITY
-from models.screening.verdict import ScreeningPolicy, Turn, TurnVerdict, Verdict, ruled, screen_conversations
+from models.screening.verdict import (
+    ScreeningPolicy,
+    Turn,
+    TurnVerdict,
+    Verdict,
+    cast_of,
+    ruled,
+    screen_conversations,
+)
 
 # Kinds of reasons: the part before the colon.
 _HARMLESS = frozenset({"redacted", "split"})
@@ -66,7 +75,15 @@ def screen_pairs(
     verdicts = screen_conversations(endings, policy, detectors=detectors)
     fixed = _judge_fixed(layouts, policy, detectors)
     return [
-        _screened(pair, layout, verdicts[2 * n], verdicts[2 * n + 1], fixed[n], pair["source"] in keep_unsafe)
+        _screened(
+            pair,
+            layout,
+            verdicts[2 * n],
+            verdicts[2 * n + 1],
+            fixed[n],
+            pair["source"] in keep_unsafe,
+            cast_of(policy.settings, str(pair.get("pair_id", "")).encode()),
+        )
         for n, (pair, layout) in enumerate(zip(pairs, layouts, strict=True))
     ]
 
@@ -86,7 +103,12 @@ def _layout_of(context: Mapping[str, Any]) -> _PairLayout:
             turns.append(Turn("", user_message, message["content"], names))
             user_message = None
     turns.append(Turn("", user_message, "", names))
-    return _PairLayout(tuple(turns), {k: v for k, v in fixed.items() if v}, names)
+    written = "\n".join(text for text in fixed.values() if text)
+    return _PairLayout(
+        tuple(replace(turn, character_text=written) for turn in turns),
+        {k: v for k, v in fixed.items() if v},
+        names,
+    )
 
 
 def _judge_fixed(
@@ -102,9 +124,10 @@ def _judge_fixed(
     judged = []
     for layout in layouts:
         own = [
-            (name, text, ruled(text, next(findings), policy.settings)) for name, text in layout.fixed.items()
+            (name, text, ruled(text, next(findings), policy.settings, Cast()))
+            for name, text in layout.fixed.items()
         ]
-        whole = ruled(_together(layout), next(findings), policy.settings)
+        whole = ruled(_together(layout), next(findings), policy.settings, Cast())
         judged.append(_with_whole(own, whole))
     return judged
 
@@ -147,19 +170,21 @@ def _screened(
     with_b: Sequence[TurnVerdict],
     fixed: Sequence[tuple[str, str, Verdict]],
     keep_unsafe: bool,
+    cast: Cast,
 ) -> ScreenedPair:
     parts: list[TurnVerdict | Verdict] = [*with_a, *with_b, *(verdict for _, _, verdict in fixed)]
     if reason := _barring_reason(parts, keep_unsafe):
         return ScreenedPair(f"screening:{reason}")
-    response_a = redact(str(pair["response_a"]), with_a[-1].response.spans)
-    response_b = redact(str(pair["response_b"]), with_b[-1].response.spans)
+    context = _redacted_context(layout, with_a, with_b, fixed, cast)
+    response_a = cast.redact(str(pair["response_a"]), with_a[-1].response.spans)
+    response_b = cast.redact(str(pair["response_b"]), with_b[-1].response.spans)
     if response_a.strip() == response_b.strip():
         return ScreenedPair("screening:identical_when_redacted")
     worst = max(parts, key=lambda part: (part.safety_score or 0.0, part.safety_category or ""))
     is_unsafe = any(part.verdict != "pass" for part in parts)
     return ScreenedPair(
         None,
-        _redacted_context(layout, with_a, with_b, fixed),
+        context,
         response_a,
         response_b,
         worst.safety_category if is_unsafe else None,
@@ -186,16 +211,17 @@ def _redacted_context(
     with_a: Sequence[TurnVerdict],
     with_b: Sequence[TurnVerdict],
     fixed: Sequence[tuple[str, str, Verdict]],
+    cast: Cast,
 ) -> str:
+    texts = {name: cast.redact(text, verdict.spans) for name, text, verdict in fixed}
     messages: Messages = []
     for turn, verdict_a, verdict_b in zip(layout.turns, with_a, with_b, strict=True):
         if turn.user_message is not None:
             spans = _merged_spans(verdict_a.user_message.spans, verdict_b.user_message.spans)
-            messages.append({"role": "user", "content": redact(turn.user_message, spans)})
+            messages.append({"role": "user", "content": cast.redact(turn.user_message, spans)})
         if turn.response:
             spans = _merged_spans(verdict_a.response.spans, verdict_b.response.spans)
-            messages.append({"role": "assistant", "content": redact(turn.response, spans)})
-    texts = {name: redact(text, verdict.spans) for name, text, verdict in fixed}
+            messages.append({"role": "assistant", "content": cast.redact(turn.response, spans)})
     character = {name.partition(".")[2]: text for name, text in texts.items() if name != "system"}
     return context_of(messages, system=texts.get("system"), character=character or None)
 

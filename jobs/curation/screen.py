@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -39,14 +41,16 @@ _NAMES_KEPT = 2
 _TURNS_A_BATCH = 2_000
 _TURNS_A_TASK = 4_000
 _READ = [
-    "turn_id", "conversation_id", "character_id", "user_message", "response", "response_ts", "ds", "wanted",
+    "turn_id", "conversation_id", "character_id", "user_message", "response", "response_ts", "ds", "wanted", "near",
 ]  # fmt: skip
 _VERDICT = (
     "turn_id", "ds", "verdict", "reasons", "privacy_spans", "safety_category", "safety_score", "redacted_user_message",
     "redacted_response", "content_hash",
 )  # fmt: skip
-# Of a judged turn: it is of the days of the run; it comes after one that is; it holds a piece of a split identifier.
-_FLAGS = ("wanted", "follows", "is_split")
+# Of a judged turn: it is of the days of the run; it comes after one that is; it is judged, not only read for the people
+# that it names; it holds a piece of a split identifier.
+_REDACTED = ("redacted_user_message", "redacted_response")
+_FLAGS = ("wanted", "follows", "near", "is_split")
 _CARRIED = [
     "turn_id", "conversation_id", "session_id", "turn_index", "session_turn_index", "is_final", "user_id",
     "character_id", "model_version", "source", "surface", "locale", "language", "message_ts", "response_ts",
@@ -129,7 +133,10 @@ def character_names(ctx: JobContext) -> dict[str, tuple[tuple[date, str], ...]]:
 
 
 def with_context(turns: DataFrame, days: Sequence[date], settings: ScreeningSettings) -> DataFrame:
-    """The days' turns (`wanted`) and the turns of their conversations up to W before and after, whatever their day."""
+    """The days' turns (`wanted`), and all others of their conversations, whatever their day.
+
+    Those up to W before and after (`near`) are judged with them; the others are read for the people that they name.
+    """
     wanted = F.col("ds").isin(list(days))
     touched = turns.where(wanted).select("conversation_id").distinct()
     reach = settings.context_turns + _MARGIN_TURNS
@@ -138,8 +145,7 @@ def with_context(turns: DataFrame, days: Sequence[date], settings: ScreeningSett
     return (
         turns.join(touched, "conversation_id", "left_semi")
         .withColumn("wanted", wanted)
-        .withColumn("_near", F.max(wanted.cast("int")).over(near))
-        .where("_near = 1")
+        .withColumn("near", F.max(wanted.cast("int")).over(near) == 1)
         .select(*_READ)
     )
 
@@ -183,6 +189,7 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
                     row["user_message"],
                     row["response"] or "",
                     _names_known(screening, row),
+                    is_judged=row["near"],
                 )
                 for row in rows
             ]
@@ -190,15 +197,22 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
         ],
         screening.policy,
         detectors=screening.detectors(),
+        keys=[_conversation_key(screening, rows[0]["conversation_id"]) for rows in conversations],
     )
     out = []
     for rows, these in zip(conversations, verdicts, strict=True):
         follows = False
         for row, verdict in zip(rows, these, strict=True):
             if row["wanted"] or verdict.is_split or follows:
-                out.append(_row(row, verdict, screening.key) | {"follows": follows and not row["wanted"]})
+                flags = {"follows": follows and not row["wanted"], "near": row["near"]}
+                out.append(_row(row, verdict, screening.key) | flags)
             follows = follows or row["wanted"]
     return pa.RecordBatch.from_pylist(out, schema=_judged_arrow())
+
+
+def _conversation_key(screening: Screening, conversation_id: str) -> bytes:
+    """The secret from which the invented names of a conversation are drawn."""
+    return hmac.new(screening.key, b"names of " + conversation_id.encode(), hashlib.sha256).digest()
 
 
 def _names_known(screening: Screening, row: dict[str, Any]) -> tuple[str, ...]:
@@ -271,7 +285,7 @@ def effective(judged: DataFrame, reviews: DataFrame, policy_version: str) -> Dat
     return (
         judged.join(decisions, ["turn_id", "content_hash"], "left")
         .withColumns({"verdict": verdict, "reasons": reasons})
-        .drop("decision", "wanted", "follows", "is_split")
+        .drop("decision", *_FLAGS)
     )
 
 
@@ -311,20 +325,24 @@ def _mark_touched(ctx: JobContext, judged: DataFrame) -> None:
     judged otherwise than before, changes what the turns after it are judged in.
     """
     outside = judged.where("NOT wanted").select(
-        "turn_id", "ds", "is_split", "follows", F.col("reasons").alias("_reasons")
-    )
+        "turn_id", "ds", "is_split", "follows", "near", F.col("reasons").alias("_reasons"),
+        *(F.col(name).alias(f"_{name}") for name in _REDACTED),
+    )  # fmt: skip
     days = [row["ds"] for row in outside.select("ds").distinct().collect()]
     if not days:
         return
-    stored = ctx.read("curation.screened", days).select("turn_id", "reasons", "policy_version")
-    split_now = F.expr("is_split AND NOT exists(reasons, r -> r LIKE 'split:%')")
-    otherwise = F.col("follows") & (_own_reasons("reasons") != _own_reasons("_reasons"))
+    stored = ctx.read("curation.screened", days).select("turn_id", "reasons", "policy_version", *_REDACTED)
+    split_now = F.expr("near AND is_split AND NOT exists(reasons, r -> r LIKE 'split:%')")
+    otherwise = F.expr("near AND follows") & (_own_reasons("reasons") != _own_reasons("_reasons"))
+    # A turn that came late, or is judged otherwise, may name somebody before the ones that were counted.
+    renamed = F.expr(" OR ".join(f"{name} != _{name}" for name in _REDACTED))
     # Under another policy the day is due anyway.
     same_policy = F.col("policy_version") == ScreeningPolicy.of(ctx.settings.screening).policy_version
     compared = outside.join(stored, "turn_id").where(same_policy)
     for changed, cause in (
         (split_now, "an identifier split over several turns was completed"),
         (otherwise & ~split_now, "earlier messages were screened again"),
+        (renamed & ~split_now & ~otherwise, "the people of a conversation are counted otherwise"),
     ):
         if touched := [row["ds"] for row in compared.where(changed).select("ds").distinct().collect()]:
             ctx.mark_stale("curation.screen", touched, cause)

@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 from infra.contracts import contract
 from jobs.curation.screen import Packaged
 from models.screening.detection import Detectors, Question, examine
-from models.screening.verdict import ScreeningPolicy, Verdict, detectors_of, ruled
+from models.screening.privacy.cast import CHARACTER_FIRST
+from models.screening.verdict import ScreeningPolicy, Verdict, cast_of, detectors_of, ruled
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -75,8 +76,10 @@ def _judged(row: dict[str, Any], policy: ScreeningPolicy, detectors: Detectors) 
     together = "\n".join(texts)
     allowed = (row["name"],) if row["name"] else ()
     questions = [Question(text, allowed) for text in [*texts, together]]
+    # One cast for the fields, in their order; the text of all together adds nobody.
+    cast = cast_of(policy.settings, str(row.get("character_id")).encode(), first=CHARACTER_FIRST)
     verdicts = [
-        ruled(text, findings, policy.settings)
+        ruled(text, findings, policy.settings, cast)
         for text, findings in zip(
             [*texts, together], examine(questions, policy.settings, detectors), strict=True
         )

@@ -99,12 +99,14 @@ class Question:
     """One text to judge, and the names of the character that speaks it or that it describes (see `names.own_name`).
 
     What languages other texts are in plays no part: whoever writes those would choose this text's detectors.
-    `safety_only`: do not look for identifiers, because other questions cover the same text.
+    `safety_only`: do not look for identifiers, because other questions cover the same text. `privacy_only`: look for
+    nothing else.
     """
 
     text: str
     allowed_names: tuple[str, ...] = ()
     safety_only: bool = False
+    privacy_only: bool = False
 
 
 # A piece of a question: the question, the offset of the piece, the piece, the language to judge it in.
@@ -349,14 +351,18 @@ def _sane_span(span: object, size: int) -> bool:
 def _safety(
     chunks: Sequence[_Chunk], settings: ScreeningSettings, detectors: Detectors
 ) -> list[tuple[SafetyScore, frozenset[str]]]:
-    """Highest score of each chunk over the models that know its language, and the models that failed on it."""
+    """Highest score of each chunk over the models that know its language, and the models that failed on it.
+
+    SAFE for `privacy_only`.
+    """
     seconds = settings.deadline_seconds
     best: list[SafetyScore] = [SAFE] * len(chunks)
     failed: list[set[str]] = [set() for _ in chunks]
     model_counts = [0] * len(chunks)
     by_language: dict[str, list[int]] = {}
-    for index, (*_, language) in enumerate(chunks):
-        by_language.setdefault(language, []).append(index)
+    for index, (question, _, _, language) in enumerate(chunks):
+        if not question.privacy_only:
+            by_language.setdefault(language, []).append(index)
     for language, indices in sorted(by_language.items()):
         texts = [chunks[index][2].text for index in indices]
         for model in detectors.safety:
@@ -375,7 +381,7 @@ def _safety(
                 elif score.score > best[index].score:
                     best[index] = score
     for index, count in enumerate(model_counts):
-        if not count:
+        if not count and not chunks[index][0].privacy_only:
             failed[index].add("safety")  # no model judged it: treat it as a failure
     return [(score, frozenset(names)) for score, names in zip(best, failed, strict=True)]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
+import itertools
 import json
 import re
 import sys
@@ -26,9 +27,12 @@ from infra.settings import ScreeningSettings, Settings
 from infra.settings.curation import RecogniserSettings
 from infra.storage import replacing
 from models.screening.detection import Detectors, Findings, Question, attempt, examine
-from models.screening.privacy import Span, merge, redact
+from models.screening.privacy import Span, merge
+from models.screening.privacy.cast import Cast
 from models.screening.privacy.span import PRIORITY
 from models.screening.privacy.split import conversation_spans
+from models.screening.privacy.story import Story
+from models.screening.privacy.surrogate import Surrogates
 from models.screening.safety import SAFE, SafetyScore
 from models.screening.safety.named import safety_models
 
@@ -83,12 +87,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn to judge: its texts, and the names that its character has or had (see `names.own_name`)."""
+    """One turn to judge: its texts, and the names that its character has or had (see `names.own_name`).
+
+    Attributes:
+        character_text: what people wrote about the character, without its name: who is named there is not invented.
+        is_judged: False for a turn that is read only for the people that it names; its verdict means nothing.
+    """
 
     turn_id: str
     user_message: str | None
     response: str
     character_names: tuple[str, ...] = ()
+    character_text: str = ""
+    is_judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,11 +168,15 @@ def screen_text(
     *,
     detectors: Detectors | None = None,
     allowed_names: Sequence[str] = (),
+    key: bytes = b"",
 ) -> Verdict:
-    """The verdict on one text of any length. Raises DetectorUnavailable when a model cannot be loaded at all."""
+    """The verdict on one text of any length, which is a conversation of its own.
+
+    Raises DetectorUnavailable when a model cannot be loaded at all.
+    """
     chosen = detectors or detectors_of(policy.settings)
     (findings,) = examine([Question(text, tuple(allowed_names))], policy.settings, chosen)
-    return ruled(text, findings, policy.settings)
+    return ruled(text, findings, policy.settings, cast_of(policy.settings, key))
 
 
 def screen_turn(
@@ -179,28 +194,36 @@ def screen_conversation(
 
 
 def screen_conversations(
-    conversations: Sequence[Sequence[Turn]], policy: ScreeningPolicy, *, detectors: Detectors | None = None
+    conversations: Sequence[Sequence[Turn]],
+    policy: ScreeningPolicy,
+    *,
+    detectors: Detectors | None = None,
+    keys: Sequence[bytes] = (),
 ) -> list[list[TurnVerdict]]:
     """Verdicts for many conversations at once: texts are judged in one batch and equal texts once.
 
     A turn is judged with up to `context_turns` turns before it, and with as many after it for identifiers
-    that a later turn completes.
+    that a later turn completes. A person has the same placeholder in all turns of a conversation, counted from its
+    first one: give the turns before, too, with `is_judged=False`.
+
+    Args:
+        keys: a secret for each conversation, from which invented names are drawn (`screening.redaction`).
     """
     chosen = detectors or detectors_of(policy.settings)
     questions: list[Question] = []
     for turns in conversations:
         for index, turn in enumerate(turns):
-            # A character may say its own name. What users say is not excused: they choose the name.
-            questions.append(Question(turn.user_message or ""))
-            questions.append(Question(turn.response, turn.character_names))
+            # Whose name it is, also the character's own, shows in the conversation (`story`).
+            questions.append(Question(turn.user_message or "", privacy_only=not turn.is_judged))
+            questions.append(Question(turn.response, privacy_only=not turn.is_judged))
             # Its identifiers are those of its parts, or split over turns, which a search of its own finds.
-            questions.append(Question(_joined(turns, index), safety_only=True))
+            questions.append(Question(_joined(turns, index) if turn.is_judged else "", safety_only=True))
     findings = iter(examine(questions, policy.settings, chosen))
     return [
         _rule_conversation(
-            turns, [(next(findings), next(findings), next(findings)) for _ in turns], policy.settings
+            turns, [(next(findings), next(findings), next(findings)) for _ in turns], policy.settings, key
         )
-        for turns in conversations
+        for turns, key in zip(conversations, keys or itertools.repeat(b""), strict=False)
     ]
 
 
@@ -224,11 +247,21 @@ def _rule_conversation(
     turns: Sequence[Turn],
     findings: Sequence[tuple[Findings, Findings, Findings]],
     settings: ScreeningSettings,
+    key: bytes,
 ) -> list[TurnVerdict]:
+    """The verdicts on one conversation, in which a person has one placeholder, or one invented name."""
+    story = Story(character_text=max((turn.character_text for turn in turns), key=len, default=""))
+    people = cast_of(settings, key)
     split_users, split_responses = _split(turns, findings, settings)
     judged: list[TurnVerdict] = []
     for index, (turn, (message, response, _)) in enumerate(zip(turns, findings, strict=True)):
         parts = []
+        message = replace(
+            message, spans=story.of_user(turn.user_message or "", message.spans, turn.character_names)
+        )
+        response = replace(
+            response, spans=story.of_character(turn.response, response.spans, turn.character_names)
+        )
         for text, text_findings, split in (
             (turn.user_message, message, split_users),
             (turn.response, response, split_responses),
@@ -238,7 +271,7 @@ def _rule_conversation(
                 text_findings = replace(text_findings, spans=merge([*text_findings.spans, *pieces], PRIORITY))
             if split is None:
                 text_findings = replace(text_findings, errors=tuple(sorted({*text_findings.errors, "split"})))
-            verdict = ruled(text or "", text_findings, settings)
+            verdict = ruled(text or "", text_findings, settings, people)
             if pieces:
                 verdict = replace(
                     verdict,
@@ -352,8 +385,13 @@ def _nearness(score: float, low: float, high: float) -> float:
     return 1.0 - abs(score - (low + high) / 2) / max((high - low) / 2, 1e-9)
 
 
-def ruled(text: str, findings: Findings, settings: ScreeningSettings) -> Verdict:
-    """The verdict of the policy on the findings of one text."""
+def cast_of(settings: ScreeningSettings, key: bytes, first: int = 1) -> Cast:
+    """Nobody yet, for one conversation; `key` is a secret of it, from which invented names are drawn."""
+    return Cast(first, Surrogates(key) if settings.redaction == "surrogate" else None)
+
+
+def ruled(text: str, findings: Findings, settings: ScreeningSettings, people: Cast | None = None) -> Verdict:
+    """The verdict of the policy on the findings of one text, whose people are added to those of its conversation."""
     if findings.oversize:
         return Verdict("reject", ("oversize",))
     if findings.errors:
@@ -380,12 +418,14 @@ def ruled(text: str, findings: Findings, settings: ScreeningSettings) -> Verdict
             ruling = "reject"
         else:
             reasons.add(f"redacted:{span.type}")
+    # Also where it is rejected: what later texts call these people must not depend on it.
+    redacted = (people or Cast()).redact(text, spans, findings.language)
     return replace(
         safety,
         verdict=ruling,
         reasons=tuple(sorted(reasons, key=_reason_order)),
         spans=spans,
-        redacted=None if ruling == "reject" else redact(text, spans),
+        redacted=None if ruling == "reject" else redacted,
         uncertainty=uncertainty,
     )
 
@@ -459,7 +499,8 @@ def _screen_records(
                 "redacted": None,
             }
             continue
-        verdict = ruled(row[1], next(findings), policy.settings)
+        cast = cast_of(policy.settings, f"{row[0]}".encode())
+        verdict = ruled(row[1], next(findings), policy.settings, cast)
         yield {
             "id": row[0],
             "verdict": verdict.verdict,

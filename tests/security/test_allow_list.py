@@ -67,10 +67,9 @@ def test_a_person_as_a_name_is_not_hidden_in_what_users_say(person: str, text: s
 def test_the_words_of_a_name_make_no_other_name() -> None:
     """Only a part of the name as it stands: not its words in another order, nor words of two names."""
     text = "My teacher is Holloway Margaret, and Margaret Okafor is her friend."
-    assert "PERSON" in {span.type for span in judged("hi", text, "Margaret Holloway").response.spans}
-    verdict = screen_conversation([Turn("t", "hi", text, ("Margaret Holloway", "Jonathan Okafor"))], POLICY)[
-        0
-    ]
+    assert "PERSON" in {span.type for span in judged(text, text, "Margaret Holloway").response.spans}
+    turn = Turn("t", text, text, ("Margaret Holloway", "Jonathan Okafor"))
+    (verdict,) = screen_conversation([turn], POLICY)
     assert kept(verdict, "Margaret Okafor") == []
 
 

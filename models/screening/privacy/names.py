@@ -1,34 +1,67 @@
-"""Find full names of people with a packaged named-entity model (English) and Faker's name lists (other languages).
+"""Find names of people: a packaged token classifier (Rampart) with other evidence, and lists of names.
 
-A single first name identifies nobody; the cue rules decide about it. A full name is an identifier, unless it is the
-character's or another allowed name.
+A cheap test says which words may be names; the classifier reads only the words around them. A character's own name in
+its own speech identifies nobody, nor does a widely known figure (`fiction`).
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-from models.screening.privacy.entities import entity_model, people
-from models.screening.privacy.fiction import FAMOUS
+from models.screening.privacy.evidence import (
+    CUES,
+    TITLES,
+    WORD,
+    commonness,
+    latin_commonness,
+    lists,
+    plain,
+    scores,
+)
+from models.screening.privacy.fiction import is_known_figure
+from models.screening.privacy.rampart import rampart
 from models.screening.privacy.span import PLACEHOLDER, Span
 from models.text.compatibility import nfkc
-from models.text.language.romanised_hindi import stop_words
+from models.text.language.romanised_hindi import transliterate
 from models.text.names import LOCALES, name_lists
 
 _SCORE = 0.6
-# Two capitalised words in a row. The entity model reads only texts that have them.
+# A word is a name from the first threshold on; beside a name from the second one on.
+_IS_NAME, _GOES_ON = 0.25, 0.1
+# Zipf frequencies from which a lower-cased word is no candidate: on no list, of last names only, of first names. And
+# from which a capitalised one is none: on no list, and on one.
+_PLAIN, _PLAIN_LAST, _PLAIN_FIRST = 1.0, 3.5, 5.3
+_PLAIN_CAPITAL, _PLAIN_NAME_CAPITAL = 4.0, 6.0
+# The classifier reads so many words before and after a candidate. 400 characters are at most 400 tokens; a letter
+# beyond ASCII may be up to three.
+_BEFORE, _AFTER, _EDGE = 8, 14, 4
+_WINDOW_CHARS, _WINDOW_CHARS_NOT_ASCII = 400, 160
+_LONGEST_WORD = 60
+_LONG_UNKNOWN = 7
+_FIGURE_WORDS, _FIGURE_CHARS = 2, 40
+# As long as the shortest placeholder of a person.
+_SOMEBODY = "Ana Ruiz"
+# Handles and addresses are the business of other rules.
+_NO_NAMES = re.compile(r"\S+")
+_JOINS = re.compile(r"[ \t]{1,2}|\. ?|-")
+_PARTICLES = frozenset("de del della di la le van von der den bin al da dos y e ten ter zu zur el".split())
+_MOST_PARTICLES = 2
+_LETTER = re.compile(r"[a-zà-öø-ÿ\u0100-\u024f\u0900-\u097f]", re.IGNORECASE)
+_DEVANAGARI = re.compile("[\u0900-\u097f]")
+_NAME_WORD = WORD
+_BLANKS_BEFORE = 200
+# "j'aime", "avez-vous" and "I’m" are two words each.
+_PARTS = re.compile("['’-]")
+# Two capitalised words in a row.
 _CAPITALISED_PAIR = re.compile(
     r"\b[A-ZÀ-Þ][\wà-ÿ'’\-]{1,60} (?:[A-Z]\.? ?|de |van |von |der |la |al |bin ){0,2}[A-ZÀ-Þ][\wà-ÿ'’\-]+"
 )
-_NAME_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f]|['’\-](?=[^\W\d_]))*")
-_DEVANAGARI = re.compile("[\u0900-\u097f]")
-_BLANKS_BEFORE = 200
 _PROVIDERS = {**LOCALES, "hi-Latn": ("en_IN",)}
 _PROVIDERS["und"] = tuple(locale for locales in _PROVIDERS.values() for locale in locales)
-_ENGLISH = ("en", "und")
 # Title, given names, family name. A longer name of a character is not excused.
 _NAME_WORDS, _NAME_LENGTH = 4, 60
 _CAPITALS_ARE_NAMES = ("es", "it", "fr", "hi-Latn")
@@ -48,63 +81,204 @@ def _name_lists(language: str) -> tuple[frozenset[str], frozenset[str]]:
 
 def load(languages: Sequence[str]) -> None:
     """Load the models of the languages, so that a missing model stops a job before it starts."""
-    if any(language in _ENGLISH for language in languages):
-        entity_model()
+    rampart()
+    lists()
+    _ordinary()
     for language in languages:
         _name_lists(language)
 
 
-def worth_reading(text: str) -> bool:
-    """Whether a text can hold a full name that the entity model would find (two capitalised words in a row)."""
-    for match in _CAPITALISED_PAIR.finditer(text):
-        words = match.group().split(" ")
-        if sum(word.lower().strip("'’") not in _COMMON for word in words) >= 2:
-            return True
-    return False
-
-
 @lru_cache(maxsize=1)
-def _common_anywhere() -> frozenset[str]:
-    """Words that are no names in a text that may be of any language: 'Vielen Dank' is nobody."""
-    return _COMMON | {word for language in ("en", "es", "de", "it", "fr") for word in stop_words(language)}
+def _ordinary() -> frozenset[str]:
+    """Words, as they are written, that are not looked at: common ones that are no names, and too common names."""
+    first, last = lists()
+    ordinary = {
+        word
+        for word, zipf in commonness().items()
+        if zipf >= (_PLAIN_FIRST if word in first else _PLAIN_LAST if word in last else _PLAIN)
+    }
+    for word, zipf in latin_commonness().items():
+        if zipf >= (_PLAIN_NAME_CAPITAL if word in first or word in last else _PLAIN_CAPITAL):
+            ordinary.update((word.capitalize(), word.upper()))
+    return frozenset(ordinary)
 
 
-def _is_full_name(text: str, start: int, end: int, language: str) -> bool:
-    words = text[start:end].split()
-    common = _common_anywhere() if language == "und" else _COMMON
-    capitals = [word for word in words if word[:1].isupper() and word.lower().rstrip(".'’s") not in common]
-    return (
-        len(capitals) >= 2
-        and len(words) <= 5
-        and not any(char.isdigit() or char in "<>@/:" for char in text[start:end])
+def worth_reading(text: str) -> bool:
+    """Whether a text has a word that may be a name."""
+    return bool(_Reading.of(text).candidates)
+
+
+class _Reading(NamedTuple):
+    """A text without handles, addresses and placeholders, its words, and the places of those that may be names.
+
+    `clear`: whether each word stands in the text itself, not in place of a placeholder.
+    """
+
+    text: str
+    words: list[re.Match[str]]
+    candidates: list[int]
+    clear: list[bool]
+
+    @classmethod
+    def of(cls, text: str) -> _Reading:
+        masked = _masked(text)
+        if _ordinary().issuperset(WORD.findall(masked)):
+            return cls(masked, [], [], [])
+        words = [word for word in WORD.finditer(masked) if len(word.group()) <= _LONGEST_WORD]
+        clear = [text.startswith(word.group(), word.start()) for word in words]
+        candidates = [place for place in range(len(words)) if clear[place] and _may_be_name(words, place)]
+        return cls(masked, words, candidates, clear)
+
+
+def _may_be_name(words: Sequence[re.Match[str]], place: int) -> bool:
+    word = words[place].group()
+    if word in _ordinary() or not _LETTER.match(word):
+        return False
+    if word[0].isupper() or "\u0900" <= word[0] <= "\u097f":
+        parts = _PARTS.split(word)
+        return len(word) > 1 and (
+            len(parts) == 1 or not all(part in _ordinary() or len(part) < 3 for part in parts)
+        )
+    low = plain(word)
+    first, last = lists()
+    if low in first or low in last:
+        return low not in _ordinary()
+    if low in _ordinary() or (_PARTS.search(low) and _ordinary().issuperset(_PARTS.split(low))):
+        return False
+    # A word that nobody knows is rather a slip of the pen, unless it stands where names stand.
+    if len(low) >= _LONG_UNKNOWN:
+        return True
+    neighbours = [plain(words[near].group()) for near in (place - 1, place + 1) if 0 <= near < len(words)]
+    return len(low) > 2 and any(
+        near in first or near in CUES or near in TITLES or (len(near) > 2 and near not in commonness())
+        for near in neighbours
     )
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """The range without a trailing possessive and without common words at its start."""
-    words = text[start:end]
-    for possessive in ("'s", "’s"):
-        if words.endswith(possessive):
-            end -= 2
-            words = words[:-2]
-    while (space := words.find(" ")) > 0 and words[:space].lower().strip(",.!") in _COMMON:
-        start += space + 1
-        words = words[space + 1 :]
-    return start, end
+def _masked(text: str) -> str:
+    """The text with blanks for e-mail addresses, handles, tags and links, and some name for each placeholder of one.
 
-
-def entity_names(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span]]:
-    """PERSON spans of two or more capitalised words, one list a text (English entity model, batched)."""
-    masked = [PLACEHOLDER.sub(lambda match: " " * len(match.group()), text) for text in texts]
-    distinct = list(dict.fromkeys(masked))
-    places = dict(zip(distinct, people(distinct), strict=True))
-    names = []
-    for text, readable, language in zip(texts, masked, languages, strict=True):
-        trimmed = [_trimmed(text, start, end) for start, end in places[readable]]
-        names.append(
-            [Span(*place, "PERSON", _SCORE) for place in trimmed if _is_full_name(text, *place, language)]
+    So the words beside a placeholder are judged as they were beside the name.
+    """
+    if "<" in text:
+        text = PLACEHOLDER.sub(_stand_in, text)
+    if "@" in text or "://" in text or "www." in text or "#" in text:
+        text = _NO_NAMES.sub(
+            lambda run: _blanks(run) if "@" in run[0] or "://" in run[0] or run[0][0] == "#" else run[0], text
         )
-    return names
+    return text
+
+
+def _stand_in(placeholder: re.Match[str]) -> str:
+    return (_SOMEBODY if placeholder[0].startswith("<PERSON") else "").ljust(len(placeholder[0]))
+
+
+def _blanks(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
+class _Window(NamedTuple):
+    """The words of a text that the classifier reads at once, `first` to `end`; it decides on `decides` to `decided`."""
+
+    first: int
+    end: int
+    decides: int
+    decided: int
+
+
+def _windows(reading: _Reading) -> Iterator[_Window]:
+    words, size = reading.words, len(reading.words)
+    most = _WINDOW_CHARS if reading.text.isascii() else _WINDOW_CHARS_NOT_ASCII
+    decided = 0
+    for candidate in reading.candidates:
+        if candidate < decided:
+            continue
+        first, end = max(0, candidate - _BEFORE), min(size, candidate + _AFTER)
+        while words[end - 1].end() - words[first].start() > most and end - first > 1:
+            first, end = (first + 1, end) if candidate - first > (end - candidate) // 2 else (first, end - 1)
+        decides = max(first, decided)
+        decided = end if end == size else max(candidate + 1, end - _EDGE)
+        yield _Window(first, end, decides, decided)
+
+
+def classified_names(texts: Sequence[str]) -> list[list[Span]]:
+    """PERSON spans that the classifier and the other evidence find, one list a text (batched)."""
+    readings = [_Reading.of(text) for text in texts]
+    asked = [(index, window) for index, reading in enumerate(readings) for window in _windows(reading)]
+    pieces = [_romanised(readings[index], window) for index, window in asked]
+    answers = rampart().read([text for text, _ in pieces], [ranges for _, ranges in pieces]) if pieces else []
+    shares = [[0.0] * len(reading.words) for reading in readings]
+    for (index, window), answer in zip(asked, answers, strict=True):
+        reading = readings[index]
+        found = scores(reading.text, reading.words[window.first : window.end], answer).tolist()
+        for place in range(window.decides, window.decided):
+            shares[index][place] = found[place - window.first]
+    return [
+        list(_joined(reading, share)) if reading.candidates else []
+        for reading, share in zip(readings, shares, strict=True)
+    ]
+
+
+def _romanised(reading: _Reading, window: _Window) -> tuple[str, list[tuple[int, int]]]:
+    """The text of a window in Latin letters, as the classifier knows them, and the ranges of its words there."""
+    words = reading.words[window.first : window.end]
+    start, end = words[0].start(), words[-1].end()
+    text = reading.text[start:end]
+    if not _DEVANAGARI.search(text):
+        return text, [(word.start() - start, word.end() - start) for word in words]
+    romanised, ranges, position = "", list[tuple[int, int]](), start
+    for word in words:
+        romanised += reading.text[position : word.start()]
+        begins = len(romanised)
+        romanised += transliterate(word.group())
+        ranges.append((begins, len(romanised)))
+        position = word.end()
+    return romanised, ranges
+
+
+def _joined(reading: _Reading, shares: Sequence[float]) -> Iterator[Span]:
+    """Spans of the words that are names, with the words beside them that go on, and particles between them."""
+    text, words, candidates = reading.text, reading.words, set(reading.candidates)
+    first_names, last_names = lists()
+
+    def joins(place: int) -> bool:
+        return bool(_JOINS.fullmatch(text, words[place].end(), words[place + 1].start()))
+
+    def goes_on(place: int, beside: int) -> bool:
+        word, low = words[place].group(), plain(words[place].group())
+        is_listed = low in first_names or low in last_names
+        is_word = not is_listed and latin_commonness().get(low, 0.0) >= _PLAIN_CAPITAL
+        if shares[place] < _GOES_ON or low in TITLES or is_word or not reading.clear[place]:
+            return False
+        if word[0].islower() and words[beside].group()[0].isupper():
+            return False
+        return len(low) > 1 or text.startswith(".", words[place].end())
+
+    place = 0
+    while place < len(words):
+        if place not in candidates or shares[place] < _IS_NAME:
+            place += 1
+            continue
+        first = last = place
+        while first > 0 and joins(first - 1) and goes_on(first - 1, first):
+            first -= 1
+        while last + 1 < len(words) and joins(last):
+            following = last + 1
+            while (
+                following - last <= _MOST_PARTICLES
+                and following + 1 < len(words)
+                and plain(words[following].group()) in _PARTICLES
+                and joins(following)
+            ):
+                following += 1
+            if not goes_on(following, last):
+                break
+            last = following
+        end = words[last].end()
+        yield Span(
+            words[first].start(), end - (2 if text[end - 2 : end] in ("'s", "’s") else 0), "PERSON", _SCORE
+        )
+        place = last + 1
 
 
 def listed_names(text: str, language: str) -> list[Span]:
@@ -158,28 +332,33 @@ def _cased_as_name(word: str) -> bool:
 
 
 def name_spans(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span]]:
-    """Full names of people in each text: by name lists, and by the entity model where the text may be English."""
-    names: list[list[Span]] = [[] for _ in texts]
-    has_pair = [worth_reading(text) for text in texts]
-    english = [index for index, language in enumerate(languages) if has_pair[index] and language in _ENGLISH]
-    found = entity_names([texts[index] for index in english], [languages[index] for index in english])
-    for index, spans in zip(english, found, strict=True):
-        names[index].extend(spans)
-    for index, (text, language) in enumerate(zip(texts, languages, strict=True)):
-        if has_pair[index] or language == "hi" or (language == "und" and _DEVANAGARI.search(text)):
-            names[index].extend(listed_names(text, language))
-    return names
+    """Names of people in each text: by the classifier, and by name lists."""
+    found = classified_names(texts)
+    for spans, text, language in zip(found, texts, languages, strict=True):
+        if (
+            _CAPITALISED_PAIR.search(text)
+            or language == "hi"
+            or (language == "und" and _DEVANAGARI.search(text))
+        ):
+            spans.extend(listed_names(text, language))
+    return found
 
 
 def _is_famous(text: str, span: Span) -> bool:
-    # Extend to the start of the word: the entity model finds only "Wan Kenobi" in "Obi-Wan Kenobi".
-    start = text.rfind(" ", 0, span.start) + 1
-    names = (text[span.start : span.end], text[start : span.end])
-    return any(name.lower().removesuffix("'s").strip("*\"'“") in FAMOUS for name in names)
+    """Whether the name is a known figure's, or a part of a known figure's full name as it stands there."""
+    before = list(WORD.finditer(text, max(0, span.start - _FIGURE_CHARS), span.start))[-_FIGURE_WORDS:]
+    after = list(itertools.islice(WORD.finditer(text, span.end, span.end + _FIGURE_CHARS), _FIGURE_WORDS))
+    starts = [span.start, *(word.start() for word in before)]
+    ends = [span.end, *(word.end() for word in after)]
+    return any(
+        is_known_figure(text[start:end], start < span.start or end > span.end)
+        for start in starts
+        for end in ends
+    )
 
 
 def without_allowed(text: str, spans: Sequence[Span], allowed: Sequence[str]) -> list[Span]:
-    """Drop PERSON spans that name somebody famous from fiction, or that are an allowed name or a part of one."""
+    """Drop PERSON spans that name a widely known figure, or that are an allowed name or a part of one."""
     spans = [span for span in spans if span.type != "PERSON" or not _is_famous(text, span)]
     names = [name for name in map(own_name, allowed) if name]
     if not names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from models.screening.privacy.evidence import WORD, commonness, lists, plain
 from models.screening.privacy.rule import Judge, Rule
 from models.screening.privacy.span import Span
 
@@ -49,11 +50,25 @@ _CHINESE_NAME = re.compile(
 _TITLED = re.compile(
     rf"\b(?:(?i:mr|mrs|ms|miss|mx|dr|prof|sr|sra|srta|herr|frau|signor|signora|monsieur|madame|mme|shri|smt)\.?) (?P<name>{_CAPITAL}(?: {_CAPITAL}){{1,2}})"
 )
+# "Mr. D." and "Dr. Patel" too: who is called so is somebody.
+_TITLED_SHORT = re.compile(
+    rf"\b(?:Mr|Mrs|Ms|Mx|Dr|Prof|Sra?|Srta|Herr|Frau|Signora?|Monsieur|Madame|Mme|Mlle|Shri|Smt|Don|Doña|श्री|श्रीमती)\.? (?P<name>[A-Z]\.|{_CAPITAL})"
+)
+_GREETED = re.compile(
+    rf"(?:^|\n)[ \t]{{0,4}}(?i:hi|hello|hey|dear|hola|querid[oa]|estimad[oa]|liebe[rs]?|hallo|bonjour|salut|ch[eè]re?|namaste|ciao|car[oa]|good (?:morning|afternoon|evening)"
+    rf"|guten (?:tag|morgen)|buenos d[ií]as|buenas tardes),? (?P<name>{_FULL})(?= ?(?:[,!:;\n]|$))"
+)
+_SIGNED = re.compile(
+    r"(?i:\b(?:regards|wishes|sincerely|truly|faithfully|best|cheers|thanks|thanks again|thank you|love|hugs|xoxo|saludos|cordiales|atentamente|abrazo|besos|grüßen?|grüssen?|gruß"
+    rf"|cordialement|amicalement|bisous|saluti|dhanyavaad|yours))[,.!]?[ \t]{{0,3}}\n\s{{0,4}}(?:[-–—] ?)?(?P<name>{_FULL})(?=[ .,]?(?:\n|$))"
+)
 _NOT_A_NAME = frozenset(
     "not the a an so very just here fine good tired happy sad sorry from in at on going bored ok okay sure really also your "
     "my what it i he she they we you that this is are was hai hain hoon kya nahi aur mera tum aap un una el la no es de y que "
     "bueno same nothing secret private unknown important irrelevant all everything difficult mat igual como same too not mi mis tu".split()
 )
+# A word above this Zipf frequency is a word, unless it is on a list of names.
+_RARE = 3.5
 _TRAILING = re.compile(r"(?: (?:and|I|The|But|So|What|How|Please|My|Hai|हैं|है|और|मैं|hai|hoon)){1,8}$")
 
 _STREET_EN = (
@@ -193,6 +208,20 @@ def _name(score: float) -> Judge:
     return judge
 
 
+def _short_name(score: float) -> Judge:
+    """A name that stands where also other words stand: its words are on a list of names, or rare."""
+
+    def judge(match: re.Match[str]) -> Span | None:
+        words = [plain(word) for word in WORD.findall(match.group("name"))]
+        first, last = lists()
+        ordinary = (word for word in words if word not in first and word not in last)
+        if any(word in _NOT_A_NAME or commonness().get(word, 0.0) > _RARE for word in ordinary):
+            return None
+        return Span(*match.span("name"), "PERSON", score)
+
+    return judge
+
+
 RULES = (
     Rule("birth", _BIRTH, _birth),
     Rule("birth_after", _BIRTH_AFTER, _birth),
@@ -209,4 +238,7 @@ RULES = (
     Rule("name_told", _NAME_CUED, _name(0.85)),
     Rule("name_zh", _CHINESE_NAME, _name(0.8)),
     Rule("name_titled", _TITLED, _name(0.7)),
+    Rule("name_titled_short", _TITLED_SHORT, _short_name(0.7)),
+    Rule("name_greeted", _GREETED, _short_name(0.7)),
+    Rule("name_signed", _SIGNED, _short_name(0.7)),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 # The type of a merged span: the most harmful first.
@@ -15,8 +15,9 @@ PRIORITY = tuple(
     "IN_VEHICLE_REGISTRATION CRYPTO UPI_ID EMAIL_ADDRESS USERNAME IP_ADDRESS MAC_ADDRESS URL DATE_TIME "
     "LOCATION PHONE_NUMBER PERSON".split()
 )
-# Only what redaction writes: an own word in angle brackets would hide what it holds from the detectors.
-PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PRIORITY)})>")
+# Only what redaction writes: an own word in angle brackets would hide what it holds from the detectors. A person has a
+# number in its conversation (`cast`); rows of older versions have none.
+PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PRIORITY)}|PERSON_[1-9][0-9]{{0,5}})>")
 
 
 @dataclass(frozen=True, order=True)
@@ -64,11 +65,14 @@ def placeholders(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in PLACEHOLDER.finditer(text)] if "<" in text else []
 
 
-def redact(text: str, spans: Iterable[Span]) -> str:
+def redact(text: str, spans: Iterable[Span], replacement: Callable[[Span], str] | None = None) -> str:
     """The text with each span replaced by `<TYPE>`; overlapping spans are merged first.
 
     Existing placeholders stay as they are, so redacting twice changes nothing.
     Raises ValueError when a span lies outside the text.
+
+    Args:
+        replacement: what to write instead of `<TYPE>`; asked in text order.
     """
     redacted = placeholders(text)
     opened = [start for start, _ in redacted]
@@ -80,6 +84,6 @@ def redact(text: str, spans: Iterable[Span]) -> str:
         earlier = bisect_right(opened, span.start)
         if earlier and span.end <= redacted[earlier - 1][1]:
             continue
-        parts += [text[position : span.start], f"<{span.type}>"]
+        parts += [text[position : span.start], replacement(span) if replacement else f"<{span.type}>"]
         position = span.end
     return "".join([*parts, text[position:]])

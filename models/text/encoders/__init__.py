@@ -116,7 +116,8 @@ def measured(spec: EncoderSettings) -> EncoderSettings:
     On a GPU that is torch in fp16. On a CPU every candidate encodes the same batch, and the fastest wins; half
     precision only where it is clearly faster, because processors that list avx512_bf16 differ.
     """
-    from models.text.encoders.runtime import has_gpu, has_openvino
+    from models.text.encoders.runtime import has_gpu
+    from models.text.graphs import has_openvino
 
     if spec.backend != "openvino" and has_gpu():
         precision = "fp16" if spec.precision == "auto" else spec.precision
