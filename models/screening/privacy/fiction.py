@@ -125,6 +125,32 @@ _ALONE = (
     "lucifer, romeo, juliet, hamlet, macbeth, othello, ophelia, merlin, lancelot, guinevere, spartacus, "
     "cleopatra, holmes"
 )
+# Names by which figures of one world call each other. They stay where the character is one of them.
+_WORLDS = (
+    "harry ron hermione ginny draco neville luna cedric fred george sirius remus tom potter weasley "
+    "granger malfoy riddle voldemort dumbledore snape hagrid lily james",
+    "frodo sam merry pippin gandalf aragorn arwen legolas gimli boromir bilbo baggins",
+    "jon arya sansa bran robb ned stark tyrion cersei jaime lannister daenerys targaryen joffrey",
+    "luke leia han anakin obi-wan yoda vader chewbacca lando skywalker solo organa padme",
+    "tony steve bruce natasha clint thor loki peter wanda stephen stark rogers banner parker bucky",
+    "bruce clark diana lois alfred wayne kent joker harley robin",
+    "sherlock holmes john watson mycroft moriarty mary irene adler lestrade",
+    "julius caesar cleopatra antony octavian octavia augustus brutus cassius pompey pompeia calpurnia "
+    "cornelia servilia crassus cato cicero ptolemy arsinoe caesarion alexander selene philadelphus isis "
+    "soter auletes berenice tryphaena",
+    "spartacus crixus gannicus oenomaus castus batiatus lentulus crassus sura varinia",
+    "martin luther king coretta rosa parks malcolm ralph abernathy bayard montgomery",
+    "isaac newton leibniz hooke halley robert edmond edmund john locke barrow descartes kepler galileo "
+    "hannah",
+    "ludwig beethoven haydn mozart czerny schubert goethe karl johann christian neefe napoleon josephine "
+    "elise therese giulietta",
+    "socrates plato aristotle xenophon xanthippe crito phaedo alcibiades meletus anytus glaucon",
+    "romeo juliet tybalt mercutio benvolio paris",
+    "elizabeth darcy jane bingley wickham lydia bennet",
+    "naruto sasuke sakura kakashi itachi",
+    "eren mikasa armin levi",
+    "katniss peeta gale prim",
+)
 FAMOUS = frozenset(f"{_NAMES}, {_HISTORY}".split(", "))
 _ORDINARY_TOO = frozenset(
     "harry ron robin luke mario neville prince drake luigi adele homer watson kirk lincoln elsa newton".split()
@@ -148,3 +174,14 @@ def is_known_figure(name: str, in_full: bool = False) -> bool:
 @lru_cache(maxsize=1)
 def _full() -> frozenset[str]:
     return frozenset(" ".join(plain(word) for word in WORD.findall(name)) for name in FAMOUS)
+
+
+@lru_cache(maxsize=256)
+def world_of(name: str) -> frozenset[str]:
+    """The single names that stand for figures of a character's world; none for a character that is no known figure."""
+    words = [plain(word) for word in WORD.findall(name)]
+    if not is_known_figure(name) and not any(is_known_figure(word) for word in words):
+        return frozenset()
+    worlds = (frozenset(world.split()) for world in _WORLDS)
+    near = [world for world in worlds if not world.isdisjoint(words)]
+    return frozenset(words).union(*near)

@@ -33,9 +33,9 @@ _SCORE = 0.6
 # A word is a name from the first threshold on; beside a name from the second one on.
 _IS_NAME, _GOES_ON = 0.25, 0.1
 # Zipf frequencies from which a lower-cased word is no candidate: on no list, of last names only, of first names. And
-# from which a capitalised one is none: on no list, and on one.
+# from which a capitalised one is none: on no list, on none and first in a sentence, and on one.
 _PLAIN, _PLAIN_LAST, _PLAIN_FIRST = 1.0, 3.5, 5.3
-_PLAIN_CAPITAL, _PLAIN_NAME_CAPITAL = 4.0, 6.0
+_PLAIN_CAPITAL, _PLAIN_OPENING, _PLAIN_NAME_CAPITAL = 3.8, 2.8, 6.0
 # The classifier reads so many words before and after a candidate. 400 characters are at most 400 tokens; a letter
 # beyond ASCII may be up to three.
 _BEFORE, _AFTER, _EDGE = 8, 14, 4
@@ -47,13 +47,28 @@ _FIGURE_WORDS, _FIGURE_CHARS = 2, 40
 _SOMEBODY = "Ana Ruiz"
 # Handles and addresses are the business of other rules.
 _NO_NAMES = re.compile(r"\S+")
-_JOINS = re.compile(r"[ \t]{1,2}|\. ?|-")
+_JOINS = re.compile(r"[ \t]{1,2}|-")
+_ABBREVIATED = re.compile(r"\. ?")
+_MOST_ABBREVIATED = 2
 _PARTICLES = frozenset("de del della di la le van von der den bin al da dos y e ten ter zu zur el".split())
 _MOST_PARTICLES = 2
 _LETTER = re.compile(r"[a-zà-öø-ÿ\u0100-\u024f\u0900-\u097f]", re.IGNORECASE)
 _DEVANAGARI = re.compile("[\u0900-\u097f]")
 _NAME_WORD = WORD
 _BLANKS_BEFORE = 200
+# Endings of words, not of names, and of what people of a country are called.
+_IS_WORD = re.compile(
+    r"(?:ness|ment|tion|sion|ing|ed|ly|[ai]ble|less|ful|ism|ists?|ity|ous|ive|i[sz]e|ology|ers|ies)$"
+)
+_OF_A_COUNTRY = re.compile(r"[a-z]{2}(?:ians?|eans?|ish|ese)$")
+_NOBODY = frozenset("roman romans german germans christian christians english french norman".split())
+# An animal's name identifies nobody.
+_ANIMALS = frozenset(
+    "dog dogs cat cats puppy puppies kitten kittens pet pets horse pony hamster rabbit bunny parrot fish turtle "
+    "lizard snake iguana skunk poodle bulldog labrador perro perra gato gata hund katze chien chat kutta billi".split()
+)
+_ANIMAL_BEFORE = 4
+_GAP = 4
 # "j'aime", "avez-vous" and "I’m" are two words each.
 _PARTS = re.compile("['’-]")
 # Two capitalised words in a row.
@@ -126,7 +141,11 @@ class _Reading(NamedTuple):
             return cls(masked, [], [], [])
         words = [word for word in WORD.finditer(masked) if len(word.group()) <= _LONGEST_WORD]
         clear = [text.startswith(word.group(), word.start()) for word in words]
-        candidates = [place for place in range(len(words)) if clear[place] and _may_be_name(words, place)]
+        candidates = [
+            place
+            for place in range(len(words))
+            if clear[place] and _may_be_name(words, place) and not _is_nobody(words, place)
+        ]
         return cls(masked, words, candidates, clear)
 
 
@@ -134,16 +153,27 @@ def _may_be_name(words: Sequence[re.Match[str]], place: int) -> bool:
     word = words[place].group()
     if word in _ordinary() or not _LETTER.match(word):
         return False
+    first, last = lists()
     if word[0].isupper() or "\u0900" <= word[0] <= "\u097f":
+        if (
+            _opens(words, place)
+            and plain(word) not in first
+            and plain(word) not in last
+            and commonness().get(plain(word), 0.0) >= _PLAIN_OPENING
+        ):
+            return False
         parts = _PARTS.split(word)
         return len(word) > 1 and (
             len(parts) == 1 or not all(part in _ordinary() or len(part) < 3 for part in parts)
         )
     low = plain(word)
-    first, last = lists()
     if low in first or low in last:
         return low not in _ordinary()
-    if low in _ordinary() or (_PARTS.search(low) and _ordinary().issuperset(_PARTS.split(low))):
+    if (
+        _IS_WORD.search(low)
+        or low in _ordinary()
+        or (_PARTS.search(low) and _ordinary().issuperset(_PARTS.split(low)))
+    ):
         return False
     # A word that nobody knows is rather a slip of the pen, unless it stands where names stand.
     if len(low) >= _LONG_UNKNOWN:
@@ -153,6 +183,21 @@ def _may_be_name(words: Sequence[re.Match[str]], place: int) -> bool:
         near in first or near in CUES or near in TITLES or (len(near) > 2 and near not in commonness())
         for near in neighbours
     )
+
+
+def _opens(words: Sequence[re.Match[str]], place: int) -> bool:
+    """Whether a word is the first of its sentence."""
+    text, start = words[place].string, words[place].start()
+    return text[max(0, start - _GAP) : start].rstrip(" *\"'“‘(")[-1:] in ("", *".!?…:;\n")
+
+
+def _is_nobody(words: Sequence[re.Match[str]], place: int) -> bool:
+    """Whether a single word names a people, a known figure or an animal."""
+    low = plain(words[place].group())
+    if low in _NOBODY or (low not in lists()[0] and _OF_A_COUNTRY.search(low)) or is_known_figure(low):
+        return True
+    before = {plain(word.group()) for word in words[max(0, place - _ANIMAL_BEFORE) : place]}
+    return not _ANIMALS.isdisjoint(before)
 
 
 def _masked(text: str) -> str:
@@ -242,12 +287,16 @@ def _joined(reading: _Reading, shares: Sequence[float]) -> Iterator[Span]:
     first_names, last_names = lists()
 
     def joins(place: int) -> bool:
-        return bool(_JOINS.fullmatch(text, words[place].end(), words[place + 1].start()))
+        end, start = words[place].end(), words[place + 1].start()
+        is_short = len(words[place].group()) <= _MOST_ABBREVIATED
+        return bool(
+            _JOINS.fullmatch(text, end, start) or (is_short and _ABBREVIATED.fullmatch(text, end, start))
+        )
 
     def goes_on(place: int, beside: int) -> bool:
         word, low = words[place].group(), plain(words[place].group())
         is_listed = low in first_names or low in last_names
-        is_word = not is_listed and latin_commonness().get(low, 0.0) >= _PLAIN_CAPITAL
+        is_word = latin_commonness().get(low, 0.0) >= (_PLAIN_NAME_CAPITAL if is_listed else _PLAIN_CAPITAL)
         if shares[place] < _GOES_ON or low in TITLES or is_word or not reading.clear[place]:
             return False
         if word[0].islower() and words[beside].group()[0].isupper():

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models.screening.privacy.cast import name_words
+from models.screening.privacy.fiction import world_of
 from models.screening.privacy.names import own_name
 from models.screening.privacy.span import Span
 from models.text.language.romanised_hindi import transliterate
@@ -52,13 +53,14 @@ class Story:
     def of_user(self, text: str, spans: Sequence[Span], character_names: Sequence[str]) -> tuple[Span, ...]:
         """The identifiers of a user's message: without names that the character brought up, or is addressed by."""
         own = {word for name in character_names for word in own_name(name)}
+        world = _world(character_names)
         kept: list[Span] = []
         for span in spans:
             if span.type != "PERSON":
                 kept.append(span)
                 continue
             words = name_words(text[span.start : span.end])
-            if self._told.issuperset(words) and span.score < _CUED:
+            if span.score < _CUED and (self._told.issuperset(words) or world.issuperset(words)):
                 continue
             if len(words) == 1 and words[0] in own and is_addressed(text, span):
                 continue
@@ -73,11 +75,12 @@ class Story:
     ) -> tuple[Span, ...]:
         """The identifiers of a character's answer: without its own name, and without names of its story."""
         own = [name for name in map(own_name, character_names) if name and self._claimed.isdisjoint(name)]
+        world = _world(character_names)
         is_alone = all(span.type == "PERSON" for span in spans)
         kept: list[Span] = []
         for span in spans:
             words = name_words(text[span.start : span.end]) if span.type == "PERSON" else ()
-            if words and any(_is_part(words, name) for name in own):
+            if words and (any(_is_part(words, name) for name in own) or world.issuperset(words)):
                 continue
             if words and (self._told.issuperset(words) or (is_alone and self._is_story(text, span, words))):
                 self._told.update(words)
@@ -91,6 +94,10 @@ class Story:
         said = any(_squashed(word) in self._heard or _squashed(word) in self._heard_text for word in words)
         yours = _YOURS_BEFORE.search(text[max(0, span.start - _REACH) : span.start])
         return not said and not yours and not is_addressed(text, span)
+
+
+def _world(character_names: Sequence[str]) -> frozenset[str]:
+    return frozenset().union(*map(world_of, character_names))
 
 
 def is_addressed(text: str, span: Span) -> bool:
