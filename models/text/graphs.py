@@ -42,3 +42,36 @@ def compiled_graph(path: Path, precision: str, threads: int, **options: object) 
         **options,
     }
     return core().compile_model(core().read_model(path), "CPU", settings).create_infer_request()
+
+
+def unpack(source: Path, target: Path) -> None:
+    """Write a network whose packed weights (4 or 8 bits) are unpacked once, not at each run."""
+    import openvino
+    from openvino import opset13
+
+    network = core().read_model(source)
+    is_constant: dict[str, bool] = {}
+    for node in network.get_ordered_ops():
+        inputs = [
+            node.input_value(place).get_node().get_friendly_name() for place in range(node.get_input_size())
+        ]
+        is_constant[node.get_friendly_name()] = node.get_type_name() == "Constant" or (
+            bool(inputs) and all(is_constant[name] for name in inputs)
+        )
+    computed = [
+        output
+        for node in network.get_ordered_ops()
+        if is_constant[node.get_friendly_name()] and node.get_type_name() != "Constant"
+        for output in node.outputs()
+        if any(not is_constant[user.get_node().get_friendly_name()] for user in output.get_target_inputs())
+    ]
+    values = core().compile_model(
+        openvino.Model(computed, [], "weights"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )({})
+    for place, output in enumerate(computed):
+        constant = opset13.constant(values[place])
+        for user in list(output.get_target_inputs()):
+            if not is_constant[user.get_node().get_friendly_name()]:
+                user.replace_source_output(constant.output(0))
+    network.validate_nodes_and_infer_types()
+    openvino.save_model(network, target)
