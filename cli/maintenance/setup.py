@@ -67,6 +67,13 @@ def _word_lists(settings: Settings) -> str:
     return ", ".join(settings.screening.languages)
 
 
+def _names(settings: Settings) -> str:
+    from models.screening.privacy import names
+
+    names.load(settings.screening.languages)
+    return "Rampart"
+
+
 def _safety(_: Settings) -> str:
     from models.screening.safety.packaged import packaged_classifier
 
@@ -86,6 +93,7 @@ STEPS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("class archive for a faster start of Java", _archive),
     ("text encoders", _encoders),
     ("word lists of the languages", _word_lists),
+    ("name model", _names),
     ("safety classifier", _safety),
     ("base model for reward and signal models", _base_model),
 )

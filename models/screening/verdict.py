@@ -266,6 +266,11 @@ def _rule_conversation(
             (turn.user_message, message, split_users),
             (turn.response, response, split_responses),
         ):
+            further = people.further(text or "", text_findings.spans)
+            if further:
+                text_findings = replace(
+                    text_findings, spans=merge([*text_findings.spans, *further], PRIORITY)
+                )
             pieces = () if split is None else split.get(index, ())
             if pieces:
                 text_findings = replace(text_findings, spans=merge([*text_findings.spans, *pieces], PRIORITY))
@@ -499,8 +504,8 @@ def _screen_records(
                 "redacted": None,
             }
             continue
-        cast = cast_of(policy.settings, f"{row[0]}".encode())
-        verdict = ruled(row[1], next(findings), policy.settings, cast)
+        people = cast_of(policy.settings, f"{row[0]}".encode())
+        verdict = ruled(row[1], next(findings), policy.settings, people)
         yield {
             "id": row[0],
             "verdict": verdict.verdict,

@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from models.screening.privacy.evidence import TITLES, WORD, plain
-from models.screening.privacy.span import PLACEHOLDER, Span, redact
+from models.screening.privacy.evidence import TITLES, WORD, latin_commonness, plain
+from models.screening.privacy.span import PLACEHOLDER, Span, placeholders, redact
 from models.screening.privacy.surrogate import Surrogates
 from models.text.compatibility import nfkc
 from models.text.language.romanised_hindi import transliterate
@@ -20,6 +20,7 @@ from models.text.language.romanised_hindi import transliterate
 # People in a character's own texts are counted from here on, because those texts belong to many conversations.
 CHARACTER_FIRST = 1_001
 _AFTER_CHARACTERS = 10_001
+_SCORE, _SHORTEST, _RARE = 0.6, 3, 3.0
 
 
 def name_words(name: str) -> tuple[str, ...]:
@@ -75,6 +76,25 @@ class Cast:
             self._written.update(PLACEHOLDER.findall(text))
         return redact(text, spans, self._replacement(text, language))
 
+    def further(self, text: str, spans: Sequence[Span]) -> list[Span]:
+        """Mentions of people of this conversation that no detector found: alone, a name says less than in a sentence."""
+        known = {word for person in self._people for word in person.words if len(word) >= _SHORTEST}
+        if not known:
+            return []
+        covered = [(span.start, span.end) for span in spans] + placeholders(text)
+        found: list[Span] = []
+        for match in WORD.finditer(text):
+            start, end = match.span()
+            if not _is_mention(match.group(), known) or any(
+                start < right and left < end for left, right in covered
+            ):
+                continue
+            if found and text[found[-1].end : start] == " ":
+                found[-1] = Span(found[-1].start, end, "PERSON", _SCORE)
+            else:
+                found.append(Span(start, end, "PERSON", _SCORE))
+        return found
+
     def _replacement(self, text: str, language: str) -> Callable[[Span], str]:
         def replacement(span: Span) -> str:
             if span.type != "PERSON":
@@ -107,6 +127,8 @@ class Cast:
         return _AFTER_CHARACTERS if self.first < number == CHARACTER_FIRST else number
 
 
-def redacted_alone(text: str, spans: Sequence[Span]) -> str:
-    """The text redacted as a conversation of its own."""
-    return Cast().redact(text, spans)
+def _is_mention(word: str, known: set[str]) -> bool:
+    """Whether a word names one of the people: written as a name, or a word that nothing else is called."""
+    if word not in known and not known.issuperset(name_words(word)):
+        return False
+    return not word[0].islower() or latin_commonness().get(plain(word), 0.0) < _RARE

@@ -214,7 +214,7 @@ def _short_name(score: float) -> Judge:
     def judge(match: re.Match[str]) -> Span | None:
         words = [plain(word) for word in WORD.findall(match.group("name"))]
         first, last = lists()
-        ordinary = (word for word in words if word not in first and word not in last)
+        ordinary = (word for word in words if len(word) > 1 and word not in first and word not in last)
         if any(word in _NOT_A_NAME or commonness().get(word, 0.0) > _RARE for word in ordinary):
             return None
         return Span(*match.span("name"), "PERSON", score)
