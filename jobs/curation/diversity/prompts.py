@@ -1,6 +1,7 @@
 """Builds what Phase II compares: the prompt text of a turn, its keyed hash, its quality (architecture, "Diversity").
 
-prompt_text has three lines: character name, last assistant message (its end), user message; all redacted. The last
+prompt_text has three lines: character name, last assistant message (its end), user message; all redacted, people without
+their number. The last
 assistant message is the final response of the turn just before, when that turn passed and is at most
 `diversity.context_days` older; otherwise the line is empty, for an older one would not be what the user answered.
 """
@@ -62,6 +63,8 @@ def prompts(screened: DataFrame, characters: DataFrame, rules: DiversitySettings
         F.coalesce(tail, F.lit("")),
         F.col("redacted_user_message"),
     )
+    # The number of a person tells who is who in one conversation; texts of several are compared here.
+    text = F.regexp_replace(text, "<PERSON_[0-9]+>", "<PERSON>")
     return (
         ranked(finals, rules.sources)
         .join(named, then, "left")

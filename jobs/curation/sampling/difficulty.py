@@ -39,7 +39,7 @@ UNSCORED: Final = "unknown"
 _CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD: Final = re.compile(rf"[{_CJK}]|[^\W\d_{_CJK}](?:[^\W\d_{_CJK}]|[\u0300-\u036f\u0900-\u0dff'’])*")
 _BREAK: Final = re.compile(r"[.!?。！？।]+|[,;:，、；：]|\n+")
-_SPECIFIC: Final = re.compile(r"\d+(?:[.,:/]\d+)*|[\"“«][^\"“«”»\n]+[\"”»]|`[^`\n]+`|<[A-Z_]+>")
+_SPECIFIC: Final = re.compile(r"\d+(?:[.,:/]\d+)*|[\"“«][^\"“«”»\n]+[\"”»]|`[^`\n]+`|<[A-Z_]+\d*>")
 _SCANNED_CHARACTERS: Final = 4000
 _DIGITS: Final = 4
 # Engines add in any order: what differs in the last bits is a tie.
