@@ -1,8 +1,8 @@
 """Builds what Phase II compares: the prompt text of a turn, its keyed hash, its quality (architecture, "Diversity").
 
 prompt_text has three lines: character name, last assistant message (its end), user message; all redacted, people
-without their number. The last assistant message is the final response of the turn just before, when that turn passed and
-is at most `diversity.context_days` older; otherwise the line is empty, for an older one would not be what the user
+without their number. The last assistant message is the final response of the turn just before, when that turn passed
+and is at most `diversity.context_days` older; otherwise the line is empty, for an older one would not be what the user
 answered.
 """
 
