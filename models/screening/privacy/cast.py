@@ -77,7 +77,7 @@ class Cast:
         return redact(text, spans, self._replacement(text, language))
 
     def further(self, text: str, spans: Sequence[Span]) -> list[Span]:
-        """Mentions of people of this conversation that no detector found: alone, a name says less than in a sentence."""
+        """Mentions of people of this conversation that no detector found: a name alone says less than a sentence."""
         known = {word for person in self._people for word in person.words if len(word) >= _SHORTEST}
         if not known:
             return []

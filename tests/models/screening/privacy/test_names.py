@@ -33,7 +33,8 @@ OTHER_LANGUAGES = [
     ("hi-Latn", "kal Rahul Deshpande ne mujhe phone kiya", "Rahul Deshpande"),
 ]
 NOBODY = [
-    "I will see you in May, I hope so", "Hello World!\nThis is a test.", "Dear Sir or Madam,\nthanks", "the roman army won",
+    "I will see you in May, I hope so", "Hello World!\nThis is a test.", "Dear Sir or Madam,\nthanks",
+    "the roman army won",
     "my dog Charlie barks", "Thanks,\nTalk to you tomorrow", "what a joy, such grace and faith", "chase your dreams",
     "<PERSON_1> told <PERSON> about it", "I like Sherlock Holmes and Hermione Granger", "Best,\nBut not for all",
 ]  # fmt: skip
