@@ -111,7 +111,7 @@ def test_constraints_recounted_from_the_written_sample(product: Product) -> None
 def test_planted_identifiers_stay_out_of_curated(
     product: Product, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was caught is nowhere under `curated/`; what was not is counted by class."""
+    """What was caught or announced is nowhere under `curated/`; what was not is counted by class."""
     payloads = {r[0]: json.loads(r[1]) for r in one(product, "SELECT event_id, payload FROM traffic.events")}
     verdict = dict(one(product, "SELECT turn_id, verdict FROM curation.screened"))
     cast = "SELECT character_id, max(verdict <> 'pass') FROM curation.screened_characters GROUP BY 1"
@@ -127,7 +127,9 @@ def test_planted_identifiers_stay_out_of_curated(
         surface = text[gold["start"] : gold["end"]]
         caught = verdict[carrier] != "pass" or surface not in curated
         found.setdefault(gold["entity"], []).append(caught)
-        if verdict[carrier] != "pass" and gold["parts"] == 1:
+        # A name or an address may be missed; what is announced as a number or an address of the net is not.
+        announced = gold["obfuscation"] == "none" and gold["entity"] not in ("PERSON", "LOCATION")
+        if gold["parts"] == 1 and (announced or verdict[carrier] != "pass"):
             assert surface not in curated, (gold["entity"], gold["obfuscation"], gold["where"])
     with capsys.disabled():
         recall = {kind: f"{sum(hits)}/{len(hits)}" for kind, hits in sorted(found.items())}

@@ -125,7 +125,7 @@ _NOT_A_PLATE = cue(
     r"model|\bpart\b|version|order|\bref\b|product|serial|\bsku\b|chip|motherboard|laptop|camera|engine|flight"
 )
 _TOLD_PLATE = re.compile(
-    rf"(?:(?:licen[cs]e|number|registration|vehicle) ?-?plates?|{START}plate(?: number| no\.?)?{END}|{START}reg(?:istration)? (?:number|no\.?){END}|matr[íi]cula|{START}placas?{END}|kennzeichen|nummernschild|plaque d['’]immatriculation|{START}immatriculation"
+    rf"(?:(?:licen[cs]e|number|registration|vehicle) ?-?plates?|{START}plates? (?:number|no\.?|is|are|was|reads?|says?){END}|{START}plates?:|{START}reg(?:istration)? (?:number|no\.?){END}|matr[íi]cula|{START}placas?{END}|kennzeichen|nummernschild|plaque d['’]immatriculation|{START}immatriculation"
     r"|numero di targa|gaa?di (?:ka )?(?:number|nambar|no)|गाड़ी (?:का )?(?:नंबर|नम्बर)|नंबर प्लेट|车牌号?码?|車牌)"
     r"[^.!?\nA-Za-z0-9]{0,4}(?:[A-Za-z\u0900-\u097f]{1,9}[ :]{1,2}){0,4}(?P<value>[A-Z0-9ÄÖÜ]{1,8}(?:[ \-·][A-Z0-9]{1,4}){0,3})"
     rf"{END}",

@@ -33,6 +33,7 @@ _ANNOUNCED = {
 }  # fmt: skip
 # Also without a word, where the checksum holds and the groups are those of the number.
 _SHAPES = {"IN_AADHAAR": _AADHAAR_SHAPE, "BR_CPF": _CPF_SHAPE, "FR_NIR": _NIR_SHAPE}
+_JOINTS = str.maketrans("", "", " -.")
 _OTHERS = ("IN_PASSPORT", "US_DRIVER_LICENSE", "US_BANK_NUMBER")
 
 
@@ -62,7 +63,7 @@ def _national(run: Run) -> Span | None:
         # A phone number may stand beside the word too: it has a word of its own.
         if len(digits) in sizes and run.cued(kind) and kind != "MX_CLABE" and not announces_phone(run.before):
             return Span(run.start, run.end, "US_ITIN" if kind == "US_SSN" and digits[0] == "9" else kind, 0.7)
-    if 7 <= len(digits) <= 17 and written.replace(" ", "").replace("-", "").isdigit() and not is_date(run):
+    if 7 <= len(digits) <= 17 and written.translate(_JOINTS).isdigit() and not is_date(run):
         for kind in _OTHERS:
             if run.cued(kind) and not run.cued("CREDIT_CARD"):
                 if kind == "US_BANK_NUMBER" and (announces_phone(run.before) or is_amount(run)):

@@ -53,7 +53,7 @@ _WORDS = (
     r"|पासवर्ड|पिन|密码|密碼|口令"
 )
 _KEY_WORDS = r"api[ _-]?key|secret(?: key)?|access[ _-]?token|auth(?:orization)?[ _-]?token|bearer|private key|seed key"
-_IS = r"(?:\s{0,2}(?:is|are|was|es|ist|est|è|hai|है|是|为|to|now|=|:|->|→|“|\"|'|`)){1,4}\s{0,2}"
+_IS = rf"(?:\s{{0,2}}(?:{START}(?:is|are|was|es|ist|est|è|hai|to|now|lautet){END}|है|是|为|=|:|->|→|[“\"'`])){{1,4}}\s{{0,2}}"
 _TOLD = re.compile(
     rf"(?:{_WORDS}|{_KEY_WORDS}|{START}otp{END})(?: (?:for|de|para|für|pour|of|to) (?:the |my |la |el |mi |das |mein )?[\w.\-]{{1,20}})?{_IS}"
     rf"(?P<value>[^\s\"'`“”,;，。{UNSPACED}]{{4,128}})",
@@ -150,7 +150,7 @@ def _known_key(match: re.Match[str]) -> Span | None:
 
 def _told_secret(match: re.Match[str]) -> Span | None:
     value = match.group("value").rstrip(".!?)…")
-    if _PLACEHOLDER.fullmatch(value):
+    if not value or value[0] in ")]}=+.,;<>" or _PLACEHOLDER.fullmatch(value):
         return None
     if _is_odd(value):
         return _value(match, value, "PASSWORD", 0.8)

@@ -52,6 +52,8 @@ _SPELLED_DOMAIN = re.compile(r"(?:\s?[(\[{]\s?dot\s?[)\]}]\s?|\sdot\s)[\w./\-]*[
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.)"
 # Endings that are words or files of code too: "got home.it was late", "System.io".
 _WORD_TLDS = "io|dev|app|de|es|fr|it|in|eu|hu|nl|ch|ai|info|gl|me"
+# Of those, the ones that long names of sites have.
+_SITE_TLDS = frozenset("dev app ai eu nl ch hu fr".split())
 _BARE_DOMAIN = re.compile(
     rf"(?<![{LATIN}@./\-]){_HOST}{{0,3}}{_HOST}(?:(?P<sure>com|org|net|edu|gov|co\.uk|biz|onion)|(?P<word>{_WORD_TLDS}))(?P<path>/{_IN_URL}{{0,500}})?(?![{LATIN}@\-(]|\.[A-Za-z])"
 )
@@ -98,6 +100,8 @@ def _is_domain(match: re.Match[str]) -> bool:
         return True
     if re.match(r"\s[a-z]", after(match, 2)) and labels[-1] in ("in", "it", "me", "de", "es"):
         return False  # "i was tired.in the end": prose goes on behind a full stop without a blank
+    if labels[-1] in _SITE_TLDS and len(labels[-2]) >= 6 and not re.match(r"[.=:]?\w", after(match, 2)):
+        return True
     told = _DOMAIN_CUE.search(before(match, 30)) is not None
     return told or len(labels) > 3 or any(char.isdigit() or char == "-" for char in labels[0])
 

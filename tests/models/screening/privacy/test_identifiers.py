@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from infra.sandbox.identifiers import plant
 from models.screening.privacy import PrivacyModel
 from models.screening.privacy.checksums import clabe, vin
 
@@ -183,7 +184,7 @@ def test_keys_by_their_prefix(key: str) -> None:
         "the password is wrong again", "my password is incorrect", "is my password secure enough?", "my password is compromised", "password must have 8-12 characters", 'const password = document.getElementById("password")',
         'if (user.password == null) throw', "password: required", '{"password": "********"}', "postgres://user:password@host/db", "export TOKEN=${GITHUB_TOKEN}", "use sk-learn-based-pipelines here", "the key-value-store-implementation works",
         "error code 404123 came back", "area code 4158 is fine", "the code is in chapter 2019", "promo code 731946 expired", "max_tokens=4096 and tokenizer=fast", "compass=12345 passes: 20456",
-        "he told the secret: nobody knew", "contact: write to the office", "sha256 3f9a1c7e5b2d8046e1a97c3b5d2f8046a1b9c7e3d5f20846b1a9c7e3d5f2084c",
+        "error PasswordStore__NotOwner();", 'assert pass_validity("password")==False', "he told the secret: nobody knew", "contact: write to the office", "sha256 3f9a1c7e5b2d8046e1a97c3b5d2f8046a1b9c7e3d5f20846b1a9c7e3d5f2084c",
     ],
 )  # fmt: skip
 def test_talk_about_secrets(text: str) -> None:
@@ -208,7 +209,7 @@ def test_look_alikes_of_the_web(text: str) -> None:
     [
         ("timeout at fd12::2:0:0:3:32400 again", "fd12::2:0:0:3", "IP_ADDRESS"), ("see fda4:3d42:9a74:4cd1:4799:7b6f:e86:7379:8080", "fda4:3d42:9a74:4cd1:4799:7b6f:e86:7379", "IP_ADDRESS"),
         ("route fe80::1ff:fe23:4567:890a%eth0 fails", "fe80::1ff:fe23:4567:890a%eth0", "IP_ADDRESS"), ("[2001:db8::8a2e:370:7334]:443", "2001:db8::8a2e:370:7334", "IP_ADDRESS"), ("ssh to 5.9.0.17", "5.9.0.17", "IP_ADDRESS"),
-        ("my ip as a number: 1372212494", "1372212494", "IP_ADDRESS"), ("visit tovelund.de for more", "tovelund.de", "URL"), ("shop.tovelund.co.uk", "shop.tovelund.co.uk", "URL"),
+        ("my ip as a number: 1372212494", "1372212494", "IP_ADDRESS"), ("tovelund.dev | github", "tovelund.dev", "URL"), ("visit tovelund.de for more", "tovelund.de", "URL"), ("shop.tovelund.co.uk", "shop.tovelund.co.uk", "URL"),
     ],
 )  # fmt: skip
 def test_addresses_of_machines(text: str, value: str, kind: str) -> None:
@@ -256,7 +257,7 @@ def test_seed_phrases(between: str) -> None:
     [
         "loss 0.4182, 0.3975 after two epochs", "weights [12.4182, 33.9751, 71.2251]", "my passport expires in 2029", "i got my driver's license on 12/05/2020", "student id cards cost 1500 rupees", "the car model XR2 1500 is out",
         "our membership has 15000 members", "part AB-123-CD is out of stock", "the meeting expires 09/27", "C++11+ is fine", "1Z999AA10123456784 is in transit", "he said that the police know about every single thing that they have done together since then",
-        "the visa card expires soon", "roll number? no idea", "version AB51 is model KDT", "take exit 4821 on route 66",
+        "the visa card expires soon", "roll number? no idea", "version AB51 is model KDT", "take exit 4821 on route 66", "a steel plate measuring 500 cm x 300 cm",
     ],
 )  # fmt: skip
 def test_look_alikes_of_documents(text: str) -> None:
@@ -277,3 +278,21 @@ def test_what_is_read_backwards_is_found_where_it_stands() -> None:
     card = "4539578763621486"
     text = f"read it backwards, my card is {card[::-1]}"
     assert covered(text, card[::-1], "CREDIT_CARD")
+
+
+def test_what_the_sandbox_announces_is_found_whole() -> None:
+    """Its structured classes in all its languages, plain and in disguise; the demo must let none of them through."""
+    draw = random.Random(31)
+    for language in ("en", "es", "hi", "hi-Latn"):
+        planted = [plant(language, draw, 0.3)[0] for _ in range(400)]
+        answers = RULES.find([one.text for one in planted], [language] * len(planted))
+        for one, spans in zip(planted, answers, strict=True):
+            if one.entity in ("PERSON", "LOCATION") or (one.entity, one.obfuscation) == (
+                "MAC_ADDRESS",
+                "dotted",
+            ):
+                continue
+            hidden = {place for span in spans if span.score >= SURE for place in range(span.start, span.end)}
+            assert all(
+                place in hidden or not one.text[place].isalnum() for place in range(one.start, one.end)
+            ), one
