@@ -14,9 +14,9 @@ RUN = re.compile(
 )
 _REACH = 40
 _DECIMAL = re.compile(r"[+(]?\d+\.\d+\)?")
-_SUM = re.compile(r"\d\s?\+\s?\d")
+_SUM = re.compile(r"\d ?\+ ?\d")
 _EQUALS = re.compile(r"\s?(?:=|<<|>>)")
-_CODE_BEFORE = re.compile(r"[A-Za-z0-9][\-_]$")
+_CODE_BEFORE = re.compile(r"[A-Za-z0-9][\-_]\Z")
 _CODE_AFTER = re.compile(rf"[\-_]?[{LATIN}]")
 _CUES = {
     "PHONE_NUMBER": cue(

@@ -87,6 +87,17 @@ def dialable(digits: str) -> bool:
     return _dialable(digits, _REGIONS)
 
 
+@lru_cache(maxsize=65536)
+def _possible(digits: str) -> bool:
+    """Whether an international number has a country's code and as many digits as numbers there have."""
+    import phonenumbers
+
+    try:
+        return bool(phonenumbers.is_possible_number(phonenumbers.parse(digits, None)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
 def announces_phone(words: str) -> bool:
     """Whether the words are ones that only a phone number follows."""
     return _STRONG.search(words) is not None
@@ -175,7 +186,7 @@ def _score(run: Run) -> float:
         return _bare(run, digits, strong, weak, excluded)
     if excluded and not weak:
         return 0.0
-    if digits.startswith("00") and 10 <= size <= 17:
+    if written.startswith("00") and 10 <= size <= 17:
         return 0.85 if weak or _dialable("+" + digits[2:], ("ZZ",)) else 0.0
     short = len(run.groups) >= 3 and _SHORT_CUE.search(run.before)
     if weak and size <= 15 and (size >= 7 or short):
@@ -192,11 +203,8 @@ def _international(run: Run, written: str, digits: str, strong: bool, excluded: 
         return 0.0
     if valid:
         return 0.95
-    if (
-        _THOUSANDS.fullmatch(written)
-        or len(run.groups) == 1
-        or (re.search(r"[\w)]\s?$", run.before[-2:]) and not run.before[-1:].isspace())
-    ):
+    glued = re.search(r"[A-Za-z0-9)]\Z", run.before) is not None
+    if _THOUSANDS.fullmatch(written) or glued or (len(run.groups) == 1 and not _possible("+" + digits)):
         return 0.0
     return 0.95 if run.cued("PHONE_NUMBER") else 0.6
 
@@ -264,7 +272,7 @@ def _grouped(run: Run, written: str, digits: str) -> float:
     if _THOUSANDS.fullmatch(written) and (digits.endswith("00") or not _dialable(digits, _REGIONS)):
         return 0.0
     if _GROUPED_SHAPE.fullmatch(written) and len(groups) >= 3 - (size == 7 or size >= 9) and not dotted:
-        stands_alone = not re.search(r"\d\s*$", run.before) and size >= 7
+        stands_alone = not re.search(r"\d[ \t]*\Z", run.before) and size >= 7
         even = [*map(len, groups)] == [3, 4] if size == 7 else 3 <= max(map(len, groups)) <= 5
         return 0.6 if stands_alone and even and (size >= 8 or "-" in written or " " in written) else 0.0
     return (
