@@ -58,6 +58,15 @@ _HOUSE_IN = re.compile(
     r"[^.!?।\n]{2,60}?(?:नगर|कॉलोनी|विहार|मोहल्ला|\bnagar|\bcolony|\bvihar|\bmohalla|\benclave|\bpuram)\b(?:, ?[^\W\d_]{3,20}(?= me\b| में|,|$))?",
     re.IGNORECASE,
 )
+_LOCALITY_FIRST = re.compile(
+    r"(?<![^\W_])(?:[^\W\d_][\w\u0900-\u0963]{1,20} ){1,2}(?:nagar|colony|vihar|mohalla|enclave|नगर|कॉलोनी|विहार|मोहल्ला),? "
+    r"(?:(?:gali|gully|makaa?n|house|flat|sector|plot|block|गली|मकान|फ्लैट|सेक्टर|प्लॉट) ?(?:no\.?|number|nambar|नंबर)? ?\d{1,4}[A-Za-z]?,? ?){1,3}",
+    re.IGNORECASE,
+)
+# Words that end few names of streets, and open many headlines in lower case.
+_RARE_STREET = re.compile(
+    rf"(?<!\w)\d{{1,4}}[A-Za-z]? (?:{_CAPITAL} ){{1,3}}(?:Rise|Hollow|Mead|Croft|Wynd|Brae|Drove|Quay|Wharf|Vale|Chase|Dene)\b"
+)
 _ADDRESS_ZH = re.compile(
     r"[\u4e00-\u9fff]{2,10}(?:路|街|道|巷|弄)[一二三四五六七八九十百零〇两\d]{1,6}[号弄](?:[\u4e00-\u9fff\d]{0,10}(?:室|楼|栋|单元))?"
 )
@@ -82,16 +91,26 @@ _STREET_AFTER = re.compile(
     rf"(?:{_CAPITAL} ){{1,3}}(?i:street|road|avenue|lane|boulevard|court|crescent|square|terrace|gardens|grove)\b|(?<!\w)(?i:rue|avenue|boulevard|chemin|impasse|allée) "
 )
 _BEFORE_NUMBER = re.compile(
-    rf"(?i:stra(?:ß|ss)e|weg|platz|allee|gasse|portal|n[úu]mero|numéro|number|nambar|नंबर),? "
+    rf"(?i:stra(?:ß|ss)e|weg|platz|allee|gasse|portal|n[úu]mero|numéro|number|nambar|नंबर|gali|gully|makaa?n|flat|गली|मकान|फ्लैट),? "
     rf"|(?<!\w)(?i:via|viale|corso|piazza|calle|paseo|avenida|rua)(?: [^\W\d_][\w'’]{{0,20}}){{0,3}} {_CAPITAL},? "
 )
 _PLACES = frozenset(
-    " street, road, avenue, lane, boulevard, court, crescent, square, terrace, gardens, grove,rue ,avenue ,chemin ,impasse ,allée ,"
-    "straße ,strasse ,weg ,platz ,allee ,gasse ,portal ,número ,numero ,numéro ,number ,nambar ,नंबर ,via ,viale ,corso ,piazza ,calle ,"
-    "paseo ,avenida ,rua ,straße,,strasse,,weg,,platz,,allee,,gasse,,portal,,numero,,número,,number,".split(
-        ","
-    )
-) - {""}
+    [
+        f" {word}"
+        for word in "street road avenue lane boulevard court crescent square terrace gardens grove".split()
+    ]
+    + [
+        f"{word} "
+        for word in "rue avenue boulevard chemin impasse allée via viale corso piazza calle paseo avenida rua".split()
+    ]
+    + [
+        word + sign
+        for word in (
+            "straße strasse weg platz allee gasse portal número numero numéro number nambar नंबर gali gully makan makaan flat गली मकान फ्लैट"
+        ).split()
+        for sign in " ,"
+    ]
+)
 _COUNTS = frozenset(
     word
     for word, meaning in NUMBER_WORDS.items()
@@ -157,8 +176,9 @@ def _apart(edits: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
 
 def _street(match: re.Match[str]) -> Span | None:
     group = "value" if "value" in match.re.groupindex else 0
-    famous = _FAMOUS.search(match.group(group))
-    return None if famous else Span(*match.span(group), "LOCATION", 0.6)
+    name = match.group(group)
+    is_name = not _FAMOUS.search(name) and (not name.isupper() or any(map(str.isdigit, name)))
+    return Span(*match.span(group), "LOCATION", 0.6) if is_name else None
 
 
 def _told(match: re.Match[str]) -> Span | None:
@@ -180,6 +200,8 @@ RULES = (
     Rule("address_street_behind", _STREET_BEHIND, _street),
     Rule("address_street_glued", _STREET_GLUED, _street),
     Rule("address_in_words", _HOUSE_IN, _street),
+    Rule("address_locality_first", _LOCALITY_FIRST, _street),
+    Rule("address_rare_street", _RARE_STREET, _street),
     Rule("address_zh_words", _ADDRESS_ZH, _street),
     Rule("address_live", _TOLD, _told),
 )

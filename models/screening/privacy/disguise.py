@@ -23,9 +23,9 @@ from models.screening.privacy.view import UNSURE, View, joined_letters, normalis
 # The unusual signs that part digits, beside those that rules read anyway.
 _WORD_BETWEEN = (
     r"dash|hyphen|minus|space|blank|slash|then|and|guion|guión|espacio|luego|tiret|espace|puis|strich|bindestrich|"
-    r"dann|trattino|spazio|poi|phir|aur|फिर|और"
+    r"dann|trattino|spazio|poi|phir|aur|फिर|और|finally|lastly|after that|at the end|number|followed by"
 )
-_PARTING = rf"(?:_|[^\w<>@$€£₹%:]|(?<=[\s,])(?:{_WORD_BETWEEN})(?=[\s,]))"
+_PARTING = rf"(?:_|[^\w@$€£₹%:]|(?<=[\s,(\[])(?:{_WORD_BETWEEN})(?=[\s,)\]]))"
 _PARTED = re.compile(rf"\d(?:{_PARTING}{{0,12}}+\d){{6,}}", re.IGNORECASE)
 _PLAIN_SIGNS = frozenset(" \t\r\n-.()/+_")
 _WEAK_SIGNS = frozenset(",; \n")
@@ -43,7 +43,8 @@ _LOOKALIKE = re.compile(
 
 # Letters and signs written as digits, where an address is written so.
 _LEET_SIGN = (
-    r"(?:4t|@t|d0t|p[0o]int|punt0|c0m|0rg|n3t|[gq]m[4a@][1il!]l|h0tm[4a]il|y4h[0o]{2}|[0o]utl[0o]{2}k)"
+    r"(?:4t|@t|d0t|p[0o]int|punt0|c0m|0rg|n3t|[gq]m[4a@][1il!]l|h0tm[4a]il|y4h[0o]{2}|[0o]utl[0o]{2}k"
+    r"|z[3e]r0|z3ro|0ne|tw0|thr33|f0ur|f1ve|s1x|s3v[3e]n|e1ght|n1ne)"
 )
 _LEET = re.compile(rf"(?<![^\W_]){_LEET_SIGN}(?![^\W_])", re.IGNORECASE)
 _LEET_LETTERS = str.maketrans("0134578@$!", "oieastbasi")
@@ -75,6 +76,7 @@ _HEX_PAIRS = re.compile(
     r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{2}(?:[ :,]?(?:0x)?[0-9A-Fa-f]{2}){6,200}(?![0-9A-Za-z])"
 )
 _BITS = re.compile(r"(?<!\d)[01]{8}(?: ?[01]{8}){6,100}(?!\d)")
+_CODE_POINTS = re.compile(r"(?<!\d)\d{2,3}(?:[ ,]{1,2}\d{2,3}){6,200}(?!\d)")
 _HEX_SIGNS = re.compile(r"0x|[ :,]")
 _TELLING = re.compile(r"@[\w\-]+\.\w|\d(?:[^\w]?\d){6}")
 
@@ -209,8 +211,10 @@ def codes_read(view: View) -> View | None:
 
 
 def hexadecimal_read(view: View) -> View | None:
-    """Pairs of hexadecimal digits, where the text speaks of that."""
-    return _read_codes(view, _HEX_PAIRS, (_hexadecimal,)) if _HEX_WORD.search(view.text) else None
+    """Pairs of hexadecimal digits or numbers of ASCII characters, where the text speaks of that."""
+    if not _HEX_WORD.search(view.text):
+        return None
+    return _read_codes(view, _HEX_PAIRS, (_hexadecimal,)) or _read_codes(view, _CODE_POINTS, (_code_points,))
 
 
 def bits_read(view: View) -> View | None:
@@ -251,6 +255,11 @@ def _hexadecimal(code: str) -> str | None:
         return _decoded(bytes.fromhex(_HEX_SIGNS.sub("", code)))
     except ValueError:
         return None
+
+
+def _code_points(code: str) -> str | None:
+    values = [int(value) for value in _GROUP.findall(code)]
+    return "".join(map(chr, values)) if all(32 <= value < 127 for value in values) else None
 
 
 def _binary(code: str) -> str | None:

@@ -28,7 +28,7 @@ _FILLER = (
     r"आईडी|है|को|पर|फॉलो|करो|मेरी|मेरा|नाम|सर्च)"
 )
 _GAP = r"[^\w\n@]{0,4}"
-_NAME = rf"(?!{NETWORK}(?![\w.]))@?[A-Za-z0-9_](?:[\w.\-]{{0,28}}\w)?(?:#\d{{3,6}})?"
+_NAME = rf"(?!{NETWORK}(?![\w.]))@?(?:live:)?[A-Za-z0-9_](?:[\w.\-]{{0,28}}\w)?(?:#\d{{3,6}})?"
 _BETWEEN = rf"(?:{_GAP}\b{_FILLER}(?![\w@.]))"
 _TOLD = re.compile(
     rf"(?<![\w@./]){NETWORK}(?![A-Za-z0-9.]){_BETWEEN}{{0,6}}{_GAP}(?<![\w.])(?P<name>{_NAME})(?P<sign>_?)",
@@ -42,6 +42,12 @@ _PREPOSITION = r"(?:on|at|in|for|from|is|and|add|plus|bei|auf|en|de|del|sur|chez
 _NAME_BEFORE = rf"(?<![\w@./])(?P<name>{_NAME})(?P<sign>_?)(?:[,;:)]?[ ]{_PREPOSITION}){{1,3}}[ ]"
 _BEFORE = re.compile(rf"{_NAME_BEFORE}{NETWORK}(?![A-Za-z0-9.])", re.IGNORECASE)
 _MAILBOX_BEFORE = re.compile(rf"{_NAME_BEFORE}{PROVIDER}(?![A-Za-z0-9]|\.\w)", re.IGNORECASE)
+# "My handle is …", whatever the network.
+_NAMED_SO = re.compile(
+    rf"(?<![^\W_])(?:my|mera|meri|mi|mein|mon|il mio) (?:@|handle|user ?name|user|nick|screen ?name|ign|in-game name|gamer ?tag|usuario|nutzername|pseudo|nome utente)"
+    rf"(?: everywhere| online| there| on everything| on all of them)?{_GAP}(?:is|es|ist|est|è|hai|:|=){_GAP}(?<![\w.])(?P<name>{_NAME})(?P<sign>_?)",
+    re.IGNORECASE,
+)
 _MENTION = re.compile(r"(?<![\w@./])@[A-Za-z0-9_](?:[\w.]{0,28}\w)?(?![\w@])")
 _MENTION_CUE = re.compile(
     rf"\b(?:{NETWORK}|dm|follow|hmu|add me|find me|reach me|s[ií]gueme|folgt? mir|suis-moi|mon compte|on x)(?![A-Za-z0-9])",
@@ -64,7 +70,7 @@ _OWN_DOMAIN = re.compile(
 )
 _REDDIT = re.compile(r"(?<![\w/.])/?u/[A-Za-z0-9][\w\-]{3,19}(?![\w/])")
 _CHINESE = re.compile(
-    r"(?:微信|微博|抖音|小红书|快手|扣扣|QQ|weixin|wechat)\s?(?:号码|号|ID|id|名|昵称)?\s?[是叫为：:]{0,2}\s?(?P<name>[A-Za-z0-9_][A-Za-z0-9_\-]{4,29})"
+    r"(?:微信|微博|抖音|小红书|快手|扣扣|(?<![A-Za-z0-9])(?:QQ|weixin|wechat))\s?(?:号码|号|ID|id|名|昵称)?\s?[是叫为：:]{0,2}\s?(?P<name>[A-Za-z0-9_][A-Za-z0-9_\-]{4,29})"
 )
 _SITE = re.compile(
     r"\b(?:(?:web ?)?site|website|webpage|page|blog|visit|url|link|web|p[aá]gina|seite|sito|portfolio|shop|store)\b[^.!?\n]{0,20}?"
@@ -113,8 +119,20 @@ _EMAIL_IN_WORDS = re.compile(
     re.IGNORECASE,
 )
 _EMAIL_ZH = re.compile(
-    r"(?<![A-Za-z0-9_.])[A-Za-z0-9_.\-]{2,40} ?(?:艾特|爱特|圈[aA]|小老鼠|at) ?[A-Za-z0-9\-]{1,20} ?(?:点|\.) ?(?:com|cn|net|org)(?![A-Za-z0-9])"
+    r"(?<![A-Za-z0-9_.])[A-Za-z0-9_.\-]{2,40} ?(?:艾特|爱特|圈[aA]|小老鼠) ?[A-Za-z0-9\-]{1,20} ?(?:点|\.) ?(?:com|cn|net|org)(?![A-Za-z0-9])"
 )
+# Before a known provider any sign or word may stand for "@", and any for the dot.
+_EMAIL_PROVIDER = re.compile(
+    rf"(?P<at>(?:@{{1,3}}|[+#*&=~^%]|{_AT}|at(?: sign)?|bei)[^\w\n]{{0,4}})?{PROVIDER}[^\w\n]{{0,4}}(?P<dot>(?:[.,;:·•]{{1,3}}|dot|period|punto|punkt|point|ponto)[^\w\n]{{0,4}})?"
+    rf"(?P<end>com|net|org|de|es|fr|it|in|co|me|us|uk|at|ch|mx)(?![\w@])",
+    re.IGNORECASE,
+)
+# The name of the mailbox, read backwards from what stands for "@": words that dots part belong to it.
+_LOCAL = re.compile(
+    r"(?:(?<!\w)[A-Za-z0-9_]{1,20}(?:[ (\[]{1,3}(?:dot|punto|punkt|point|ponto|under ?score)[ )\]]{1,3}| ?[.\-_] )){0,3}(?<![\w.\-])[A-Za-z0-9][\w.\-]{0,40}(?P<gap>[^\w\n]{0,4})$",
+    re.IGNORECASE,
+)
+_MAIL = re.compile(r"mail|correo|adress|address|मेल|contact|write|posta", re.IGNORECASE)
 _EMAIL_QUOTED = re.compile(r"\"[^\"\n@]{1,64}\"@(?:[\w\-]{1,63}\.){1,5}[A-Za-z]{2,24}")
 _ENDS = frozenset(
     "com org net edu gov info io co in uk us es mx de at ch fr it pt br be nl pl ro tr cn eu me dev app com.br कॉम इन नेट ऑर्ग".split()
@@ -124,6 +142,18 @@ _ENDS = frozenset(
 def _in_words(match: re.Match[str]) -> Span | None:
     last = re.split(r"[ .]", match.group())[-1].lower()
     return Span(*match.span(), "EMAIL_ADDRESS", 0.85) if last in _ENDS else None
+
+
+def _at_provider(match: re.Match[str]) -> Span | None:
+    """An address at a known provider; without any sign for "@", only where it is called one."""
+    earlier = before(match, 90)
+    local = _LOCAL.search(earlier)
+    is_told = match.group("at") or _MAIL.search(before(match, 60))
+    # "I use gmail in class" has no address.
+    is_word = not match.group("dot") and match.group("end").lower() not in ("com", "net", "org")
+    if local is None or not is_told or is_word or (not match.group("at") and not local.group("gap")):
+        return None
+    return Span(match.start() - len(earlier) + local.start(), match.end(), "EMAIL_ADDRESS", 0.8)
 
 
 def is_coded(name: str) -> bool:
@@ -184,9 +214,11 @@ def _site(match: re.Match[str]) -> Span | None:
 RULES = (
     Rule("account_told", _TOLD, _account("USERNAME")),
     Rule("account_before", _BEFORE, _account("USERNAME")),
+    Rule("account_named", _NAMED_SO, _account("USERNAME")),
     Rule("mailbox_told", _MAILBOX_TOLD, _account("EMAIL_ADDRESS")),
     Rule("mailbox_before", _MAILBOX_BEFORE, _account("EMAIL_ADDRESS")),
     Rule("email_in_words", _EMAIL_IN_WORDS, _in_words),
+    Rule("email_provider", _EMAIL_PROVIDER, _at_provider),
     Rule("email_zh", _EMAIL_ZH, always("EMAIL_ADDRESS", 0.85)),
     Rule("email_quoted", _EMAIL_QUOTED, always("EMAIL_ADDRESS", 0.9)),
     Rule("account_zh", _CHINESE, always("USERNAME", 0.8, "name")),

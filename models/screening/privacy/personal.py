@@ -108,7 +108,7 @@ _ADDRESS_HI = re.compile(
 )
 _ADDRESS_ES = re.compile(
     r"\b(?:calle|c/|avda?\.?|avenida|paseo|plaza|plza\.?|pza\.?|camino|ronda|carrera|cra\.?|callejón|pasaje|travesía|glorieta|rambla|vial|cuesta|cañada|"
-    r"urbanización|urb\.?|via|vía|acceso|alameda|c\.)\s(?:(?:de|del|la|el|las|los|san|santa|[A-ZÁÉÍÓÚÑ][\wáéíóúñü'\-]*\.?)\s){0,5}?[A-ZÁÉÍÓÚÑ][\wáéíóúñü'\-]*"
+    r"urbanización|urb\.?|via|vía|acceso|alameda)\s(?:(?:de|del|la|el|las|los|san|santa|[A-ZÁÉÍÓÚÑ][\wáéíóúñü'\-]*\.?)\s){0,5}?[A-ZÁÉÍÓÚÑ][\wáéíóúñü'\-]*"
     r"\s?,?\s?(?:n[º°ro.]*\s?|número\s)?#?\s?\d{1,4}\b(?:\s?-\s?\d{1,3})?(?:,?\s*(?:piso|planta|puerta|bajo|apt\.?|apartamento|esc\.?|\d{1,2}[ºª°])\s?[\w\-ºª]{0,3})?"
     r"(?:\s*[,\n]\s*[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)?(?:,?\s*\d{5}\b)?(?:\s*,?\s+[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)?",
     re.IGNORECASE,
@@ -142,7 +142,7 @@ _ADDRESS_IT = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS_FR = re.compile(
-    r"\b\d{1,4}(?:\s?(?:bis|ter))?,?\s(?:rue|avenue|av\.|boulevard|bd|impasse|allée|place|chemin|quai|cours|route|passage|square)\s(?:(?:de|du|des|la|le|les|l['’])\s?)*[A-ZÀ-Þ][\wà-ÿ'’\-]*(?:[ \-][A-ZÀ-Þ][\wà-ÿ'’\-]*){0,3}(?:[,\s]+\d{5}(?:\s[A-ZÀ-Þ][\wà-ÿ\-]+)?)?"
+    r"\b\d{1,4}(?:\s?(?:bis|ter))?,?\s(?:(?:rue|avenue|av\.|boulevard|bd|impasse|allée|chemin|quai)\s(?:(?:de|du|des|la|le|les|l['’])\s?)*|(?:place|cours|route|passage|square)\s(?:(?:de|du|des|la|le|les|l['’])\s?)*(?-i:(?=[A-ZÀ-Þ])))[A-ZÀ-Þ][\wà-ÿ'’\-]*(?:[ \-][A-ZÀ-Þ][\wà-ÿ'’\-]*){0,3}(?:[,\s]+\d{5}(?:\s[A-ZÀ-Þ][\wà-ÿ\-]+)?)?"
     r"|\b(?:rue|avenue|boulevard|impasse|chemin)\s(?:(?:de|du|des|la|le|les)\s)*[A-ZÀ-Þ][\wà-ÿ'’\-]*(?:[ \-][A-ZÀ-Þ][\wà-ÿ'’\-]*){0,3},?\s\d{1,4}\b(?:[,\s]+\d{5}(?:\s[A-ZÀ-Þ][\wà-ÿ\-]+)?)?",
     re.IGNORECASE,
 )

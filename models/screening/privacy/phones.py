@@ -19,7 +19,7 @@ _EXTENSION = re.compile(r"\s?(?:x|ext\.?|extension|#)\s?\d{1,6}(?![A-Za-z0-9])",
 _STRONG = cue(
     r"\b(?:call|text|ring|phone|dial|sms|whatsapp|message|msg|ping|reach|contact|buzz|hit)(?: me| us| him| her| them| my \w{1,12})?(?: up| back)?(?: on| at| @|:)?[\s:(]{0,3}$"
     r"|\b(?:call|text|ring|phone|whatsapp|message|ping|reach|contact|buzz)(?:ing)? (?:me|us|him|her|them|my|mom|dad)\b|\b(?:my|his|her|their|our|your|mera|meri|mi|tu|su|mein[e]?|mon|ma|il mio|o meu) (?:\w{1,12} )?(?:number|phone|cell|mobile|digits|no\b|num\b|n[úu]mero|m[óo]vil|tel[ée]fono|celular|nummer|handy|num[ée]ro|t[ée]l[ée]phone|cellulare|nambar|telem[óo]vel)"
-    r"|(?:phone|mobile|cell|telephone|contact|whatsapp|fax|landline|office|work|home) ?(?:no\b|number|num\b|nr\b|#)|\btel\b|\bfax\b|\bwhats ?app\b|tel[ée]fono|m[óo]vil|celular|ll[áa]ma(?:me|nos|le)|rufnummer|telefon|t[ée]l[ée]phone|cellulare|\bmob\b|\bph\b"
+    r"|(?:phone|mobile|cell|telephone|contact|whatsapp|fax|landline|office|work|home) ?(?:no\b|number|num\b|nr\b|#)|\btel\b|\bfax\b|\bwhats ?app\b|tel[ée]fono|m[óo]vil|celular|\bcel\b|area code|ll[áa]ma(?:me|nos|le)|appelle[- ]|rufnummer|telefon|t[ée]l[ée]phone|cellulare|\bmob\b|\bph\b"
     r"|नंबर|नम्बर|फ़ोन|फोन|मोबाइल|कॉल|电话|手机|號碼|号码|微信|電話|전화|โทร|telem[óo]vel|\bnambar\b|\bcall kar|\bphone kar|\bring me\b"
 )
 _SHORT_CUE = cue(r"phone|call|reach|mobile|\btel\b|tel[ée]f")

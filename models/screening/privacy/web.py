@@ -70,11 +70,16 @@ _PERSONAL_URL = re.compile(
 )
 
 
+_POINT_IN_TIME = re.compile(r"\b(?:one|some|this|that|which|any|what|every|no|the|a) point\b", re.IGNORECASE)
+
+
 def _loose_email(match: re.Match[str]) -> Span | None:
     written = match.group()
     first = re.split(r"\W", written, maxsplit=1)[0].lower()
     spoken_at = "@" not in written and re.search(r"\sat\s", written, re.IGNORECASE)
-    return None if spoken_at and first in _NOT_A_MAILBOX else Span(*match.span(), "EMAIL_ADDRESS", 0.85)
+    if spoken_at and (first in _NOT_A_MAILBOX or _POINT_IN_TIME.search(written)):
+        return None
+    return Span(*match.span(), "EMAIL_ADDRESS", 0.85)
 
 
 def _url(match: re.Match[str]) -> Span:
