@@ -8,6 +8,7 @@ duplicates.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Normal:
 
     @property
     def key(self) -> int:
-        """Signed 64-bit hash: equal for prompts that differ only in case, punctuation and spacing."""
+        """Signed 64-bit hash: equal for prompts that differ only in case, spacing and punctuation without a meaning."""
         digest = hashlib.blake2b(f"{self.message}\0{self.whole}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big", signed=True)
 
@@ -77,11 +78,54 @@ class _Letters(dict[int, int]):
 
 _LETTERS: Final = _Letters()
 
+# Punctuation that carries meaning is told by its neighbours: `12*4` is not `12/4`, `C#` is not `C`, but `Hello!!` is
+# `hello`. An operand is a number, a letter alone, or what stands in brackets; between two of them an operator stays.
+_OPERATORS: Final = r"*/&+^|<>=‐‑‒–−\-"
+_LEFT: Final = r"(?:(?<=[\d)\]].)|(?<=[\d)\]]\s.)|(?<=\b\w.)|(?<=\b\w\s.))"
+_RIGHT: Final = r"(?=\s?-?[\d(\[.]|\s?-?[^\W\d_]\b)"
+_MEANT: Final = re.compile(
+    # It begins with the sign, so that a search goes from sign to sign; what stands before is looked at behind it.
+    rf"(?P<sign>[{_OPERATORS}%‰٪#!().,:])(?:"
+    # Set off by spaces, so that spelling it with or without is the same.
+    rf"(?<=[{_OPERATORS}])(?P<operator>{_LEFT}[*/&|=]?{_RIGHT})"
+    rf"|(?<=!)(?P<unequal>{_LEFT}={_RIGHT})"
+    r"|(?<=[%‰٪])(?P<share>(?<=\d.)|(?<=\d\s.))"
+    r"|(?<=\()(?P<opened>(?:(?<=[*/+^=<>&|-].)|(?<=[*/+^=<>&|-]\s.))(?=\s?[-(]?\w))"
+    r"|(?<=\))(?P<closed>(?=\s?(?:[*/+^=<>]|[-−]\s?[\d(])))"
+    # Between digits (decimals, times, ratios), signs of numbers, and signs within a name.
+    r"|(?P<within>(?<=\d[.,:])(?=\d)|(?<=[-−])(?<![\w)\]].)(?=\.?\d)|(?<=\w\*)(?=\w)"
+    r"|(?<=\b[^\W\d_]\#)(?!\w)|(?<=\.)(?<!\S.)(?=[^\W\d_]{2})))"
+)
+_DASHES: Final = str.maketrans("‐‑‒–−", "-----")
+# Whether any of this can be in a text: nine of ten chat messages have no such sign, and are not searched for more.
+_SIGNS: Final = f"{_OPERATORS}%‰٪#"
+_MAY_BE_MEANT: Final = re.compile(f"[0-9{_SIGNS}]"), re.compile(rf"[\d{_SIGNS}]")
+"""In ASCII, and in any text."""
+_DOTTED_NAME: Final = re.compile(r" \.[^\W\d_]{2}")
+
 
 def _normal(text: str) -> str:
     folded = nfkc(text).casefold()
+    words = _with_meaning(folded) if _may_be_meant(folded) else folded.translate(_LETTERS)
     # Keep messages that are all punctuation, such as "!!!" and "?": otherwise they would all be equal.
-    return " ".join(folded.translate(_LETTERS).split()) or " ".join(folded.split())
+    return " ".join(words.split()) or " ".join(folded.split())
+
+
+def _may_be_meant(folded: str) -> bool:
+    signs = _MAY_BE_MEANT[0 if folded.isascii() else 1]
+    return signs.search(folded) is not None or folded.startswith(".") or bool(_DOTTED_NAME.search(folded))
+
+
+def _with_meaning(folded: str) -> str:
+    """The text without punctuation, but for that which carries meaning."""
+    parts: list[str] = []
+    place = 0
+    for match in _MEANT.finditer(folded):
+        sign = match.group().translate(_DASHES)
+        around = "" if match.lastgroup == "within" else " "
+        parts += [folded[place : match.start()].translate(_LETTERS), around, sign, around]
+        place = match.end()
+    return "".join([*parts, folded[place:].translate(_LETTERS)])
 
 
 @dataclass(frozen=True)

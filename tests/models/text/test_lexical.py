@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import category, normalize
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,6 +36,105 @@ def test_case_punctuation_and_spacing_do_not_matter() -> None:
 @pytest.mark.parametrize(("one", "two"), [("!!!", "???"), ("👍", "❤"), ("हाँ", "हैं"), ("是", "不是")])
 def test_short_messages_keep_what_tells_them_apart(one: str, two: str) -> None:
     assert normalise(_prompt(one)).key != normalise(_prompt(two)).key
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        (
+            "what is 12*4",
+            "what is 12/4",
+            "what is 12-4",
+            "what is 12+4",
+            "what is 12%4",
+            "what is 12^4",
+            "what is 12 4",
+        ),
+        ("2**3", "2*3", "2 3"),
+        ("7//2", "7/2"),
+        ("x<y", "x>y", "x<=y", "x=y", "x==y", "x!=y", "x y"),
+        ("x-y", "x+y", "x*y", "x/y", "x y"),
+        ("price*quantity", "price quantity"),
+        ("2*(3+4)", "2*3+4"),
+        ("2 * ( 3 + 4 ) - 1", "2 * 3 + 4 - 1"),
+        ("(2+3)*4", "2+3*4"),
+        ("learn C#", "learn C", "learn C++", "learn F#"),
+        ("learn .NET", "learn net"),
+        ("costs $5", "costs €5", "costs 5", "costs 5%"),
+        ("it is -5 outside", "it is 5 outside"),
+        ("add -3 and 4", "add 3 and 4"),
+        ("at 5:30", "at 5.30", "at 5 30"),
+        ("3.5 litres", "35 litres", "3 5 litres"),
+        ("a:b is 1:2", "a:b is 1-2"),
+        ("a && b", "a || b", "a b"),
+        ("क्या 12*4", "क्या 12/4"),
+        ("１２＊４は", "１２／４は"),
+    ],
+)
+def test_punctuation_that_carries_meaning_is_kept(different: tuple[str, ...]) -> None:
+    keys = {normalise(_prompt(text)).key for text in different}
+    assert len(keys) == len(different)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        ("Hello!!", "hello", "hello...", "(hello)", '"Hello", '),
+        ("well-known facts", "well known facts", "well – known facts"),
+        ("and/or", "and or"),
+        ("*smiles* hi there", "smiles hi there", "**smiles** hi, there", "_smiles_ hi there"),
+        ("What is 12*4?", "what is 12 * 4", "What is 12 *4?!"),
+        ("x < y", "x<y"),
+        ("2*(3+4)", "2 * (3 + 4)", "2 * ( 3 + 4 )"),
+        ("(2+3)*4", "(2 + 3) * 4", "( 2 + 3 ) * 4"),
+        ("1 − 2", "1-2", "1 – 2"),
+        ("50 % off", "50% off!"),
+        ("my e-mail", "my e mail"),
+        ("x-ray, t-shirt", "x ray t shirt"),
+        ("covid-19 rules", "covid 19 rules"),
+        ("ok.thanks", "ok thanks"),
+        ("wait... what", "wait what", "wait ...what"),
+        ("I - you know - left", "i you know left"),
+        ("yes - really", "yes, really"),
+        ("room #5", "room 5"),
+        ("- one\n- two", "one two"),
+        ("Hi :-)", "hi"),
+        ("ग़ज़ब!!", "ग़ज़ब"),
+    ],
+)
+def test_other_punctuation_is_not(same: tuple[str, ...]) -> None:
+    assert len({normalise(_prompt(text)).key for text in same}) == 1
+
+
+def test_different_sums_are_no_twins_but_may_be_near() -> None:
+    one, two = (
+        normalise(_prompt("What is 12*4?", name="Ada")),
+        normalise(_prompt("What is 12/4?", name="Ada")),
+    )
+    assert one.message == "what is 12 * 4"
+    assert 0.9 < similarities([one], [two], 0.5)[0] < 1.0
+
+
+@given(st.text() | st.text("ab12 *-/()[]%#.:,!=<+&", max_size=12))
+@examples(400)
+def test_nothing_but_punctuation_and_blanks_is_ever_lost(text: str) -> None:
+    def words(text: str) -> str:
+        return "".join(sign for sign in text if category(sign)[0] in "LMN")
+
+    assert words(normalise(_prompt(text)).message) == words(normalize("NFKC", text).casefold())
+
+
+@given(
+    st.integers(-99, 99), st.sampled_from(["*", "/", "+", "-", "<", ">=", "==", "!=", "**", "%"]), st.integers(-99, 99),
+    st.sampled_from(["", " "]), st.sampled_from(["", " "]),
+)  # fmt: skip
+def test_blanks_around_an_operator_do_not_matter_and_the_operator_does(
+    one: int, sign: str, two: int, before: str, after: str
+) -> None:
+    asked = normalise(_prompt(f"what is {one}{before}{sign}{after}{two}?"))
+    assert asked == normalise(_prompt(f"What is {one} {sign} {two}"))
+    assert asked.key != normalise(_prompt(f"what is {one} {two}")).key
+    assert asked.key != normalise(_prompt(f"what is {one}{before}^{after}{two}")).key
 
 
 @given(
