@@ -145,6 +145,14 @@ class Chat:
         # A start after the first message is another clock: the message's own is used.
         return min(known[0], self.started_at) if self.started_at and times[0] is None else known[0]
 
+    @property
+    def known_end(self) -> datetime | None:
+        """The last time that the log says of it."""
+        known = [
+            moment for moment in (self.started_at, self.ended_at, *self.known_times) if moment is not None
+        ]
+        return max(known, default=None)
+
 
 class NotAChat(Exception):
     """An input line is valid JSON but not a conversation. The argument is the reason, never text of the line."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from typing import Any, NamedTuple
 
 from jobs.traffic.importers.chat import Chat, ImportOptions, Message, Persona
@@ -17,12 +17,14 @@ REGENERATED = "regenerated"
 _DAY_SECONDS = 86_400
 # Seconds between messages of an invented time line: the pace of a chat, and never long enough to end a session.
 _SHORTEST_STEP, _LONGEST_STEP = 15, 75
+_LONG_SILENCE = 3_600.0
+_ROUNDING = timedelta(milliseconds=1)
 _REACTION_DELAY = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Places conversations on the days of an import. `first` and `last` are the earliest and latest known starts."""
+    """Places conversations on the days of an import. `first` and `last` are the earliest and latest known times."""
 
     options: ImportOptions
     first: datetime | None = None
@@ -37,9 +39,28 @@ class Calendar:
 
     def times(self, chat: Chat) -> list[datetime]:
         """When each message of the conversation happens."""
-        offsets = self._offsets(chat)
+        offsets = self._fitted(self._offsets(chat))
         start = self._start(chat, offsets[-1])
         return [start + timedelta(seconds=offset) for offset in offsets]
+
+    def _fitted(self, offsets: list[float]) -> list[float]:
+        """Seconds of a conversation of years, in as many days as there are: its long silences become shorter.
+
+        Silences under an hour stay as they are, as far as there is room.
+        """
+        room = self.options.days * _DAY_SECONDS - 60.0
+        if self.options.real_times == "keep" or offsets[-1] <= min(room, _DAY_SECONDS):
+            return offsets
+        gaps = [after - before for before, after in pairwise(offsets)]
+        beyond = sum(gap - _LONG_SILENCE for gap in gaps if gap > _LONG_SILENCE)
+        spare = room - (offsets[-1] - beyond)
+        share = min(1.0, max(0.0, spare / beyond)) if beyond else 1.0
+        shorter = (
+            gap if gap < _LONG_SILENCE else _LONG_SILENCE + (gap - _LONG_SILENCE) * share for gap in gaps
+        )
+        fitted = list(accumulate(shorter, initial=0.0))
+        squeeze = min(1.0, room / fitted[-1])
+        return [round(offset * squeeze, 6) for offset in fitted]
 
     def _offsets(self, chat: Chat) -> list[float]:
         """Seconds from the first message to each."""
@@ -128,15 +149,17 @@ def chat_events(chat: Chat, calendar: Calendar, signals: Sequence[str] = ()) -> 
     marks: dict[str, Any] = {"dataset": chat.dataset}
     if chat.user_id is None:
         marks["is_synthetic_user"] = True
+    times, known = calendar.times(chat), chat.known_start
+    shift = times[0] - known if known is not None else timedelta()
     placed = [
-        _Placed(message, moment, number, own is None)
+        # A time is the log's own if it was moved with its whole conversation, or not at all.
+        _Placed(message, moment, number, own is None or abs(moment - own - shift) > _ROUNDING)
         for number, (message, moment, own) in enumerate(
-            zip(chat.messages, calendar.times(chat), chat.known_times, strict=True)
+            zip(chat.messages, times, chat.known_times, strict=True)
         )
     ]
-    known = chat.known_start
-    if known is not None and known != placed[0].at:
-        marks["time_shift_seconds"] = round((placed[0].at - known).total_seconds(), 3)
+    if shift:
+        marks["time_shift_seconds"] = round(shift.total_seconds(), 3)
     logged = {"logged_signals": [*signals]} if signals else {}
     about_chat = _about_chat(chat)
     for is_response, group in groupby(placed, key=_block):

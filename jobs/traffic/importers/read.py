@@ -109,8 +109,8 @@ class _Import:
         return report
 
     def _survey(self) -> Groups:
-        """The first pass: which pieces are one conversation, when the first and the last begin, and which signals each
-        set records at all: only there does a response without one say anything."""
+        """The first pass: which pieces are one conversation, when the first begins and the last ends, and which
+        signals each set records at all: only there does a response without one say anything."""
         pieces = Pieces()
         first: datetime | None = None
         last: datetime | None = None
@@ -127,7 +127,10 @@ class _Import:
                         pieces.meet(chat, number)
                         known = chat.known_start
                         if known is not None:
-                            first, last = min(first or known, known), max(last or known, known)
+                            first, last = (
+                                min(first or known, known),
+                                max(last or known, chat.known_end or known),
+                            )
                         self._signals[chat.dataset].update(_signals_in(chat))
         self._calendar = Calendar(self._options, first, last)
         self.report.ids_in_files = len(pieces.ids_in_files)

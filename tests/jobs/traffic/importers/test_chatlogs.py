@@ -6,6 +6,7 @@ import gzip
 import json
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,27 @@ def test_compressed_real_times_keep_their_order() -> None:
     placed = [calendar.times(chat)[0] for chat in chats]
     assert placed == sorted(set(placed))
     assert {moment.date() for moment in placed} == {START + timedelta(days=n) for n in range(7)}
+
+
+def test_a_conversation_of_years_is_put_into_the_days_of_the_import() -> None:
+    start = datetime(2021, 5, 1, tzinfo=UTC)
+    gaps = [0, 20, 40, 86_400 * 300, 30, 86_400 * 400, 10, 7_200]
+    moments = [start + timedelta(seconds=sum(gaps[: n + 1])) for n in range(len(gaps))]
+    messages = tuple(Message("user", str(n), moment) for n, moment in enumerate(moments))
+    chat = Chat("c", "d", None, None, "u", None, None, None, messages)
+    placed = Calendar(ImportOptions(START, 7), moments[0], moments[-1]).times(chat)
+    assert placed == sorted(placed)
+    assert START <= placed[0].date() <= placed[-1].date() < START + timedelta(days=7)
+    kept = [(after - before).total_seconds() for before, after in pairwise(placed)]
+    # The pace of each session stays; long silences share what room there is.
+    assert [round(kept[n], 3) for n in (0, 1, 3, 5)] == [20, 40, 30, 10]
+    assert min(kept[2], kept[4]) > 86_400
+    assert 3_600 < kept[6] < 3_700
+    squeezed = chat_events(chat, Calendar(ImportOptions(START, 7), moments[0], moments[-1]))
+    invented = [event["payload"].get("is_synthetic_time", False) for event in squeezed]
+    assert invented == [False] * 3 + [True] * 5
+    still = Calendar(ImportOptions(START, 7, real_times="keep"), moments[0], moments[-1]).times(chat)
+    assert still == moments
 
 
 @pytest.mark.real_data
