@@ -25,7 +25,9 @@ from scipy import sparse
 from infra.errors import DetectorUnavailable
 from infra.storage import write_file
 from models.screening.hazards import CATEGORIES
+from models.screening.privacy.view import normalised
 from models.screening.safety.corpus import LabelledText
+from models.screening.safety.disguise import further_readings
 from models.screening.safety.interface import REJECT, REVIEW, SAFE, SafetyScore
 from models.screening.safety.ngrams import BUCKETS, RECIPE, features
 
@@ -222,7 +224,14 @@ class ClassifierModel:
 
     def _worst_pieces(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], sparse.csr_matrix]:
         """Probability and the counts of the worst piece, by text."""
-        parts = [pieces(text) for text in texts]
+        parts = [
+            [
+                piece
+                for reading in (text, *further_readings(normalised(text).text))
+                for piece in pieces(reading)
+            ]
+            for text in texts
+        ]
         counts = features([piece for text_pieces in parts for piece in text_pieces])
         probabilities = self.weights.probabilities(counts)
         starts = np.cumsum([0, *(len(text_pieces) for text_pieces in parts)])

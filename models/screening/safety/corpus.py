@@ -17,15 +17,17 @@ from random import Random
 from typing import Any
 
 from models.screening.hazards import CATEGORIES
+from models.screening.safety.misspelling import misspelt
 from models.text.language.romanised_hindi import corpus_lines
 
-RECIPE = "templates-1"
+RECIPE = "templates-2"
 _SLOT = re.compile(r"\{(\w+)\}")
-_PER_ACT = 30
-_PER_LINE = 14
-_SLOT_COMBINATIONS = 30
-_ORDINARY_DRAWS = 60
+_PER_ACT = 12
+_PER_LINE = 8
+_SLOT_COMBINATIONS = 16
+_ORDINARY_DRAWS = 20
 _WITH_ENDING = 0.3
+_MISSPELT = 0.15
 _SEED = 7
 # Everyday talk from a package, as more safe text.
 _ORDINARY = {
@@ -56,7 +58,7 @@ def corpus_languages() -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def corpus_hash() -> str:
     """Changes whenever the generated text may change."""
-    digest = hashlib.sha256(f"{RECIPE}/{_PER_ACT}/{_PER_LINE}/{_SEED}".encode())
+    digest = hashlib.sha256(f"{RECIPE}/{_PER_ACT}/{_PER_LINE}/{_MISSPELT}/{_SEED}".encode())
     for language in corpus_languages():
         digest.update(
             (resources.files("models.screening.safety") / "corpus" / f"{language}.toml").read_bytes()
@@ -89,7 +91,9 @@ def _labelled_texts(document: Mapping[str, Any], language: str) -> Iterator[Labe
         templates += [("ordinary", line) for line in section.get("ordinary", ())]
         for number, (kind, template) in enumerate(templates):
             source = f"{language}/{category or 'safe'}/{number}"
-            for text in dict.fromkeys(_variants(kind, template, document, rng)):
+            texts = _variants(kind, template, document, rng)
+            texts += [misspelt(text, language, rng) for text in texts if rng.random() < _MISSPELT]
+            for text in dict.fromkeys(texts):
                 yield LabelledText(text, category is not None, category, language, source)
 
 

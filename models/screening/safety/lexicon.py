@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 from infra.errors import DetectorUnavailable
 from models.screening.hazards import CATEGORIES
@@ -20,11 +21,12 @@ from models.screening.privacy.detect import joined_views
 from models.screening.privacy.expression import need
 from models.screening.privacy.prefilter import Gate
 from models.screening.privacy.view import normalised
+from models.screening.safety.disguise import further_readings
 from models.screening.safety.interface import SAFE, SafetyScore
 
-_MASKED = str.maketrans({"@": "a", "$": "s", "0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t"})
-_LEET_WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]++[@$013457][A-Za-z@$013457]*|[@$][A-Za-z]+")
 _CONTEXT = 60
+# Rules that are read with those of every language.
+_ANY = "any"
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,15 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(" ".join(pattern.split()), re.IGNORECASE)
 
 
+def _document(name: str) -> dict[str, Any]:
+    file = resources.files("models.screening.safety") / "lexicons" / f"{name}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
 @lru_cache(maxsize=32)
 def _lexicon(language: str) -> _Lexicon:
-    file = resources.files("models.screening.safety") / "lexicons" / f"{language}.toml"
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document, signs = _document(language), _document(_ANY)
         words = document.get("words", {})
 
         def expanded(pattern: str) -> str:
@@ -88,13 +94,13 @@ def _lexicon(language: str) -> _Lexicon:
                 _compiled(expanded(rule["pattern"])),
                 _compiled(expanded(rule["unless"])) if "unless" in rule else None,
             )
-            for rule in document["rules"]
+            for rule in (*document["rules"], *signs["rules"])
         )
         unknown = {rule.category for rule in rules} - set(CATEGORIES)
         if unknown:
             raise ValueError(f"unknown categories {sorted(unknown)}")
         prefilter = Gate([need(rule.pattern) for rule in rules], {})
-        return _Lexicon(rules, _compiled(document["gate"]), prefilter)
+        return _Lexicon(rules, _compiled(f"{document['gate']}|{signs['gate']}"), prefilter)
     except (OSError, KeyError, ValueError, NotImplementedError, re.error) as error:
         raise DetectorUnavailable(
             f"the safety lexicon of language {language} cannot be read: {type(error).__name__}",
@@ -108,7 +114,7 @@ def lexicon_languages() -> frozenset[str]:
     folder = resources.files("models.screening.safety") / "lexicons"
     return frozenset(
         entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-    )
+    ) - {_ANY}
 
 
 @dataclass(frozen=True)
@@ -159,24 +165,20 @@ class LexiconModel:
 
 
 def _readings(texts: Sequence[str]) -> list[tuple[int, str]]:
-    """(index of the text, reading): the normalised text, with spelled-out words joined, and with signs as letters."""
+    """(index of the text, reading): the normalised text, and what it says without disguises."""
     views = [normalised(text) for text in texts]
     readings: list[tuple[int, str]] = []
     for index, (view, joined) in enumerate(zip(views, joined_views(views), strict=True)):
         readings.append((index, view.text))
         if joined is not None:
             readings.append((index, joined.text))
-        if _LEET_WORD.search(view.text):
-            letters = _LEET_WORD.sub(lambda match: match.group().translate(_MASKED), view.text)
-            readings.append((index, letters))
+        readings += [(index, reading) for reading in further_readings(view.text)]
     return readings
 
 
 @lru_cache(maxsize=1)
 def _lexicons_hash() -> str:
     digest = hashlib.sha256()
-    for language in sorted(lexicon_languages()):
-        digest.update(
-            (resources.files("models.screening.safety") / "lexicons" / f"{language}.toml").read_bytes()
-        )
+    for name in sorted({_ANY, *lexicon_languages()}):
+        digest.update((resources.files("models.screening.safety") / "lexicons" / f"{name}.toml").read_bytes())
     return digest.hexdigest()[:12]

@@ -35,7 +35,7 @@ from models.screening.safety.interface import SAFE, SafetyScore
 from models.screening.safety.ngrams import RECIPE, features
 
 # Of calibrated probability; chosen on the tune half of public sets (docs/measurements/curation/safety.md).
-_REVIEW_AT = 0.5
+_REVIEW_AT = 0.55
 _FIT = "fit-1"
 _LEAST_WORDS = 3
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W\d_]+")
