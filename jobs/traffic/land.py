@@ -19,11 +19,11 @@ from pyspark.storagelevel import StorageLevel
 
 from infra.lake import ledger
 from infra.lake.facts import ids_are_keyed, user_key
-from infra.settings import Settings
+from infra.settings import Settings, span_of
 from jobs.context import JobContext
 from jobs.declaration import LANDING, job, readers_of
 from jobs.landing.rows import Line, fates_by_day, landed_rows, refuse_broken
-from jobs.landing.zone import LandingFile
+from jobs.landing.zone import LandingFile, day_folder
 from jobs.traffic import CHAT
 from jobs.traffic.parse import EVENT_TYPES, Event, LandingRules, parse_file
 
@@ -172,6 +172,17 @@ def stale_days(
     return {reader: sorted(days) for reader, days in touched.items() if days}
 
 
+def days_without_files(days: Sequence[date], files: Sequence[LandingFile], landing: object) -> str | None:
+    """What to tell of received days for which nothing was delivered, None if all have files."""
+    empty = sorted(set(days) - {file.received_ds for file in files})
+    if not empty:
+        return None
+    return (
+        f"no file for {len(empty)} of {len(set(days))} received day(s): {span_of(empty)}. Files are looked for in "
+        f"{landing}/{day_folder(empty[0])}; `flywheel import` writes them there"
+    )
+
+
 def run(ctx: JobContext) -> None:
     """Land the received days `ctx.days`.
 
@@ -179,8 +190,8 @@ def run(ctx: JobContext) -> None:
         LandingFileBroken: names every broken file of the days; the tables are as they were.
     """
     files = ctx.landed_files(LANDING)
-    if empty := sorted(set(ctx.days) - {file.received_ds for file in files}):
-        ctx.say(f"{len(empty)} received day(s) have no files; the first is {empty[0]}")
+    if missing := days_without_files(ctx.days, files, ctx.lake.landing):
+        ctx.warn(missing)
     ctx.say(f"{len(files)} landing file(s), {sum(file.size for file in files) / 1e6:.1f} MB")
     rules = landing_rules(
         ctx.settings, user_key(ctx.settings), ledger.erased_users(ctx.lake), ids_are_keyed(ctx.lake)

@@ -16,9 +16,9 @@ from infra.lake import Lake, ledger
 from infra.lake.migrate import migrate
 from infra.settings import LakeSettings, Settings
 from jobs.landing.files import DayFiles
-from jobs.landing.zone import landing_files
+from jobs.landing.zone import LandingFile, landing_files
 from jobs.runner import run_job
-from jobs.traffic.land import landing_rules, parse_landing, settle, stale_days
+from jobs.traffic.land import days_without_files, landing_rules, parse_landing, settle, stale_days
 
 DAY, NEXT = "2026-03-01", "2026-03-02"
 
@@ -74,6 +74,16 @@ REASONS = {
 }  # fmt: skip
 
 
+def test_days_without_files_are_told_with_the_folder_that_was_looked_in() -> None:
+    days = [date(2026, 3, n) for n in (1, 2, 3, 4)]
+    files = [LandingFile("/lake/landing", f"received_ds={DAY}/a.jsonl", days[0], 9, 0)]
+    assert days_without_files(days[:1], files, "/lake/landing") is None
+    told = days_without_files(days, files, "/lake/landing") or ""
+    assert told.startswith("no file for 3 of 4 received day(s): 2026-03-02..2026-03-04.")
+    assert f"/lake/landing/received_ds={NEXT}" in told
+    assert "no file for 1 of 1" in (days_without_files(days[1:2], [], "/lake/landing") or "")
+
+
 @pytest.mark.nightly
 def test_every_landed_line_is_kept_a_duplicate_or_quarantined(
     put_events: Any, run_days: Any, rows_of: Any, lake: Lake
@@ -81,7 +91,7 @@ def test_every_landed_line_is_kept_a_duplicate_or_quarantined(
     path = put_events(DAY, GARBAGE)
     run_days("traffic.land", DAY)
     (lines, kept, rejected) = books(lake)[DAY]
-    assert (lines, kept, rejected) == (12, 2, REASONS)
+    assert (lines, kept, rejected) == (11, 2, REASONS)
     assert lines == kept + sum(rejected.values())
     assert [row["event_id"] for row in rows_of("traffic.events", "event_id")] == ["e1", "r1"]
     quarantine = rows_of("traffic.quarantine", "source_file", "line", "reason", "ds")
@@ -91,7 +101,7 @@ def test_every_landed_line_is_kept_a_duplicate_or_quarantined(
 
     before = rows_of("traffic.events"), quarantine
     run_days("traffic.land", DAY, force=True)
-    assert books(lake)[DAY] == (12, 2, REASONS)
+    assert books(lake)[DAY] == (11, 2, REASONS)
     assert (
         rows_of("traffic.events"),
         rows_of("traffic.quarantine", "source_file", "line", "reason", "ds"),
