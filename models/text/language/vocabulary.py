@@ -39,6 +39,8 @@ _MARKS = (
 _WORD = re.compile(rf"(?:[^\W_][{_MARKS}]*)+")
 # The privacy rules replace a link; its words say nothing about the language.
 _LINK = re.compile(r"https?://[\w\-]+(?:\.[\w\-]+)+\S*", re.IGNORECASE)
+# The id of a machine is no word of any language.
+_MACHINE_ID = re.compile(r"(?<![\w\-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w\-])")
 # Vowel signs are no letters to `re`, and separate none.
 _SPELLED_OUT = re.compile(rf"(?<![^\W_])[^\W\d_](?:(?:[^\w{_MARKS}]|_){{1,3}}[^\W\d_](?![^\W_])){{3,}}")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
@@ -113,6 +115,8 @@ class Vocabulary:
         lowered = nfkc(text).casefold()
         if "http" in lowered:
             lowered = _LINK.sub(" ", lowered)
+        if "-" in lowered:
+            lowered = _MACHINE_ID.sub(" ", lowered)
         if _SPELLED_OUT.search(lowered):
             lowered = _SPELLED_OUT.sub(lambda run: re.sub(r"[\W_]", "", run.group()), lowered)
         words = _WORD.findall(lowered)

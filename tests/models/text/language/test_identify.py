@@ -14,6 +14,7 @@ import pytest
 from models.text.language import Language, identify
 from models.text.language.identify import _without_noise
 from models.text.language.romanised_hindi import transliterate
+from models.text.language.vocabulary import readings
 
 
 @pytest.mark.parametrize(
@@ -136,3 +137,10 @@ def test_romanised_hindi_on_real_text(shared_data: Path) -> None:
     assert measured["requests"] >= 0.93
     assert measured["chat"] >= 0.93
     assert measured["false alarms on English requests"] <= 0.01
+
+
+def test_the_id_of_a_machine_is_no_unknown_word() -> None:
+    """A UUID in an English sentence says nothing about its language; words that nobody knows still do."""
+    text = "the request 7c9e6679-7425-40de-944b-e07fc1f90ae7 failed again, can you look it up?"
+    assert readings([text], ["en"])[0].is_read
+    assert not readings(["the qxwzv bnnmk ffrtl of qqpld zzrtn is down"], ["en"])[0].is_read
