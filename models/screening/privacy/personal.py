@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from models.screening.privacy.evidence import WORD, commonness, lists, plain
-from models.screening.privacy.rule import Judge, Rule
+from models.screening.privacy.rule import Judge, Rule, always
 from models.screening.privacy.span import Span
 
 _MONTHS = (
@@ -27,6 +27,22 @@ _BIRTH_CUE = (
 _BIRTH = re.compile(rf"{_BIRTH_CUE}[^.!?\n\d]{{0,40}}?(?P<date>{_DATE})", re.IGNORECASE)
 _BIRTH_AFTER = re.compile(
     rf"(?P<date>{_DATE})[^.!?\n\d]{{0,25}}?(?:को जन्म|ko (?:janm|paida)|my birthday|is my (?:date of birth|dob|birthday)|出生)",
+    re.IGNORECASE,
+)
+# A date of birth in words. The year ends with number words only.
+_ORDINAL = (
+    r"(?:(?:twenty|thirty)[ \-])?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|"
+    r"(?:thir|four|fif|six|seven|eigh|nine)teenth|twentieth|thirtieth)"
+)
+_YEAR_WORD = (
+    r"(?:oh|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
+    r"twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred)"
+)
+_YEAR = rf"(?:\d{{4}}|(?:nineteen|twenty|two thousand)(?:[ \-](?:and )?{_YEAR_WORD}){{0,3}})"
+_BIRTH_SPELLED = re.compile(
+    rf"{_BIRTH_CUE}[^.!?\n\d]{{0,20}}?(?P<date>(?:the )?{_ORDINAL}(?: of)? {_MONTHS},? {_YEAR}|{_MONTHS} (?:the )?{_ORDINAL},? {_YEAR}"
+    rf"|[a-zñéóúí]{{3,12}}(?: y [a-z]{{3,6}})? de {_MONTHS} del? (?:mil|dos mil)(?: [a-zñéóúí]{{1,12}}){{0,4}}|[a-zäöüß]{{4,25}}te[nr] {_MONTHS} (?:neunzehnhundert|zweitausend)[a-zäöüß]{{0,25}}"
+    rf"|[a-zé\-]{{3,14}} {_MONTHS} (?:mille neuf cent|deux mille)(?:[ \-][a-zé]{{2,9}}){{0,4}})",
     re.IGNORECASE,
 )
 
@@ -107,7 +123,7 @@ _ADDRESS_HI = re.compile(
     r"(?:मकान|फ्लैट|घर|प्लॉट)\s?(?:नंबर|नं\.?|संख्या)?\s?\d[\w/\-]*[,\s][^।.!?\n]{3,80}?(?:नगर|गली|मार्ग|रोड|कॉलोनी|मोहल्ला|सेक्टर|\d{6})(?:[^।!?\n]{0,40}?\d{6})?"
 )
 _ADDRESS_ES = re.compile(
-    r"\b(?:calle|c/|avda?\.?|avenida|paseo|plaza|plza\.?|pza\.?|camino|ronda|carrera|cra\.?|callejón|pasaje|travesía|glorieta|rambla|vial|cuesta|cañada|"
+    r"\b(?:calle|c/|avda?\.?|avenida|paseo|plaza|plza\.?|pza\.?|camino|ronda|carrera(?=\s(?-i:[A-ZÁÉÍÓÚÑ]))|cra\.?|callejón|pasaje|travesía|glorieta|rambla|vial|cuesta|cañada|"
     r"urbanización|urb\.?|via|vía|acceso|alameda)\s(?:(?:de|del|la|el|las|los|san|santa|[A-ZÁÉÍÓÚÑ][\wáéíóúñü'\-]*\.?)\s){0,5}?[A-ZÁÉÍÓÚÑ][\wáéíóúñü'\-]*"
     r"\s?,?\s?(?:n[º°ro.]*\s?|número\s)?#?\s?\d{1,4}\b(?:\s?-\s?\d{1,3})?(?:,?\s*(?:piso|planta|puerta|bajo|apt\.?|apartamento|esc\.?|\d{1,2}[ºª°])\s?[\w\-ºª]{0,3})?"
     r"(?:\s*[,\n]\s*[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)?(?:,?\s*\d{5}\b)?(?:\s*,?\s+[A-ZÁÉÍÓÚÑ][\wáéíóúñ]+)?",
@@ -224,6 +240,7 @@ def _short_name(score: float) -> Judge:
 
 RULES = (
     Rule("birth", _BIRTH, _birth),
+    Rule("birth_spelled", _BIRTH_SPELLED, always("DATE_TIME", 0.8, "date")),
     Rule("birth_after", _BIRTH_AFTER, _birth),
     *(
         Rule(f"address_{name}", pattern, _address(0.8))
