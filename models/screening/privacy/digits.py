@@ -40,6 +40,13 @@ _CUES = {
     "CN_RESIDENT_ID": cue(r"身份证|身份證|resident id|identity"),
     "IP_ADDRESS": cue(r"\bip\b|ip address"),
     "BR_CPF": cue(r"\bcpf\b"),
+    "NATIONAL_ID": cue(
+        r"social insurance|\bsin (?:is|no|number|nr|#|:)|\btfn\b|tax file|\bbsn\b|burgerservice|\bpesel\b|personnummer"
+        r"|\bcpr\b|f[øo]dselsnummer|\bahv\b|\bavs\b|rijksregister|num[ée]ro national|\bkimlik|\btckn\b|\bcui[tl]\b"
+        r"|\bcnp\b"
+        r"|\begn\b|\bmedicare (?:no|number|card|\d)|sozialversicherung|\bsvnr\b|\bcontribuinte|\bnational id"
+        r"|주민등록|マイナンバー"
+    ),
     "MX_CLABE": cue(r"\bclabe\b|transferencia|dep[óo]sit|\bspei\b|cuenta"),
 }
 

@@ -63,6 +63,14 @@ def _national(run: Run) -> Span | None:
         # A phone number may stand beside the word too: it has a word of its own.
         if len(digits) in sizes and run.cued(kind) and kind != "MX_CLABE" and not announces_phone(run.before):
             return Span(run.start, run.end, "US_ITIN" if kind == "US_SSN" and digits[0] == "9" else kind, 0.7)
+    # Numbers of countries whose checksums nothing here asks for: a word announces them.
+    if (
+        8 <= len(digits) <= 15
+        and run.cued("NATIONAL_ID")
+        and not announces_phone(run.before)
+        and not is_date(run)
+    ):
+        return Span(run.start, run.end, "NATIONAL_ID", 0.75)
     if 7 <= len(digits) <= 17 and written.translate(_JOINTS).isdigit() and not is_date(run):
         for kind in _OTHERS:
             if run.cued(kind) and not run.cued("CREDIT_CARD"):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 
 from models.screening.privacy import checksums
@@ -23,7 +24,8 @@ _KNOWN_KEY = re.compile(
     r"|(?:hf|api_org|gsk|r8|npm|figd|glsa|ntn|sbp|phc|phx|jina|lin_api|rubygems|dckr_pat|do[opr]_v1|lsv2_pt|lsv2_sk|pscale_tkn|pscale_pw|fw|e2b)_[\w\-.]{20,255}"
     r"|(?:fo1|fm2|shpat|shpss|shpca|shppa|sntrys|sntryu)_[\w\-./+=]{20,255}|(?:tvly|xai|pplx|csk|tskey|pypi|nvapi|NRAK|PMAK|xkeysib|sq0csp|sq0atp)-[\w\-]{16,255}"
     r"|ATATT3[\w\-=]{20,255}|(?:hv[sbr]|dp\.pt|dp\.st)\.[\w\-]{20,255}|dapi[0-9a-f]{32}|key-[0-9a-f]{32}|AGE-SECRET-KEY-1[A-Z0-9]{58}"
-    r"|hooks\.slack\.com/services/[\w/]{20,100})(?![A-Za-z0-9])"
+    r"|hooks\.slack\.com/services/[\w/]{20,100})(?![A-Za-z0-9])",
+    re.ASCII,
 )
 _CLOUD_KEY = re.compile(
     rf"{START}(?:(?:AKIA|ASIA|ABIA|ACCA|AROA)[0-9A-Z]{{16}}|LTAI[A-Za-z0-9]{{16,24}}){END}"
@@ -75,7 +77,8 @@ _UNQUOTED = re.compile(
     re.IGNORECASE,
 )
 _ARGUMENT = re.compile(
-    r"(?:--?(?:password|passwd|token|api-?key|secret))[ =](?P<value>[^\s\"'`]{4,128})", re.IGNORECASE
+    r"(?:--?(?:password|passwd|token|api-?key|secret)[ =]|(?:-u|--user) [A-Za-z0-9._\-]{1,40}:)(?P<value>[^\s\"'`]{4,128})",
+    re.IGNORECASE,
 )
 _USER_INFO = re.compile(
     r"[A-Za-z][A-Za-z0-9+.\-]{1,20}://[^\s/:@\"'<>]{0,64}:(?P<value>[^\s\"'<>]{1,128})@[\w.\-\[]"
@@ -249,6 +252,8 @@ def _token(match: re.Match[str]) -> Span | None:
             if _HASH_CUE.search(near) or _HASH_CUE.search(after(match, 20))
             else Span(*match.span(), "API_KEY", 0.45)
         )
+    if near[-7:].upper() in ("SHA256:", "SHA512:"):
+        return None  # the fingerprint of a public key
     digits = any(map(str.isdigit, token))
     kinds = sum((any(map(str.islower, token)), any(map(str.isupper, token)), digits))
     if kinds < 2 or not digits or _UUID.fullmatch(token) or token.count("/") > 2 or "--" in token:
@@ -263,23 +268,26 @@ def _token(match: re.Match[str]) -> Span | None:
 
 
 @lru_cache(maxsize=1)
-def _seed_list() -> frozenset[str]:
-    """The 2,048 English words of BIP 39."""
+def _seed_list() -> tuple[frozenset[str], Callable[[str], bool]]:
+    """The 2,048 English words of BIP 39, and the check of a phrase."""
     from mnemonic import Mnemonic
 
-    return frozenset(Mnemonic("english").wordlist)
+    english = Mnemonic("english")
+    return frozenset(english.wordlist), english.check
 
 
 def _seed_phrase(match: re.Match[str]) -> Span | None:
     words = list(re.finditer(r"[a-z]+", match.group(), re.IGNORECASE))
-    known = [word.group().lower() in _seed_list() for word in words]
+    known = [word.group().lower() in _seed_list()[0] for word in words]
     first = 0
     while first < len(words):
         last = first
         while last < len(words) and known[last]:
             last += 1
         size = next((size for size in _SEED_SIZES if size <= last - first), 0)
-        if size and len({word.group() for word in words[first:last]}) > size // 2:
+        phrase = [word.group().lower() for word in words[first : first + size]]
+        # Few words again and again are a song, unless the last one holds the checksum of the others.
+        if size and (len(set(phrase)) > size // 2 or _seed_list()[1](" ".join(phrase))):
             begin = match.start()
             # A word before the phrase may be in the list too: hide all that could be part of it.
             return Span(begin + words[first].start(), begin + words[last - 1].end(), "SEED_PHRASE", 0.9)
