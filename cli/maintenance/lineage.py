@@ -107,7 +107,7 @@ def _print_model(settings: Settings, name: str, format: Format, files: int) -> N
     if format is Format.table:
         tree = Tree(_title(lineage))
         _add_model(tree, lineage, files)
-        out.print(tree)
+        out.print(tree, soft_wrap=False, width=out.columns)
     elif format is Format.csv:
         print_rows(list(_flat(lineage)), _FLAT, format)
     else:
@@ -260,7 +260,7 @@ def _print_table(settings: Settings, name: str, version: str, format: Format) ->
         return
     tree = Tree(styled((f"{name}@{version}" if version else name, "bold")))
     _add_derived(tree, derived)
-    out.print(tree)
+    out.print(tree, soft_wrap=False, width=out.columns)
     err.print(
         f"{len(derived)} model(s) depend on it. Erasing its rows affects all of them."
         if derived

@@ -196,3 +196,16 @@ def test_nothing_is_vacuumed_when_the_registry_does_not_answer(
     assert sorted(Path(lake.path(TURNS)).rglob("*.parquet")) == before
     [done] = list(vacuum(settings, [TURNS]))
     assert done.files > 0
+
+
+def test_nothing_of_a_tree_is_cut_off_at_80_columns(settings: Settings, registered: dict[str, int]) -> None:
+    done = CliRunner().invoke(
+        app, ["lineage", "rm@candidate"], env={"FLYWHEEL_HOME": str(settings.home), "COLUMNS": "80"}
+    )
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    told = "".join(line.strip(" │├└─") for line in lines)
+    commit = next(line for line in lines if "code: " in line).partition("code: ")[2].split()[0]
+    assert len(commit) >= 12
+    assert "filter " in told
+    assert "judged.jsonl" in told
