@@ -8,6 +8,7 @@ reading that is nonsense does no harm: every model reads the plain text as well.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # A letter of Devanagari with its vowel signs; `re` counts the signs as no letters.
 _MARK = r"[\u0900-\u0903\u093a-\u094f\u0951-\u0957]"
@@ -32,12 +33,15 @@ _AS_LETTERS = str.maketrans(
 _LEAST_WORDS_FOR_DIGITS = 2
 
 
-def further_readings(text: str) -> list[str]:
+@lru_cache(maxsize=4096)  # each safety model asks for the same texts
+def further_readings(text: str) -> tuple[str, ...]:
     """What the normalised text also says; empty for a text without such disguises."""
-    joined = _joined(text)
-    apart = _joined(text, after_a_word=True)
-    lettered = _lettered(joined)
-    return list(dict.fromkeys(reading for reading in (joined, apart, lettered) if reading != text))
+    is_spelled = _LETTERS.search(text) is not None or (
+        not text.isascii() and _SYLLABLES.search(text) is not None
+    )
+    joined = _joined(text) if is_spelled else text
+    apart = _joined(text, after_a_word=True) if is_spelled else text
+    return tuple(dict.fromkeys(reading for reading in (joined, apart, _lettered(joined)) if reading != text))
 
 
 def _joined(text: str, *, after_a_word: bool = False) -> str:

@@ -102,4 +102,4 @@ def test_a_disguise_is_read_through(text: str, reading: str) -> None:
     ],
 )
 def test_plain_text_has_no_further_reading(text: str) -> None:
-    assert further_readings(text) == []
+    assert further_readings(text) == ()
