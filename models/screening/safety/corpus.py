@@ -58,7 +58,9 @@ def corpus_languages() -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def corpus_hash() -> str:
     """Changes whenever the generated text may change."""
-    digest = hashlib.sha256(f"{RECIPE}/{_PER_ACT}/{_PER_LINE}/{_MISSPELT}/{_SEED}".encode())
+    digest = hashlib.sha256(
+        f"{RECIPE}/{_PER_ACT}/{_PER_LINE}/{_SLOT_COMBINATIONS}/{_ORDINARY_DRAWS}/{_MISSPELT}/{_SEED}".encode()
+    )
     for language in corpus_languages():
         digest.update(
             (resources.files("models.screening.safety") / "corpus" / f"{language}.toml").read_bytes()
