@@ -41,7 +41,7 @@ _AMOUNT = cue(r"balance|amount|\bsum\b|\bworth|\bpaid|\bprice|\bcosts?\b|\btotal
 _GAME = cue(r"\bdice\b|\bthrows?\b|lotter|\blotto\b|\bbingo\b|raffle|jackpot")
 # A key of code before the number: quoted, with '=', or with an underscore or a capital inside.
 _CODE_KEY = re.compile(
-    r"(?:\"(?P<quoted>[^\"\n]{1,40})\"\s?:|'(?P<single>[^'\n]{1,40})'\s?:|(?P<key>[A-Za-z_][\w.\-]{0,40})\s?==?|(?P<snake>[A-Za-z]+(?:_\w{1,30}|[a-z][A-Z]\w{0,30})):?)\s?[\"'\[(]?$"
+    r"(?:\"(?P<quoted>[^\"\n]{1,40})\"\s?:|'(?P<single>[^'\n]{1,40})'\s?:|(?<![A-Za-z0-9_.\-])(?P<key>[A-Za-z_][\w.\-]{0,40})\s?==?|(?<![A-Za-z])(?P<snake>[A-Za-z]{1,40}(?:_\w{1,30}|[a-z][A-Z]\w{0,30})):?)\s?[\"'\[(]?$"
 )
 _DATE = re.compile(
     r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?:[ T]\d{1,2}(?:[:.]?\d{2}.*)?)?"
