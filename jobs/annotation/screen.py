@@ -103,9 +103,12 @@ def _layout_of(context: Mapping[str, Any]) -> _PairLayout:
             turns.append(Turn("", user_message, message["content"], names))
             user_message = None
     turns.append(Turn("", user_message, "", names))
-    written = "\n".join(text for text in fixed.values() if text)
+    written = (
+        character.get("name") or "",
+        *(text for name, text in fixed.items() if text and name != "character.name"),
+    )
     return _PairLayout(
-        tuple(replace(turn, character_text=written) for turn in turns),
+        tuple(replace(turn, character_texts=written) for turn in turns),
         {k: v for k, v in fixed.items() if v},
         names,
     )

@@ -87,9 +87,8 @@ def run(ctx: JobContext) -> None:
     rows_in = {row["ds"]: row["count"] for row in turns.groupBy("ds").count().collect()}
     whole = ctx.read("traffic.turns")
     tasks = max(int(ctx.spark.sparkContext.defaultParallelism), -(-sum(rows_in.values()) // _TURNS_A_TASK))
-    judged = judge(with_context(whole, ctx.days, settings), screening, tasks).persist(
-        StorageLevel.MEMORY_AND_DISK
-    )
+    near = described(with_context(whole, ctx.days, settings), ctx.read("traffic.characters"))
+    judged = judge(near, screening, tasks).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         decided = effective(
             judged.where("wanted"), ctx.read("curation.reviews"), screening.policy.policy_version
@@ -150,6 +149,25 @@ def with_context(turns: DataFrame, days: Sequence[date], settings: ScreeningSett
     )
 
 
+def described(turns: DataFrame, characters: DataFrame) -> DataFrame:
+    """The turns; the first of each conversation with `character_texts`: name, traits and instructions at that time."""
+    order = Window.partitionBy("conversation_id").orderBy("response_ts", "turn_id")
+    none = F.lit("")
+    texts = characters.select(
+        F.col("character_id").alias("_id"), F.col("valid_from").alias("_from"), F.col("valid_to").alias("_to"),
+        F.concat(
+            F.array(F.coalesce("name", none)), F.coalesce("traits", F.array().cast("array<string>")),
+            F.array(F.coalesce("instructions", none)),
+        ).alias("character_texts"),
+    )  # fmt: skip
+    then = (
+        F.col("_is_first") & (F.col("character_id") == F.col("_id")) & (F.col("_from") <= F.col("response_ts"))
+        & (F.col("_to").isNull() | (F.col("response_ts") < F.col("_to")))
+    )  # fmt: skip
+    firsts = turns.withColumn("_is_first", F.row_number().over(order) == 1)
+    return firsts.join(texts, then, "left").drop("_is_first", "_id", "_from", "_to")
+
+
 def judge(turns: DataFrame, screening: Screening, tasks: int) -> DataFrame:
     """One row a wanted turn, and one a context turn whose own verdict the wanted ones may change; depends on no order.
 
@@ -189,6 +207,7 @@ def _judged(conversations: Sequence[Sequence[dict[str, Any]]], screening: Screen
                     row["user_message"],
                     row["response"] or "",
                     _names_known(screening, row),
+                    tuple(text or "" for text in row.get("character_texts") or ()),
                     is_judged=row["near"],
                 )
                 for row in rows

@@ -12,8 +12,7 @@ from pyspark.sql import functions as F
 from infra.contracts import contract
 from jobs.curation.screen import Packaged
 from models.screening.detection import Detectors, Question, examine
-from models.screening.privacy.cast import CHARACTER_FIRST
-from models.screening.verdict import ScreeningPolicy, Verdict, cast_of, detectors_of, ruled
+from models.screening.verdict import ScreeningPolicy, Verdict, character_cast, detectors_of, ruled
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -76,15 +75,10 @@ def _judged(row: dict[str, Any], policy: ScreeningPolicy, detectors: Detectors) 
     together = "\n".join(texts)
     allowed = (row["name"],) if row["name"] else ()
     questions = [Question(text, allowed) for text in [*texts, together]]
-    # One cast for the fields, in their order; the text of all together adds nobody.
-    cast = cast_of(policy.settings, str(row.get("character_id")).encode(), first=CHARACTER_FIRST)
-    verdicts = [
-        ruled(text, findings, policy.settings, cast)
-        for text, findings in zip(
-            [*texts, together], examine(questions, policy.settings, detectors), strict=True
-        )
-    ]
-    *parts, whole = verdicts
+    *found, found_together = examine(questions, policy.settings, detectors)
+    people, parts = character_cast(texts, found, policy.settings, str(row.get("character_id")).encode())
+    whole = ruled(together, found_together, policy.settings, people)
+    verdicts = [*parts, whole]
     worst = _worst(parts, whole)
     passed = worst == "pass"
     return {

@@ -28,7 +28,8 @@ from infra.settings.curation import RecogniserSettings
 from infra.storage import replacing
 from models.screening.detection import Detectors, Findings, Question, attempt, examine
 from models.screening.privacy import Span, merge
-from models.screening.privacy.cast import Cast
+from models.screening.privacy.cast import CHARACTER_FIRST, Cast
+from models.screening.privacy.names import own_name
 from models.screening.privacy.span import PRIORITY
 from models.screening.privacy.split import conversation_spans
 from models.screening.privacy.story import Story
@@ -90,7 +91,8 @@ class Turn:
     """One turn to judge: its texts, and the names that its character has or had (see `names.own_name`).
 
     Attributes:
-        character_text: what people wrote about the character, without its name: who is named there is not invented.
+        character_texts: on the first turn of a conversation the name, traits and instructions of the character, as
+            `character_cast` takes them: who is named there is not invented, and has the same number here.
         is_judged: False for a turn that is read only for the people that it names; its verdict means nothing.
     """
 
@@ -98,7 +100,7 @@ class Turn:
     user_message: str | None
     response: str
     character_names: tuple[str, ...] = ()
-    character_text: str = ""
+    character_texts: tuple[str, ...] = ()
     is_judged: bool = True
 
 
@@ -218,13 +220,61 @@ def screen_conversations(
             questions.append(Question(turn.response, privacy_only=not turn.is_judged))
             # Its identifiers are those of its parts, or split over turns, which a search of its own finds.
             questions.append(Question(_joined(turns, index) if turn.is_judged else "", safety_only=True))
-    findings = iter(examine(questions, policy.settings, chosen))
+    answers = iter(examine(questions, policy.settings, chosen))
+    findings = [[(next(answers), next(answers), next(answers)) for _ in turns] for turns in conversations]
+    described = _described(conversations, findings, policy.settings, chosen)
     return [
         _rule_conversation(
-            turns, [(next(findings), next(findings), next(findings)) for _ in turns], policy.settings, key
+            turns,
+            found,
+            policy.settings,
+            cast_of(policy.settings, key, before=described.get(texts_of(turns))),
         )
-        for turns, key in zip(conversations, keys or itertools.repeat(b""), strict=False)
+        for turns, found, key in zip(conversations, findings, keys or itertools.repeat(b""), strict=False)
     ]
+
+
+def texts_of(turns: Sequence[Turn]) -> tuple[str, ...]:
+    """The texts of a conversation's character."""
+    return next((turn.character_texts for turn in turns if turn.character_texts), ())
+
+
+def _described(
+    conversations: Sequence[Sequence[Turn]],
+    findings: Sequence[Sequence[tuple[Findings, Findings, Findings]]],
+    settings: ScreeningSettings,
+    detectors: Detectors,
+) -> dict[tuple[str, ...], Cast]:
+    """The people of characters' texts, for the characters in whose conversations one of them may be named."""
+    wanted = {
+        texts: None
+        for turns, found in zip(conversations, findings, strict=True)
+        if (texts := texts_of(turns))
+        and any(
+            Story(_text(texts)).names_character_text(text, part.spans)
+            for turn, (message, response, _) in zip(turns, found, strict=True)
+            for text, part in ((turn.user_message or "", message), (turn.response, response))
+            if part.spans
+        )
+    }
+    questions = [Question(text, texts[:1], privacy_only=True) for texts in wanted for text in texts]
+    answers = iter(examine(questions, settings, detectors)) if questions else iter(())
+    return {
+        texts: character_cast(texts, [next(answers) for _ in texts], settings, b"")[0] for texts in wanted
+    }
+
+
+def _text(texts: Sequence[str]) -> str:
+    """What people wrote about a character, without its name; with what is no name, such as a list of people."""
+    return "\n".join(texts[1:] if own_name(texts[0]) else texts) if texts else ""
+
+
+def character_cast(
+    texts: Sequence[str], findings: Sequence[Findings], settings: ScreeningSettings, key: bytes
+) -> tuple[Cast, list[Verdict]]:
+    """The people of a character's texts (name, traits, instructions, in this order), and the verdict on each text."""
+    people = cast_of(settings, key, first=CHARACTER_FIRST)
+    return people, [ruled(text, found, settings, people) for text, found in zip(texts, findings, strict=True)]
 
 
 def _joined(turns: Sequence[Turn], index: int) -> str:
@@ -247,11 +297,10 @@ def _rule_conversation(
     turns: Sequence[Turn],
     findings: Sequence[tuple[Findings, Findings, Findings]],
     settings: ScreeningSettings,
-    key: bytes,
+    people: Cast,
 ) -> list[TurnVerdict]:
     """The verdicts on one conversation, in which a person has one placeholder, or one invented name."""
-    story = Story(character_text=max((turn.character_text for turn in turns), key=len, default=""))
-    people = cast_of(settings, key)
+    story = Story(_text(texts_of(turns)))
     split_users, split_responses = _split(turns, findings, settings)
     judged: list[TurnVerdict] = []
     for index, (turn, (message, response, _)) in enumerate(zip(turns, findings, strict=True)):
@@ -390,9 +439,9 @@ def _nearness(score: float, low: float, high: float) -> float:
     return 1.0 - abs(score - (low + high) / 2) / max((high - low) / 2, 1e-9)
 
 
-def cast_of(settings: ScreeningSettings, key: bytes, first: int = 1) -> Cast:
+def cast_of(settings: ScreeningSettings, key: bytes, first: int = 1, before: Cast | None = None) -> Cast:
     """Nobody yet, for one conversation; `key` is a secret of it, from which invented names are drawn."""
-    return Cast(first, Surrogates(key) if settings.redaction == "surrogate" else None)
+    return Cast(first, Surrogates(key) if settings.redaction == "surrogate" else None, before)
 
 
 def ruled(text: str, findings: Findings, settings: ScreeningSettings, people: Cast | None = None) -> Verdict:

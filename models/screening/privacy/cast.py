@@ -59,10 +59,12 @@ class Cast:
     Attributes:
         first: the number of the first one.
         surrogates: invents names instead of numbers.
+        before: people who have their numbers from elsewhere: those of the character's texts.
     """
 
     first: int = 1
     surrogates: Surrogates | None = None
+    before: Cast | None = None
     _people: list[_Person] = field(default_factory=list)
     _written: set[str] = field(default_factory=set)
     _mentions: itertools.count[int] = field(default_factory=itertools.count)
@@ -78,7 +80,7 @@ class Cast:
 
     def further(self, text: str, spans: Sequence[Span]) -> list[Span]:
         """Mentions of people of this conversation that no detector found: a name alone says less than a sentence."""
-        known = {word for person in self._people for word in person.words if len(word) >= _SHORTEST}
+        known = {word for person in self._everybody() for word in person.words if len(word) >= _SHORTEST}
         if not known:
             return []
         covered = [(span.start, span.end) for span in spans] + placeholders(text)
@@ -107,10 +109,13 @@ class Cast:
 
         return replacement
 
+    def _everybody(self) -> list[_Person]:
+        return [*(self.before._people if self.before else ()), *self._people]
+
     def _person(self, words: tuple[str, ...]) -> _Person:
         """The person named by the words: of several, one named exactly so, else the one named last."""
         mention = next(self._mentions)
-        named = [person for person in self._people if person.is_named_by(words)]
+        named = [person for person in self._everybody() if person.is_named_by(words)]
         if named:
             person = max(named, key=lambda person: (person.words == words, person.last_named))
         else:

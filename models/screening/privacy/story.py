@@ -50,6 +50,12 @@ class Story:
     _told: set[str] = field(default_factory=set)
     _claimed: set[str] = field(default_factory=set)
 
+    def names_character_text(self, text: str, spans: Sequence[Span]) -> bool:
+        """Whether a name in the text may be one of somebody in the character's text."""
+        squashed = _squashed(self.character_text)
+        mentions = (name_words(text[span.start : span.end]) for span in spans if span.type == "PERSON")
+        return any(_squashed(word) in squashed for words in mentions for word in words)
+
     def of_user(self, text: str, spans: Sequence[Span], character_names: Sequence[str]) -> tuple[Span, ...]:
         """The identifiers of a user's message: without names that the character brought up, or is addressed by."""
         own = {word for name in character_names for word in own_name(name)}

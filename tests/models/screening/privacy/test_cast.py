@@ -8,10 +8,18 @@ from itertools import product
 import pytest
 
 from infra.settings import ScreeningSettings
+from models.screening.detection import Question, examine
 from models.screening.privacy import Span
 from models.screening.privacy.cast import CHARACTER_FIRST, Cast, name_words
 from models.screening.privacy.surrogate import Surrogates
-from models.screening.verdict import ScreeningPolicy, Turn, screen_conversation, screen_text
+from models.screening.verdict import (
+    ScreeningPolicy,
+    Turn,
+    character_cast,
+    detectors_of,
+    screen_conversation,
+    screen_text,
+)
 
 POLICY = ScreeningPolicy.of(ScreeningSettings())
 SURROGATE = ScreeningPolicy.of(ScreeningSettings(redaction="surrogate"))
@@ -133,3 +141,19 @@ def test_a_surrogate_has_the_likely_gender() -> None:
         locale = {"en": "en_US", "de": "de_DE", "es": "es_ES"}[language]
         made = Surrogates(b"k").name(1, (given.lower(), "x"), f"{given} X", language)
         assert made.split()[0] in gendered_names(locale, gender)[0]
+
+
+def test_people_of_the_characters_text_have_one_number_there_and_here() -> None:
+    said = "Your father is Leandro Pasquali, and Oona Virtanen is your friend."
+    (findings,) = examine([Question(said)], POLICY.settings, detectors_of(POLICY.settings))
+    _, (alone,) = character_cast([said], [findings], POLICY.settings, b"")
+    assert alone.redacted == "Your father is <PERSON_1001>, and <PERSON_1002> is your friend."
+    talk = [
+        Turn(
+            "1", "I met Konrad Feldhaus and Oona.", "My father Leandro Pasquali knows him.", (), ("Bea", said)
+        ),
+        Turn("2", "Is Leandro at home?", "No."),
+    ]
+    assert texts(talk) == [
+        "I met <PERSON_1> and <PERSON_1002>.", "My father <PERSON_1001> knows him.", "Is <PERSON_1001> at home?", "No.",
+    ]  # fmt: skip

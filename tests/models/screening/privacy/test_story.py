@@ -13,7 +13,9 @@ PERSON = "Leandro Pasquali"
 
 def responses(*turns: tuple[str, str], name: str = "", character_text: str = "") -> list[str]:
     names = (name,) if name else ()
-    talk = [Turn(f"{n}", user, answer, names, character_text) for n, (user, answer) in enumerate(turns)]
+    talk = [
+        Turn(f"{n}", user, answer, names, (name, character_text)) for n, (user, answer) in enumerate(turns)
+    ]
     return [verdict.response.redacted or "" for verdict in screen_conversation(talk, POLICY)]
 
 
