@@ -44,10 +44,10 @@ _AFTER = frozenset(
     "wohnt sagte est était habite dit ji ne ko ka ki se hai tha thi".split()
 )
 _ORGANISATION = frozenset(
-    "ltd inc llc corp co gmbh ag sa group company associates systems office technologies solutions agency "
-    "bank university college school hospital hotel street road avenue park stadium center centre award "
-    "awards cup day church river county city club country beach island bay lake valley fc united "
-    "foundation institute museum airport station casa".split()
+    "ltd inc incorporated llc corp co gmbh ag sa group company associates systems office technologies "
+    "solutions agency bank university college school hospital hotel street road avenue park stadium "
+    "center centre award awards cup day church river county city club country beach island bay lake "
+    "valley fc united foundation institute museum airport station casa".split()
 )
 _JOINS = re.compile(r"[ \t]{1,2}|\. ?")
 _OPENS = re.compile(r"[.!?…\n:;\"“”]")

@@ -157,11 +157,14 @@ _ORDINARY_TOO = frozenset(
 )
 
 
+_SHORT = 5
+
+
 @lru_cache(maxsize=1)
 def _single() -> frozenset[str]:
-    """Words that stand for one figure: those listed, and words of the full names that are nobody's else."""
+    """Words that stand for one figure: those listed, and last words of the full names that are nobody's else."""
     first, last = lists()
-    words = {word for name in FAMOUS for word in name.split() if len(word) > 3}
+    words = {name.split()[-1] for name in FAMOUS if len(name.split()[-1]) > _SHORT}
     return (frozenset(_ALONE.split(", ")) | (words - first - last)) - _ORDINARY_TOO
 
 

@@ -35,7 +35,7 @@ _IS_NAME, _GOES_ON = 0.25, 0.1
 # Zipf frequencies from which a lower-cased word is no candidate: on no list, of last names only, of first names. And
 # from which a capitalised one is none: on no list, on none and first in a sentence, and on one.
 _PLAIN, _PLAIN_LAST, _PLAIN_FIRST = 1.0, 3.5, 5.3
-_PLAIN_CAPITAL, _PLAIN_OPENING, _PLAIN_NAME_CAPITAL = 3.8, 2.8, 6.0
+_PLAIN_CAPITAL, _PLAIN_OPENING, _PLAIN_NAME_CAPITAL = 4.2, 3.0, 6.0
 # The classifier reads so many words before and after a candidate. 400 characters are at most 400 tokens; a letter
 # beyond ASCII may be up to three.
 _BEFORE, _AFTER, _EDGE = 8, 14, 4
@@ -60,7 +60,11 @@ _BLANKS_BEFORE = 200
 _IS_WORD = re.compile(
     r"(?:ness|ment|tion|sion|ing|ed|ly|[ai]ble|less|ful|ism|ists?|ity|ous|ive|i[sz]e|ology|ers|ies)$"
 )
-_OF_A_COUNTRY = re.compile(r"[a-z]{2}(?:ians?|eans?|ish|ese)$")
+_OF_A_COUNTRY = re.compile(r"[a-z]{3}(?:ians?|eans?|ish|ese)$")
+_NOT_OF_A_COUNTRY = frozenset(
+    "adrian sebastian christian julian vivian brian damian dorian fabian lillian gillian jillian marian bastian dean sean "
+    "kristian florian lucian maximilian priscilian parish".split()
+)
 _NOBODY = frozenset("roman romans german germans christian christians english french norman".split())
 # An animal's name identifies nobody.
 _ANIMALS = frozenset(
@@ -194,10 +198,22 @@ def _opens(words: Sequence[re.Match[str]], place: int) -> bool:
 def _is_nobody(words: Sequence[re.Match[str]], place: int) -> bool:
     """Whether a single word names a people, a known figure or an animal."""
     low = plain(words[place].group())
-    if low in _NOBODY or (low not in lists()[0] and _OF_A_COUNTRY.search(low)) or is_known_figure(low):
+    if low in lists()[0] or low in _NOT_OF_A_COUNTRY:
+        is_place = False
+    else:
+        is_place = low in _countries() or _OF_A_COUNTRY.search(low) is not None
+    if is_place or low in _NOBODY or is_known_figure(low):
         return True
     before = {plain(word.group()) for word in words[max(0, place - _ANIMAL_BEFORE) : place]}
     return not _ANIMALS.isdisjoint(before)
+
+
+@lru_cache(maxsize=1)
+def _countries() -> frozenset[str]:
+    """Countries of one word, lower-cased."""
+    from faker.providers.address import Provider
+
+    return frozenset(country.lower() for country in Provider.countries if " " not in country)
 
 
 def _masked(text: str) -> str:
