@@ -62,8 +62,8 @@ _IS_WORD = re.compile(
 )
 _OF_A_COUNTRY = re.compile(r"[a-z]{3}(?:ians?|eans?|ish|ese)$")
 _NOT_OF_A_COUNTRY = frozenset(
-    "adrian sebastian christian julian vivian brian damian dorian fabian lillian gillian jillian marian bastian dean sean "
-    "kristian florian lucian maximilian priscilian parish".split()
+    "adrian sebastian christian julian vivian brian damian dorian fabian lillian gillian jillian marian bastian dean "
+    "sean kristian florian lucian maximilian priscilian parish".split()
 )
 _NOBODY = frozenset("roman romans german germans christian christians english french norman".split())
 # An animal's name identifies nobody.
