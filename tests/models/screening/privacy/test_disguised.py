@@ -103,6 +103,11 @@ def test_disguised_identifiers_are_held(name: str, least: float, is_read: bool) 
     assert sum(held) >= least * len(held)
 
 
+def test_further_phrasings_are_held() -> None:
+    held = [held for held, _ in outcomes(list(probes("phrasings")))]
+    assert sum(held) >= 0.9 * len(held)
+
+
 @pytest.mark.parametrize("name", ["harmless", "harmless_split"])
 def test_harmless_look_alikes_pass(name: str) -> None:
     found = list(probes(name))
