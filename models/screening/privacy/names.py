@@ -340,10 +340,21 @@ def _joined(reading: _Reading, shares: Sequence[float]) -> Iterator[Span]:
                 break
             last = following
         end = words[last].end()
+        if first > 0 and _is_family_first(reading, first - 1):
+            first -= 1
         yield Span(
             words[first].start(), end - (2 if text[end - 2 : end] in ("'s", "’s") else 0), "PERSON", _SCORE
         )
         place = last + 1
+
+
+def _is_family_first(reading: _Reading, place: int) -> bool:
+    """Whether a word is the family name before the comma of "Raghunathan, Priyanka": first in its line, and rare."""
+    word, following = reading.words[place], reading.words[place + 1]
+    opens = reading.text[max(0, word.start() - 1) : word.start()] in ("", "\n")
+    is_rare = latin_commonness().get(plain(word.group()), 0.0) < _PLAIN_OPENING
+    is_name = word.group()[0].isupper() and (is_rare or plain(word.group()) in lists()[1])
+    return opens and is_name and reading.clear[place] and reading.text[word.end() : following.start()] == ", "
 
 
 def listed_names(text: str, language: str) -> list[Span]:

@@ -16,6 +16,7 @@ KINDS = {
                  ("my aunt Beatriz lives at 12 Alder Lane", "Beatriz")],
     "patient": [("Mr. K. is a 58 year old man with a cough", "K."), ("Mrs. Albrecht came in with a fever", "Albrecht")],
     "card": [("Desmond Achterberg\nSales Manager\nHalden Tools Ltd.", "Desmond Achterberg"),
+             ("Achterberg, Desmond (sales)", "Achterberg, Desmond"),
              ("Name: Ottilie Brandvold\nRole: nurse", "Ottilie Brandvold")],
     "sign-off": [("See you on Monday.\n\nBest,\nTheo", "Theo"), ("Kind regards,\nMiriam Oduya", "Miriam Oduya"),
                  ("Un saludo,\n\nAtentamente,\nRamón Ibarretxe", "Ramón Ibarretxe")],
