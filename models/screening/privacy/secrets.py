@@ -12,7 +12,7 @@ from functools import lru_cache
 from models.screening.privacy import checksums
 from models.screening.privacy.bounds import END, START, STARTED, UNSPACED, cue
 from models.screening.privacy.rule import Rule, after, always, before
-from models.screening.privacy.span import Span
+from models.screening.privacy.span import Span, placeholders
 
 # Prefixes that issuers give their keys, from the rules of gitleaks and detect-secrets and the issuers' own pages.
 _KNOWN_KEY = re.compile(
@@ -94,6 +94,7 @@ _PLACEHOLDER = re.compile(
     r"|string|str|text|hidden|redacted|required|wrong|incorrect|invalid|missing|empty|<.*|[$%{\[].*|string\(.*|varchar.*|process\.env.*|os\.environ.*|env\..*|self\..*|config\..*|settings\..*|request\..*|user\..*|input.*",
     re.IGNORECASE,
 )
+_BRACKETED = re.compile(r"<([^<>\s]{2,126})>")
 _PROSE = re.compile(
     r"(?:wrong|right|same|different|secure|strong|weak|incorrect|correct|required|invalid|expired|protected|hidden|encrypted|safe|secret|missing|compromised|forgotten|outdated|stolen|leaked|simple|complex"
     r"|something|nothing|not|too|very|the|always|never|being|been|also|really|still|just|that|this|what|when|your|in|on|at|an?|so|saved|stored|changed|reset|correcta?|incorrecta?|segura?|falsch|richtig|sicher|faux|correct|galat|sahi|nahi|kya"
@@ -153,6 +154,11 @@ def _known_key(match: re.Match[str]) -> Span | None:
 
 def _told_secret(match: re.Match[str]) -> Span | None:
     value = match.group("value").rstrip(".!?)…")
+    if bracketed := _BRACKETED.fullmatch(value):
+        # Own words in brackets are no redaction; what redaction and templates write there is no secret.
+        if placeholders(value) or _PLACEHOLDER.fullmatch(bracketed[1]):
+            return None
+        return _value(match, value, "PASSWORD", 0.8)
     if not value or value[0] in ")]}=+.,;<>" or _PLACEHOLDER.fullmatch(value):
         return None
     if _is_odd(value):
@@ -160,7 +166,7 @@ def _told_secret(match: re.Match[str]) -> Span | None:
     # One word: only what somebody calls their own password, and what is no word of an ordinary sentence.
     told = _PASSWORD.match(match.string, match.start()) and _FIRST_PERSON.search(before(match, 40))
     ends = re.match(
-        r"\s{0,12}(?:$|[.,;!?)\n\"'”]|and\b|but\b|y\b|und\b|et\b|hai\b)", after_value(match, value)
+        r"\s{0,12}(?:$|[.,;!?)\n\"'”]|(?:and|but|ok(?:ay)?|thanks|y|und|et|hai)\b)", after_value(match, value)
     )
     if (
         told

@@ -29,6 +29,8 @@ _ORDINARY_DRAWS = 20
 _WITH_ENDING = 0.3
 _MISSPELT = 0.15
 _SEED = 7
+# What redaction leaves of contacts: a text that was redacted is judged again, and is as harmless as before.
+_REDACTED = ["<EMAIL_ADDRESS>", "<PHONE_NUMBER>", "<LOCATION>", "<PERSON_1>", "<PERSON_2>"]
 # Everyday talk from a package, as more safe text.
 _ORDINARY = {
     "en": "english", "es": "spanish", "fr": "french", "de": "german", "it": "italian", "hi": "hindi",
@@ -59,7 +61,7 @@ def corpus_languages() -> tuple[str, ...]:
 def corpus_hash() -> str:
     """Changes whenever the generated text may change."""
     digest = hashlib.sha256(
-        f"{RECIPE}/{_PER_ACT}/{_PER_LINE}/{_SLOT_COMBINATIONS}/{_ORDINARY_DRAWS}/{_MISSPELT}/{_SEED}".encode()
+        f"{RECIPE}/{_PER_ACT}/{_PER_LINE}/{_SLOT_COMBINATIONS}/{_ORDINARY_DRAWS}/{_MISSPELT}/{_SEED}/{_REDACTED}".encode()
     )
     for language in corpus_languages():
         digest.update(
@@ -84,6 +86,8 @@ def generated() -> list[LabelledText]:
 
 def _labelled_texts(document: Mapping[str, Any], language: str) -> Iterator[LabelledText]:
     rng = Random(_SEED)
+    slots = {**document["slots"], "contact": [*document["slots"]["contact"], *_REDACTED]}
+    document = {**document, "slots": slots}
     sections = [*sorted(document["unsafe"].items()), (None, document["safe"])]
     for category, section in sections:
         if category is not None and category not in CATEGORIES:
