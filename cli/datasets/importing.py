@@ -46,11 +46,16 @@ def import_logs(
         ImportFormat, typer.Option(help="auto: told by the first records of each file.")
     ] = ImportFormat.auto,
     start: Annotated[
-        str | None, typer.Option(help="First day to place conversations on. Default: 2026-01-05.")
+        str | None,
+        typer.Option(
+            help="First day to place conversations on. Default: 2026-01-05, and only for those without times."
+        ),
     ] = None,
-    days: Annotated[int | None, typer.Option(help="Number of days to place them on. Default: 7.")] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Number of days to place conversations on. Default: 7, likewise.")
+    ] = None,
     keep_times: Annotated[
-        bool, typer.Option("--keep-times", help="Leave known times where they are, outside these days too.")
+        bool, typer.Option("--keep-times", help="With --start or --days: leave known times where they are.")
     ] = False,
     timezone: Annotated[
         str, typer.Option(help="Time zone of times without an offset, such as Europe/Berlin.")
@@ -70,14 +75,16 @@ def import_logs(
 ) -> None:
     """Import chat logs as landed events.
 
-    Writes event files to the landing zone and prints how many lines were imported, skipped or rejected. Missing
-    timestamps and user ids are generated and marked as such. They depend only on the content: importing again gives
-    the same events. See docs/importers.md for what each format keeps.
+    Writes event files to the landing zone and prints how many lines were imported, skipped or rejected. Times of the
+    log are kept, unless --start or --days moves conversations. Missing times and user ids are generated and marked as
+    such. They depend only on the content: importing again gives the same events. See docs/importers.md for what each
+    format keeps.
 
     \b
     Examples:
       flywheel import logs/
       flywheel import --format chatgpt conversations.json
+      flywheel import --start 2026-11-01 --days 7 logs.jsonl
       flywheel import --assistant "Ada" --timezone Europe/Berlin chat.txt
     """
     from infra.lake import Lake
@@ -89,7 +96,7 @@ def import_logs(
     options = ImportOptions(
         parse_days(start)[0] if start else DEFAULT_START,
         DEFAULT_DAYS if days is None else days,
-        real_times="keep" if keep_times else "fit",
+        real_times="keep" if keep_times or (start is None and days is None) else "fit",
         timezone=timezone,
         assistant=assistant,
         origin=origin or None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def test_it_tells_what_it_read_and_what_became_of_it(home: Path) -> None:
     assert "1 time(s) before 2000 or after tomorrow count as missing" in words
     assert "Next: flywheel run traffic.land --days 2026-01-" in words
     assert landed(home)
+
+
+@pytest.mark.parametrize(
+    ("options", "day"),
+    [([], "2025-10-27"), (["--start", "2026-11-02"], "2026-11-02"), (["--days", "3"], "2026-01-05")],
+)
+def test_known_times_stay_unless_days_are_asked_for(home: Path, options: list[str], day: str) -> None:
+    messages = [{"role": "user", "content": "hi", "created_at": 1761556800123}, ANSWER]
+    (home / "a.jsonl").write_text(json.dumps({"id": 7, "user": "u", "messages": messages}))
+    assert runner.invoke(app, ["import", *options, str(home / "a.jsonl")]).exit_code == 0
+    assert {path.parent.name for path in landed(home)} == {f"received_ds={day}"}
+    if not options:
+        assert b"2025-10-27T09:20:00.123" in gzip.decompress(landed(home)[0].read_bytes())
 
 
 @pytest.mark.parametrize(
