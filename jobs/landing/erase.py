@@ -27,6 +27,7 @@ from infra.ids import IdKind, id_of
 from infra.records import NotText, cut, opened, refusal_of
 from jobs.landing.lines import ERASED
 from jobs.landing.zone import (
+    KNOWN_SUFFIXES,
     UNDECODABLE,
     UNREADABLE,
     LandingFile,
@@ -157,6 +158,8 @@ def erase_lines(
         if owners and not dry_run:
             _replace(file, lambda out: _copy_lines(file, out, owners))
     except NotText as kind:
+        if not file.name.endswith(KNOWN_SUFFIXES):
+            return Counter()  # landing reads nothing of it, and `leftovers` lists it if it names a user
         raise not_text(file, str(kind)) from None
     except (EOFError, OSError, zlib.error, pa.ArrowException) as error:
         raise broken(file, f"is truncated or damaged ({type(error).__name__})") from None

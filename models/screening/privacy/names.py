@@ -47,6 +47,7 @@ _FIGURE_WORDS, _FIGURE_CHARS = 2, 40
 _SOMEBODY = "Ana Ruiz"
 # Handles and addresses are the business of other rules.
 _NO_NAMES = re.compile(r"\S+")
+_ADDRESS = re.compile(r"@|://|www\.|(?<!\S)#")
 _JOINS = re.compile(r"[ \t]{1,2}|-")
 _ABBREVIATED = re.compile(r"\. ?")
 _MOST_ABBREVIATED = 2
@@ -223,9 +224,9 @@ def _masked(text: str) -> str:
     """
     if "<" in text:
         text = PLACEHOLDER.sub(_stand_in, text)
-    if "@" in text or "://" in text or "www." in text or "#" in text:
+    if _ADDRESS.search(text):
         text = _NO_NAMES.sub(
-            lambda run: _blanks(run) if "@" in run[0] or "://" in run[0] or run[0][0] == "#" else run[0], text
+            lambda run: _blanks(run) if run[0][0] == "#" or _ADDRESS.search(run[0]) else run[0], text
         )
     return text
 
