@@ -214,14 +214,21 @@ KILLS = [
 ]
 
 
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(KILLS[-2:], id="while deleting and certifying"),
+        pytest.param(KILLS, id="anywhere", marks=pytest.mark.nightly),
+    ],
+)
 def test_killed_anywhere_and_run_again_leaves_nothing(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, kills: Sequence[tuple[str, str, int]]
 ) -> None:
     few = [PRUNED, "curation.embeddings", "curation.outcomes", SAMPLES, "signals.labels", TURNS]
     monkeypatch.setattr(erasure, "table_names", lambda: few)
     lake = fill(settings, few)
     pinned(monkeypatch)
-    for place, table, calls in KILLS:
+    for place, table, calls in kills:
         with monkeypatch.context() as patch:
             kill(patch, place, table, calls)
             with pytest.raises(Killed):

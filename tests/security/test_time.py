@@ -73,7 +73,9 @@ def _slow_patterns(name: str, small: int) -> dict[str, object]:
     for place, pattern in growth.patterns(module).items():
         if (key := (pattern.pattern, pattern.flags)) not in known and pattern.pattern:
             known.add(key)
-            units = [*growth.UNITS[:: 1 if THOROUGH else 2], *growth.own_units(pattern)]
+            units = [
+                *growth.UNITS[:: 1 if THOROUGH else 3], *growth.own_units(pattern, most=14 if THOROUGH else 8),
+            ]  # fmt: skip
             if found := growth.slow(growth.searched(module, place, pattern), units, small):
                 slow[place] = found[:3]
     return slow

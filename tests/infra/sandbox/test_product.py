@@ -227,6 +227,7 @@ def test_batches_do_not_change_what_a_user_does() -> None:
         assert alone.trace.events == together[index].trace.events
 
 
+@pytest.mark.nightly
 def test_memory_does_not_grow_with_the_turns(tmp_path: Path) -> None:
     settings = SandboxSettings(turns=300, users=40, characters=12, shard_users=20, experiment=None)
     perform(settings, tmp_path / "small")

@@ -296,7 +296,10 @@ def test_merges_by_key_and_leaves_alone_what_is_the_same(make: MakeFrame, lake: 
 
 @pytest.mark.parametrize(
     "promise",
-    [test_replaces_exactly_the_days_it_was_given, test_merges_by_key_and_leaves_alone_what_is_the_same],
+    [
+        test_replaces_exactly_the_days_it_was_given,
+        pytest.param(test_merges_by_key_and_leaves_alone_what_is_the_same, marks=pytest.mark.nightly),
+    ],
 )
 def test_many_rows_that_spark_holds(
     promise: Callable[[MakeFrame, Lake], None],

@@ -218,10 +218,19 @@ def test_a_conversation_of_years_is_put_into_the_days_of_the_import() -> None:
 
 
 @pytest.mark.real_data
-def test_the_real_logs_add_up(shared_data: Path, tmp_path: Path) -> None:
-    folder = shared_data / "chatlogs"
+@pytest.mark.parametrize(
+    ("name", "conversations", "with_users"),
+    [
+        ("convai2_volunteers.jsonl.gz", 1_111, 1_111),
+        pytest.param("", 14_578, 1_111, marks=pytest.mark.nightly, id="all"),
+    ],
+)
+def test_the_real_logs_add_up(
+    shared_data: Path, tmp_path: Path, name: str, conversations: int, with_users: int
+) -> None:
+    place = shared_data / "chatlogs" / name
     expected: Counter[str] = Counter()
-    for path in folder.glob("*.jsonl.gz"):
+    for path in [place] if name else place.glob("*.jsonl.gz"):
         for line in gzip.decompress(path.read_bytes()).splitlines():
             chat = json.loads(line)
             expected["conversations"] += 1
@@ -232,10 +241,10 @@ def test_the_real_logs_add_up(shared_data: Path, tmp_path: Path) -> None:
                 expected["response"] += role == "character" and before != "character"
                 expected["reaction"] += role == "character" and message.get("thumb") is not None
                 before = role
-    report = imported(folder, tmp_path, ImportOptions(START, 7))
-    assert report.lines == report.conversations == expected.pop("conversations") == 14_578
+    report = imported(place, tmp_path, ImportOptions(START, 7))
+    assert report.lines == report.conversations == expected.pop("conversations") == conversations
     assert not report.rejected
     assert {kind: n for kind, n in report.events.items() if kind != "character_update"} == expected
-    assert report.synthetic["user"] == report.conversations - 1_111
+    assert report.synthetic["user"] == report.conversations - with_users
     lines = sum(gzip.decompress(path.read_bytes()).count(b"\n") for path in tmp_path.rglob("*.gz"))
     assert lines == sum(report.events.values())

@@ -190,7 +190,7 @@ def test_real_texts(shared_data: Path) -> None:
             with gzip.open(path, "rt", encoding="utf-8") as lines:
                 yield from (message["content"] for line in lines for message in json.loads(line)["messages"])
 
-    texts = random.Random(3).sample(list(chat()), 8_000)
+    texts = random.Random(3).sample(list(chat()), 3_000)
     for name in ("generated_large", "generated_small"):
         with gzip.open(shared_data / "presidio_research" / f"{name}.json.gz", "rt", encoding="utf-8") as file:
             texts += [row["full_text"] for row in json.load(file)]
