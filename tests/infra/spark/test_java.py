@@ -31,6 +31,7 @@ def started(home: Path, memory: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_only_our_own_lines_are_printed(tmp_path: Path) -> None:
     done = started(tmp_path, "1g")
     assert done.returncode == 0, done.stderr

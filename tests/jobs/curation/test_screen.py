@@ -193,6 +193,7 @@ def test_stale_marks_name_only_days_that_change(bench: Any) -> None:
     assert len(marks) == 1
 
 
+@pytest.mark.nightly
 def test_a_late_turn_marks_the_later_day_that_it_is_the_context_of(bench: Any) -> None:
     """A follow-up is judged by what it follows: when that comes late, the follow-up's day must run again."""
     marks: list[tuple[str, list[date]]] = []

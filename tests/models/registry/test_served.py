@@ -102,6 +102,7 @@ def test_signature_and_example_stand_with_the_model(settings: Settings, kind: st
         model.predict(pd.DataFrame({"text": ["x"]}))
 
 
+@pytest.mark.nightly
 def test_another_process_loads_it_by_name(settings: Settings) -> None:
     code = (
         "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]);"
