@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jobs.traffic.importers.chat import Chat, NotAChat, Source
-from jobs.traffic.importers.fields import list_of, object_of, optional_id, optional_text, some_of
-from jobs.traffic.importers.people import Said, conversations, speakers
+from jobs.traffic.importers.chat import Chat, Source
+from jobs.traffic.importers.fields import object_of, optional_id, optional_text, some_of
+from jobs.traffic.importers.people import Said, conversations, said_in, speakers
 
 _SPOKEN = ("Default", "Reply", "ChatInputCommand", "ContextMenuCommand", "ThreadStarterMessage")
 
@@ -19,23 +19,13 @@ def chats_of(record: dict[str, Any], source: Source) -> Iterator[Chat]:
         NotAChat: says which field is missing or of another kind; `no_assistant`.
     """
     channel = optional_id(object_of(record.get("channel"), "channel"), "id")
-    said = _said_in(record, source)
+    said = said_in(record, _said, source)
     yield from conversations(said, f"discord/{channel}" if channel else None, "discord", source)
 
 
 def speakers_of(record: dict[str, Any], source: Source) -> int:
     """How many people speak in a record."""
-    return speakers(_said_in(record, source))
-
-
-def _said_in(record: dict[str, Any], source: Source) -> list[Said]:
-    said = []
-    for message in list_of(record, "messages"):
-        if not isinstance(message, dict):
-            raise NotAChat("wrong_type:message")
-        if (one := _said(message, source)) is not None:
-            said.append(one)
-    return said
+    return speakers(said_in(record, _said, source))
 
 
 def _said(message: dict[str, Any], source: Source) -> Said | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from jobs.traffic.importers.chat import Chat, Message, NotAChat, Source
+from jobs.traffic.importers.fields import list_of
 
 _THUMBS = {"👍": True, "👎": False}
 
@@ -33,6 +34,23 @@ class Said:
     answers: str | None = None
     reactions: Sequence[str] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def said_in(
+    record: dict[str, Any], said: Callable[[dict[str, Any], Source], Said | None], source: Source
+) -> list[Said]:
+    """What people said in the `messages` of a record, each read by `said`, in order.
+
+    Raises:
+        NotAChat: says which field is missing or of another kind.
+    """
+    spoken = []
+    for message in list_of(record, "messages"):
+        if not isinstance(message, dict):
+            raise NotAChat("wrong_type:message")
+        if (one := said(message, source)) is not None:
+            spoken.append(one)
+    return spoken
 
 
 def conversations(said: Sequence[Said], chat_id: str | None, dataset: str, source: Source) -> Iterator[Chat]:

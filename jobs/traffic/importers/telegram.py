@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.traffic.importers.chat import Chat, NotAChat, Source
 from jobs.traffic.importers.fields import list_of, object_of, optional_id, optional_text, some_of
-from jobs.traffic.importers.people import Said, conversations, speakers
+from jobs.traffic.importers.people import Said, conversations, said_in, speakers
 
 
 def chats_of(record: dict[str, Any], source: Source) -> Iterator[Chat]:
@@ -19,7 +19,7 @@ def chats_of(record: dict[str, Any], source: Source) -> Iterator[Chat]:
     chats = _chats(record)
     found = False
     for chat in chats:
-        said = _said_in(chat, source)
+        said = said_in(chat, _said, source)
         if len(chats) > 1 and not any(source.assistant in (one.speaker, *one.names) for one in said):
             source.skipped["chat_without_assistant"] += 1
             continue
@@ -32,7 +32,7 @@ def chats_of(record: dict[str, Any], source: Source) -> Iterator[Chat]:
 
 def speakers_of(record: dict[str, Any], source: Source) -> int:
     """How many people speak in a record."""
-    return speakers([one for chat in _chats(record) for one in _said_in(chat, source)])
+    return speakers([one for chat in _chats(record) for one in said_in(chat, _said, source)])
 
 
 def _chats(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -40,16 +40,6 @@ def _chats(record: dict[str, Any]) -> list[dict[str, Any]]:
         return [record]
     listed = list_of(object_of(record.get("chats"), "chats"), "list")
     return [chat for chat in listed if isinstance(chat, dict) and isinstance(chat.get("messages"), list)]
-
-
-def _said_in(chat: dict[str, Any], source: Source) -> list[Said]:
-    said = []
-    for message in list_of(chat, "messages"):
-        if not isinstance(message, dict):
-            raise NotAChat("wrong_type:message")
-        if (one := _said(message, source)) is not None:
-            said.append(one)
-    return said
 
 
 def _said(message: dict[str, Any], source: Source) -> Said | None:

@@ -104,20 +104,6 @@ _VEHICLE_WORDS = (
     rf"(?:{START}(?i:cars?|plates?|trucks?|vans?|taxi|uber|cab|parked|parking|coche|carro|moto|placas?|auto|wagen|plaque|targa|gaa?di){END}"
     r"|(?i:vehicle|motorbike|motorcycle|scooter|matr[íi]cula|camioneta|kennzeichen|voiture|immatricul|macchina|registration|गाड़ी|वाहन|车牌|車牌|汽车))"
 )
-_PLATE = re.compile(rf"{START}[A-Z]{{2}}[ -]?\d{{2}}[ -]?[A-Z]{{1,2}}[ -]?\d{{4}}{END}", re.IGNORECASE)
-# Britain and France write what hardly anything else looks like; other plates need a word about vehicles beside them.
-_SURE_PLATE = re.compile(
-    rf"[A-HJ-PR-Y]{STARTED}[A-HJ-PR-Y](?:(?:0[2-9]|[1-7][0-9]) [A-HJ-PR-Z]{{3}}|-[0-9]{{3}}-[A-HJ-NP-TV-Z]{{2}}){END}"
-)
-# Spain, Germany, Italy and France, California, Britain, Brazil and Mexico, the Netherlands.
-_SHAPES = (
-    r"(?:[0-9]{4}[ \-]?[BCDFGHJKLMNPRSTVWXYZ]{3}|[A-ZÄÖÜ]{1,3}[ \-][A-Z]{1,2}[ \-]?[0-9]{1,4}[EH]?|[A-Z]{2}[ \-]?[0-9]{3}[ \-]?[A-Z]{2}|[0-9][A-Z]{3}[0-9]{3}"
-    r"|[A-Z]{2}[0-9]{2} ?[A-Z]{3}|[A-Z]{3}[ \-]?[0-9][A-Z0-9][0-9]{2}|[A-Z]{3}[ \-][0-9]{2,3}[ \-][0-9]{1,2}|[A-Z]{2}-[0-9]{3}-[A-Z]|[A-Z]-[0-9]{3}-[A-Z]{2}|[0-9]{2}-[A-Z]{2,3}-[0-9]{1,2})"
-)
-_VEHICLE_WORDS = (
-    r"(?i:\bcars?\b|\bplates?\b|vehicle|\btrucks?\b|\bvan\b|motor(?:bike|cycle)|scooter|\btaxi\b|\buber\b|\bcab\b|\bparked|\bparking|\bcoche|\bcarro\b|\bmoto\b|matr[íi]cula|\bplacas?\b|camioneta|\bauto\b|\bwagen|kennzeichen"
-    r"|\bvoiture|immatricul|\bplaque|\btarga\b|macchina|\bgaa?di\b|\bregistration|गाड़ी|वाहन|车牌|車牌|汽车)"
-).replace(r"\b", "")
 _PLATE = re.compile(rf"{_VEHICLE_WORDS}[^.!?\n]{{0,30}}?{START}(?P<value>{_SHAPES}){END}")
 _PLATE_AFTER = re.compile(rf"{START}(?P<value>{_SHAPES}){END}[^.!?\n]{{0,25}}?{_VEHICLE_WORDS}")
 _VEHICLE = cue(r"vehicle|\bcar\b|plate|registration|gaa?di|गाड़ी|वाहन")
