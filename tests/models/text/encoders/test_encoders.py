@@ -210,7 +210,8 @@ def test_code_that_comes_with_a_model_runs_only_when_asked(tmp_path: Path) -> No
 def test_without_openvino_torch_embeds_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("models.text.graphs.has_openvino", lambda: False)
+    for module in ("models.text.graphs", "models.text.encoders.runtime"):
+        monkeypatch.setattr(f"{module}.has_openvino", lambda: False)
     answer = measured(EncoderSettings(kind="use", precision="fp32"))
     assert (answer.backend, answer.precision) == ("torch", "fp32")
     assert [record.message for record in caplog.records] == [
