@@ -24,7 +24,7 @@ _LOCALES = (
 )  # fmt: skip
 _LANGUAGES = ("en", "es", "de", "fr", "it")
 _BILLION = 9
-_DEVANAGARI = re.compile("[\u0900-\u097f]")
+DEVANAGARI = re.compile("[\u0900-\u097f]")
 
 TITLES = frozenset(
     "mr mrs ms miss mx dr prof professor sir madam sr sra srta señor señora herr frau signor signora "
@@ -66,7 +66,7 @@ def lists() -> tuple[frozenset[str], frozenset[str]]:
     """First and last names of many countries, lower-cased; Hindi ones also in Latin letters."""
     first, last = ({word for word in words if len(word) > 1} for words in name_lists(_LOCALES))
     for words in (first, last):
-        words.update([transliterate(word) for word in words if _DEVANAGARI.match(word)])
+        words.update([transliterate(word) for word in words if DEVANAGARI.match(word)])
     return frozenset(first), frozenset(last)
 
 

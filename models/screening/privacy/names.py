@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from models.screening.privacy.evidence import (
     CUES,
+    DEVANAGARI,
     TITLES,
     WORD,
     commonness,
@@ -54,8 +55,6 @@ _MOST_ABBREVIATED = 2
 _PARTICLES = frozenset("de del della di la le van von der den bin al da dos y e ten ter zu zur el".split())
 _MOST_PARTICLES = 2
 _LETTER = re.compile(r"[a-zà-öø-ÿ\u0100-\u024f\u0900-\u097f]", re.IGNORECASE)
-_DEVANAGARI = re.compile("[\u0900-\u097f]")
-_NAME_WORD = WORD
 _BLANKS_BEFORE = 200
 # Endings of words, not of names, and of what people of a country are called.
 _IS_WORD = re.compile(
@@ -286,7 +285,7 @@ def _romanised(reading: _Reading, window: _Window) -> tuple[str, list[tuple[int,
     words = reading.words[window.first : window.end]
     start, end = words[0].start(), words[-1].end()
     text = reading.text[start:end]
-    if not _DEVANAGARI.search(text):
+    if not DEVANAGARI.search(text):
         return text, [(word.start() - start, word.end() - start) for word in words]
     romanised, ranges, position = "", list[tuple[int, int]](), start
     for word in words:
@@ -364,7 +363,7 @@ def listed_names(text: str, language: str) -> list[Span]:
     if not first:
         return []
     spans: list[Span] = []
-    words = list(_NAME_WORD.finditer(text))
+    words = list(WORD.finditer(text))
     for index, (word, following) in enumerate(itertools.pairwise(words)):
         if not _vouched(text, word, following, first, last, language):
             continue
@@ -415,7 +414,7 @@ def name_spans(texts: Sequence[str], languages: Sequence[str]) -> list[list[Span
         if (
             _CAPITALISED_PAIR.search(text)
             or language == "hi"
-            or (language == "und" and _DEVANAGARI.search(text))
+            or (language == "und" and DEVANAGARI.search(text))
         ):
             spans.extend(listed_names(text, language))
     return found
@@ -460,7 +459,7 @@ def own_name(name: str) -> tuple[str, ...]:
 
 
 def _name_words(text: str) -> tuple[str, ...]:
-    words = _NAME_WORD.findall(nfkc(text).lower().replace("’", "'"))
+    words = WORD.findall(nfkc(text).lower().replace("’", "'"))
     return tuple(word.removesuffix("'s") for word in words)
 
 
